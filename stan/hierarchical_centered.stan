@@ -1,0 +1,48 @@
+// Partial pooling, centered: the group means come from a population of group means.
+data {
+  int<lower=1> N; // number of observations
+  int<lower=1> J; // number of groups
+  array[N] int<lower=1, upper=J> group; // group of each observation
+  vector[N] y; // outcome, in the unit of the data (hours a week)
+  
+  real mu_location; // prior mean of mu (hours)
+  real<lower=0> mu_scale; // prior sd of mu (hours)
+  real<lower=0> tau_upper; // upper bound of tau (hours)
+  real<lower=0> sigma_upper; // upper bound of sigma (hours)
+  
+  int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
+  int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep
+}
+parameters {
+  real mu; // mean of the group means (hours)
+  real<lower=0, upper=tau_upper> tau; // sd between group means (hours)
+  real<lower=0, upper=sigma_upper> sigma; // sd within groups (hours)
+  vector[J] theta; // group means (hours)
+}
+transformed parameters {
+  real lprior = 0; // log density of the priors, one line each
+  // Homework: mu is likely between 0 and 40 hours, so this prior decides little.
+  lprior += normal_lpdf(mu | mu_location, mu_scale);
+  // Homework: every sd up to 1000 hours is as likely as any other; a week has 168.
+  lprior += uniform_lpdf(tau | 0, tau_upper);
+  lprior += uniform_lpdf(sigma | 0, sigma_upper);
+}
+model {
+  target += lprior;
+  theta ~ normal(mu, tau);
+  if (prior_only == 0) {
+    y ~ normal(theta[group], sigma);
+  }
+}
+generated quantities {
+  real<lower=0> tau2 = square(tau); // variance between group means (hours squared)
+  real<lower=0> sigma2 = square(sigma); // variance within groups (hours squared)
+  real theta_new = normal_rng(mu, tau); // mean of a group not seen yet (hours)
+  real y_new = normal_rng(theta_new, sigma); // an observation in that group (hours)
+  vector[pointwise * N] log_lik; // log density of each observation
+  vector[pointwise * N] y_rep; // replicated observations (hours)
+  for (n in 1 : pointwise * N) {
+    log_lik[n] = normal_lpdf(y[n] | theta[group[n]], sigma);
+    y_rep[n] = normal_rng(theta[group[n]], sigma);
+  }
+}
