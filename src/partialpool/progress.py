@@ -45,10 +45,12 @@ class PlainProgress(Progress):
         self._console = console
 
     def line(self, text: str) -> None:
+        """Print the text as one line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:
+        """Announce the work when it starts."""
         self.line(f"{description} ...")
         yield Task()
 
@@ -82,10 +84,12 @@ class BarProgress(Progress):
         self._open = 0
 
     def line(self, text: str) -> None:
+        """Print the text as one line."""
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:
+        """Show a bar while the work runs."""
         if self._open == 0:
             self._bars.start()
         self._open += 1

@@ -1,0 +1,55 @@
+"""See what pooling does to the answer.
+
+Complete, no and partial pooling of grouped data with Stan, and the comparison of the three.
+The names below are the public interface; each is documented where it is defined.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from partialpool.data import GroupedData as GroupedData
+    from partialpool.data import from_values as from_values
+    from partialpool.data import read_csv as read_csv
+    from partialpool.errors import InputError as InputError
+    from partialpool.errors import PartialPoolError as PartialPoolError
+    from partialpool.errors import SamplingError as SamplingError
+    from partialpool.errors import ToolchainError as ToolchainError
+    from partialpool.fitting import Fit as Fit
+    from partialpool.fitting import Settings as Settings
+    from partialpool.fitting import fit_programs as fit_programs
+    from partialpool.programs import Priors as Priors
+    from partialpool.programs import Program as Program
+    from partialpool.programs import load as load
+    from partialpool.programs import priors_for as priors_for
+
+__version__ = version("partialpool")
+
+_HOMES = {
+    "GroupedData": "data",
+    "from_values": "data",
+    "read_csv": "data",
+    "InputError": "errors",
+    "PartialPoolError": "errors",
+    "SamplingError": "errors",
+    "ToolchainError": "errors",
+    "Fit": "fitting",
+    "Settings": "fitting",
+    "fit_programs": "fitting",
+    "Priors": "programs",
+    "Program": "programs",
+    "load": "programs",
+    "priors_for": "programs",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that the console command starts at once."""
+    if name in _HOMES:
+        return getattr(import_module(f"partialpool.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'partialpool' has no attribute {name!r}")

@@ -1,0 +1,197 @@
+"""May a fit be trusted? A table of checks, and the verdict.
+
+The limits are the published ones: rank-normalised split R-hat at most 1.01 and bulk and tail ESS
+of at least 100 a chain (Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, *Bayesian Analysis*
+16, 667-718), no divergences (Betancourt 2017, arXiv:1701.02434), E-BFMI of at least 0.3 in each
+chain (Betancourt 2016, arXiv:1604.00695; 0.3 as in CmdStan's `diagnose`). Saturated tree depth
+costs efficiency, not validity, and does not fail a fit. A check that cannot be computed has failed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from arviz_stats.base import array_stats
+from numpy.typing import NDArray
+
+from partialpool.fitting import Fit
+
+R_HAT_LIMIT = 1.01
+ESS_PER_CHAIN = 100
+E_BFMI_LIMIT = 0.3
+
+
+def check(fit: Fit) -> pd.DataFrame:
+    """Run every check on a fit, finiteness first.
+
+    Returns
+    -------
+    DataFrame
+        One row a check: `check` (name), `value` (the worst value found), `threshold` (as text),
+        `passed`, `gate` (whether failing it makes the fit untrustworthy), `meaning` (count, share
+        and what that says) and `remedy` (empty where the check passed).
+    """
+    names, draws = _matrix(fit)
+    rows = [_finite(names, draws)]
+    with np.errstate(all="ignore"):
+        rows.append(_r_hat(names, draws))
+        rows.extend(_ess(names, draws, kind) for kind in ("bulk", "tail"))
+    stats = fit.sample_stats
+    if "diverging" in stats:
+        rows.append(_divergences(np.asarray(stats["diverging"])))
+    if "energy" in stats:
+        rows.append(_e_bfmi(np.asarray(stats["energy"])))
+    if "tree_depth" in stats:
+        rows.append(_tree_depth(np.asarray(stats["tree_depth"]), fit.settings.max_treedepth))
+    return pd.DataFrame(rows)
+
+
+def trusted(table: pd.DataFrame) -> bool:
+    """Whether every check that counts was passed."""
+    return bool(table.loc[table["gate"], "passed"].all())
+
+
+def summary_line(fit: Fit, table: pd.DataFrame) -> str:
+    """One sentence on the fit: passed, or what failed."""
+    failed = table.loc[~table["passed"]]
+    if failed.empty:
+        return f"{fit.title}: all {len(table)} diagnostics passed"
+    words = "; ".join(f"{row.check} ({row.meaning})" for row in failed.itertuples())
+    verdict = "passed, with a remark on" if trusted(table) else "NOT TO BE TRUSTED:"
+    return f"{fit.title}: {verdict} {words}"
+
+
+def _matrix(fit: Fit) -> tuple[list[str], NDArray[np.float64]]:
+    """Flatten the posterior to scalar quantities: names, and draws (quantity, chain, draw)."""
+    names: list[str] = []
+    blocks: list[NDArray[np.float64]] = []
+    for name, array in fit.posterior.data_vars.items():
+        values = np.asarray(array.transpose(..., "chain", "draw"), dtype=np.float64)
+        if array.ndim == 2:
+            names.append(str(name))
+            blocks.append(values[None])
+            continue
+        block = values.reshape(-1, *values.shape[-2:])
+        dim = next(str(d) for d in array.dims if d not in ("chain", "draw"))
+        labels = array[dim].to_numpy() if dim in array.coords else range(1, len(block) + 1)
+        names.extend(f"{name}[{label}]" for label in labels)
+        blocks.append(block)
+    return names, np.concatenate(blocks)
+
+
+def _row(
+    name: str,
+    value: float,
+    threshold: str,
+    passed: bool,
+    meaning: str,
+    remedy: str,
+    *,
+    gate: bool = True,
+) -> dict[str, Any]:
+    return {
+        "check": name,
+        "value": value,
+        "threshold": threshold,
+        "passed": passed,
+        "gate": gate,
+        "meaning": meaning,
+        "remedy": "" if passed else remedy,
+    }
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count} of {total} ({100 * count / total:.2g} %)"
+
+
+def _finite(names: list[str], draws: NDArray[np.float64]) -> dict[str, Any]:
+    bad = ~np.isfinite(draws).all(axis=(1, 2))
+    first = draws[:, :, :1]
+    stuck = (draws == first).all(axis=2).any(axis=1) & ~bad
+    wrong = [names[k] for k in np.flatnonzero(bad | stuck)]
+    if not wrong:
+        return _row(
+            "finite draws", 0, "0", True, f"all {len(names)} quantities finite and moving", ""
+        )
+    kind = "NaN or infinite draws" if bad.any() else "a chain that never moves"
+    return _row(
+        "finite draws",
+        len(wrong),
+        "0",
+        False,
+        f"{_share(len(wrong), len(names))} quantities have {kind}, first {wrong[0]}",
+        "look for overflow, a division by zero or a quantity that is a constant in the program",
+    )
+
+
+def _r_hat(names: list[str], draws: NDArray[np.float64]) -> dict[str, Any]:
+    values = np.array([float(array_stats.rhat(d, method="rank")) for d in draws])
+    over = ~(values <= R_HAT_LIMIT)
+    worst = int(np.argmax(np.where(np.isnan(values), np.inf, values)))
+    return _row(
+        "R-hat",
+        values[worst],
+        f"<= {R_HAT_LIMIT}",
+        not over.any(),
+        f"worst {names[worst]}; {_share(int(over.sum()), len(values))} quantities beyond the limit",
+        "the chains disagree: more --warmup and --draws, or another parameterization",
+    )
+
+
+def _ess(names: list[str], draws: NDArray[np.float64], kind: str) -> dict[str, Any]:
+    prob = (0.05, 0.95) if kind == "tail" else None
+    values = np.array([float(array_stats.ess(d, method=kind, prob=prob)) for d in draws])
+    limit = ESS_PER_CHAIN * draws.shape[1]
+    under = ~(values >= limit)
+    worst = int(np.argmin(np.where(np.isnan(values), -np.inf, values)))
+    return _row(
+        f"{kind} ESS",
+        values[worst],
+        f">= {limit}",
+        not under.any(),
+        f"worst {names[worst]}; {_share(int(under.sum()), len(values))} quantities below the limit",
+        "too few independent draws: more --draws, or another parameterization",
+    )
+
+
+def _divergences(diverging: NDArray[np.bool_]) -> dict[str, Any]:
+    count = int(diverging.sum())
+    return _row(
+        "divergences",
+        count,
+        "0",
+        count == 0,
+        f"{_share(count, diverging.size)} transitions diverged: "
+        + ("none" if count == 0 else "part of the posterior may be missing from the draws"),
+        "raise --adapt-delta (towards 0.99), or try another parameterization",
+    )
+
+
+def _e_bfmi(energy: NDArray[np.float64]) -> dict[str, Any]:
+    with np.errstate(all="ignore"):
+        values = np.atleast_1d(np.asarray(array_stats.bfmi(energy), dtype=np.float64))
+    under = ~(values >= E_BFMI_LIMIT)
+    each = ", ".join(f"{value:.2f}" for value in values)
+    return _row(
+        "E-BFMI",
+        float(np.min(np.where(np.isnan(values), -np.inf, values))),
+        f">= {E_BFMI_LIMIT}",
+        not under.any(),
+        f"by chain {each}; {_share(int(under.sum()), len(values))} chains below the limit",
+        "the sampler moves slowly through the energies: try another parameterization",
+    )
+
+
+def _tree_depth(depth: NDArray[np.int64], limit: int) -> dict[str, Any]:
+    count = int((depth >= limit).sum())
+    return _row(
+        "tree depth",
+        int(depth.max()),
+        f"< {limit}",
+        count == 0,
+        f"{_share(count, depth.size)} transitions at the limit: a matter of efficiency only",
+        f"raise --max-treedepth above {limit}",
+        gate=False,
+    )

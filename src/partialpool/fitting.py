@@ -1,0 +1,530 @@
+"""Program + data -> fit: Stan samples through CmdStanPy, the draws come back as a DataTree.
+
+A fit knows everything that produced it (program, data, priors, settings, seed, versions,
+timings), and survives a round trip through a netCDF file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import arviz_base
+import cmdstanpy
+import numpy as np
+import psutil
+import xarray as xr
+
+from partialpool import toolchain
+from partialpool.data import GroupedData
+from partialpool.errors import InputError, SamplingError
+from partialpool.programs import Pooling, Priors, Program, check_poolable, stan_data
+from partialpool.progress import Progress, Task
+
+_STATISTICS = {
+    "lp__": "lp",
+    "accept_stat__": "acceptance_rate",
+    "stepsize__": "step_size",
+    "treedepth__": "tree_depth",
+    "n_leapfrog__": "n_steps",
+    "divergent__": "diverging",
+    "energy__": "energy",
+}
+_VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")
+_ITERATION = re.compile(r"Iteration:\s*(\d+) /")
+_REFRESHES = 10
+
+logging.getLogger("cmdstanpy").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample.
+
+    Attributes
+    ----------
+    chains
+        Number of Markov chains.
+    warmup, draws
+        Iterations of each chain that adapt, and that are kept.
+    adapt_delta
+        Target acceptance rate of the adaptation, between 0 and 1.
+    max_treedepth
+        Bound on the depth of NUTS's trees.
+    seed
+        Seed of all chains; chain k uses stream k of it.
+    data_inits
+        Start `mu`, `tau`, `sigma`, `theta` near the data's moments, spread out over chains, where
+        a program has parameters of these names; False leaves all starts to Stan.
+    """
+
+    chains: int = 4
+    warmup: int = 1000
+    draws: int = 2000
+    adapt_delta: float = 0.95
+    max_treedepth: int = 10
+    seed: int = 1
+    data_inits: bool = True
+
+    def __post_init__(self) -> None:
+        limits = (
+            ("chains", self.chains >= 1, "at least 1"),
+            ("warmup", self.warmup >= 1, "at least 1"),
+            ("draws", self.draws >= 4, "at least 4"),
+            ("adapt_delta", 0 < self.adapt_delta < 1, "between 0 and 1"),
+            ("max_treedepth", self.max_treedepth >= 1, "at least 1"),
+            ("seed", 0 <= self.seed < 2**32, "between 0 and 4294967295"),
+        )
+        for name, holds, must in limits:
+            if not holds:
+                raise InputError(f"{name} = {getattr(self, name)}: it must be {must}")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The draws of one program on one data set.
+
+    Attributes
+    ----------
+    draws
+        DataTree with the groups `posterior` (variables of the program by chain, draw and, with
+        the data's labels as coordinate, group), `sample_stats` and, where the program gives them,
+        `log_prior` (`lprior`), `log_likelihood` and `posterior_predictive` (by observation).
+    about
+        What produced the draws: `program`, `title`, `pooling`, `program_sha256`, `data`,
+        `data_sha256`, `priors`, `priors_sources`, `settings`, `versions`, `cmdstan`, `timings`
+        (seconds), `inputs`, `warnings`.
+    """
+
+    draws: xr.DataTree
+    about: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the program."""
+        return str(self.about["program"])
+
+    @property
+    def title(self) -> str:
+        """Name of the model as people read it."""
+        return str(self.about["title"])
+
+    @property
+    def pooling(self) -> Pooling:
+        """How the model pools: complete, none, partial or other."""
+        pooling: Pooling = self.about["pooling"]
+        return pooling
+
+    @property
+    def settings(self) -> Settings:
+        """The sampling settings."""
+        return Settings(**self.about["settings"])
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The posterior draws as a data set."""
+        return self.draws["posterior"].to_dataset()
+
+    @property
+    def sample_stats(self) -> xr.Dataset:
+        """The sampler's statistics as a data set."""
+        return self.draws["sample_stats"].to_dataset()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit to one netCDF file, complete or not at all."""
+        path = Path(path)
+        tree = self.draws.copy()
+        tree.attrs["partialpool"] = json.dumps(dict(self.about))
+        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        try:
+            tree.to_netcdf(partial, engine="h5netcdf")
+            Path(partial).chmod(0o666 & ~_umask())
+            Path(partial).replace(path)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Fit:
+        """Read a fit that `save` wrote.
+
+        Raises
+        ------
+        InputError
+            No such file, or not a fit.
+        """
+        try:
+            with xr.open_datatree(path, engine="h5netcdf") as tree:
+                tree.load()
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a netCDF file of draws ({error})") from None
+        text = tree.attrs.pop("partialpool", None)
+        if text is None:
+            raise InputError(f"{path}: a netCDF file, but not one that partialpool wrote")
+        return cls(tree, json.loads(text))
+
+
+def fit_programs(
+    programs: Sequence[Program],
+    data: GroupedData,
+    *,
+    priors: Priors,
+    settings: Settings | None = None,
+    cmdstan: toolchain.CmdStan | None = None,
+    extra: Mapping[str, Any] | None = None,
+    prior_only: bool = False,
+    pointwise: bool = False,
+    progress: Progress | None = None,
+) -> list[Fit]:
+    """Compile programs side by side where needed, and sample each.
+
+    Parameters
+    ----------
+    programs
+        What to fit, in order.
+    data
+        The observations.
+    priors
+        Values of the hyperparameters.
+    settings
+        How to sample; the defaults of `Settings` where None.
+    cmdstan
+        The CmdStan to use; found by `toolchain.find_cmdstan` where None.
+    extra
+        Further inputs that the programs declare.
+    prior_only
+        Leave the likelihood out, in programs that declare `prior_only`.
+    pointwise
+        Generate `log_lik` and `y_rep`, in programs that declare `pointwise`.
+    progress
+        Where to report.
+
+    Raises
+    ------
+    InputError, ToolchainError, SamplingError
+        Before any compilation where the input is at fault.
+    """
+    settings = settings or Settings()
+    progress = progress or Progress()
+    switches = {"prior_only": prior_only, "pointwise": pointwise}
+    inputs = [stan_data(p, data, priors, extra=extra, **switches) for p in programs]
+    warnings = [[] if prior_only else check_poolable(p, data.stats) for p in programs]
+    cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
+    start = time.perf_counter()
+    executables = toolchain.compile_programs(
+        [program.path for program in programs],
+        include_paths=[path for program in programs for path in program.include_paths],
+        cmdstan=cmdstan,
+        progress=progress,
+    )
+    compiling = time.perf_counter() - start
+    fits = []
+    for program, executable, stan_input, found in zip(
+        programs, executables, inputs, warnings, strict=True
+    ):
+        draws, timings = _sample(program, executable, stan_input, data, settings, progress)
+        about = {
+            "program": program.name,
+            "title": program.title,
+            "pooling": program.pooling,
+            "program_sha256": program.sha256,
+            "data": data.name,
+            "data_sha256": data.sha256,
+            "priors": dict(priors.values),
+            "priors_sources": dict(priors.sources),
+            "settings": dataclasses.asdict(settings),
+            **switches,
+            "versions": _versions(cmdstan),
+            "cmdstan": {"version": cmdstan.version, "origin": cmdstan.origin},
+            "timings": {"compile": compiling, **timings},
+            "inputs": list(program.inputs),
+            "warnings": found,
+        }
+        fits.append(Fit(draws, about))
+    return fits
+
+
+def initial_values(
+    program: Program, data: GroupedData, settings: Settings, *, inputs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Draw over-dispersed starting values near the data's moments, one set a chain.
+
+    Only parameters called `mu`, `tau`, `sigma`, `sigma2`, `theta` and `eta` get one, when they
+    are scalars or vectors over groups; Stan chooses the rest. A start far from the data, as
+    Stan's own are for most units, costs warmup and can strand a chain.
+
+    Returns
+    -------
+    list of dict
+        Parameter to value, for each chain.
+    """
+    stats = data.stats
+    within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
+    within = within or 1.0
+    between = max(float(np.std(stats.mean)), 0.1 * within)
+    declared = program.declared["parameters"]
+    starts = []
+    for chain in range(1, settings.chains + 1):
+        rng = np.random.default_rng([settings.seed, chain])
+        factor = np.exp(rng.uniform(-0.7, 0.7, size=3))
+        shift = rng.uniform(-2, 2, size=stats.J)
+        whole = stats.total_sd / np.sqrt(stats.N)
+        tau = min(between * factor[1], 0.5 * float(inputs.get("tau_upper", np.inf)))
+        sigma = min(within * factor[0], 0.5 * float(inputs.get("sigma_upper", np.inf)))
+        scalars = {
+            "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
+            "tau": tau,
+            "sigma": sigma,
+            "sigma2": (stats.total_sd * factor[2]) ** 2,
+            "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
+        }
+        vectors = {
+            "sigma": np.full(stats.J, sigma),
+            "sigma2": np.full(stats.J, sigma**2),
+            "theta": stats.mean + shift * within / np.sqrt(stats.n),
+            "eta": shift,
+        }
+        start: dict[str, Any] = {}
+        for name, entry in declared.items():
+            source: Mapping[str, Any] = (scalars, vectors, {})[min(entry["dimensions"], 2)]
+            if name in source and entry["type"] == "real":
+                start[name] = source[name]
+        starts.append(start)
+    return starts
+
+
+class _Model(cmdstanpy.CmdStanModel):  # type: ignore[misc]
+    """A compiled program that reports its iterations.
+
+    CmdStanPy shows them in bars of its own; this hands its hook for them to `Progress`. Should
+    a later CmdStanPy rename the method, sampling goes on and only the progress is lost.
+    """
+
+    def __init__(self, executable: Path, report: Task) -> None:
+        super().__init__(exe_file=str(executable))
+        self._report = report
+
+    def _run_cmdstan(self, *args: Any, **kwargs: Any) -> None:
+        seen = 0
+
+        def hook(line: str, _chain: int) -> None:
+            nonlocal seen
+            found = _ITERATION.search(line)
+            if found:
+                self._report.advance(int(found[1]) - seen)
+                seen = int(found[1])
+
+        super()._run_cmdstan(*args, **{**kwargs, "progress_hook": hook})
+
+
+def _sample(
+    program: Program,
+    executable: Path,
+    inputs: Mapping[str, Any],
+    data: GroupedData,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Run every chain in a process of its own and gather the draws."""
+    start = time.perf_counter()
+    iterations = settings.warmup + settings.draws
+    with (
+        tempfile.TemporaryDirectory(prefix="partialpool-") as folder,
+        progress.task(
+            f"Sampling {program.title}: {settings.chains} chains of {settings.warmup} + "
+            f"{settings.draws} iterations",
+            total=settings.chains * iterations,
+        ) as task,
+    ):
+        data_file = Path(folder) / "data.json"
+        cmdstanpy.write_stan_json(str(data_file), dict(inputs))
+        model = _Model(executable, task)
+        starts = (
+            initial_values(program, data, settings, inputs=inputs) if settings.data_inits else None
+        )
+
+        def run(chain: int) -> cmdstanpy.CmdStanMCMC:
+            return model.sample(
+                data=str(data_file),
+                chains=1,
+                chain_ids=[chain],
+                seed=settings.seed,
+                inits=(starts[chain - 1] or None) if starts else None,
+                iter_warmup=settings.warmup,
+                iter_sampling=settings.draws,
+                adapt_delta=settings.adapt_delta,
+                max_treedepth=settings.max_treedepth,
+                sig_figs=17,
+                refresh=max(1, iterations // _REFRESHES),
+                output_dir=str(Path(folder) / f"chain-{chain}"),
+                show_progress=False,
+            )
+
+        chains = _run_chains(run, settings.chains, program, executable, Path(folder))
+        sampling = time.perf_counter() - start
+        columns = chains[0].column_names
+        values = np.stack([_verified(chain, columns, settings, program) for chain in chains])
+        tree = _tree(values, columns, program, data)
+    timings = {
+        "sampling": sampling,
+        "reading": time.perf_counter() - start - sampling,
+        "chains": [
+            {key: value for key, value in entry.items() if key != "total"}
+            for chain in chains
+            for entry in chain.time
+        ],
+    }
+    return tree, timings
+
+
+def _run_chains(
+    run: Any, count: int, program: Program, executable: Path, folder: Path
+) -> list[cmdstanpy.CmdStanMCMC]:
+    """Run chains side by side; whatever ends the wait early ends every chain."""
+    with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
+        futures: list[Future[cmdstanpy.CmdStanMCMC]] = [
+            pool.submit(run, chain) for chain in range(1, count + 1)
+        ]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end_processes(executable)
+            raise
+        failed = [k for k, future in enumerate(futures) if future.done() and future.exception()]
+        if failed:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end_processes(executable)
+            cause = futures[failed[0]].exception()
+            raise SamplingError(_failure(program, failed[0] + 1, count, folder, cause)) from None
+    return [future.result() for future in futures]
+
+
+def _end_processes(executable: Path) -> None:
+    """End the running chains of this process and wait until they are gone."""
+    ours = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if Path(child.cmdline()[0]) == executable:
+                child.terminate()
+                ours.append(child)
+        except (psutil.Error, IndexError):
+            continue
+    for child in psutil.wait_procs(ours, timeout=3)[1]:
+        child.kill()
+
+
+def _failure(
+    program: Program, chain: int, count: int, folder: Path, cause: BaseException | None
+) -> str:
+    """Say which chain failed and in what words of its own."""
+    said = [
+        line.strip()
+        for file in sorted((folder / f"chain-{chain}").glob("*-stdout.txt"))
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+    ]
+    code = re.search(r"error code (-?\d+)|code '(-?\d+)'", str(cause))
+    exit_code = f" (exit code {next(filter(None, code.groups()))})" if code else ""
+    rejected = [line for line in said if line.startswith(("Exception", "Error"))]
+    quoted = rejected[:1] + [line for line in said[-3:] if line and line not in rejected[:1]]
+    if any("nitialization" in line for line in said):
+        advice = (
+            "No starting point with a finite density was found. Check that the priors allow what "
+            "the data show, give bounds in the parameters block, or try other starts (--stan-inits)"
+        )
+    else:
+        advice = "The chain's own words are above; a smaller run (--chains 1) is quicker to study"
+    detail = "\n".join(f"  {line}" for line in quoted) or f"  {cause}"
+    return f"{program.title}: chain {chain} of {count} failed{exit_code}:\n{detail}\n{advice}."
+
+
+def _verified(
+    chain: cmdstanpy.CmdStanMCMC, columns: Sequence[str], settings: Settings, program: Program
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Read a chain's draws, shape (draws, columns), and check that they are all there."""
+    number = chain.chain_ids[0]
+    try:
+        draws = chain.draws()[:, 0, :]
+    except Exception as error:  # CmdStanPy wraps whatever its parser met
+        raise SamplingError(
+            f"{program.title}: the output of chain {number} cannot be read ({error}); "
+            "a full disk is the usual reason. Nothing was saved"
+        ) from None
+    if draws.shape != (settings.draws, len(columns)) or list(chain.column_names) != list(columns):
+        raise SamplingError(
+            f"{program.title}: chain {number} wrote {draws.shape[0]} draws of {draws.shape[1]} "
+            f"columns where {settings.draws} of {len(columns)} were asked for; "
+            "a full disk is the usual reason. Nothing was saved"
+        )
+    array: np.ndarray[Any, np.dtype[np.float64]] = draws
+    return array
+
+
+def _tree(
+    values: np.ndarray[Any, np.dtype[np.float64]],
+    columns: Sequence[str],
+    program: Program,
+    data: GroupedData,
+) -> xr.DataTree:
+    """Name and shape the columns; `values` has shape (chains, draws, columns)."""
+    places: dict[str, list[int]] = {}
+    for position, column in enumerate(columns):
+        places.setdefault(re.split(r"[.:]", column, maxsplit=1)[0], []).append(position)
+    groups: dict[str, dict[str, Any]] = {"posterior": {}, "sample_stats": {}}
+    dims: dict[str, list[str]] = {}
+    for name, positions in places.items():
+        array = values[:, :, positions]
+        if name in _STATISTICS:
+            kept = array[..., 0]
+            if name in {"treedepth__", "n_leapfrog__"}:
+                kept = kept.astype(np.int64)
+            if name == "divergent__":
+                kept = kept.astype(bool)
+            groups["sample_stats"][_STATISTICS[name]] = kept
+        elif name.endswith("__"):
+            continue
+        elif name == "lprior":
+            groups.setdefault("log_prior", {})[name] = array[..., 0]
+        elif name in {"log_lik", "y_rep"} and len(positions) == data.stats.N:
+            home = "log_likelihood" if name == "log_lik" else "posterior_predictive"
+            groups.setdefault(home, {})["y"] = array
+            dims["y"] = ["observation"]
+        elif program.outputs[name] == 0:
+            groups["posterior"][name] = array[..., 0]
+        else:
+            groups["posterior"][name] = array
+            per_group = program.outputs[name] == 1 and len(positions) == data.stats.J
+            dims[name] = ["group" if per_group else f"{name}_index"]
+    coords = {"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)}
+    tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
+    return tree
+
+
+def _versions(cmdstan: toolchain.CmdStan) -> dict[str, str]:
+    return {name: metadata.version(name) for name in _VERSIONS} | {"CmdStan": cmdstan.version}
+
+
+def _umask() -> int:
+    """Read the process's umask (there is no call that only reads it)."""
+    with _UMASK_LOCK:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
+
+
+_UMASK_LOCK = threading.Lock()

@@ -1,0 +1,36 @@
+"""What the tests share: the homework data, a CmdStan, and real fits of the shipped programs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from partialpool import data, fitting, programs, toolchain
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def homework() -> data.GroupedData:
+    return data.read_csv(ROOT / "data" / "homework.csv")
+
+
+@pytest.fixture(scope="session")
+def cmdstan() -> toolchain.CmdStan:
+    found = toolchain.find_cmdstan()
+    os.environ["CMDSTAN"] = str(found.path)
+    return found
+
+
+@pytest.fixture(scope="session")
+def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[str, fitting.Fit]:
+    """Fits of the four shipped programs to the homework data with the shipped defaults."""
+    fits = fitting.fit_programs(
+        [programs.load(name) for name in programs.SHIPPED],
+        homework,
+        priors=programs.priors_for(homework),
+        cmdstan=cmdstan,
+    )
+    return {fit.name: fit for fit in fits}
