@@ -15,6 +15,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -531,3 +532,10 @@ def _order_of_labels(labels: Sequence[str]) -> list[str]:
     if all(_NUMBER.fullmatch(label) for label in unique):
         return sorted(unique, key=lambda label: (float(label), label))
     return unique
+
+
+def example() -> Path:
+    """Path of the shipped example, the homework data."""
+    inside = Path(str(resources.files("partialpool"))) / "examples"
+    folder = inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "data"
+    return folder / "homework.csv"

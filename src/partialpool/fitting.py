@@ -308,7 +308,7 @@ def initial_values(
     return starts
 
 
-class _Model(cmdstanpy.CmdStanModel):  # type: ignore[misc]
+class _Model(cmdstanpy.CmdStanModel):
     """A compiled program that reports its iterations.
 
     CmdStanPy shows them in bars of its own; this hands its hook for them to `Progress`. Should
@@ -510,7 +510,7 @@ def _tree(
             groups["posterior"][name] = array
             per_group = program.outputs[name] == 1 and len(positions) == data.stats.J
             dims[name] = ["group" if per_group else f"{name}_index"]
-    coords = {"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)}
+    coords: dict[str, Any] = {"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)}
     tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
     return tree
 

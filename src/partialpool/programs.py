@@ -337,6 +337,25 @@ def check_poolable(program: Program, stats: GroupStats) -> list[str]:
     return []
 
 
+def chosen(named: Sequence[str] | None, without: Sequence[str] | None = None) -> list[str]:
+    """Settle which programs to fit: those named, or the shipped ones without some.
+
+    Raises
+    ------
+    InputError
+        `without` names no shipped program, or nothing is left.
+    """
+    if named:
+        return list(dict.fromkeys(named))
+    for name in without or ():
+        if name not in SHIPPED:
+            raise InputError(f"--without {name}: the shipped programs are {', '.join(SHIPPED)}")
+    left = [name for name in SHIPPED if name not in (without or ())]
+    if not left:
+        raise InputError("--without left no program to fit")
+    return left
+
+
 def stan_data(
     program: Program,
     data: GroupedData,

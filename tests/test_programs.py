@@ -1,0 +1,181 @@
+"""Programs and priors: what a program declares, what it is given, what is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from partialpool import programs
+from partialpool.data import from_values
+from partialpool.errors import InputError
+from partialpool.programs import Program
+
+
+def declare(inputs=(), scalars=(), vectors=(), name="mine") -> Program:
+    real = {"type": "real"}
+    declared = {
+        "inputs": {i: {**real, "dimensions": 0} for i in inputs},
+        "parameters": {p: {**real, "dimensions": 0} for p in scalars}
+        | {p: {**real, "dimensions": 1} for p in vectors},
+        "transformed parameters": {},
+        "generated quantities": {},
+    }
+    return Program(Path(f"{name}.stan"), declared, "0" * 64)
+
+
+COMPLETE = declare(scalars=["theta", "sigma"], name="complete_pooling")
+NONE = declare(vectors=["theta", "sigma"], name="no_pooling")
+PARTIAL = declare(scalars=["mu", "tau", "sigma"], vectors=["theta"], name="hierarchical_centered")
+
+
+def test_pooling_is_judged_by_what_a_program_writes():
+    assert COMPLETE.pooling == "complete"
+    assert NONE.pooling == "none"
+    assert PARTIAL.pooling == "partial"
+    assert declare(scalars=["beta"]).pooling == "other"
+    assert PARTIAL.title == "partial pooling, centered"
+    assert declare(scalars=["beta"]).title == "mine"
+
+
+def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
+    values = np.array([1.0, 3.0, 2.0, 6.0])
+    labels = ["a", "a", "b", "b"]
+    plain = programs.default_priors(from_values(labels, values).stats).values
+    assert plain["mu_location"] == pytest.approx(3.0, abs=0.02)
+    assert plain["mu_scale"] == pytest.approx(2.5 * values.std(ddof=1), rel=0.01)
+    assert plain["tau_upper"] == plain["sigma_upper"]
+    assert plain["sigma_upper"] == pytest.approx(10 * values.std(ddof=1), rel=0.01)
+    assert plain["sigma2_scale"] == pytest.approx(0.5 * values.var(ddof=1), rel=0.02)
+    scaled = programs.default_priors(from_values(labels, 1000 * values).stats).values
+    assert scaled["mu_scale"] == pytest.approx(1000 * plain["mu_scale"], rel=0.01)
+    shifted = programs.default_priors(from_values(labels, values + 1e6).stats).values
+    assert shifted["mu_location"] == pytest.approx(1e6 + 3.0, abs=0.02)
+    assert shifted["mu_scale"] == plain["mu_scale"]
+
+
+def test_constant_data_have_no_default_prior():
+    with pytest.raises(InputError, match="all values are equal"):
+        programs.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
+
+
+def test_prior_settings_come_in_the_right_order(homework):
+    priors = programs.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
+    assert priors.values["mu_scale"] == 5
+    assert priors.values["mu_location"] == 20
+    assert priors.values["nu"] == 4
+    assert priors.sources["mu_scale"] == "set by the user"
+    assert priors.sources["mu_location"] == "homework.toml"
+
+
+@pytest.mark.parametrize("text", ["mu_scale", "mu_scale=big", "=3", "mu scale=3", "a=nan"])
+def test_a_prior_setting_is_a_name_and_a_number(text):
+    with pytest.raises(InputError, match="NAME=NUMBER"):
+        programs.parse_prior_settings([text])
+
+
+def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
+    assert programs.prior_conflicts(programs.priors_for(homework), homework.stats) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"mu_location": 60.0}, "the prior of mu, .* 5.3 prior sds"),
+        ({"theta_location": -40.0}, "the prior of theta"),
+        ({"tau_upper": 1.0}, "upper bound of tau, 1, is below the sd of the group means, 2.035"),
+        ({"sigma_upper": 3.0}, "upper bound of sigma, 3, is below the sd within groups"),
+        ({"sigma2_shape": 50.0, "sigma2_scale": 50.0}, "variances above"),
+        ({"sigma2_shape": 50.0, "sigma2_scale": 5000.0}, "variances below"),
+    ],
+)
+def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, message):
+    priors = programs.priors_for(homework, setting)
+    found = programs.prior_conflicts(priors, homework.stats)
+    assert len(found) == 1
+    assert re.search(message, found[0])
+
+
+def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
+    single = from_values(["a", "a", "b", "c", "c"], [1.0, 2.0, 3.0, 4.0, 4.0]).stats
+    with pytest.raises(InputError, match=r"'b', 'c': fewer than two.*--without no_pooling"):
+        programs.check_poolable(NONE, single)
+    assert programs.check_poolable(PARTIAL, single) == []
+    two = from_values(["a", "a", "b"], [1.0, 2.0, 3.0]).stats
+    assert "prior of tau decides" in programs.check_poolable(PARTIAL, two)[0]
+    one = from_values(["a", "a"], [1.0, 2.0]).stats
+    with pytest.raises(InputError, match="at least two groups"):
+        programs.check_poolable(PARTIAL, one)
+    assert programs.check_poolable(COMPLETE, one) == []
+    flat = from_values(["a", "a", "b", "c"], [1.0, 1.0, 3.0, 4.0]).stats
+    with pytest.raises(InputError, match="a group with two different values"):
+        programs.check_poolable(PARTIAL, flat)
+    equal = from_values(["a", "a", "b"], [1.0, 1.0, 1.0]).stats
+    with pytest.raises(InputError, match="all values are equal"):
+        programs.check_poolable(COMPLETE, equal)
+
+
+def test_a_program_gets_what_it_declares_and_no_more(homework):
+    program = declare(inputs=["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"])
+    priors = programs.priors_for(homework)
+    given = programs.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
+    assert list(given) == ["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"]
+    assert given["N"] == 165
+    assert given["group"].min() == 1
+    assert given["group"].max() == 8
+    assert given["pointwise"] == 1
+    assert given["knots"] == 3
+
+
+def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
+    program = declare(inputs=["N", "mu_scael"])
+    with pytest.raises(InputError) as caught:
+        programs.stan_data(program, homework, programs.priors_for(homework))
+    text = str(caught.value)
+    assert "declares 'mu_scael'" in text
+    assert "nearest name: 'mu_scale'" in text
+    assert "Declared: N, mu_scael" in text
+    assert "--extra-data" in text
+
+
+def test_a_negative_scale_is_refused(homework):
+    priors = programs.priors_for(homework, {"mu_scale": -1.0})
+    with pytest.raises(InputError, match="mu_scale = -1: it must be above zero"):
+        programs.stan_data(declare(inputs=["mu_scale"]), homework, priors)
+
+
+def test_extra_inputs_come_from_json_or_toml(tmp_path):
+    (tmp_path / "x.json").write_text('{"knots": [1, 2]}')
+    (tmp_path / "x.toml").write_text("knots = [1, 2]")
+    assert programs.read_extra(tmp_path / "x.json") == {"knots": [1, 2]}
+    assert programs.read_extra(tmp_path / "x.toml") == {"knots": [1, 2]}
+    (tmp_path / "bad.json").write_text("[1, 2]")
+    (tmp_path / "worse.json").write_text("{")
+    for name, message in (
+        ("bad.json", "map names to values"),
+        ("worse.json", "line 1"),
+        ("none.json", "cannot be read"),
+        ("x.yaml", r"\.json or a \.toml"),
+    ):
+        with pytest.raises(InputError, match=message):
+            programs.read_extra(tmp_path / name)
+
+
+def test_a_shipped_program_is_copied_once(tmp_path):
+    copy = programs.new_program("no_pooling", tmp_path / "my_prior.stan")
+    assert copy.read_text() == (programs.shipped_folder() / "no_pooling.stan").read_text()
+    with pytest.raises(InputError, match="exists already"):
+        programs.new_program("no_pooling", copy)
+    with pytest.raises(InputError, match="ends in .stan"):
+        programs.new_program("no_pooling", tmp_path / "my_prior")
+    with pytest.raises(InputError, match="cannot be written"):
+        programs.new_program("no_pooling", tmp_path / "nowhere" / "my.stan")
+
+
+def test_unknown_programs_list_the_known_ones(tmp_path):
+    with pytest.raises(InputError, match="shipped ones are complete_pooling, hierarchical"):
+        programs.find_program("half_pooling")
+    with pytest.raises(InputError, match="no such Stan program"):
+        programs.find_program(tmp_path / "nowhere.stan")
