@@ -1,0 +1,88 @@
+// What every method of the command line shares: its inputs, its output files, its entry point.
+#ifndef COMMAND_LINE_METHODS_HPP
+#define COMMAND_LINE_METHODS_HPP
+
+#include "arguments.hpp"
+
+#include <stan/callbacks/interrupt.hpp>
+#include <stan/callbacks/json_writer.hpp>
+#include <stan/callbacks/logger.hpp>
+#include <stan/callbacks/unique_stream_writer.hpp>
+#include <stan/io/var_context.hpp>
+#include <stan/model/model_base.hpp>
+
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace command_line {
+
+using CsvWriter = stan::callbacks::unique_stream_writer<std::ofstream>;
+using JsonWriter = stan::callbacks::json_writer<std::ofstream>;
+using Context = std::shared_ptr<stan::io::var_context>;
+
+// Everything that a method gets to know.
+struct Run {
+  const Argument& tree;
+  stan::model::model_base& model;
+  std::string start_time;
+  unsigned int seed;
+  unsigned int id;  // of the first chain or path
+  int refresh;
+  stan::callbacks::logger& logger;
+  stan::callbacks::interrupt& interrupt;
+
+  const Argument& method() const { return tree["method"].chosen(); }
+  const Argument& output() const { return tree["output"]; }
+};
+
+// Reads a file of variables: R dump where its name ends in .R, else JSON. An empty name is an
+// empty context.
+Context read_context(const std::string& file);
+
+// One context for each of `count` chains: from `names`, which lists one file a chain or one for
+// all, or a file a.json whose fellows a_ID.json exist for the chains from `first_id` on.
+std::vector<std::string> chain_files(const std::vector<std::string>& names, std::size_t count,
+                                     unsigned int first_id);
+std::vector<Context> read_contexts(const Argument& files, std::size_t count,
+                                   unsigned int first_id);
+
+// Initial values: contexts for `count` chains and the radius of random ones.
+struct Initial {
+  std::vector<Context> contexts;
+  double radius;
+};
+Initial initial_values(const Run& run, std::size_t count);
+
+// Draws of the model's parameters in a CSV file of an earlier run, one a row.
+Eigen::MatrixXd read_parameters(const Run& run, const std::string& file);
+
+// a.csv as a_MARK.csv.
+std::string marked(const std::string& file, const std::string& mark, const std::string& suffix);
+// The names of `count` output files: `file` itself for one, else marked with the ids of the chains.
+std::vector<std::string> output_files(const std::string& file, std::size_t count,
+                                      unsigned int first_id);
+
+// Files with the header of the configuration in them. Without a name, writers that write nothing.
+CsvWriter open_csv(const Run& run, const std::string& file);
+std::vector<CsvWriter> open_csvs(const Run& run, std::size_t count);
+std::vector<CsvWriter> open_diagnostics(const Run& run, std::size_t count);
+JsonWriter open_json(const Run& run, const std::string& file);
+
+// Writers that write nothing, `count` of them.
+std::vector<stan::callbacks::writer> no_writers(std::size_t count);
+
+// The methods: 0 when all went well, else a code of stan::services::error_codes.
+int sample(Run& run);
+int generate_quantities(Run& run);
+int optimize(Run& run);
+int laplace(Run& run);
+int pathfinder(Run& run);
+int variational(Run& run);
+int log_prob(Run& run);
+int diagnose(Run& run);
+
+}  // namespace command_line
+
+#endif
