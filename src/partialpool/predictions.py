@@ -1,0 +1,170 @@
+"""Predictive distributions: a new observation in a known group, a new group, and both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from partialpool import quantities
+from partialpool.data import FloatArray, GroupedData
+from partialpool.fitting import Fit
+from partialpool.summaries import QUANTILES, usable
+
+NEW_OBSERVATION = "new observation"
+NEW_GROUP_MEAN = "new group mean"
+NEW_OBSERVATION_IN_NEW_GROUP = "new observation in a new group"
+"""What is predicted."""
+
+_STEPS = 60
+_TOLERANCE = 1e-10
+
+
+def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+    """Predict observations and groups not yet seen.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, quantity and, for the first quantity, group; u is the unit of the data.
+
+        - `model`;
+        - `quantity`: "new observation" (in the known group of the row), "new group mean" (mean
+          of a group not seen yet) or "new observation in a new group";
+        - `group`: label of the known group, or empty;
+        - `mean`, `sd` (u): of the posterior predictive distribution;
+        - `q2.5`, `q25`, `median`, `q75`, `q97.5` (u): its quantiles; the outer and the inner
+          pair are the central 95 % and 50 % prediction intervals.
+
+        Under complete pooling every group has the same mean, also a new one. Under partial
+        pooling a new group comes from the population of groups. Under no pooling the data say
+        nothing about a new group: its mean has its prior, normal(theta_location, theta_scale),
+        shown where the program declares these inputs, and its observations have no row.
+
+        A quantity is left out where the program lacks the variables it needs.
+
+    Notes
+    -----
+    A new observation is normal around theta_j with sd sigma in each draw, so its distribution
+    is a mixture of as many normals; moments and quantiles are those of the mixture, without the
+    noise of simulating from it (Rao-Blackwellization; Gelfand and Smith 1990, *Journal of the
+    American Statistical Association* 85, 398-409). For new groups the program's own draws
+    `theta_new` and `y_new` are used, or where it has none the mixture of
+    normal(mu, tau^2) and of normal(mu, tau^2 + sigma^2).
+    """
+    frames = []
+    for fit in fits:
+        frames += [
+            frame
+            for frame in (_in_known_groups(fit, data), _new_group(fit, data), _in_new(fit, data))
+            if frame is not None
+        ]
+    return quantities.stacked(frames, ("model", "quantity", "group", "mean", "sd", *QUANTILES))
+
+
+def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """Quantiles of an equal mixture of normal distributions.
+
+    Newton's method on the distribution function, kept inside a shrinking bracket.
+
+    Parameters
+    ----------
+    mean, sd
+        Of the parts, shape (S,), each; sd above 0.
+    probabilities
+        Between 0 and 1, shape (P,).
+
+    Returns
+    -------
+    array
+        Shape (P,), in the unit of `mean`.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)[:, None]
+    z = special.ndtri(p)
+    parts = mean + sd * z
+    low, high = parts.min(axis=1, keepdims=True), parts.max(axis=1, keepdims=True)
+    center, spread = mean.mean(), np.sqrt((sd**2).mean() + mean.var())
+    at = np.clip(center + spread * z, low, high)
+    for _ in range(_STEPS):
+        standard = (at - mean) / sd
+        excess = special.ndtr(standard).mean(axis=1, keepdims=True) - p
+        low, high = np.where(excess < 0, at, low), np.where(excess < 0, high, at)
+        slope = (np.exp(-0.5 * standard**2) / sd).mean(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = at - excess * np.sqrt(2 * np.pi) / slope
+        inside = (newton >= low) & (newton <= high)
+        moved = np.where(inside, newton, (low + high) / 2)
+        done = bool((np.abs(moved - at) <= _TOLERANCE * spread).all())
+        at = moved
+        if done:
+            break
+    return np.asarray(at[:, 0])
+
+
+def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
+    theta, sigma = quantities.theta(fit, data), quantities.sigma(fit, data)
+    if theta is None or sigma is None:
+        return None
+    single = fit.pooling == "complete" and len(sigma) == 1
+    sigma = np.broadcast_to(sigma, theta.shape)
+    rows = [_mixture(theta[j], sigma[j]) for j in range(1 if single else len(theta))]
+    rows = rows * len(theta) if single else rows
+    return _frame(fit, NEW_OBSERVATION, list(data.labels), rows)
+
+
+def _new_group(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
+    draws = quantities.scalar(fit, data, "theta_new")
+    if draws is None and fit.pooling == "complete":
+        draws = quantities.scalar(fit, data, "theta")
+    if draws is not None:
+        return _frame(fit, NEW_GROUP_MEAN, [""], [_drawn(draws)])
+    mu, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
+    if mu is not None and tau is not None:
+        return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(mu, tau)])
+    names = ("theta_location", "theta_scale")
+    if fit.pooling == "none" and set(names) <= set(fit.about["inputs"]):
+        location, scale = (np.array([fit.about["priors"][name]]) for name in names)
+        return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(location, scale)])
+    return None
+
+
+def _in_new(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
+    draws = quantities.scalar(fit, data, "y_new")
+    if draws is not None:
+        return _frame(fit, NEW_OBSERVATION_IN_NEW_GROUP, [""], [_drawn(draws)])
+    sigma = quantities.sigma(fit, data)
+    center, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
+    if fit.pooling == "complete":
+        center, tau = quantities.scalar(fit, data, "theta"), np.zeros(1)
+    if center is None or tau is None or sigma is None or len(sigma) != 1:
+        return None
+    row = _mixture(center, np.hypot(tau, sigma[0]))
+    return _frame(fit, NEW_OBSERVATION_IN_NEW_GROUP, [""], [row])
+
+
+def _mixture(mean: FloatArray, sd: FloatArray) -> dict[str, float]:
+    """Moments and quantiles of a mixture of normals; NaN where draws are not usable."""
+    mean, sd = (np.ravel(part).astype(np.float64) for part in (mean, sd))
+    if not (np.isfinite(mean).all() and np.isfinite(sd).all() and (sd > 0).all()):
+        return dict.fromkeys(("mean", "sd", *QUANTILES), np.nan)
+    at = mixture_quantiles(mean, sd, np.array(list(QUANTILES.values())))
+    spread = float(np.sqrt((sd**2).mean() + mean.var()))
+    return {"mean": float(mean.mean()), "sd": spread, **dict(zip(QUANTILES, at, strict=True))}
+
+
+def _drawn(draws: FloatArray) -> dict[str, float]:
+    """Moments and quantiles of draws; NaN where they are not finite."""
+    if not usable(draws[None])[0][0]:
+        return dict.fromkeys(("mean", "sd", *QUANTILES), np.nan)
+    at = np.quantile(draws, list(QUANTILES.values()))
+    moments = {"mean": float(draws.mean()), "sd": float(draws.std(ddof=1))}
+    return {**moments, **dict(zip(QUANTILES, at, strict=True))}
+
+
+def _frame(
+    fit: Fit, quantity: str, groups: list[str], rows: list[dict[str, float]]
+) -> pd.DataFrame:
+    about = {"model": fit.name, "quantity": quantity, "group": groups}
+    return pd.DataFrame(about).join(pd.DataFrame(rows))

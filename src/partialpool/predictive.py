@@ -1,0 +1,452 @@
+"""How well do the models predict? Two cross-validation scores for two questions.
+
+PSIS-LOO scores a new observation in a group that is known;
+leaving out one group at a time scores a whole new group. No pooling can answer the first and
+has nothing but its prior for the second.
+
+Where a program does not generate its own pointwise log likelihood, the observations are taken
+as normal around theta, with sd sigma, and groups as normal around mu, with sd tau, as in the
+shipped programs. A program with another likelihood should generate `log_lik`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from arviz_stats.base.array import array_stats
+
+from partialpool import exact, quantities
+from partialpool.data import FloatArray, GroupedData, GroupStats
+from partialpool.errors import InputError
+from partialpool.fitting import Fit
+from partialpool.priors import InverseGammaVariance, Normal
+from partialpool.summaries import usable
+
+NEW_OBSERVATION = "a new observation in a known group"
+NEW_GROUP = "a new group"
+"""The questions that the two scores answer."""
+
+LEARNS_NOTHING = "its prior alone: no pooling learns nothing about a new group"
+
+_NO_POOLING_PRIORS = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
+_LOG_2_PI = math.log(2 * math.pi)
+_CHUNK = 2_000_000
+_COLUMNS = 100
+_SMALL = 4.0
+_COMPARISON = (
+    "model",
+    "question",
+    "elpd",
+    "se",
+    "elpd_diff",
+    "dse",
+    "p_loo",
+    "max_k",
+    "bad_k",
+    "advice",
+)
+
+
+@dataclass(frozen=True)
+class LooSummary:
+    """Leave-one-out score of one model.
+
+    Attributes
+    ----------
+    elpd
+        Expected log predictive density, summed over the observations (natural log); higher is
+        better. It depends on the unit of the data, differences between models do not.
+    se
+        Its standard error over observations.
+    p_loo
+        Effective number of parameters: how much better the model describes the data than it
+        predicts them.
+    n_bad_k
+        Observations whose Pareto k is above `threshold` or cannot be computed.
+    threshold
+        Largest reliable k for this number of draws.
+    """
+
+    elpd: float
+    se: float
+    p_loo: float
+    n_bad_k: int
+    threshold: float
+
+
+class Loo(NamedTuple):
+    """What `loo` returns: `summary` and, by observation, `pointwise`."""
+
+    summary: LooSummary
+    pointwise: pd.DataFrame
+
+
+class LeftOut(NamedTuple):
+    """What `leave_one_group_out` returns: `summary` by model, `groups` by model and group."""
+
+    summary: pd.DataFrame
+    groups: pd.DataFrame
+
+
+def k_threshold(draws: int) -> float:
+    """Largest Pareto k at which smoothed importance sampling with so many draws is reliable.
+
+    min(1 - 1 / log10(draws), 0.7): Vehtari, Simpson, Gelman, Yao and Gabry (2024, *Journal of
+    Machine Learning Research* 25(72), 1-58).
+    """
+    return min(1 - 1 / math.log10(draws), 0.7) if draws > 1 else -math.inf
+
+
+def log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
+    """Log likelihood of each observation in each draw.
+
+    Taken from the fit where the program generated it (`log_lik`), otherwise computed as
+    log normal(y_i | theta_j, sigma_j) for the group j of observation i, with the scalar theta
+    or sigma where there is only one.
+
+    Returns
+    -------
+    array
+        Shape (N, chain, draw), natural log of a density in one over the unit of the data.
+
+    Raises
+    ------
+    InputError
+        The fit has no log likelihood, and theta or sigma is missing too.
+    """
+    return next(_log_likelihood(fit, data, chunk=data.stats.N))
+
+
+def loo(fit: Fit, data: GroupedData) -> Loo:
+    """Score the prediction of a new observation in a known group, by PSIS-LOO.
+
+    Each observation is left out in turn by weighting the draws with the inverse of its
+    likelihood, the largest weights smoothed by a generalized Pareto distribution. Its shape k
+    says whether that worked: above the threshold the score of that observation is unreliable,
+    usually too good. Then fit again without these observations, or compare by K-fold
+    cross-validation; a high k also marks observations that surprise the model.
+
+    Returns
+    -------
+    Loo
+        `summary`, see `LooSummary`, and `pointwise` with one row an observation: `observation`
+        (from 1, in the order of the data), `group` (label), `elpd` (log predictive density
+        without it, natural log), `k` (Pareto shape; NaN where it cannot be computed).
+
+    Raises
+    ------
+    InputError
+        The fit has no log likelihood, and theta or sigma is missing too.
+
+    Notes
+    -----
+    Vehtari, Gelman and Gabry (2017), *Statistics and Computing* 27, 1413-1432; smoothing and
+    diagnostic as in Vehtari et al. (2024), see `k_threshold`. The tail is chosen with the mean
+    relative ESS of the posterior's variables.
+    """
+    r_eff = _relative_ess(fit)
+    parts = [_smoothed(block, r_eff) for block in _log_likelihood(fit, data, chunk=None)]
+    elpd, p_loo, k = (np.concatenate(part) for part in zip(*parts, strict=True))
+    threshold = k_threshold(_size(fit))
+    pointwise = pd.DataFrame(
+        {
+            "observation": np.arange(1, data.stats.N + 1),
+            "group": np.array(data.labels, dtype=object)[data.group],
+            "elpd": elpd,
+            "k": k,
+        }
+    )
+    summary = LooSummary(
+        elpd=float(elpd.sum()),
+        se=_sum_error(elpd),
+        p_loo=float(p_loo.sum()),
+        n_bad_k=_bad(k, threshold),
+        threshold=threshold,
+    )
+    return Loo(summary, pointwise)
+
+
+def compare_loo(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+    """Compare models by how well they predict a new observation in a known group.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, best first; models without a log likelihood are left out.
+
+        - `model`;
+        - `question`: what the score answers, "a new observation in a known group";
+        - `elpd`: expected log predictive density, summed over observations (natural log; higher
+          is better), and `se`, its standard error;
+        - `elpd_diff`: `elpd` minus that of the best model (0 or negative), and `dse`, the
+          standard error of this difference, from the pointwise differences;
+        - `p_loo`: effective number of parameters;
+        - `max_k`, `bad_k`: the largest Pareto k, and how many are above the threshold of
+          `k_threshold` or cannot be computed;
+        - `advice`: what to do about bad k; whether the difference is too small to matter (under
+          4, where its standard error is not reliable either); empty otherwise.
+
+    Notes
+    -----
+    Vehtari, Gelman and Gabry (2017), section 5; the limit of 4: Sivula, Magnusson, Matamoros and
+    Vehtari, arXiv:2008.10296.
+    """
+    rows, pointwise = [], []
+    for fit in fits:
+        if not _has_likelihood(fit, data):
+            continue
+        summary, points = loo(fit, data)
+        advice = _advice(summary.n_bad_k, data.stats.N, summary.threshold, "observations")
+        rows.append(
+            {
+                "model": fit.name,
+                "question": NEW_OBSERVATION,
+                "elpd": summary.elpd,
+                "se": summary.se,
+                "p_loo": summary.p_loo,
+                "max_k": _largest(points["k"].to_numpy()),
+                "bad_k": summary.n_bad_k,
+                "advice": advice,
+            }
+        )
+        pointwise.append(points["elpd"].to_numpy())
+    return _compared(rows, pointwise)
+
+
+def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
+    """Score the prediction of a whole new group, leaving out one group at a time.
+
+    The score of group j is the joint log predictive density of all its observations,
+    log p(y_1j, ..., y_nj | the other groups): not of its mean, and not the sum over its
+    observations taken one by one. By model:
+
+    - partial pooling (scalar mu, tau and sigma): the group's mean is integrated out,
+      theta_new ~ N(mu, tau^2), which is exact given (mu, tau, sigma); the draws of these are
+      weighted by one over the density of the group's data, which leaves the group out. Exact
+      refits are needed only for groups whose Pareto k is bad;
+    - complete pooling (scalar theta and sigma): the group's observations are new ones around
+      theta, weighted alike;
+    - no pooling: the other groups say nothing, so the density is that of the prior alone,
+      theta ~ normal(theta_location, theta_scale), sigma2 ~ inverse-gamma(sigma2_shape,
+      sigma2_scale) as in the shipped program, integrated by quadrature. Programs that declare
+      no such inputs are left out.
+
+    Returns
+    -------
+    LeftOut
+        `summary`, one row a model, best first, with the columns of `compare_loo` (`question` is
+        "a new group", sums and standard errors are over groups; `p_loo` is NaN), and `groups`,
+        one row a model and group: `model`, `group`, `n` (observations), `elpd` (joint log
+        predictive density, natural log), `k` (Pareto shape; NaN under no pooling, where nothing
+        is weighted).
+
+    Notes
+    -----
+    For n values with mean ybar and sum of squares ss about it, given mu, tau, sigma:
+    log p = -n/2 log(2 pi) - (n - 1) log sigma - log(sigma^2 + n tau^2) / 2 - ss / (2 sigma^2)
+    - n (ybar - mu)^2 / (2 (sigma^2 + n tau^2)). Leaving out whole groups by integrating their
+    parameters: Merkle, Furr and Rabe-Hesketh (2019, *Psychometrika* 84, 802-829).
+    """
+    stats = data.stats
+    rows, pointwise, details = [], [], []
+    for fit in fits:
+        threshold, advice = k_threshold(_size(fit)), ""
+        density = _group_density(fit, data)
+        prior = _prior_density(fit, stats)
+        if density is not None:
+            elpd, _, k = _smoothed(density, _relative_ess(fit))
+            bad, largest = _bad(k, threshold), _largest(k)
+            advice = _advice(bad, stats.J, threshold, "groups")
+        elif prior is not None:
+            elpd, k, bad, largest = prior, np.full(stats.J, np.nan), 0, math.nan
+            advice = LEARNS_NOTHING
+        else:
+            continue
+        rows.append(
+            {
+                "model": fit.name,
+                "question": NEW_GROUP,
+                "elpd": float(elpd.sum()),
+                "se": _sum_error(elpd),
+                "p_loo": math.nan,
+                "max_k": largest,
+                "bad_k": bad,
+                "advice": advice,
+            }
+        )
+        pointwise.append(elpd)
+        about = {"model": fit.name, "group": list(stats.labels), "n": stats.n}
+        details.append(pd.DataFrame({**about, "elpd": elpd, "k": k}))
+    groups = quantities.stacked(details, ("model", "group", "n", "elpd", "k"))
+    return LeftOut(_compared(rows, pointwise), groups)
+
+
+def _compared(rows: list[dict[str, object]], pointwise: list[FloatArray]) -> pd.DataFrame:
+    """Add differences from the best model, and say which are too small to matter."""
+    if not rows:
+        return quantities.stacked([], _COMPARISON)
+    table = pd.DataFrame(rows)
+    best = int(np.argmax(np.nan_to_num(table["elpd"].to_numpy(float), nan=-np.inf)))
+    differences = [part - pointwise[best] for part in pointwise]
+    table["elpd_diff"] = [float(part.sum()) for part in differences]
+    table["dse"] = [_sum_error(part) for part in differences]
+    for i, difference in enumerate(table["elpd_diff"]):
+        if i != best and abs(difference) < _SMALL:
+            small = f"differs by less than {_SMALL:g} from the best: no clear winner"
+            said = str(table.loc[i, "advice"])
+            table.loc[i, "advice"] = f"{said}; {small}" if said else small
+    ordered = table.sort_values("elpd", ascending=False, kind="stable", na_position="last")
+    return ordered.reset_index(drop=True)[list(_COMPARISON)]
+
+
+def _log_likelihood(fit: Fit, data: GroupedData, *, chunk: int | None) -> Iterator[FloatArray]:
+    """Yield blocks of shape (observations, chain, draw) in the order of the data."""
+    if "log_likelihood" in fit.draws.children:
+        stored = next(iter(fit.draws["log_likelihood"].to_dataset().data_vars.values()))
+        whole = stored.transpose("observation", "chain", "draw").to_numpy().astype(np.float64)
+        if len(whole) != data.stats.N:
+            raise InputError(
+                f"{fit.name}: its log likelihood is of {len(whole)} observations, the data have "
+                f"{data.stats.N}; give the data that the fit was made from"
+            )
+        step = chunk or max(1, _CHUNK // whole[0].size)
+        for start in range(0, len(whole), step):
+            yield whole[start : start + step]
+        return
+    theta, sigma = quantities.by_group(fit, data, "theta"), quantities.sigma(fit, data)
+    if theta is None or sigma is None:
+        missing = [name for name, x in (("theta", theta), ("sigma", sigma)) if x is None]
+        raise InputError(
+            f"{fit.name}: leave-one-out needs log_lik, or theta and sigma to compute it from; "
+            f"it has no {' and no '.join(missing)}. Generate log_lik in the program and fit it "
+            "with pointwise on"
+        )
+    step = chunk or max(1, _CHUNK // theta[0].size)
+    for start in range(0, data.stats.N, step):
+        group = data.group[start : start + step]
+        y = data.y[start : start + step, None, None]
+        yield _log_normal(y, *(x if len(x) == 1 else x[group] for x in (theta, sigma)))
+
+
+def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
+    if "log_likelihood" in fit.draws.children:
+        return True
+    parts = quantities.by_group(fit, data, "theta"), quantities.sigma(fit, data)
+    return all(part is not None for part in parts)
+
+
+def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2_PI)
+
+
+def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Log density of each group's data as those of a new group, shape (J, chain, draw)."""
+    sigma = quantities.scalar(fit, data, "sigma")
+    if fit.pooling == "partial":
+        center, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
+    elif fit.pooling == "complete":
+        center, tau = quantities.scalar(fit, data, "theta"), np.zeros(1)
+    else:
+        return None
+    if center is None or tau is None or sigma is None:
+        return None
+    stats = data.stats
+    n, mean, ss = (part[:, None, None] for part in (stats.n, stats.mean, stats.ss))
+    with np.errstate(all="ignore"):
+        total = sigma**2 + n * tau**2
+        return np.asarray(
+            -0.5 * n * _LOG_2_PI
+            - (n - 1) * np.log(sigma)
+            - 0.5 * np.log(total)
+            - 0.5 * ss / sigma**2
+            - 0.5 * n * (mean - center) ** 2 / total
+        )
+
+
+def _prior_density(fit: Fit, stats: GroupStats) -> FloatArray | None:
+    """Log prior predictive density of each group's data under no pooling, shape (J,)."""
+    settings = [fit.about["priors"].get(name) for name in _NO_POOLING_PRIORS]
+    declared = set(_NO_POOLING_PRIORS) <= set(fit.about["inputs"])
+    if fit.pooling != "none" or not declared or None in settings:
+        return None
+    location, scale, shape, rate = settings
+    theta, sigma = Normal(location, scale), InverseGammaVariance(shape, rate)
+    found = []
+    for j, label in enumerate(stats.labels):
+        one = slice(j, j + 1)
+        alone = GroupStats((label,), stats.n[one], stats.mean[one], stats.ss[one])
+        found.append(exact.no_pooling(alone, theta=theta, sigma=sigma).log_marginal_likelihood)
+    return np.array(found)
+
+
+def _smoothed(log_density: FloatArray, r_eff: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Leave each row out by importance sampling: its elpd, p_loo and Pareto k."""
+    rows = log_density.reshape(len(log_density), -1)
+    weights, k = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
+    with np.errstate(all="ignore"):
+        for i in np.flatnonzero(usable(log_density)[0]):
+            try:
+                weights[i], k[i] = array_stats.psislw(rows[i], r_eff=r_eff)
+            except ValueError:  # no tail to fit: too few draws, or all of one value
+                weights[i] = -rows[i] - _log_sum(-rows[i])
+        elpd = _log_sum(weights + rows)
+        p_loo = _log_sum(rows) - math.log(rows.shape[1]) - elpd
+    return elpd, p_loo, k
+
+
+def _log_sum(x: FloatArray) -> FloatArray:
+    """Log of the sum of exp(x) along the last axis."""
+    top = x.max(axis=-1, keepdims=True)
+    return np.asarray(top[..., 0] + np.log(np.exp(x - top).sum(axis=-1)))
+
+
+def _relative_ess(fit: Fit) -> float:
+    """Mean effective number of draws of the posterior's variables, a draw; at most 1."""
+    columns = [
+        array.transpose(..., "chain", "draw").to_numpy().reshape(-1, *_shape(fit))
+        for array in fit.posterior.data_vars.values()
+    ]
+    draws = np.concatenate(columns)
+    draws = draws[usable(draws)[1]]
+    draws = draws[:: math.ceil(len(draws) / _COLUMNS)] if len(draws) else draws
+    with np.errstate(all="ignore"):
+        relative = np.asarray(array_stats.ess(draws, method="mean", relative=True))
+    relative = relative[np.isfinite(relative)]
+    return min(1.0, float(relative.mean())) if relative.size else 1.0
+
+
+def _shape(fit: Fit) -> tuple[int, int]:
+    sizes = fit.posterior.sizes
+    return sizes["chain"], sizes["draw"]
+
+
+def _size(fit: Fit) -> int:
+    return math.prod(_shape(fit))
+
+
+def _sum_error(parts: FloatArray) -> float:
+    """Standard error of a sum of exchangeable parts; NaN for a single one."""
+    return math.sqrt(len(parts) * float(parts.var(ddof=1))) if len(parts) > 1 else math.nan
+
+
+def _bad(k: FloatArray, threshold: float) -> int:
+    return int((~(k <= threshold)).sum())
+
+
+def _largest(k: FloatArray) -> float:
+    return float(np.nanmax(k)) if np.isfinite(k).any() else math.nan
+
+
+def _advice(bad: int, total: int, threshold: float, what: str) -> str:
+    if bad == 0:
+        return ""
+    return (
+        f"Pareto k above {threshold:.2f} (or not computable) for {bad} of {total} {what}: "
+        f"their scores are unreliable; fit again without each of them, or use K-fold"
+    )

@@ -1,0 +1,142 @@
+"""What the tables take from a fit: theta, sigma and the rest as arrays, whatever is there.
+
+A user's program may lack any variable of the shipped ones; a variable that is absent, or whose
+shape fits neither the population nor the groups, comes back as None and its rows are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from partialpool.data import FloatArray, GroupedData
+from partialpool.errors import InputError
+from partialpool.fitting import Fit
+
+
+def by_group(fit: Fit, data: GroupedData, name: str) -> FloatArray | None:
+    """Draws of a variable, shape (J, chain, draw) by group or (1, chain, draw) for a scalar.
+
+    Raises
+    ------
+    InputError
+        The draws are of other groups than the data's.
+    """
+    posterior = fit.posterior
+    if name not in posterior:
+        return None
+    array = posterior[name]
+    if set(array.dims) == {"chain", "draw"}:
+        return np.asarray(array.transpose("chain", "draw"), dtype=np.float64)[None]
+    if set(array.dims) != {"chain", "draw", "group"}:
+        return None
+    _check_groups(fit, data)
+    return np.ascontiguousarray(array.transpose("group", "chain", "draw"), dtype=np.float64)
+
+
+def scalar(fit: Fit, data: GroupedData, name: str) -> FloatArray | None:
+    """Draws of a variable without groups, shape (chain, draw)."""
+    found = by_group(fit, data, name)
+    return found[0] if found is not None and _is_scalar(fit, name) else None
+
+
+def theta(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Group means, shape (J, chain, draw); a single theta stands for every group."""
+    found = by_group(fit, data, "theta")
+    if found is None:
+        return None
+    return np.broadcast_to(found, (data.stats.J, *found.shape[1:]))
+
+
+def sigma(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Sds within groups, shape (J or 1, chain, draw), from `sigma` or else from `sigma2`."""
+    return _sd(fit, data, "sigma")
+
+
+def tau(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Sd between group means, shape (chain, draw), from `tau` or else from `tau2`."""
+    found = _sd(fit, data, "tau")
+    return found[0] if found is not None and len(found) == 1 else None
+
+
+def compared(
+    fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str] | None, limit: int
+) -> NDArray[np.int64]:
+    """Choose the groups of a table that grows with their square.
+
+    Parameters
+    ----------
+    fits
+        The first one that pools partially (or the first of all that has group means) orders the
+        groups, so that every model shows the same ones.
+    groups
+        Labels to show; None for all, or for the `limit` with the largest posterior means.
+    limit
+        Number of groups shown where `groups` is None.
+
+    Returns
+    -------
+    array
+        Indices into the data's labels, ascending.
+
+    Raises
+    ------
+    InputError
+        A label in `groups` that the data lack.
+    """
+    if groups is not None:
+        index = {label: j for j, label in enumerate(data.labels)}
+        unknown = [label for label in groups if label not in index]
+        if unknown:
+            known = ", ".join(repr(label) for label in data.labels[:10])
+            more = f" and {data.stats.J - 10} more" if data.stats.J > 10 else ""
+            raise InputError(f"no group {unknown[0]!r} in {data.name}; there are {known}{more}")
+        return np.array(sorted({index[label] for label in groups}), dtype=np.int64)
+    if limit >= len(data.labels):
+        return np.arange(data.stats.J)
+    order = data.stats.mean
+    for fit in sorted(fits, key=lambda fit: fit.pooling != "partial"):
+        draws = by_group(fit, data, "theta")
+        if draws is not None and len(draws) == data.stats.J:
+            order = draws.mean(axis=(1, 2))
+            break
+    return np.sort(np.argsort(-order, kind="stable")[:limit])
+
+
+def stacked(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Stack frames of one form; with none, the form remains."""
+    if not frames:
+        return pd.DataFrame({column: [] for column in columns})
+    return pd.concat(frames, ignore_index=True)[list(columns)]
+
+
+def _sd(fit: Fit, data: GroupedData, name: str) -> FloatArray | None:
+    found = by_group(fit, data, name)
+    if found is not None:
+        return found
+    variance = by_group(fit, data, f"{name}2")
+    if variance is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(variance)
+
+
+def _is_scalar(fit: Fit, name: str) -> bool:
+    return fit.posterior[name].ndim == 2
+
+
+def _check_groups(fit: Fit, data: GroupedData) -> None:
+    labels = tuple(str(label) for label in fit.posterior["group"].to_numpy())
+    if labels != data.labels:
+        raise InputError(
+            f"{fit.name} was fitted to other groups ({_some(labels)}) than those of {data.name} "
+            f"({_some(data.labels)}); give the data that the fit was made from"
+        )
+
+
+def _some(labels: Sequence[str]) -> str:
+    shown = ", ".join(labels[:3])
+    return f"{shown} and {len(labels) - 3} more" if len(labels) > 3 else shown
