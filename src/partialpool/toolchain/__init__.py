@@ -1,0 +1,18 @@
+"""Finds, installs or assembles CmdStan, compiles Stan programs, and keeps their executables."""
+
+from partialpool.toolchain.cache import cache_entries, prune_cache
+from partialpool.toolchain.compile import compile_program, compile_programs
+from partialpool.toolchain.locate import CmdStan, find_cmdstan
+from partialpool.toolchain.stanc import check_syntax, format_program, program_info
+
+__all__ = [
+    "CmdStan",
+    "cache_entries",
+    "check_syntax",
+    "compile_program",
+    "compile_programs",
+    "find_cmdstan",
+    "format_program",
+    "program_info",
+    "prune_cache",
+]
