@@ -56,8 +56,9 @@ def _gibbs(n: Any, mean: Any, ss: Any, p: dict[str, float], rng: Any, size: int)
 def partial(data: GroupedData, p: dict[str, float], rng: Any, size: int) -> dict[str, Any]:
     """Independent draws: (tau, sigma) from a grid of their marginal, then mu, then theta."""
     stats = data.stats
-    tau = np.linspace(0.002, 6 * np.std(stats.mean) + 1e-6, 300)[:, None, None]
-    sigma = (stats.within_sd * np.linspace(0.6, 1.6, 200))[None, :, None]
+    tau = np.linspace(0.002, (2 + 10 / stats.J) * np.std(stats.mean), 300)[:, None, None]
+    width = 5 / np.sqrt(2 * (stats.N - stats.J))
+    sigma = (stats.within_sd * np.exp(np.linspace(-width, 1.2 * width, 200)))[None, :, None]
     v = tau**2 + sigma**2 / stats.n
     precision = (1 / v).sum(-1) + p["mu_scale"] ** -2
     mu_hat = ((stats.mean / v).sum(-1) + p["mu_location"] * p["mu_scale"] ** -2) / precision
@@ -65,7 +66,7 @@ def partial(data: GroupedData, p: dict[str, float], rng: Any, size: int) -> dict
         -0.5 * (np.log(v) + (stats.mean - mu_hat[..., None]) ** 2 / v).sum(-1)
         - 0.5 * np.log(precision)
         - 0.5 * ((mu_hat - p["mu_location"]) / p["mu_scale"]) ** 2
-        - (stats.N - stats.J) * np.log(sigma[..., 0])
+        - (stats.N - stats.J - 1) * np.log(sigma[..., 0])
         - 0.5 * stats.ss.sum() / sigma[..., 0] ** 2
     )
     weight = np.exp(log_density - log_density.max()).ravel()

@@ -1,0 +1,183 @@
+"""Figures of the pooling comparison: estimates side by side, and the way each one moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotnine as p9
+
+from partialpool.plots.theme import (
+    BLUE,
+    GREY,
+    MANY,
+    VERMILLION,
+    extremes,
+    group_axis,
+    look,
+    text,
+    theme,
+    titles,
+)
+
+_MOST_POINTS = 2000
+
+
+def pooling_scatter(
+    estimates: pd.DataFrame,
+    *,
+    axis_title: str = "value",
+    group_title: str = "Group",
+    models: Mapping[str, str] | None = None,
+) -> p9.ggplot:
+    """Posterior means of the group means by group and model, with E[mu] dashed.
+
+    Up to 40 groups have a row each. Beyond, the first model's estimates are drawn against those
+    of the others, where shrinkage shows as a slope below that of the diagonal.
+
+    Parameters
+    ----------
+    estimates
+        Columns `model`, `parameter`, `group`, `mean`; the rows of `theta` by group and of `mu`
+        are used, groups in the order to show.
+    axis_title, group_title
+        Title of the axis of values (with its unit) and what a group is called.
+    models
+        Name of each model to its title, in the order that sets colours.
+    """
+    theta = estimates[(estimates["parameter"] == "theta") & (estimates["group"] != "")]
+    mu = estimates[estimates["parameter"] == "mu"]
+    shown = titles(theta, models)
+    colors, shapes = look(models, shown)
+    theta = theta.assign(model=pd.Categorical(theta["model"].map(shown), list(shown.values())))
+    mu = mu.assign(model=mu["model"].map(shown))
+    labels = list(dict.fromkeys(theta["group"]))
+    if len(labels) > MANY:
+        return _against_first(theta, mu, axis_title=axis_title)
+    scale, height = group_axis(labels, 0)
+    at = [float(m) for m in mu["mean"]]
+    return (
+        p9.ggplot(theta, p9.aes("mean", "group"))
+        + p9.geom_vline(xintercept=at, linetype="dashed", color=GREY)
+        + p9.geom_line(p9.aes(group="group"), color="#BBBBBB", size=0.8)
+        + p9.geom_point(p9.aes(color="model", shape="model"), size=2.6)
+        + p9.scale_color_manual(dict(zip(shown.values(), colors, strict=True)))
+        + p9.scale_shape_manual(dict(zip(shown.values(), shapes, strict=True)))
+        + scale
+        + p9.labs(
+            x=f"Posterior mean: {text(axis_title, width=60)}",
+            y=text(group_title),
+            caption="Dashed: E[μ]." if at else "",
+        )
+        + theme(height=height + 1.5, grid="y")
+    )
+
+
+def _against_first(theta: pd.DataFrame, mu: pd.DataFrame, *, axis_title: str) -> p9.ggplot:
+    wide = theta.pivot_table(index="group", columns="model", values="mean", observed=True)
+    first = wide.columns[0]
+    pairs = pd.concat(
+        [
+            pd.DataFrame({"first": wide[first], "other": wide[other], "model": other})
+            for other in wide.columns[1:]
+        ],
+        ignore_index=True,
+    )
+    pairs = _thinned(pairs.sort_values(["model", "first"]), _MOST_POINTS)
+    unit = text(axis_title, width=50)
+    return (
+        p9.ggplot(pairs, p9.aes("first", "other"))
+        + p9.geom_abline(slope=1, intercept=0, color=GREY)
+        + p9.geom_hline(p9.aes(yintercept="mean"), data=mu, linetype="dashed", color=GREY)
+        + p9.geom_point(color=BLUE, alpha=0.45, size=1.5)
+        + p9.facet_wrap("model", ncol=2)
+        + p9.labs(
+            x=f"Posterior mean under {first}: {unit}",
+            y="Posterior mean",
+            caption="One point a group. Solid: no change; dashed: E[μ].",
+        )
+        + theme(height=4.2)
+    )
+
+
+def _thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most `most` rows, evenly spaced in the order of the frame."""
+    if len(frame) <= most:
+        return frame
+    return frame.iloc[np.linspace(0, len(frame) - 1, most).astype(int)]
+
+
+def shrinkage_arrows(
+    shrinkage: pd.DataFrame,
+    *,
+    axis_title: str = "value",
+    group_title: str = "Group",
+    center: float | None = None,
+) -> p9.ggplot:
+    """Arrows from each raw mean to its estimate, ordered by the number of observations.
+
+    Up to 40 groups have a row each, labelled with n, the smallest at the top. Beyond, n is a
+    logarithmic axis, and at most 2000 groups are drawn.
+
+    Parameters
+    ----------
+    shrinkage
+        Columns `group`, `n`, `raw_mean`, `estimate`, one row a group, of one model.
+    axis_title, group_title
+        Title of the axis of values (with its unit) and what a group is called.
+    center
+        Where a dashed line is drawn: E[mu].
+    """
+    frame = shrinkage.sort_values("n", kind="stable")
+    dashed = (
+        [p9.geom_vline(xintercept=center, linetype="dashed", color=GREY)]
+        if center is not None
+        else []
+    )
+    caption = "Open circle: raw mean; arrow head: posterior mean" + (
+        "; dashed: E[μ]." if center is not None else "."
+    )
+    x_title = text(axis_title, width=70)
+    if len(frame) > MANY:
+        frame = _thinned(frame, _MOST_POINTS)
+        return (
+            p9.ggplot(frame, p9.aes(y="n"))
+            + dashed
+            + p9.geom_segment(
+                p9.aes(x="raw_mean", xend="estimate", yend="n"), color=BLUE, alpha=0.5, size=0.5
+            )
+            + p9.geom_point(
+                p9.aes(x="raw_mean"), color=VERMILLION, fill="none", size=1.2, stroke=0.4
+            )
+            + p9.geom_point(p9.aes(x="estimate"), color=BLUE, size=0.9)
+            + p9.scale_y_log10()
+            + p9.labs(
+                x=x_title,
+                y="Observations in the group",
+                caption=caption.replace("arrow head", "dot"),
+            )
+            + theme(height=4.6)
+        )
+    kept, dropped = extremes(list(frame["group"]))
+    counts = dict(zip(frame["group"], frame["n"], strict=True))
+    scale, height = group_axis(kept, dropped)
+    labels = [
+        f"{shown}\u2002(n = {counts[key]})"
+        for key, shown in zip(scale.limits, scale.labels, strict=True)
+    ]
+    scale.labels = labels
+    return (
+        p9.ggplot(frame, p9.aes(y="group"))
+        + dashed
+        + p9.geom_segment(
+            p9.aes(x="raw_mean", xend="estimate", yend="group"),
+            color=BLUE,
+            size=0.9,
+            arrow=p9.arrow(length=0.07, type="closed", angle=25),
+        )
+        + p9.geom_point(p9.aes(x="raw_mean"), color=VERMILLION, fill="white", size=2.2)
+        + scale
+        + p9.labs(x=x_title, y=f"{text(group_title)}, fewest observations first", caption=caption)
+        + theme(height=height + 1.2, grid="y")
+    )
