@@ -334,10 +334,8 @@ def _log_likelihood(fit: Fit, data: GroupedData, *, chunk: int | None) -> Iterat
 
 
 def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
-    if "log_likelihood" in fit.draws.children:
-        return True
     parts = quantities.by_group(fit, data, "theta"), quantities.sigma(fit, data)
-    return all(part is not None for part in parts)
+    return "log_likelihood" in fit.draws.children or all(part is not None for part in parts)
 
 
 def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
@@ -447,6 +445,6 @@ def _advice(bad: int, total: int, threshold: float, what: str) -> str:
     if bad == 0:
         return ""
     return (
-        f"Pareto k above {threshold:.2f} (or not computable) for {bad} of {total} {what}: "
-        f"their scores are unreliable; fit again without each of them, or use K-fold"
+        f"Pareto k above {threshold:.2f} (or not computable) for {bad} of {total} {what}: their "
+        "scores are unreliable; fit again without each of them, or use K-fold"
     )

@@ -1,0 +1,47 @@
+"""Numbers show the digits that their Monte Carlo error supports."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from partialpool.formatting import digits, format_estimate
+
+
+@pytest.mark.parametrize(
+    ("value", "mcse", "shown"),
+    [
+        (9.11512, 0.012, "9.12"),
+        (9.11512, 0.06, "9.1"),
+        (9.11512, 0.0002, "9.1151"),
+        (12345.6, 123.0, "12300"),
+        (-0.004, 0.1, "0.0"),
+        (0.0, 0.01, "0.00"),
+        (7.0, 0.0, "7.000"),
+        (0.20869, math.nan, "0.2087"),
+        (1234567.8, math.nan, "1235000"),
+        (3.21e-9, 2e-11, "3.21e-09"),
+        (3.2123e12, 1e10, "3.21e+12"),
+        (math.nan, 0.1, "NaN"),
+        (-math.inf, 0.1, "-inf"),
+    ],
+)
+def test_examples(value: float, mcse: float, shown: str) -> None:
+    assert format_estimate(value, mcse) == shown
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_the_error_is_of_the_order_of_the_last_digit(value: float, mcse: float) -> None:
+    unit = 10.0 ** -digits(value, mcse)
+    assert 0.31 <= mcse / unit <= 3.2
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-12, 1e9))
+def test_what_is_shown_is_within_the_unit_of_the_value(value: float, mcse: float) -> None:
+    unit = 10.0 ** -digits(value, mcse)
+    slack = max(unit / 2 * (1 + 1e-6), abs(value) * 1e-14)
+    shown = float(format_estimate(value, mcse))
+    assert abs(shown - value) <= slack or abs(value) < unit
