@@ -2,15 +2,18 @@
 
 from partialpool.toolchain.cache import cache_entries, prune_cache
 from partialpool.toolchain.compile import compile_program, compile_programs
+from partialpool.toolchain.doctor import Check, doctor
 from partialpool.toolchain.locate import CmdStan, find_cmdstan
 from partialpool.toolchain.stanc import check_syntax, format_program, program_info
 
 __all__ = [
+    "Check",
     "CmdStan",
     "cache_entries",
     "check_syntax",
     "compile_program",
     "compile_programs",
+    "doctor",
     "find_cmdstan",
     "format_program",
     "program_info",

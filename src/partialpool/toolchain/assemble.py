@@ -95,14 +95,26 @@ def assembled(*, wheel: Path | None, progress: Progress) -> Path:
 
 def is_ready() -> bool:
     """Whether the folder is there, whole, and built by the compiler that would be used now."""
+    return fault() is None
+
+
+def fault(*, thorough: bool = False) -> str | None:
+    """Return what keeps the folder from being used as it is, None if nothing does."""
     folder = location()
     record = unpack.read_record(folder)
-    if record is None or not unpack.looks_whole(folder, record):
-        return False
+    if record is None:
+        return "not completely unpacked"
+    if thorough:
+        changed = unpack.changed_files(folder, record)
+        if changed is None or changed:
+            return f"files are missing or changed ({', '.join(sorted(changed or ())[:3])})"
+    if not unpack.looks_whole(folder, record):
+        return "files are missing or changed"
     try:
-        return _why_build(folder, folder_compiler(folder)) is None
-    except ToolchainError:
-        return False
+        reason = _why_build(folder, folder_compiler(folder))
+    except ToolchainError as error:
+        return str(error)
+    return "not built yet" if reason == "" else reason
 
 
 def mend(*, progress: Progress, console: str) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import ToolchainError
+from partialpool.toolchain import tools
 
 if TYPE_CHECKING:
     from partialpool.progress import Task
@@ -95,7 +96,8 @@ def unpack(wheel: Path, folder: Path, *, only: set[str] | None = None, task: Tas
         os.utime(path, (_DATE, _DATE))
         task.advance()
 
-    for place, content in package_files().items():
+    scripts = {f"bin/{name}": tools.script(name) for name in tools.TOOLS}
+    for place, content in (package_files() | scripts).items():
         if only is None or place in only:
             write(place, content)
     try:
@@ -122,7 +124,7 @@ def write_record(folder: Path, **about: Any) -> None:
     top = len(str(folder)) + 1
     for parent, _, names in os.walk(folder):
         place = parent[top:]
-        if place.split("/")[0] in {"build", "make", "assembled"}:
+        if place.split("/")[0] in {"build", "make", "assembled", "tools"}:
             continue
         if place.startswith("include"):
             times[place] = os.stat(parent).st_mtime_ns  # noqa: PTH116
