@@ -16,7 +16,7 @@ from draws import (
     without_observation,
 )
 from hand_made import make_fit
-from partialpool import exact, predictions, predictive
+from partialpool import exact, importance, predictions, predictive
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
@@ -66,10 +66,10 @@ def exact_partial(stats) -> float:  # type: ignore[no-untyped-def]
 
 
 def test_the_threshold_is_the_published_one() -> None:
-    assert predictive.k_threshold(100) == pytest.approx(0.5)
-    assert predictive.k_threshold(1000) == pytest.approx(2 / 3)
-    assert predictive.k_threshold(8000) == 0.7
-    assert not predictive.k_threshold(1) > 0
+    assert importance.k_threshold(100) == pytest.approx(0.5)
+    assert importance.k_threshold(1000) == pytest.approx(2 / 3)
+    assert importance.k_threshold(8000) == 0.7
+    assert not importance.k_threshold(1) > 0
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,28 @@ def test_loo_is_exact_leave_one_out(  # type: ignore[no-untyped-def]
     assert summary.elpd == pytest.approx(pointwise["elpd"].sum())
     assert summary.se == pytest.approx(np.sqrt(165) * pointwise["elpd"].std())
     assert 1 < summary.p_loo < 17
+
+
+def test_a_sample_of_the_observations_stands_for_all(
+    fits: dict[str, Fit], homework: GroupedData
+) -> None:
+    fit = fits["complete_pooling"]
+    whole, every = predictive.loo(fit, homework)
+    part, sampled = predictive.loo(fit, homework, limit=40)
+    assert (whole.scored, part.scored) == (165, 40) == (len(every), len(sampled))
+    same = every.set_index("observation").loc[sampled["observation"]].reset_index()
+    np.testing.assert_allclose(sampled["elpd"], same["elpd"])
+    assert (sampled["group"] == same["group"]).all()
+    assert part.elpd == pytest.approx(165 * sampled["elpd"].mean())
+    assert part.se == pytest.approx(165 * sampled["elpd"].std() / np.sqrt(40))
+    assert abs(part.elpd - whole.elpd) < 3 * part.se
+    both = [fit, fits["no_pooling"]]
+    scores = predictive.loo_by_model(both, homework, limit=40)
+    table = predictive.compare_loo(both, homework, scores=scores)
+    assert table.equals(predictive.compare_loo(both, homework, limit=40))
+    other = scores["no_pooling"].pointwise["elpd"]
+    difference = 165 * abs((other - sampled["elpd"]).mean())
+    assert table["elpd_diff"].to_list() == [0, pytest.approx(-difference)]
 
 
 def test_stored_and_computed_log_likelihoods_agree(homework: GroupedData) -> None:

@@ -18,25 +18,26 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from arviz_stats.base.array import array_stats
 
 from partialpool import exact, quantities
-from partialpool.data import FloatArray, GroupedData, GroupStats
+from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.priors import InverseGammaVariance, Normal
-from partialpool.summaries import usable
 
 NEW_OBSERVATION = "a new observation in a known group"
 NEW_GROUP = "a new group"
 """The questions that the two scores answer."""
+
+LIMIT = 2000
+"""Most observations that leave-one-out scores unasked; each takes about a millisecond."""
 
 LEARNS_NOTHING = "its prior alone: no pooling learns nothing about a new group"
 
 _NO_POOLING_PRIORS = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
 _LOG_2_PI = math.log(2 * math.pi)
 _CHUNK = 2_000_000
-_COLUMNS = 100
 _SMALL = 4.0
 _COMPARISON = (
     "model",
@@ -70,6 +71,8 @@ class LooSummary:
         Observations whose Pareto k is above `threshold` or cannot be computed.
     threshold
         Largest reliable k for this number of draws.
+    scored
+        Observations left out in turn: all, or a random sample of them.
     """
 
     elpd: float
@@ -77,6 +80,7 @@ class LooSummary:
     p_loo: float
     n_bad_k: int
     threshold: float
+    scored: int
 
 
 class Loo(NamedTuple):
@@ -91,15 +95,6 @@ class LeftOut(NamedTuple):
 
     summary: pd.DataFrame
     groups: pd.DataFrame
-
-
-def k_threshold(draws: int) -> float:
-    """Largest Pareto k at which smoothed importance sampling with so many draws is reliable.
-
-    min(1 - 1 / log10(draws), 0.7): Vehtari, Simpson, Gelman, Yao and Gabry (2024, *Journal of
-    Machine Learning Research* 25(72), 1-58).
-    """
-    return min(1 - 1 / math.log10(draws), 0.7) if draws > 1 else -math.inf
 
 
 def log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
@@ -119,10 +114,11 @@ def log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
     InputError
         The fit has no log likelihood, and theta or sigma is missing too.
     """
-    return next(_log_likelihood(fit, data, chunk=data.stats.N))
+    every = np.arange(data.stats.N)
+    return next(_log_likelihood(fit, data, every, chunk=data.stats.N))
 
 
-def loo(fit: Fit, data: GroupedData) -> Loo:
+def loo(fit: Fit, data: GroupedData, *, limit: int = LIMIT) -> Loo:
     """Score the prediction of a new observation in a known group, by PSIS-LOO.
 
     Each observation is left out in turn by weighting the draws with the inverse of its
@@ -131,12 +127,18 @@ def loo(fit: Fit, data: GroupedData) -> Loo:
     usually too good. Then fit again without these observations, or compare by K-fold
     cross-validation; a high k also marks observations that surprise the model.
 
+    Parameters
+    ----------
+    limit
+        With more observations than this, a random sample of so many is scored (the same one for
+        every model) and the sums are scaled up; the standard errors grow accordingly.
+
     Returns
     -------
     Loo
-        `summary`, see `LooSummary`, and `pointwise` with one row an observation: `observation`
-        (from 1, in the order of the data), `group` (label), `elpd` (log predictive density
-        without it, natural log), `k` (Pareto shape; NaN where it cannot be computed).
+        `summary`, see `LooSummary`, and `pointwise` with one row an observation scored:
+        `observation` (from 1, in the order of the data), `group` (label), `elpd` (log predictive
+        density without it, natural log), `k` (Pareto shape; NaN where it cannot be computed).
 
     Raises
     ------
@@ -149,30 +151,44 @@ def loo(fit: Fit, data: GroupedData) -> Loo:
     diagnostic as in Vehtari et al. (2024), see `k_threshold`. The tail is chosen with the mean
     relative ESS of the posterior's variables.
     """
-    r_eff = _relative_ess(fit)
-    parts = [_smoothed(block, r_eff) for block in _log_likelihood(fit, data, chunk=None)]
+    scored, total = _sampled(data.stats.N, limit), data.stats.N
+    r_eff = relative_ess(fit)
+    parts = [leave_out(block, r_eff=r_eff) for block in _log_likelihood(fit, data, scored)]
     elpd, p_loo, k = (np.concatenate(part) for part in zip(*parts, strict=True))
-    threshold = k_threshold(_size(fit))
+    threshold = k_threshold(draws_of(fit))
     pointwise = pd.DataFrame(
         {
-            "observation": np.arange(1, data.stats.N + 1),
-            "group": np.array(data.labels, dtype=object)[data.group],
+            "observation": scored + 1,
+            "group": np.array(data.labels, dtype=object)[data.group[scored]],
             "elpd": elpd,
             "k": k,
         }
     )
     summary = LooSummary(
-        elpd=float(elpd.sum()),
-        se=_sum_error(elpd),
-        p_loo=float(p_loo.sum()),
+        elpd=total * float(elpd.mean()),
+        se=_sum_error(elpd, total),
+        p_loo=total * float(p_loo.mean()),
         n_bad_k=_bad(k, threshold),
         threshold=threshold,
+        scored=len(scored),
     )
     return Loo(summary, pointwise)
 
 
-def compare_loo(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+def loo_by_model(fits: Sequence[Fit], data: GroupedData, *, limit: int = LIMIT) -> dict[str, Loo]:
+    """Score every model that has a log likelihood: its name to what `loo` returns."""
+    return {fit.name: loo(fit, data, limit=limit) for fit in fits if _has_likelihood(fit, data)}
+
+
+def compare_loo(fits: Sequence[Fit], data: GroupedData, *, limit: int = LIMIT) -> pd.DataFrame:
     """Compare models by how well they predict a new observation in a known group.
+
+    Parameters
+    ----------
+    limit
+        Most observations that are scored: see `loo`.
+    scores
+        What `loo_by_model` returned for these fits, to spare computing it again.
 
     Returns
     -------
@@ -197,14 +213,11 @@ def compare_loo(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     Vehtari, arXiv:2008.10296.
     """
     rows, pointwise = [], []
-    for fit in fits:
-        if not _has_likelihood(fit, data):
-            continue
-        summary, points = loo(fit, data)
-        advice = _advice(summary.n_bad_k, data.stats.N, summary.threshold, "observations")
+    for name, (summary, points) in (scores or loo_by_model(fits, data, limit=limit)).items():
+        advice = _advice(summary.n_bad_k, summary.scored, summary.threshold, "observations")
         rows.append(
             {
-                "model": fit.name,
+                "model": name,
                 "question": NEW_OBSERVATION,
                 "elpd": summary.elpd,
                 "se": summary.se,
@@ -215,7 +228,7 @@ def compare_loo(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             }
         )
         pointwise.append(points["elpd"].to_numpy())
-    return _compared(rows, pointwise)
+    return _compared(rows, pointwise, total=data.stats.N)
 
 
 def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
@@ -255,11 +268,11 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
     stats = data.stats
     rows, pointwise, details = [], [], []
     for fit in fits:
-        threshold, advice = k_threshold(_size(fit)), ""
+        threshold, advice = k_threshold(draws_of(fit)), ""
         density = _group_density(fit, data)
         prior = _prior_density(fit, stats)
         if density is not None:
-            elpd, _, k = _smoothed(density, _relative_ess(fit))
+            elpd, _, k = leave_out(density, r_eff=relative_ess(fit))
             bad, largest = _bad(k, threshold), _largest(k)
             advice = _advice(bad, stats.J, threshold, "groups")
         elif prior is not None:
@@ -272,7 +285,7 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
                 "model": fit.name,
                 "question": NEW_GROUP,
                 "elpd": float(elpd.sum()),
-                "se": _sum_error(elpd),
+                "se": _sum_error(elpd, stats.J),
                 "p_loo": math.nan,
                 "max_k": largest,
                 "bad_k": bad,
@@ -283,18 +296,20 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
         about = {"model": fit.name, "group": list(stats.labels), "n": stats.n}
         details.append(pd.DataFrame({**about, "elpd": elpd, "k": k}))
     groups = quantities.stacked(details, ("model", "group", "n", "elpd", "k"))
-    return LeftOut(_compared(rows, pointwise), groups)
+    return LeftOut(_compared(rows, pointwise, total=stats.J), groups)
 
 
-def _compared(rows: list[dict[str, object]], pointwise: list[FloatArray]) -> pd.DataFrame:
+def _compared(
+    rows: list[dict[str, object]], pointwise: list[FloatArray], *, total: int
+) -> pd.DataFrame:
     """Add differences from the best model, and say which are too small to matter."""
     if not rows:
         return quantities.stacked([], _COMPARISON)
     table = pd.DataFrame(rows)
     best = int(np.argmax(np.nan_to_num(table["elpd"].to_numpy(float), nan=-np.inf)))
     differences = [part - pointwise[best] for part in pointwise]
-    table["elpd_diff"] = [float(part.sum()) for part in differences]
-    table["dse"] = [_sum_error(part) for part in differences]
+    table["elpd_diff"] = [total * float(part.mean()) for part in differences]
+    table["dse"] = [_sum_error(part, total) for part in differences]
     for i, difference in enumerate(table["elpd_diff"]):
         if i != best and abs(difference) < _SMALL:
             small = f"differs by less than {_SMALL:g} from the best: no clear winner"
@@ -304,19 +319,21 @@ def _compared(rows: list[dict[str, object]], pointwise: list[FloatArray]) -> pd.
     return ordered.reset_index(drop=True)[list(_COMPARISON)]
 
 
-def _log_likelihood(fit: Fit, data: GroupedData, *, chunk: int | None) -> Iterator[FloatArray]:
-    """Yield blocks of shape (observations, chain, draw) in the order of the data."""
+def _log_likelihood(
+    fit: Fit, data: GroupedData, wanted: IntArray, *, chunk: int | None = None
+) -> Iterator[FloatArray]:
+    """Yield blocks of shape (observations, chain, draw) of the wanted observations, in order."""
     if "log_likelihood" in fit.draws.children:
         stored = next(iter(fit.draws["log_likelihood"].to_dataset().data_vars.values()))
-        whole = stored.transpose("observation", "chain", "draw").to_numpy().astype(np.float64)
+        whole = stored.transpose("observation", "chain", "draw").to_numpy()
         if len(whole) != data.stats.N:
             raise InputError(
                 f"{fit.name}: its log likelihood is of {len(whole)} observations, the data have "
                 f"{data.stats.N}; give the data that the fit was made from"
             )
         step = chunk or max(1, _CHUNK // whole[0].size)
-        for start in range(0, len(whole), step):
-            yield whole[start : start + step]
+        for start in range(0, len(wanted), step):
+            yield whole[wanted[start : start + step]].astype(np.float64)
         return
     theta, sigma = quantities.by_group(fit, data, "theta"), quantities.sigma(fit, data)
     if theta is None or sigma is None:
@@ -327,9 +344,9 @@ def _log_likelihood(fit: Fit, data: GroupedData, *, chunk: int | None) -> Iterat
             "with pointwise on"
         )
     step = chunk or max(1, _CHUNK // theta[0].size)
-    for start in range(0, data.stats.N, step):
-        group = data.group[start : start + step]
-        y = data.y[start : start + step, None, None]
+    for start in range(0, len(wanted), step):
+        block = wanted[start : start + step]
+        group, y = data.group[block], data.y[block, None, None]
         yield _log_normal(y, *(x if len(x) == 1 else x[group] for x in (theta, sigma)))
 
 
@@ -383,54 +400,18 @@ def _prior_density(fit: Fit, stats: GroupStats) -> FloatArray | None:
     return np.array(found)
 
 
-def _smoothed(log_density: FloatArray, r_eff: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Leave each row out by importance sampling: its elpd, p_loo and Pareto k."""
-    rows = log_density.reshape(len(log_density), -1)
-    weights, k = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
-    with np.errstate(all="ignore"):
-        for i in np.flatnonzero(usable(log_density)[0]):
-            try:
-                weights[i], k[i] = array_stats.psislw(rows[i], r_eff=r_eff)
-            except ValueError:  # no tail to fit: too few draws, or all of one value
-                weights[i] = -rows[i] - _log_sum(-rows[i])
-        elpd = _log_sum(weights + rows)
-        p_loo = _log_sum(rows) - math.log(rows.shape[1]) - elpd
-    return elpd, p_loo, k
+def _sampled(total: int, limit: int) -> IntArray:
+    """Indices of the observations that are scored, ascending; the same for every model."""
+    if total <= limit:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(total).choice(total, size=limit, replace=False))
 
 
-def _log_sum(x: FloatArray) -> FloatArray:
-    """Log of the sum of exp(x) along the last axis."""
-    top = x.max(axis=-1, keepdims=True)
-    return np.asarray(top[..., 0] + np.log(np.exp(x - top).sum(axis=-1)))
-
-
-def _relative_ess(fit: Fit) -> float:
-    """Mean effective number of draws of the posterior's variables, a draw; at most 1."""
-    columns = [
-        array.transpose(..., "chain", "draw").to_numpy().reshape(-1, *_shape(fit))
-        for array in fit.posterior.data_vars.values()
-    ]
-    draws = np.concatenate(columns)
-    draws = draws[usable(draws)[1]]
-    draws = draws[:: math.ceil(len(draws) / _COLUMNS)] if len(draws) else draws
-    with np.errstate(all="ignore"):
-        relative = np.asarray(array_stats.ess(draws, method="mean", relative=True))
-    relative = relative[np.isfinite(relative)]
-    return min(1.0, float(relative.mean())) if relative.size else 1.0
-
-
-def _shape(fit: Fit) -> tuple[int, int]:
-    sizes = fit.posterior.sizes
-    return sizes["chain"], sizes["draw"]
-
-
-def _size(fit: Fit) -> int:
-    return math.prod(_shape(fit))
-
-
-def _sum_error(parts: FloatArray) -> float:
-    """Standard error of a sum of exchangeable parts; NaN for a single one."""
-    return math.sqrt(len(parts) * float(parts.var(ddof=1))) if len(parts) > 1 else math.nan
+def _sum_error(parts: FloatArray, total: int) -> float:
+    """Standard error of the sum of `total` exchangeable parts, of which some or all are known."""
+    if len(parts) < 2:
+        return math.nan
+    return total * math.sqrt(float(parts.var(ddof=1)) / len(parts))
 
 
 def _bad(k: FloatArray, threshold: float) -> int:

@@ -1,0 +1,86 @@
+"""Importance sampling that leaves data out of a posterior: Pareto smoothing and its diagnostic."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from arviz_stats.base.array import array_stats
+
+from partialpool.data import FloatArray
+from partialpool.fitting import Fit
+from partialpool.summaries import usable
+
+_COLUMNS = 100
+
+
+def k_threshold(draws: int) -> float:
+    """Largest Pareto k at which smoothed importance sampling with so many draws is reliable.
+
+    min(1 - 1 / log10(draws), 0.7): Vehtari, Simpson, Gelman, Yao and Gabry (2024, *Journal of
+    Machine Learning Research* 25(72), 1-58).
+    """
+    return min(1 - 1 / math.log10(draws), 0.7) if draws > 1 else -math.inf
+
+
+def leave_out(
+    log_density: FloatArray, *, r_eff: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Leave each row's data out by weighting the draws with one over their density.
+
+    Parameters
+    ----------
+    log_density
+        Log density of each row's data in each draw, shape (row, chain, draw).
+    r_eff
+        Effective number of draws, a draw: see `relative_ess`.
+
+    Returns
+    -------
+    elpd, p_loo, k
+        Arrays of shape (row,): log predictive density of the row's data without it, how much
+        larger it is with it, and the Pareto shape of the weights. NaN where a density is not
+        finite; k alone is NaN where the weights have no tail to fit.
+    """
+    rows = log_density.reshape(len(log_density), -1)
+    weights, k = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
+    with np.errstate(all="ignore"):
+        for i in np.flatnonzero(usable(log_density)[0]):
+            try:
+                weights[i], k[i] = array_stats.psislw(rows[i], r_eff=r_eff)
+            except ValueError:  # no tail to fit: too few draws, or all of one value
+                weights[i] = -rows[i] - _log_sum(-rows[i])
+        elpd = _log_sum(weights + rows)
+        p_loo = _log_sum(rows) - math.log(rows.shape[1]) - elpd
+    return elpd, p_loo, k
+
+
+def _log_sum(x: FloatArray) -> FloatArray:
+    """Log of the sum of exp(x) along the last axis."""
+    top = x.max(axis=-1, keepdims=True)
+    return np.asarray(top[..., 0] + np.log(np.exp(x - top).sum(axis=-1)))
+
+
+def relative_ess(fit: Fit) -> float:
+    """Mean effective number of draws of the posterior's variables, a draw; at most 1."""
+    columns = [
+        array.transpose(..., "chain", "draw").to_numpy().reshape(-1, *_shape(fit))
+        for array in fit.posterior.data_vars.values()
+    ]
+    draws = np.concatenate(columns)
+    draws = draws[usable(draws)[1]]
+    draws = draws[:: math.ceil(len(draws) / _COLUMNS)] if len(draws) else draws
+    with np.errstate(all="ignore"):
+        relative = np.asarray(array_stats.ess(draws, method="mean", relative=True))
+    relative = relative[np.isfinite(relative)]
+    return min(1.0, float(relative.mean())) if relative.size else 1.0
+
+
+def _shape(fit: Fit) -> tuple[int, int]:
+    sizes = fit.posterior.sizes
+    return sizes["chain"], sizes["draw"]
+
+
+def draws_of(fit: Fit) -> int:
+    """Draws of all chains together."""
+    return math.prod(_shape(fit))
