@@ -13,23 +13,26 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
+import pandas as pd
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from partialpool.errors import PartialPoolError
 from partialpool.options import expand
 from partialpool.progress import for_console
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
     from partialpool.programs import Priors, Program
 
 UNTRUSTED = 5
 """Exit code where a fit failed a diagnostic."""
+
+_PIPE_WIDTH = 110
 
 app = typer.Typer(
     name="partialpool",
@@ -39,7 +42,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console(highlight=False, soft_wrap=True)
+console = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH
+)
 progress = for_console(console)
 
 EXAMPLE = "homework"
@@ -156,17 +161,17 @@ class SamplingOptions:
 
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder that results are put in.")]
-ProgramOption = Annotated[
+Programs = Annotated[
     list[str] | None,
     typer.Option(
         "--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file; may be repeated."
     ),
 ]
+Without = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Leave one of the three models out.")
+]
 Include = Annotated[
     list[Path] | None, typer.Option("--include", help="Folder in which #include looks.")
-]
-Insist = Annotated[
-    bool, typer.Option("--insist", help="State conclusions from fits that failed a diagnostic.")
 ]
 
 
@@ -176,26 +181,26 @@ def fit(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
-    program: ProgramOption = None,
+    program: Annotated[
+        str,
+        typer.Option("--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file."),
+    ] = "hierarchical_noncentered",
     include: Include = None,
     output: Output = Path("results"),
 ) -> None:
-    """Fit one program (non-centered partial pooling where none is named); print its estimates."""
+    """Fit one Stan program and print its estimates."""
     from partialpool import pooling, programs, results
 
     data, priors = data_options.read(csv)
-    names = program or ["hierarchical_noncentered"]
-    if len(names) != 1:
-        raise typer.BadParameter("fit takes one --program; compare takes several")
-    fits = sampling.fit([programs.load(names[0], include_paths=include or ())], data, priors)
-    with results.new_folder(output / f"{data.name}-{fits[0].name}") as folder:
-        table = pooling.estimates(fits, data)
+    fits = sampling.fit([programs.load(program, include_paths=include or ())], data, priors)
+    table = pooling.estimates(fits, data)
+    target = output / f"{data.name}-{fits[0].name}"
+    with results.new_folder(target) as folder:
         table.to_csv(folder / "estimates.csv", index=False)
         fits[0].save(folder / f"{fits[0].name}.nc")
         results.write_manifest(folder, data, fits)
-    show(pooling.printable_estimates(table), f"Posterior of {fits[0].title}")
-    console.print(f"Saved in {output / f'{data.name}-{fits[0].name}'}", markup=False)
-    end_unless_trusted(fits)
+    show(readable_estimates(table), f"Posterior, {fits[0].title}")
+    finish(target, fits)
 
 
 @app.command()
@@ -204,32 +209,36 @@ def compare(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
-    program: ProgramOption = None,
-    without: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Leave a shipped program out.")
-    ] = None,
+    program: Programs = None,
+    without: Without = None,
     include: Include = None,
     output: Output = Path("results"),
 ) -> None:
-    """Fit several programs (the shipped ones where none is named); print them side by side."""
+    """Fit several Stan programs and print their estimates of the group means side by side."""
     from partialpool import plots, pooling, programs, results
 
     data, priors = data_options.read(csv)
     names = programs.chosen(program, without)
-    fits = sampling.fit(
-        [programs.load(name, include_paths=include or ()) for name in names], data, priors
-    )
-    with results.new_folder(output / f"{data.name}-compare") as folder:
-        pooling.estimates(fits, data).to_csv(folder / "estimates.csv", index=False)
-        table = pooling.shrinkage_table(fits, data)
+    loaded = [programs.load(name, include_paths=include or ()) for name in names]
+    fits = sampling.fit(loaded, data, priors)
+    estimates = pooling.estimates(fits, data)
+    table = pooling.shrinkage_table(fits, data)
+    target = output / f"{data.name}-compare"
+    with results.new_folder(target) as folder:
+        estimates.to_csv(folder / "estimates.csv", index=False)
         table.to_csv(folder / "shrinkage.csv", index=False)
-        plots.save(plots.pooling_scatter(fits, data), folder / "shrinkage")
+        figure = plots.pooling_scatter(
+            estimates,
+            axis_title=data.axis_title,
+            group_title=data.group_label,
+            models={each.name: each.title for each in fits},
+        )
+        plots.save(figure, folder / "shrinkage")
         for each in fits:
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, fits)
-    show(pooling.printable_shrinkage(table), "Posterior means of the group means")
-    console.print(f"Saved in {output / f'{data.name}-compare'}", markup=False)
-    end_unless_trusted(fits)
+    show(readable_shrinkage(table, data, fits), f"Posterior means (Monte Carlo error), {data.unit}")
+    finish(target, fits)
 
 
 @app.command()
@@ -280,14 +289,71 @@ def doctor() -> None:
 
 
 def show(frame: pd.DataFrame, title: str) -> None:
-    """Print a frame as a table."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for position, column in enumerate(frame.columns):
-        numeric = position > 0 and frame[column].dtype.kind != "b"
-        table.add_column(str(column), justify="right" if numeric else "left", no_wrap=True)
-    for row in frame.itertuples(index=False):
-        table.add_row(*(str(cell) for cell in row))
-    console.print(table)
+    """Print a frame as a table: heads may wrap, cells do not."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    cells = frame.astype(str)
+    for position, column in enumerate(cells.columns):
+        table.add_column(
+            str(column),
+            justify="left" if position == 0 else "right",
+            min_width=int(cells[column].str.len().max()) if len(cells) else None,
+        )
+    for row in cells.itertuples(index=False):
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table, soft_wrap=False)
+
+
+def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn estimates into text with the digits that their Monte Carlo errors support."""
+    from partialpool.formatting import format_estimate, short
+
+    rows = [
+        {
+            "quantity": f"{row.parameter}[{row.group}]" if row.group else row.parameter,
+            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "sd": short(row["sd"]),
+            "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
+            "50 %": format_estimate(row["median"], row["mcse_median"]),
+            "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"]),
+            "R-hat": f"{row.r_hat:.3f}",
+            "bulk ESS": f"{row.ess_bulk:.0f}",
+            "tail ESS": f"{row.ess_tail:.0f}",
+        }
+        for _, row in table.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) -> pd.DataFrame:
+    """Turn the shrinkage table into text, one column a model."""
+    titles = {fit.name: fit.title for fit in fits}
+    readable = pd.DataFrame(
+        {
+            data.group_label: table["group"],
+            "n": table["n"],
+            "sample mean": [f"{mean:#.4g}" for mean in table["sample_mean"]],
+        }
+    )
+    for name in [column for column in table.columns if column in titles]:
+        pairs = zip(table[name], table[f"{name}_mcse"], strict=True)
+        readable[titles[name]] = [_with_error(mean, mcse) for mean, mcse in pairs]
+    return readable
+
+
+def _with_error(mean: float, mcse: float) -> str:
+    from partialpool.formatting import format_estimate, short
+
+    return f"{format_estimate(mean, mcse)} ({short(mcse)})"
+
+
+def finish(target: Path, fits: list[Fit]) -> None:
+    """Say where the results are; end with an exit code of its own where a fit failed."""
+    from partialpool import diagnostics
+
+    console.print(f"Saved in {target}", markup=False)
+    if not all(diagnostics.trusted(diagnostics.check(fit)) for fit in fits):
+        warn("a fit failed its diagnostics (see above): do not rely on these numbers.")
+        raise typer.Exit(UNTRUSTED)
 
 
 def warn(text: str) -> None:
@@ -295,14 +361,6 @@ def warn(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         f"WARNING: {text}", style="bold red", markup=False
     )
-
-
-def end_unless_trusted(fits: list[Fit]) -> None:
-    """End with an exit code of its own where a fit failed a diagnostic."""
-    from partialpool import diagnostics
-
-    if not all(diagnostics.trusted(diagnostics.check(fit)) for fit in fits):
-        raise typer.Exit(UNTRUSTED)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

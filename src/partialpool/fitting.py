@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import os
 import re
 import tempfile
@@ -45,8 +44,6 @@ _STATISTICS = {
 _VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")
 _ITERATION = re.compile(r"Iteration:\s*(\d+) /")
 _REFRESHES = 10
-
-logging.getLogger("cmdstanpy").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -344,6 +341,7 @@ def _sample(
     start = time.perf_counter()
     iterations = settings.warmup + settings.draws
     with (
+        cmdstanpy.disable_logging(),
         tempfile.TemporaryDirectory(prefix="partialpool-") as folder,
         progress.task(
             f"Sampling {program.title}: {settings.chains} chains of {settings.warmup} + "
@@ -484,7 +482,7 @@ def _tree(
     """Name and shape the columns; `values` has shape (chains, draws, columns)."""
     places: dict[str, list[int]] = {}
     for position, column in enumerate(columns):
-        places.setdefault(re.split(r"[.:]", column, maxsplit=1)[0], []).append(position)
+        places.setdefault(re.split(r"[.:\[]", column, maxsplit=1)[0], []).append(position)
     groups: dict[str, dict[str, Any]] = {"posterior": {}, "sample_stats": {}}
     dims: dict[str, list[str]] = {}
     for name, positions in places.items():
@@ -510,7 +508,10 @@ def _tree(
             groups["posterior"][name] = array
             per_group = program.outputs[name] == 1 and len(positions) == data.stats.J
             dims[name] = ["group" if per_group else f"{name}_index"]
-    coords: dict[str, Any] = {"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)}
+    coords: dict[str, Any] = {
+        "group": list(data.labels),
+        "observation": np.arange(1, data.stats.N + 1),
+    }
     tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
     return tree
 

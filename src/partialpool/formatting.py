@@ -63,3 +63,8 @@ def format_estimate(value: float, mcse: float) -> str:
         return f"{value:.{min(significant, _MOST)}e}"
     rounded = round(value, min(decimals, _MOST)) + 0.0
     return f"{rounded:.{min(max(decimals, 0), _MOST)}f}"
+
+
+def short(value: float) -> str:
+    """Write a number with two significant digits, for errors and spreads."""
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"

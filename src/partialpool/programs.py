@@ -31,6 +31,9 @@ Pooling = Literal["complete", "none", "partial", "other"]
 SHIPPED = ("complete_pooling", "no_pooling", "hierarchical_centered", "hierarchical_noncentered")
 """Names of the programs that come with the package, in the order in which a report shows them."""
 
+DEFAULT = ("complete_pooling", "no_pooling", "hierarchical_noncentered")
+"""The three models of a comparison in which nothing else is asked for."""
+
 _TITLES = {
     "complete_pooling": "complete pooling",
     "no_pooling": "no pooling",
@@ -338,19 +341,19 @@ def check_poolable(program: Program, stats: GroupStats) -> list[str]:
 
 
 def chosen(named: Sequence[str] | None, without: Sequence[str] | None = None) -> list[str]:
-    """Settle which programs to fit: those named, or the shipped ones without some.
+    """Settle which programs to fit: those named, or the default comparison without some.
 
     Raises
     ------
     InputError
-        `without` names no shipped program, or nothing is left.
+        `without` names no program of the default comparison, or nothing is left.
     """
     if named:
         return list(dict.fromkeys(named))
     for name in without or ():
-        if name not in SHIPPED:
-            raise InputError(f"--without {name}: the shipped programs are {', '.join(SHIPPED)}")
-    left = [name for name in SHIPPED if name not in (without or ())]
+        if name not in DEFAULT:
+            raise InputError(f"--without {name}: the models compared are {', '.join(DEFAULT)}")
+    left = [name for name in DEFAULT if name not in (without or ())]
     if not left:
         raise InputError("--without left no program to fit")
     return left

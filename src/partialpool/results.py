@@ -6,13 +6,21 @@ The result of an earlier run stays where it is until then, and is never mixed wi
 
 from __future__ import annotations
 
+import json
+import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from partialpool.errors import InputError
+
+if TYPE_CHECKING:
+    from partialpool.data import GroupedData
+    from partialpool.fitting import Fit
 
 MARK = "manifest.json"
 """Every finished result folder holds this file; no other folder is ever replaced."""
@@ -63,3 +71,26 @@ def _swap(folder: Path, target: Path) -> None:
     target.rename(old)
     folder.rename(target)
     shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def write_manifest(folder: Path, data: GroupedData, fits: Sequence[Fit]) -> None:
+    """Write what is needed to repeat a run: data, programs, priors, settings, seeds, versions.
+
+    It is written last, so that its presence says that the folder is complete.
+    """
+    manifest = {
+        "partialpool": version("partialpool"),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "data": {
+            "name": data.name,
+            "file": data.source,
+            "sha256": data.sha256,
+            "observations": data.stats.N,
+            "groups": data.stats.J,
+            "notes": list(data.notes),
+        },
+        "fits": [dict(fit.about) for fit in fits],
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / MARK).write_text(text + "\n", encoding="utf-8")
