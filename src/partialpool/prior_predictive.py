@@ -1,0 +1,208 @@
+"""What the priors expect to see before any data: observations drawn from them.
+
+Where the priors are given as a choice the draws are exact, by inverting distribution functions.
+A program is run without its likelihood. Priors that are so vague that their observations overflow,
+or lie far outside anything like the data, are said to be so instead of drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from partialpool import diagnostics, toolchain
+from partialpool.choices import PriorChoice
+from partialpool.data import GroupedData
+from partialpool.errors import InputError, SamplingError
+from partialpool.fitting import Fit, Settings, fit_programs
+from partialpool.programs import Priors, Program
+from partialpool.progress import Progress
+
+FloatArray = NDArray[np.float64]
+
+FAR = 20.0
+"""Width of the central 95 % of prior observations, in ranges of the data, that is too vague."""
+
+_SIZE = 20_000
+_SHOWN = 4_000
+_QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
+
+
+@dataclass(frozen=True)
+class PriorPredictive:
+    """What priors expect, on the scale of the data.
+
+    Attributes
+    ----------
+    table
+        One row a source (choice or program): see `describe_observations`.
+    draws
+        Columns `source` and `value` (unit of the data): up to 4000 observations from each source
+        that can be shown.
+    sentences
+        What cannot be shown, and why.
+    """
+
+    table: pd.DataFrame
+    draws: pd.DataFrame
+    sentences: tuple[str, ...]
+
+
+def from_choices(
+    choices: Sequence[PriorChoice], data: GroupedData, *, seed: int = 1
+) -> PriorPredictive:
+    """Draw an observation in a new group from each choice of priors, exactly and independently."""
+    rng = np.random.default_rng(seed)
+    u = rng.uniform(size=(2, _SIZE))
+    z = rng.standard_normal((3, _SIZE))
+    values = {}
+    for choice in choices:
+        with np.errstate(over="ignore", invalid="ignore"):
+            mu = choice.mu.location + choice.mu.scale * z[0]
+            tau, sigma = choice.tau.quantile(u[0]), choice.sigma.quantile(u[1])
+            values[choice.name] = mu + tau * z[1] + sigma * z[2]
+    return describe_observations(values, data)
+
+
+def from_programs(
+    programs: Sequence[Program],
+    data: GroupedData,
+    *,
+    priors: Priors,
+    settings: Settings | None = None,
+    cmdstan: toolchain.CmdStan | None = None,
+    extra: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> PriorPredictive:
+    """Run programs without their likelihood and describe the observations that they generate.
+
+    Parameters
+    ----------
+    programs
+        Programs that declare `prior_only` and `pointwise` and generate `y_rep`.
+    data, priors, settings, cmdstan, extra, progress
+        As for `fit_programs`.
+
+    Raises
+    ------
+    InputError
+        A program lacks one of the three.
+    """
+    for program in programs:
+        lacking = [name for name in ("prior_only", "pointwise") if name not in program.inputs]
+        lacking += [name for name in ("y_rep",) if name not in program.outputs]
+        if lacking:
+            raise InputError(
+                f"{program.path}: prior predictive draws need {', '.join(lacking)}, which it does "
+                "not declare; the shipped programs show how"
+            )
+    values: dict[str, FloatArray] = {}
+    said = []
+    for program in programs:
+        try:
+            (fit,) = fit_programs(
+                [program],
+                data,
+                priors=priors,
+                settings=settings,
+                cmdstan=cmdstan,
+                extra=extra,
+                prior_only=True,
+                pointwise=True,
+                progress=progress,
+            )
+        except SamplingError as error:
+            said.append(
+                f"{program.title}: its prior could not be sampled, as happens where it is so vague "
+                f"that numbers overflow. {error}"
+            )
+            continue
+        values[program.title] = np.asarray(fit.draws["posterior_predictive"]["y"]).ravel()
+        said += _distrust(fit)
+    found = describe_observations(values, data)
+    return PriorPredictive(found.table, found.draws, (*said, *found.sentences))
+
+
+def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -> PriorPredictive:
+    """Describe observations drawn from priors, and keep those that can be shown with the data.
+
+    Returns
+    -------
+    PriorPredictive
+        Its table has one row a source: `source`; `finite` (share of finite draws); `q2.5`, `q25`,
+        `median`, `q75`, `q97.5` of the observations (unit of the data; infinite or NaN where
+        they overflow); `ranges` (width of the central 95 % in ranges of the data);
+        `verdict` (`usable`; `vague` where that is more than 20; `overflow` where draws are not
+        finite or the quantiles are).
+    """
+    low, high = float(data.y.min()), float(data.y.max())
+    rows, kept = [], []
+    for source, drawn in values.items():
+        finite = drawn[np.isfinite(drawn)]
+        at = np.quantile(finite, list(_QUANTILES.values())) if len(finite) else np.full(5, np.nan)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            ranges = float((at[-1] - at[0]) / (high - low))
+        share = len(finite) / len(drawn)
+        if share < 1 or not np.isfinite(ranges):
+            verdict = "overflow"
+        else:
+            verdict = "vague" if ranges > FAR else "usable"
+        if verdict == "usable":
+            kept.append(pd.DataFrame({"source": source, "value": _thinned(drawn)}))
+        row = {"source": source, "finite": share, **dict(zip(_QUANTILES, at, strict=True))}
+        rows.append({**row, "ranges": ranges, "verdict": verdict})
+    table = pd.DataFrame(rows, columns=["source", "finite", *_QUANTILES, "ranges", "verdict"])
+    empty = pd.DataFrame({"source": [], "value": []})
+    draws = pd.concat(kept, ignore_index=True) if kept else empty
+    return PriorPredictive(table, draws, tuple(_sentences(table, data)))
+
+
+def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
+    """Name the sources that cannot be shown, and why."""
+    said = []
+    vague = table[table["verdict"] == "vague"]
+    if len(vague):
+        least, most = vague["ranges"].min(), vague["ranges"].max()
+        ends = dict.fromkeys((_short(least), _short(most)))
+        wide = vague.iloc[int(vague["ranges"].argmax())]
+        unit = f" {data.unit}" if data.unit else ""
+        said.append(
+            f"Too vague to draw: {', '.join(vague['source'])}. The central 95 % of the "
+            f"observations that they expect is {' to '.join(ends)} times as wide as the data, "
+            f"which lie between {_short(data.y.min())} and {_short(data.y.max())}{unit}; "
+            f"{wide['source']} expects {_short(wide['q2.5'])} to {_short(wide['q97.5'])}"
+        )
+    over = table[table["verdict"] == "overflow"]
+    if len(over):
+        said.append(
+            f"Nothing to draw: {', '.join(over['source'])}. Up to "
+            f"{_short(100 * (1 - over['finite'].min()))} % of the observations overflow and the "
+            "others span many orders of magnitude: such a prior says nothing of the data's scale"
+        )
+    return said
+
+
+def _short(value: float) -> str:
+    """Three significant digits, without an exponent where that is readable."""
+    return f"{float(f'{value:.3g}'):.7g}"
+
+
+def _thinned(values: FloatArray) -> FloatArray:
+    kept = np.linspace(0, len(values) - 1, min(_SHOWN, len(values))).astype(int)
+    return np.asarray(values[kept])
+
+
+def _distrust(fit: Fit) -> list[str]:
+    checks = diagnostics.check(fit)
+    if diagnostics.trusted(checks):
+        return []
+    failed = ", ".join(checks.loc[~checks["passed"] & checks["gate"], "check"])
+    return [
+        f"{fit.title}: sampled from its prior alone, the chains fail {failed}: a very vague or "
+        "heavy-tailed prior is hard to sample. What is said of its tails is rough"
+    ]

@@ -1,0 +1,446 @@
+"""Does the answer depend on the prior? Refits under a set of choices, side by side.
+
+Each choice is fitted with the program `sensitivity`, which takes the families of the priors as
+data, so that nothing is compiled for a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from arviz_stats.base.array import array_stats
+
+from partialpool import diagnostics, pooling, programs, toolchain
+from partialpool.choices import BASE, PriorChoice, default_choices
+from partialpool.data import GroupedData
+from partialpool.errors import InputError, SamplingError
+from partialpool.fitting import Fit, Settings, fit_programs
+from partialpool.power_scaling import (
+    THRESHOLD,
+    distance,
+    named_draws,
+    normal_log_likelihood,
+    power_scaling,
+)
+from partialpool.priors import Uniform
+from partialpool.programs import Priors
+from partialpool.progress import Progress
+from partialpool.summaries import summarize
+
+PROGRAM = "sensitivity"
+"""Name of the shipped program that the refits use."""
+
+REFIT_POWERS = (0.5, 2.0)
+"""Powers of the refits that confirm a flag: each is one doubling away from 1."""
+
+MOVED = 0.3
+"""Movement of a mean, in posterior sds, from which an answer is said to depend on the prior."""
+
+_GRID = 256
+_SUMMARY = ("mean", "mcse", "sd", "q2.5", "q97.5")
+
+
+@dataclass(frozen=True)
+class PriorComparison:
+    """What refits under several choices of priors say.
+
+    Attributes
+    ----------
+    choices
+        The choices, the base first.
+    fits
+        Fit of each choice, by its name; a choice whose sampling failed is missing.
+    estimates
+        One row a choice and quantity: see `estimates_by_choice`.
+    summary
+        One row a choice: see `summarize_choices`.
+    power
+        Power-scaling of each choice: see `power_scaling`; with the columns `choice`, and
+        `refit_prior` and `refit_likelihood`: the mean distance of two refits, under half and
+        twice the power, from the fit itself (NaN where nothing was flagged), and `confirmed`
+        (whether a flag held in the refits; False where there was none).
+    densities
+        Prior and posterior of tau by choice: see `tau_densities`.
+    sentences
+        The findings in words.
+    """
+
+    choices: tuple[PriorChoice, ...]
+    fits: Mapping[str, Fit]
+    estimates: pd.DataFrame
+    summary: pd.DataFrame
+    power: pd.DataFrame
+    densities: pd.DataFrame
+    sentences: tuple[str, ...]
+
+
+def compare_priors(
+    data: GroupedData,
+    *,
+    priors: Priors,
+    choices: Sequence[PriorChoice] | None = None,
+    settings: Settings | None = None,
+    cmdstan: toolchain.CmdStan | None = None,
+    confirm: bool = True,
+    progress: Progress | None = None,
+) -> PriorComparison:
+    """Refit the hierarchical model under each choice of priors and compare the answers.
+
+    Parameters
+    ----------
+    data
+        The observations.
+    priors
+        Prior settings, from which the base choice is made.
+    choices
+        What to compare, the first being the base; `default_choices` where None.
+    settings
+        How to sample; the same, with the same seed, for every choice.
+    cmdstan
+        The CmdStan to use; found where None.
+    confirm
+        Whether to refit, under half and twice the power, what power-scaling flags.
+    progress
+        Where to report.
+
+    Raises
+    ------
+    InputError, ToolchainError, SamplingError
+        The input is at fault, the program cannot be compiled, or the base cannot be sampled.
+    """
+    chosen = tuple(choices or default_choices(data, priors))
+    settings = settings or Settings()
+    progress = progress or Progress()
+    cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
+    program = programs.load(PROGRAM)
+
+    def refit(choice: PriorChoice, **changed: Any) -> Fit:
+        extra = {**choice.inputs(), "prior_power": 1.0, **changed}
+        (fit,) = fit_programs(
+            [program],
+            data,
+            priors=Priors({}),
+            settings=settings,
+            cmdstan=cmdstan,
+            extra=extra,
+            progress=progress,
+        )
+        about = {**fit.about, "title": choice.name, "choice": choice.describe()}
+        return Fit(fit.draws, about)
+
+    fits: dict[str, Fit] = {}
+    failures = []
+    for choice in chosen:
+        try:
+            fits[choice.name] = refit(choice)
+        except SamplingError as error:
+            if choice is chosen[0]:
+                raise
+            failures.append(f"{choice.name}: sampling failed. {error}")
+    power = _power(chosen, fits, data)
+    if confirm:
+        power = _confirm(power, chosen, fits, data, refit)
+    return _comparison(chosen, fits, data, power, failures)
+
+
+def compare_fits(
+    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], data: GroupedData
+) -> PriorComparison:
+    """Compare fits at hand, one a choice; flags of power-scaling are not confirmed."""
+    return _comparison(tuple(choices), fits, data, _power(choices, fits, data), [])
+
+
+def estimates_by_choice(fits: Mapping[str, Fit], data: GroupedData) -> pd.DataFrame:
+    """Summarize what the answer consists of, choice by choice.
+
+    Parameters
+    ----------
+    fits
+        Name of each choice to its fit, the base first.
+
+    Returns
+    -------
+    DataFrame
+        One row a choice and quantity; u is the unit of the data.
+
+        - `choice`;
+        - `quantity`: `mu`, `tau`, `sigma`, `theta` (u), `icc` (R = tau^2 / (tau^2 + sigma^2)),
+          `pooling_factor` (overall: see `pooling.variance`);
+        - `group`: label, empty where the quantity has none;
+        - `mean`, `mcse` (its Monte Carlo standard error), `sd`, `q2.5`, `q97.5`; the pooling
+          factor is one number of the whole posterior and has no sd and no interval;
+        - `movement`: mean minus the mean under the base, in posterior sds of the base;
+        - `movement_mcse`: its Monte Carlo standard error.
+    """
+    columns = ("choice", "quantity", "group", *_SUMMARY, "movement", "movement_mcse")
+    frames = []
+    base: pd.DataFrame | None = None
+    for name, fit in fits.items():
+        quantity, group, draws = named_draws(fit, data)
+        found = summarize(draws)
+        found["mcse"] = found["mcse_mean"]
+        frame = pd.DataFrame({"quantity": quantity, "group": group})
+        frame = frame.assign(choice=name, **{column: found[column] for column in _SUMMARY})
+        overall = pooling.variance([fit], data)
+        overall = overall[overall["quantity"] == "pooling_factor"].drop(columns="model")
+        if len(overall):
+            overall = overall.assign(choice=name, group="")
+            frame = pd.concat([frame, overall.reindex(columns=frame.columns)], ignore_index=True)
+        base = frame if base is None else base
+        both = frame.merge(base, on=["quantity", "group"], suffixes=("", "_base"), how="left")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            frame["movement"] = (both["mean"] - both["mean_base"]) / both["sd_base"]
+            frame["movement_mcse"] = np.hypot(both["mcse"], both["mcse_base"]) / both["sd_base"]
+        if frame is base:
+            frame["movement_mcse"] = np.where(frame["movement"].notna(), 0.0, np.nan)
+        frames.append(frame[list(columns)])
+    return pd.concat(frames, ignore_index=True)
+
+
+def summarize_choices(
+    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], estimates: pd.DataFrame
+) -> pd.DataFrame:
+    """Set the choices side by side, a row each.
+
+    Returns
+    -------
+    DataFrame
+        - `choice`, `priors` (the base's in full, for others what differs);
+        - `mu`, `tau`, `icc`, `pooling_factor`: posterior means, and with `_mcse` their Monte Carlo
+          standard errors (NaN where sampling failed);
+        - `largest_movement` (in posterior sds of the base, with its sign), `moved` (the quantity
+          and group that it belongs to);
+        - `ess_min` (smallest bulk or tail ESS), `r_hat_max`, `divergences`, `trusted` (whether
+          the fit passed its diagnostics).
+    """
+    rows = []
+    for choice in choices:
+        row: dict[str, Any] = {
+            "choice": choice.name,
+            "priors": choice.difference(choices[0]) or choice.describe(),
+        }
+        fit = fits.get(choice.name)
+        if fit is None:
+            rows.append({**row, "trusted": False})
+            continue
+        own = estimates[estimates["choice"] == choice.name]
+        for quantity in ("mu", "tau", "icc", "pooling_factor"):
+            found = own[own["quantity"] == quantity]
+            if len(found):
+                row |= {quantity: found["mean"].iloc[0], f"{quantity}_mcse": found["mcse"].iloc[0]}
+        moved = own.dropna(subset="movement")
+        if len(moved):
+            most = moved.iloc[int(moved["movement"].abs().argmax())]
+            row |= {"largest_movement": most["movement"], "moved": _label(most)}
+        checks = diagnostics.check(fit)
+        value = checks.set_index("check")["value"]
+        row |= {
+            "ess_min": min(value["bulk ESS"], value["tail ESS"]),
+            "r_hat_max": value["R-hat"],
+            "divergences": int(value["divergences"]),
+            "trusted": diagnostics.trusted(checks),
+        }
+        rows.append(row)
+    columns = ["choice", "priors"]
+    for quantity in ("mu", "tau", "icc", "pooling_factor"):
+        columns += [quantity, f"{quantity}_mcse"]
+    columns += ["largest_movement", "moved", "ess_min", "r_hat_max", "divergences", "trusted"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def tau_densities(
+    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], data: GroupedData
+) -> pd.DataFrame:
+    """Densities of tau before and after the data, on one grid for all choices.
+
+    The grid ends where at most 0.5 % of any choice's draws lie beyond, or of the median choice's
+    where one has a tail far longer than the others.
+
+    Returns
+    -------
+    DataFrame
+        One row a choice, kind and point: `choice`, `kind` (`prior` or `posterior`), `tau` (unit of
+        the data), `density` (one over that unit).
+    """
+    draws = {}
+    for name, fit in fits.items():
+        names, _, values = named_draws(fit, data)
+        draws[name] = values[names.index("tau")].ravel()
+    ends = np.array([np.quantile(values, 0.995) for values in draws.values()])
+    top = float(min(ends.max(), 3 * np.median(ends)))
+    grid = np.linspace(0, top, _GRID + 1)[1:]
+    frames = []
+    for choice in choices:
+        if choice.name not in draws:
+            continue
+        values = draws[choice.name]
+        at, density, _ = array_stats.kde(
+            values[values <= 1.5 * top], custom_lims=(0, None), bound_correction=True
+        )
+        share = float(np.mean(values <= 1.5 * top))
+        posterior = share * np.interp(grid, at, density, right=0.0)
+        for kind, shown in (
+            ("prior", np.exp(choice.tau.log_density(grid))),
+            ("posterior", posterior),
+        ):
+            about = {"choice": choice.name, "kind": kind}
+            frames.append(pd.DataFrame({**about, "tau": grid, "density": shown}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _power(
+    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], data: GroupedData
+) -> pd.DataFrame:
+    frames = []
+    for choice in choices:
+        if choice.name in fits:
+            fit = fits[choice.name]
+            table = power_scaling(fit, data, log_likelihood=normal_log_likelihood(fit, data))
+            table.insert(0, "choice", choice.name)
+            frames.append(table)
+    power = pd.concat(frames, ignore_index=True)
+    return power.assign(refit_prior=np.nan, refit_likelihood=np.nan, confirmed=False)
+
+
+def _confirm(
+    power: pd.DataFrame,
+    choices: Sequence[PriorChoice],
+    fits: Mapping[str, Fit],
+    data: GroupedData,
+    refit: Any,
+) -> pd.DataFrame:
+    """Refit the flagged choices with the prior, and the data, at half and at twice the weight."""
+    power = power.copy()
+    for choice in choices:
+        rows = power.index[power["choice"] == choice.name]
+        flagged = power.loc[rows, "diagnosis"] != ""
+        if not flagged.any():
+            continue
+        draws = named_draws(fits[choice.name], data)[2]
+        for component in ("prior", "likelihood"):
+            distances = np.zeros(len(rows))
+            for weight in REFIT_POWERS:
+                try:
+                    other = refit(choice, **_weighted(component, weight, data))
+                except SamplingError:
+                    distances[:] = np.nan
+                    break
+                changed = named_draws(other, data)[2]
+                distances += [distance(*pair) for pair in zip(draws, changed, strict=True)]
+            power.loc[rows, f"refit_{component}"] = distances / len(REFIT_POWERS)
+        power.loc[rows, "confirmed"] = flagged & (power.loc[rows, "refit_prior"] >= THRESHOLD)
+    return power
+
+
+def _weighted(component: str, weight: float, data: GroupedData) -> dict[str, Any]:
+    """Inputs under which the prior, or the likelihood, is raised to a power.
+
+    Every observation counted `weight` times is the likelihood to that power.
+    """
+    if component == "prior":
+        return {"prior_power": weight}
+    return {"n": weight * data.stats.n, "ss": weight * data.stats.ss}
+
+
+def _comparison(
+    choices: tuple[PriorChoice, ...],
+    fits: Mapping[str, Fit],
+    data: GroupedData,
+    power: pd.DataFrame,
+    failures: Sequence[str],
+) -> PriorComparison:
+    if not choices or choices[0].name not in fits:
+        raise InputError("a comparison of priors needs a fit of its first choice, the base")
+    estimates = estimates_by_choice(fits, data)
+    summary = summarize_choices(choices, fits, estimates)
+    return PriorComparison(
+        choices=choices,
+        fits=fits,
+        estimates=estimates,
+        summary=summary,
+        power=power,
+        densities=tau_densities(choices, fits, data),
+        sentences=(*failures, *_sentences(choices, fits, summary, power)),
+    )
+
+
+def _label(row: Any) -> str:
+    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])
+
+
+def _sentences(
+    choices: Sequence[PriorChoice],
+    fits: Mapping[str, Fit],
+    summary: pd.DataFrame,
+    power: pd.DataFrame,
+) -> list[str]:
+    """Say what moved, what is not to be trusted, and what power-scaling found."""
+    said = []
+    base = choices[0].name
+    distrusted = summary.loc[~summary["trusted"].astype(bool), "choice"]
+    known = [name for name in distrusted if name in fits]
+    if known:
+        said.append(
+            f"Not to be trusted, a diagnostic failed: {', '.join(known)}. "
+            "More draws or a higher adapt_delta may mend it; until then read nothing from it"
+        )
+    rest = summary[summary["trusted"].astype(bool) & (summary["choice"] != base)]
+    if base in known:
+        said.append(f"The choice {base}, which the others are compared with, is one of these")
+    elif len(rest):
+        most = rest.iloc[int(rest["largest_movement"].abs().argmax())]
+        far = abs(most["largest_movement"]) >= MOVED
+        reading = (
+            "this answer depends on the prior: report it with the choice made"
+            if far
+            else f"less than {MOVED} sds, so the choice among these priors hardly matters"
+        )
+        said.append(
+            f"Largest movement against {base}: {most['moved']} by "
+            f"{most['largest_movement']:+.2f} posterior sds under {most['choice']} "
+            f"({most['priors']}); {reading}"
+        )
+    for choice in choices:
+        if choice.name in fits and choice.name not in known:
+            said += _flags(choice, power[power["choice"] == choice.name])
+    if isinstance(choices[0].tau, Uniform):
+        said.append(
+            "Power-scaling cannot see a uniform prior (to any power it stays the same): "
+            "what the uniform prior of tau does shows in the other choices only"
+        )
+    return said
+
+
+def _flags(choice: PriorChoice, power: pd.DataFrame) -> list[str]:
+    said = []
+    for diagnosis, part in power[power["diagnosis"] != ""].groupby("diagnosis", sort=False):
+        part = part.sort_values("prior", ascending=False)
+        shown = ", ".join(_label(row) for _, row in part.head(4).iterrows())
+        more = f" and {len(part) - 4} more" if len(part) > 4 else ""
+        refitted = part["refit_prior"].notna()
+        if not refitted.any():
+            outcome = "not confirmed by a refit"
+        else:
+            share = f"{int(part['confirmed'].sum())} of {len(part)}"
+            outcome = f"refits with the prior at half and twice its power confirm {share}"
+        said.append(
+            f"{choice.name}: power-scaling finds {diagnosis} in {shown}{more} "
+            f"(sensitivity to the prior up to {part['prior'].iloc[0]:.2f}, limit {THRESHOLD}); "
+            f"{outcome}"
+        )
+    return said
+
+
+__all__ = [
+    "BASE",
+    "PriorComparison",
+    "compare_fits",
+    "compare_priors",
+    "estimates_by_choice",
+    "summarize_choices",
+    "tau_densities",
+]
