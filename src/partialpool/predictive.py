@@ -12,7 +12,7 @@ shipped programs. A program with another likelihood should generate `log_lik`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -180,7 +180,13 @@ def loo_by_model(fits: Sequence[Fit], data: GroupedData, *, limit: int = LIMIT) 
     return {fit.name: loo(fit, data, limit=limit) for fit in fits if _has_likelihood(fit, data)}
 
 
-def compare_loo(fits: Sequence[Fit], data: GroupedData, *, limit: int = LIMIT) -> pd.DataFrame:
+def compare_loo(
+    fits: Sequence[Fit],
+    data: GroupedData,
+    *,
+    limit: int = LIMIT,
+    scores: Mapping[str, Loo] | None = None,
+) -> pd.DataFrame:
     """Compare models by how well they predict a new observation in a known group.
 
     Parameters
