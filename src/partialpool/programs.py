@@ -25,11 +25,16 @@ from scipy import stats as distributions
 from partialpool import toolchain
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
+from partialpool.sufficient import size_classes
 
 Pooling = Literal["complete", "none", "partial", "other"]
 
 SHIPPED = ("complete_pooling", "no_pooling", "hierarchical_centered", "hierarchical_noncentered")
 """Names of the programs that come with the package, in the order in which a report shows them."""
+
+DRAWN_GROUPS = 200
+"""Most groups whose means a program that integrates over them draws; more come from
+`partialpool.group_posterior`."""
 
 DEFAULT = ("complete_pooling", "no_pooling", "hierarchical_noncentered")
 """The three models of a comparison in which nothing else is asked for."""
@@ -371,14 +376,20 @@ def stan_data(
     """Collect what a program's data block declares.
 
     Available are the observations (`N`, `J`, `group` from 1, `y`), the sufficient statistics by
-    group (`n`, `ybar`, `ss`), the prior settings, the switches `prior_only` and `pointwise`, and
-    whatever `extra` adds; `extra` wins.
+    group (`n`, `ybar`, `ss`) and by group size (`K`, `n_k`, `J_k`, `ybar_k`, `ssb_k`, `ssw`), the
+    prior settings, the switches `prior_only` and `pointwise`, and whatever `extra` adds; `extra`
+    wins. `J_drawn`, `n_drawn`, `ybar_drawn` are the groups whose means are to be drawn (none of
+    more than `DRAWN_GROUPS`), and `N_drawn`, `group_drawn`, `y_drawn` the observations where
+    `pointwise` asks for them.
 
     Raises
     ------
     InputError
         A declared input is not available; the message lists what is, and the nearest name.
     """
+    stats, sizes = data.stats, size_classes(data.stats)
+    groups = slice(None if stats.J <= DRAWN_GROUPS or pointwise else 0)
+    observations = slice(None if pointwise else 0)
     available: dict[str, Any] = {
         "N": data.stats.N,
         "J": data.stats.J,
@@ -387,6 +398,18 @@ def stan_data(
         "n": data.stats.n,
         "ybar": data.stats.mean,
         "ss": data.stats.ss,
+        "K": sizes.K,
+        "n_k": sizes.n,
+        "J_k": sizes.groups,
+        "ybar_k": sizes.mean,
+        "ssb_k": sizes.ss,
+        "ssw": sizes.ss_within,
+        "J_drawn": len(stats.n[groups]),
+        "n_drawn": stats.n[groups],
+        "ybar_drawn": stats.mean[groups],
+        "N_drawn": len(data.y[observations]),
+        "group_drawn": data.group[observations] + 1,
+        "y_drawn": data.y[observations],
         "prior_only": int(prior_only),
         "pointwise": int(pointwise),
         **priors.values,

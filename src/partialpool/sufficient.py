@@ -1,0 +1,283 @@
+"""Sufficient statistics: all that the models with a normal likelihood need to know of the data.
+
+Groups of one size share the variance of their sample means, so the likelihood of (mu, tau, sigma)
+needs only `SizeClasses`; statistics of parts of the data combine into those of the whole; and a
+table of n, mean and sd by group is as good as the observations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from partialpool import data as grouped
+from partialpool.data import FloatArray, GroupStats, IntArray
+from partialpool.errors import InputError
+
+SUMMARY_COLUMNS = ("group", "n", "mean", "sd")
+"""Columns of a file of summaries, one group a row."""
+
+
+@dataclass(frozen=True)
+class SizeClasses:
+    """Sufficient statistics of (mu, tau, sigma): groups of one size taken together.
+
+    Attributes
+    ----------
+    n
+        Distinct group sizes, ascending, shape (K,).
+    groups
+        Number of groups of each size, shape (K,).
+    mean
+        Mean of these groups' sample means, in the unit of the data, shape (K,).
+    ss
+        Sum of squared deviations of these sample means from that mean, unit squared, shape (K,).
+    ss_within
+        Sum of squared deviations of all observations from their group's mean, unit squared.
+    """
+
+    n: IntArray
+    groups: IntArray
+    mean: FloatArray
+    ss: FloatArray
+    ss_within: float
+
+    @property
+    def K(self) -> int:
+        """Number of distinct sizes."""
+        return len(self.n)
+
+
+def size_classes(stats: GroupStats) -> SizeClasses:
+    """Take groups of one size together.
+
+    The sample mean of a group of n is normal(mu, sqrt(tau^2 + sigma^2 / n)) once its own mean
+    is integrated out, so groups of one n are a sample from one normal distribution (Gelman et
+    al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
+    """
+    n, which, groups = np.unique(stats.n, return_inverse=True, return_counts=True)
+    origin = stats.mean[0]
+    centered = stats.mean - origin
+    center = np.bincount(which, centered) / groups
+    ss = np.bincount(which, (centered - center[which]) ** 2)
+    return SizeClasses(
+        n=n.astype(np.int64),
+        groups=groups.astype(np.int64),
+        mean=origin + center,
+        ss=ss,
+        ss_within=float(stats.ss.sum()),
+    )
+
+
+def combine(parts: Sequence[GroupStats]) -> GroupStats:
+    """Combine statistics of parts of the data, in which a group may occur several times.
+
+    The sums of squares are updated as by Chan, Golub and LeVeque (1983, *The American
+    Statistician* 37, 242-247), about the mean that comes first, which keeps the digits of data
+    with a large offset.
+
+    Parameters
+    ----------
+    parts
+        At least one; the labels of the result are in the order in which they first occur.
+    """
+    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
+    index = {label: j for j, label in enumerate(labels)}
+    which = np.array([index[label] for part in parts for label in part.labels], dtype=np.int64)
+    n = np.concatenate([part.n for part in parts])
+    mean = np.concatenate([part.mean for part in parts])
+    ss = np.concatenate([part.ss for part in parts])
+    J = len(labels)
+    total = np.bincount(which, n, minlength=J)
+    origin = np.empty(J)
+    origin[which[::-1]] = mean[::-1]
+    centered = mean - origin[which]
+    shift = np.bincount(which, n * centered, minlength=J) / total
+    between = np.bincount(which, n * (centered - shift[which]) ** 2, minlength=J)
+    return GroupStats(
+        labels=tuple(labels),
+        n=total.astype(np.int64),
+        mean=origin + shift,
+        ss=np.bincount(which, ss, minlength=J) + between,
+    )
+
+
+@dataclass(frozen=True)
+class SummarizedData:
+    """Grouped data of which only the sufficient statistics are at hand.
+
+    It has the attributes of `partialpool.data.GroupedData` but for the observations.
+
+    Attributes
+    ----------
+    name
+        Short name, used for result folders.
+    stats
+        Sufficient statistics by group.
+    group_label, value_label, unit, title
+        What a group is called, what the outcome is called, its unit, and one line on it all.
+    priors, priors_source
+        Prior settings found beside the file, and the file's name.
+    source
+        Name of the file or files that were read.
+    sha256
+        Hash of the statistics and labels.
+    notes
+        What was repaired or left out while reading, one sentence each.
+    """
+
+    name: str
+    stats: GroupStats
+    group_label: str = "group"
+    value_label: str = "value"
+    unit: str = ""
+    title: str = ""
+    priors: Mapping[str, float] = field(default_factory=dict)
+    priors_source: str = ""
+    source: str = ""
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return self.stats.labels
+
+
+def summarized(
+    path: Path, stats: GroupStats, *, settings: Mapping[str, Any], **about: Any
+) -> SummarizedData:
+    """Wrap statistics with what the TOML file beside the data says of them."""
+    priors = settings.get("priors", {})
+    digest = hashlib.sha256("\0".join(stats.labels).encode())
+    for part in (stats.n, stats.mean, stats.ss):
+        digest.update(part.tobytes())
+    known = {
+        key: settings[key] for key in ("group_label", "value_label", "unit") if key in settings
+    }
+    return SummarizedData(
+        name=path.stem,
+        stats=stats,
+        title=settings.get("title", path.stem),
+        priors=priors,
+        priors_source=path.with_suffix(".toml").name if priors else "",
+        sha256=digest.hexdigest(),
+        **{**about, **known},
+    )
+
+
+def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") -> SummarizedData:
+    """Read summaries by group from a CSV file with columns `group`, `n`, `mean`, `sd`.
+
+    Parameters
+    ----------
+    path
+        One group a row: its label, number of observations, sample mean and sample sd (divisor
+        n - 1; empty where n is 1), in any order of columns. A TOML file of the same name beside
+        it may give labels, unit and priors, as for a file of observations.
+    delimiter
+        Character between fields.
+    decimal
+        Character before the decimals of a number: `.` or `,`.
+
+    Raises
+    ------
+    InputError
+        A column is absent, a group occurs twice, or a row's numbers are no summary of any data;
+        with the line.
+    """
+    path = Path(path)
+    text, _ = grouped._read_text(path)
+    settings = grouped._read_settings(path)
+    rows = list(grouped._rows(text, path=path, delimiter=delimiter))
+    if len(rows) < 2:
+        raise InputError(f"{path}: a header line and at least one row below it are needed")
+    header = [name.strip() for name in rows[0][1]]
+    for name in SUMMARY_COLUMNS:
+        if header.count(name) != 1:
+            raise InputError(
+                f"{path}: column {name!r} occurs {header.count(name)} times, and once is needed; "
+                f"the columns are {', '.join(map(repr, header))}"
+            )
+    columns = {name: header.index(name) for name in SUMMARY_COLUMNS}
+    labels, numbers = [], []
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            raise InputError(
+                f"{path}, line {line}: {len(row)} fields where the header has {len(header)}"
+            )
+        cells = {name: row[k] for name, k in columns.items()}
+        numbers.append(_summary_row(cells, f"{path}, line {line}", decimal))
+        labels.append(cells["group"])
+    clean, notes = grouped._strip_labels(
+        labels, where=str(path), lines=[line for line, _ in rows[1:]]
+    )
+    repeated = pd.Index(clean)[pd.Index(clean).duplicated()]
+    if len(repeated):
+        raise InputError(f"{path}: group {repeated[0]!r} has more than one row; one is needed")
+    n, mean, sd = (np.array(column) for column in zip(*numbers, strict=True))
+    stats = ordered(
+        GroupStats(labels=tuple(clean), n=n.astype(np.int64), mean=mean, ss=(n - 1) * sd**2)
+    )
+    check_overflow(stats, str(path))
+    return summarized(path, stats, settings=settings, source=path.name, notes=notes)
+
+
+def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[float, float, float]:
+    """Check one group's n, mean and sd."""
+    values = {}
+    for name in SUMMARY_COLUMNS[1:]:
+        text = cells[name].strip()
+        if decimal == "," and "." not in text:
+            text = text.replace(",", ".")
+        number = float(text) if grouped._NUMBER.fullmatch(text) else math.nan
+        if name == "sd" and values["n"] == 1 and text.lower() in grouped.MISSING | {"0"}:
+            number = 0.0
+        if not math.isfinite(number):
+            raise InputError(f"{where}: {name} is {cells[name]!r}; a finite number is needed")
+        values[name] = number
+    n, sd = values["n"], values["sd"]
+    if n < 1 or n != round(n):
+        raise InputError(f"{where}: n is {cells['n']!r}; a whole number of at least 1 is needed")
+    if sd < 0 or (n == 1 and sd > 0):
+        raise InputError(
+            f"{where}: sd is {cells['sd']!r} for n = {n:g}; it must not be negative, and the sd "
+            "of one observation is left empty"
+        )
+    return n, values["mean"], sd
+
+
+def ordered(stats: GroupStats) -> GroupStats:
+    """Put groups in the order of a data file: by number where every label is one."""
+    labels = grouped._order_of_labels(stats.labels)
+    if labels == list(stats.labels):
+        return stats
+    index = {label: j for j, label in enumerate(stats.labels)}
+    at = np.array([index[label] for label in labels])
+    return GroupStats(tuple(labels), stats.n[at], stats.mean[at], stats.ss[at])
+
+
+def check_overflow(stats: GroupStats, where: str) -> None:
+    """Refuse values whose squares overflow.
+
+    Raises
+    ------
+    InputError
+        Naming the group whose mean is largest.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float((stats.ss + stats.n * stats.mean**2).sum())
+        spread = float(np.ptp(stats.mean)) ** 2 * stats.N
+    if not (math.isfinite(squares) and math.isfinite(spread)):
+        worst = int(np.argmax(np.abs(stats.mean)))
+        raise InputError(
+            f"{where}: the squares of the values overflow (group {stats.labels[worst]!r} has mean "
+            f"{stats.mean[worst]:g}); divide the outcome by a suitable unit first"
+        )
