@@ -168,6 +168,16 @@ def test_degenerate_likelihoods_are_bad_not_fatal(two: GroupedData) -> None:
     assert np.isnan(table.loc[0, "max_k"])
 
 
+def test_too_few_draws_for_a_tail_are_weighted_as_they_are(two: GroupedData) -> None:
+    log_lik = np.random.default_rng(1).normal(-1, 0.5, size=(2, 8, 5))
+    fit = fit_of(two, "other", {"beta": log_lik[..., 0]}, log_likelihood=log_lik)
+    summary, pointwise = predictive.loo(fit, two)
+    expected = -np.log(np.exp(-log_lik).mean(axis=(0, 1)))
+    np.testing.assert_allclose(pointwise["elpd"], expected)
+    assert pointwise["k"].isna().all()
+    assert summary.n_bad_k == 5
+
+
 def test_differences_between_models(two: GroupedData) -> None:
     rng = np.random.default_rng(1)
     noise = 1e-6 * rng.normal(size=(2, 500, 5))
