@@ -100,9 +100,9 @@ class Fit:
         the data's labels as coordinate, group), `sample_stats` and, where the program gives them,
         `log_prior` (`lprior`), `log_likelihood` and `posterior_predictive` (by observation).
     about
-        What produced the draws: `program`, `title`, `pooling`, `program_sha256`, `data`,
-        `data_sha256`, `priors`, `priors_sources`, `settings`, `versions`, `cmdstan`, `timings`
-        (seconds), `inputs`, `warnings`.
+        What produced the draws: `program`, `title`, `pooling`, `program_sha256`, `source` (the
+        Stan program), `data`, `data_sha256`, `priors`, `priors_sources`, `settings`,
+        `versions`, `cmdstan`, `timings` (seconds), `inputs`, `warnings`.
     """
 
     draws: xr.DataTree
@@ -240,6 +240,7 @@ def fit_programs(
             "title": program.title,
             "pooling": program.pooling,
             "program_sha256": program.sha256,
+            "source": program.path.read_text(encoding="utf-8"),
             "data": data.name,
             "data_sha256": data.sha256,
             "priors": dict(priors.values),

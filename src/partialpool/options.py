@@ -7,7 +7,18 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from partialpool.console import progress, say, warn
+
+if TYPE_CHECKING:
+    from partialpool.data import GroupedData
+    from partialpool.fitting import Fit
+    from partialpool.programs import Priors, Program
 
 
 def expand(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,3 +58,131 @@ def expand(command: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+EXAMPLE = "homework"
+Csv = Annotated[
+    str, typer.Argument(metavar="CSV", help="Data file; 'homework' is the shipped example.")
+]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Options that say how the data file is read, and which priors hold."""
+
+    group: Annotated[str | None, typer.Option(help="Name of the group column.")] = None
+    value: Annotated[str | None, typer.Option(help="Name of the value column.")] = None
+    delimiter: Annotated[str, typer.Option(help="Character between fields.")] = ","
+    decimal: Annotated[str, typer.Option(help="Character before decimals: . or ,")] = "."
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="Leave out rows whose value is missing.")
+    ] = False
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="Set a hyperparameter; may be repeated."),
+    ] = None
+
+    def read(self, csv: str) -> tuple[GroupedData, Priors]:
+        """Read the data, settle the priors, and show both."""
+        from partialpool.data import example, read_csv
+        from partialpool.programs import parse_prior_settings, prior_conflicts, priors_for
+
+        data = read_csv(
+            example() if csv == EXAMPLE else csv,
+            group=self.group,
+            value=self.value,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            drop_missing=self.drop_missing,
+        )
+        priors = priors_for(data, parse_prior_settings(self.prior or []))
+        say(
+            f"{data.title}: {data.stats.N} observations in {data.stats.J} groups "
+            f"({data.axis_title} by {data.group_label})"
+        )
+        for note in data.notes:
+            say(f"Note: {note}.")
+        by_source: dict[str, list[str]] = {}
+        for name, number in priors.values.items():
+            by_source.setdefault(priors.sources[name], []).append(f"{name} = {number:g}")
+        for source, settings in by_source.items():
+            say(f"Priors ({source}): {', '.join(settings)}")
+        for conflict in prior_conflicts(priors, data.stats):
+            warn(f"{conflict}.")
+        return data, priors
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """Options that say how Stan samples, and with which CmdStan."""
+
+    chains: Annotated[int, typer.Option(help="Markov chains.")] = 4
+    warmup: Annotated[int, typer.Option(help="Warmup iterations a chain.")] = 1000
+    draws: Annotated[int, typer.Option(help="Draws kept a chain.")] = 2000
+    adapt_delta: Annotated[float, typer.Option(help="Target acceptance rate.")] = 0.95
+    max_treedepth: Annotated[int, typer.Option(help="Bound on the depth of NUTS's trees.")] = 10
+    seed: Annotated[int, typer.Option(help="Seed of all chains.")] = 1
+    stan_inits: Annotated[
+        bool, typer.Option("--stan-inits", help="Let Stan choose where chains start.")
+    ] = False
+    extra_data: Annotated[
+        Path | None, typer.Option(help="JSON or TOML file of further inputs of a program.")
+    ] = None
+    cmdstan: Annotated[
+        str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")
+    ] = None
+
+    def fit(
+        self, programs: list[Program], data: GroupedData, priors: Priors, **switches: Any
+    ) -> list[Fit]:
+        """Fit the programs, and show what the diagnostics say before anything else."""
+        from partialpool import diagnostics, toolchain
+        from partialpool.fitting import Settings, fit_programs
+        from partialpool.programs import read_extra
+
+        settings = Settings(
+            chains=self.chains,
+            warmup=self.warmup,
+            draws=self.draws,
+            adapt_delta=self.adapt_delta,
+            max_treedepth=self.max_treedepth,
+            seed=self.seed,
+            data_inits=not self.stan_inits,
+        )
+        extra = read_extra(self.extra_data) if self.extra_data else None
+        fits = fit_programs(
+            programs,
+            data,
+            priors=priors,
+            settings=settings,
+            cmdstan=toolchain.find_cmdstan(self.cmdstan, progress=progress),
+            extra=extra,
+            progress=progress,
+            **switches,
+        )
+        for fit in fits:
+            for warning in fit.about["warnings"]:
+                warn(f"{fit.title}: {warning}.")
+            table = diagnostics.check(fit)
+            if diagnostics.trusted(table):
+                say(diagnostics.summary_line(fit, table))
+            else:
+                warn(diagnostics.summary_line(fit, table))
+                for remedy in table.loc[~table["passed"] & table["gate"], "remedy"].unique():
+                    say(f"  Try: {remedy}.")
+        return fits
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder that results are put in.")]
+Programs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file; may be repeated."
+    ),
+]
+Without = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Leave one of the three models out.")
+]
+Include = Annotated[
+    list[Path] | None, typer.Option("--include", help="Folder in which #include looks.")
+]

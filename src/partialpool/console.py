@@ -1,0 +1,100 @@
+"""What the console command prints, and where: tables, warnings, progress."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from partialpool.progress import for_console
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partialpool.data import GroupedData
+    from partialpool.fitting import Fit
+
+_PIPE_WIDTH = 110
+
+console = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH
+)
+progress = for_console(console)
+
+
+def say(text: str) -> None:
+    """Print a line as it is."""
+    console.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error, where a pipe does not hide it."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"WARNING: {text}", style="bold red", markup=False
+    )
+
+
+def show(frame: pd.DataFrame, title: str) -> None:
+    """Print a frame as a table: heads may wrap, cells do not."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    cells = frame.astype(str)
+    for position, column in enumerate(cells.columns):
+        table.add_column(
+            str(column),
+            justify="left" if position == 0 else "right",
+            min_width=int(cells[column].str.len().max()) if len(cells) else None,
+        )
+    for row in cells.itertuples(index=False):
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table, soft_wrap=False)
+
+
+def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn estimates into text with the digits that their Monte Carlo errors support."""
+    import pandas as pd
+
+    from partialpool.formatting import format_estimate, short
+
+    rows = [
+        {
+            "quantity": f"{row.parameter}[{row.group}]" if row.group else row.parameter,
+            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "sd": short(row["sd"]),
+            "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
+            "50 %": format_estimate(row["median"], row["mcse_median"]),
+            "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"]),
+            "R-hat": f"{row.r_hat:.3f}",
+            "bulk ESS": f"{row.ess_bulk:.0f}",
+            "tail ESS": f"{row.ess_tail:.0f}",
+        }
+        for _, row in table.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) -> pd.DataFrame:
+    """Turn the shrinkage table into text, one column a model."""
+    import pandas as pd
+
+    titles = {fit.name: fit.title for fit in fits}
+    readable = pd.DataFrame(
+        {
+            data.group_label: table["group"],
+            "n": table["n"],
+            "sample mean": [f"{mean:#.4g}" for mean in table["sample_mean"]],
+        }
+    )
+    for name in [column for column in table.columns if column in titles]:
+        pairs = zip(table[name], table[f"{name}_mcse"], strict=True)
+        readable[titles[name]] = [_with_error(mean, mcse) for mean, mcse in pairs]
+    return readable
+
+
+def _with_error(mean: float, mcse: float) -> str:
+    from partialpool.formatting import format_estimate, short
+
+    return f"{format_estimate(mean, mcse)} ({short(mcse)})"

@@ -1,0 +1,190 @@
+"""The console command: one clear message where something is wrong, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from partialpool import cli, options
+from partialpool.errors import InputError, SamplingError, ToolchainError
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command in an empty folder; return exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["partialpool", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def write(folder: Path, text: str) -> str:
+    (folder / "some.csv").write_text(text)
+    return "some.csv"
+
+
+def test_each_problem_has_its_own_exit_code():
+    codes = [error.exit_code for error in (InputError, ToolchainError, SamplingError)]
+    assert codes == [2, 3, 4]
+    assert cli.UNTRUSTED == 5
+
+
+def test_a_missing_file(run, tmp_path):
+    code, _, err = run("compare", "nowhere.csv")
+    assert (code, err) == (2, "Error: nowhere.csv: no such file\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_column(run, tmp_path):
+    name = write(tmp_path, "id,g,y\n1,a,2\n")
+    code, _, err = run("compare", name, "--group", "school", "--value", "y")
+    assert code == 2
+    assert "there is no column 'school'; the columns are 'id', 'g', 'y'" in err
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_text_among_the_values(run, tmp_path):
+    code, _, err = run("fit", write(tmp_path, "g,y\na,1\na,two\nb,3\n"))
+    assert code == 2
+    assert "line 3: 'two'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prior", "mu_scale"], "NAME=NUMBER"),
+        (["--chains", "0"], "chains = 0: it must be at least 1"),
+        (["--adapt-delta", "1.5"], "adapt_delta = 1.5: it must be between 0 and 1"),
+        (["--extra-data", "x.yaml"], ".json or a .toml"),
+    ],
+)
+@pytest.mark.stan
+def test_settings_are_checked_before_any_work(run, arguments, message):
+    code, _, err = run("fit", "homework", *arguments)
+    assert code == 2
+    assert message in err
+
+
+def test_an_unknown_option_is_a_usage_error(run):
+    code, _, err = run("compare", "homework", "--shrink")
+    assert code == 2
+    assert "--shrink" in err
+
+
+@pytest.mark.stan
+def test_a_program_that_stanc_rejects(run, tmp_path):
+    (tmp_path / "typo.stan").write_text("parameters { real mu }\n")
+    code, out, err = run("fit", "homework", "--program", "typo.stan")
+    assert code == 2
+    assert "typo.stan" in err
+    assert "real mu }" in err
+    assert "Sampling" not in out
+    assert [p.name for p in tmp_path.iterdir()] == ["typo.stan"]
+
+
+@pytest.mark.stan
+def test_a_parameter_with_another_spelling_of_theta(run, tmp_path):
+    (tmp_path / "big.stan").write_text("parameters { real Theta; } model { Theta ~ normal(0, 1); }")
+    code, _, err = run("compare", "homework", "--program", "big.stan")
+    assert code == 2
+    assert "'Theta'" in err
+    assert "must be called 'theta'" in err
+
+
+@pytest.mark.stan
+def test_a_negative_scale(run):
+    code, _, err = run("fit", "homework", "--prior", "mu_scale=-1")
+    assert code == 2
+    assert "mu_scale = -1: it must be above zero" in err
+
+
+def test_a_missing_compiler_is_named_before_any_work(tmp_path):
+    """A PATH without compiler and make, an empty cache, no CmdStan anywhere."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"CMDSTAN", "CXX", "MAKE", "PARTIALPOOL_CMDSTAN"}
+    }
+    environment |= {
+        "PATH": str(Path(sys.executable).parent),
+        "HOME": str(tmp_path),
+        "PARTIALPOOL_CACHE": str(tmp_path / "cache"),
+        "PARTIALPOOL_CMDSTAN": "assembled",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "partialpool", "fit", "homework"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == ToolchainError.exit_code, done.stderr
+    assert "install g++ make" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_new_program_copies_and_says_what_next(run, tmp_path):
+    code, out, _ = run("new-program", "hierarchical_noncentered", "mine.stan")
+    assert code == 0
+    assert (tmp_path / "mine.stan").read_text().startswith("// Partial pooling, non-centered")
+    assert "--program mine.stan" in out
+    code, _, err = run("new-program", "hierarchical_noncentered", "mine.stan")
+    assert (code, "exists already" in err) == (2, True)
+
+
+@pytest.mark.stan
+def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path, lesson_fits):
+    code, out, _ = run("compare", "homework", "--without", "no_pooling")
+    assert code == 0
+    assert out.index("diagnostics passed") < out.index("Posterior means")
+    assert "10.4" in out
+    saved = {p.name for p in (tmp_path / "results" / "homework-compare").iterdir()}
+    assert saved == {
+        "complete_pooling.nc",
+        "estimates.csv",
+        "hierarchical_noncentered.nc",
+        "manifest.json",
+        "shrinkage.csv",
+        "shrinkage.png",
+        "shrinkage.svg",
+    }
+
+
+@pytest.mark.stan
+def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
+    code, out, err = run(
+        "fit", "homework", "--warmup", "20", "--draws", "20", "-p", "hierarchical_centered"
+    )
+    assert code == cli.UNTRUSTED
+    assert "NOT TO BE TRUSTED" in err
+    assert "Try:" in out
+
+
+def test_bundles_of_options_become_options():
+    from dataclasses import dataclass
+    from inspect import signature
+
+    @dataclass(frozen=True)
+    class Bundle:
+        size: int = 3
+
+    def command(name: str, bundle: Bundle) -> tuple[str, int]:
+        return name, bundle.size
+
+    command.__annotations__ = {"name": str, "bundle": Bundle, "return": tuple}
+    expanded = options.expand(command)
+    assert list(signature(expanded).parameters) == ["name", "size"]
+    assert expanded(name="x", size=5) == ("x", 5)
