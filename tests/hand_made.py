@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from partialpool.data import GroupedData, from_values
 from partialpool.fitting import Fit, Settings
-from partialpool.programs import Priors, priors_for
+from partialpool.programs import Priors, priors_for, shipped_folder
 
 CHAINS = 4
 TITLES = {
@@ -22,6 +22,12 @@ TITLES = {
     "no_pooling": ("no pooling", "none"),
     "hierarchical_centered": ("partial pooling, centered", "partial"),
     "hierarchical_noncentered": ("partial pooling, non-centered", "partial"),
+}
+
+INPUTS = {
+    "complete": ["theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"],
+    "none": ["theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"],
+    "partial": ["mu_location", "mu_scale", "tau_upper", "sigma_upper"],
 }
 
 
@@ -158,6 +164,7 @@ def make_fit(
         "title": title,
         "pooling": pooling,
         "program_sha256": "0" * 64,
+        "source": (shipped_folder() / f"{name}.stan").read_text(encoding="utf-8"),
         "data": data.name,
         "data_sha256": data.sha256,
         "priors": dict(priors.values),
@@ -168,7 +175,7 @@ def make_fit(
         "versions": {"CmdStan": "hand-made"},
         "cmdstan": {"version": "hand-made", "origin": "hand-made"},
         "timings": {"compile": 0.0, "sampling": 0.0, "reading": 0.0, "chains": []},
-        "inputs": [],
+        "inputs": INPUTS[pooling],
         "warnings": [],
     }
     return Fit(tree, about)

@@ -6,6 +6,7 @@ from partialpool.plots.checks import loo_k as loo_k
 from partialpool.plots.comparisons import contrast_matrix as contrast_matrix
 from partialpool.plots.comparisons import rank_heat_map as rank_heat_map
 from partialpool.plots.files import save as save
+from partialpool.plots.groups import SYMBOLS as SYMBOLS
 from partialpool.plots.groups import caterpillar as caterpillar
 from partialpool.plots.groups import data_by_group as data_by_group
 from partialpool.plots.groups import draws_by_group as draws_by_group

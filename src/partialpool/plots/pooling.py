@@ -57,10 +57,14 @@ def pooling_scatter(
         return _against_first(theta, mu, axis_title=axis_title)
     scale, height = group_axis(labels, 0)
     at = [float(m) for m in mu["mean"]]
+    means = theta.groupby("group", sort=False)["mean"]
+    spans = pd.DataFrame({"low": means.min(), "high": means.max()}).reset_index()
     return (
         p9.ggplot(theta, p9.aes("mean", "group"))
         + p9.geom_vline(xintercept=at, linetype="dashed", color=GREY)
-        + p9.geom_line(p9.aes(group="group"), color="#BBBBBB", size=0.8)
+        + p9.geom_segment(
+            p9.aes(x="low", xend="high", yend="group"), data=spans, color="#BBBBBB", size=0.8
+        )
         + p9.geom_point(p9.aes(color="model", shape="model"), size=2.6)
         + p9.scale_color_manual(dict(zip(shown.values(), colors, strict=True)))
         + p9.scale_shape_manual(dict(zip(shown.values(), shapes, strict=True)))

@@ -31,7 +31,7 @@ CYCLE = (BLACK, VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 SHAPES = ("s", "o", "^", "D", "v", "P", "X")
 """Shapes of models, in the order of the colours."""
 
-WIDTH = 6.5
+WIDTH = 6.2
 """Width of every figure in inches."""
 
 MANY = 40
@@ -120,7 +120,7 @@ def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.
     """Look of every figure; `height` and `width` in inches, `grid` names the axes with lines."""
     blank = p9.element_blank()
     line = p9.element_line(color="#DDDDDD", size=0.5)
-    return p9.theme_minimal(base_size=10.5, base_family=list(fonts())) + p9.theme(
+    return p9.theme_minimal(base_size=11, base_family=list(fonts())) + p9.theme(
         figure_size=(width, height),
         panel_grid_minor=blank,
         panel_grid_major_x=line if "x" in grid else blank,

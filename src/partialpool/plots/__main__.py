@@ -1,0 +1,50 @@
+"""A drawing process: tasks come in on standard input, outcomes go out on standard output.
+
+`partialpool.report.drawing` starts it. A process of our own instead of a process pool, because
+pools import the caller's main module again, which breaks scripts and notebooks that call the
+library at their top level.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import warnings
+from typing import Any
+
+from partialpool import plots
+
+
+def draw(function: str, arguments: dict[str, Any], stem: str) -> str:
+    """Draw one figure into its files.
+
+    Returns
+    -------
+    str
+        What went wrong; empty where nothing did.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plots.save(getattr(plots, function)(**arguments), stem)
+    except Exception as error:  # whatever a figure fails of, the report goes on without it
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def serve() -> None:
+    """Draw until the tasks end."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stray prints must not mix with answers
+    while True:
+        try:
+            task = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        pickle.dump(draw(*task), answers)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,100 @@
+"""Replicated data sets against the observed one, by statistics that no model fits directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from partialpool import quantities
+from partialpool.data import FloatArray, GroupedData
+from partialpool.fitting import Fit
+
+_CELLS = 20_000_000
+_MOST, _FEWEST = 1000, 20
+_QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
+
+
+def replicates(fit: Fit, data: GroupedData) -> Iterator[FloatArray]:
+    """Yield replicated data sets, each of shape (N,), from draws spread evenly over the chains.
+
+    The program's own `y_rep` where it was generated; else, as in the shipped programs, normal
+    observations around theta with sd sigma. Nothing where a program has neither.
+    """
+    N = data.stats.N
+    chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
+    count = int(np.clip(_CELLS // N, _FEWEST, min(_MOST, chains * draws)))
+    chosen = np.linspace(0, chains * draws - 1, count).astype(int)
+    if "posterior_predictive" in fit.draws.children:
+        stored = fit.draws["posterior_predictive"].to_dataset()["y"]
+        flat = stored.transpose("chain", "draw", "observation").to_numpy().reshape(-1, N)
+        yield from flat[chosen]
+        return
+    theta, sigma = quantities.theta(fit, data), quantities.sigma(fit, data)
+    if theta is None or sigma is None:
+        return
+    theta, sigma = theta.reshape(len(theta), -1), sigma.reshape(len(sigma), -1)
+    rng = np.random.default_rng(1)
+    for k in chosen:
+        sd = sigma[data.group, k] if len(sigma) > 1 else sigma[0, k]
+        yield rng.normal(theta[data.group, k], sd)
+
+
+def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+    """Compare the sd, the minimum and the maximum of each group with their replicates.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, statistic and group: `model`, `statistic` ("Sample sd", "Minimum",
+        "Maximum"), `group`, `n`, `observed`, `q2.5`, `q25`, `median`, `q75`, `q97.5` of the
+        replicates (all in the unit of the data), `p_value` (share of replicates at least as
+        large, ties half: Gelman et al., *Bayesian Data Analysis*, 3rd ed., sec. 6.3). No sd for
+        groups of one observation.
+    """
+    order = np.argsort(data.group, kind="stable")
+    starts = np.searchsorted(data.group[order], np.arange(data.stats.J))
+    observed = _statistics(data.y[order], starts, data.stats.n)
+    frames = []
+    for fit in fits:
+        rows = [_statistics(y[order], starts, data.stats.n) for y in replicates(fit, data)]
+        if not rows:
+            continue
+        for name, seen in observed.items():
+            kept = np.isfinite(seen)
+            if not kept.any():
+                continue
+            drawn = np.stack([row[name][kept] for row in rows])
+            edges = np.quantile(drawn, list(_QUANTILES.values()), axis=0)
+            above = (drawn > seen[kept]).mean(axis=0) + 0.5 * (drawn == seen[kept]).mean(axis=0)
+            frame = pd.DataFrame(
+                {
+                    "model": fit.name,
+                    "statistic": name,
+                    "group": np.array(data.labels, dtype=object)[kept],
+                    "n": data.stats.n[kept],
+                    "observed": seen[kept],
+                    **dict(zip(_QUANTILES, edges, strict=True)),
+                    "p_value": above,
+                }
+            )
+            frames.append(frame)
+    columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
+    return quantities.stacked(frames, columns)
+
+
+def _statistics(
+    y: FloatArray, starts: NDArray[np.int64], n: NDArray[np.int64]
+) -> dict[str, FloatArray]:
+    """Statistics by group of observations that are sorted by group."""
+    mean = np.add.reduceat(y, starts) / n
+    squares = np.add.reduceat((y - np.repeat(mean, n)) ** 2, starts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
+    return {
+        "Sample sd": sd,
+        "Minimum": np.minimum.reduceat(y, starts),
+        "Maximum": np.maximum.reduceat(y, starts),
+    }

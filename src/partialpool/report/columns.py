@@ -1,0 +1,122 @@
+"""What each column of the saved tables holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+_UNIT = "in the unit of the data"
+
+MEANINGS = {
+    "model": "name of the Stan program",
+    "group": "label of the group; empty where a row belongs to no group",
+    "n": "observations behind the row",
+    "parameter": "variable of the Stan program",
+    "mean": "posterior mean",
+    "sd": "posterior standard deviation",
+    "mcse": "Monte Carlo standard error of the estimate before it",
+    "mcse_mean": "Monte Carlo standard error of the mean",
+    "median": "posterior median",
+    "q2.5": "2.5 % quantile: lower end of the central 95 % interval",
+    "q25": "25 % quantile: lower end of the central 50 % interval",
+    "q75": "75 % quantile: upper end of the central 50 % interval",
+    "q97.5": "97.5 % quantile: upper end of the central 95 % interval",
+    "mcse_q2.5": "Monte Carlo standard error of the 2.5 % quantile",
+    "mcse_median": "Monte Carlo standard error of the median",
+    "mcse_q97.5": "Monte Carlo standard error of the 97.5 % quantile",
+    "r_hat": "rank-normalised split R-hat: 1 where the chains agree",
+    "ess_bulk": "effective number of draws for the middle of the distribution",
+    "ess_tail": "effective number of draws for the 5 % and 95 % quantiles",
+    "check": "what was checked",
+    "value": "the worst value found",
+    "threshold": "the limit",
+    "passed": "whether the check was passed",
+    "gate": "whether failing the check makes the fit untrustworthy",
+    "meaning": "what was found",
+    "remedy": "what to try where the check was failed",
+    "raw_mean": f"sample mean of the group, {_UNIT}",
+    "raw_se": "its standard error: pooled sd within groups over the root of n",
+    "pooling": "complete, none or partial",
+    "estimate": f"posterior mean of the group's mean, {_UNIT}",
+    "displacement": f"estimate minus raw_mean, {_UNIT}",
+    "displacement_se": "displacement in standard errors of the raw mean",
+    "target": "what the model pulls the groups towards: E[mu], or E[theta] of complete pooling",
+    "lambda_mean": "posterior mean of the pooling factor: 1 is complete pooling, 0 is none",
+    "lambda_q2.5": "2.5 % quantile of the pooling factor",
+    "lambda_q97.5": "97.5 % quantile of the pooling factor",
+    "sample_mean": f"sample mean of the group, {_UNIT}",
+    "statement": "what the group of the row is named for",
+    "quantity": "what the row is about",
+    "group_i": "first group of the pair",
+    "group_j": "second group of the pair",
+    "p_greater": "P(theta of the first group > theta of the second)",
+    "p_equivalent": "P(|difference| < delta); empty without a delta",
+    "marginal_overlap": "whether the two 95 % intervals overlap (not a test of the difference)",
+    "interval_excludes_zero": "whether the 95 % interval of the difference excludes 0",
+    "criterion": "when a pair is called different",
+    "claims": "pairs called different",
+    "pairs": "pairs compared",
+    "rank": "rank among the groups, 1 = highest mean",
+    "probability": "posterior probability of the rank",
+    "expected_rank": "posterior mean of the rank",
+    "rank_q2.5": "2.5 % quantile of the rank",
+    "rank_q97.5": "97.5 % quantile of the rank",
+    "p_best": "P(highest mean)",
+    "p_worst": "P(lowest mean)",
+    "question": "what is predicted",
+    "elpd": "expected log predictive density (natural logarithm); higher is better",
+    "se": "standard error of elpd",
+    "elpd_diff": "elpd minus that of the best model",
+    "dse": "standard error of elpd_diff",
+    "p_loo": "effective number of parameters",
+    "max_k": "largest Pareto k",
+    "bad_k": "Pareto k beyond the threshold, or not computable",
+    "advice": "what to do about it",
+    "observation": "number of the observation, from 1, in the order of the data",
+    "k": "Pareto shape of the importance weights",
+    "method": "classical method",
+    "sigma2": "variance within groups, unit squared",
+    "tau2": "variance between groups, unit squared",
+    "icc": "intraclass correlation tau2 / (tau2 + sigma2)",
+    "f": "F ratio of the mean squares between and within groups",
+    "p_value": "upper tail of F under tau2 = 0",
+    "blup": f"best linear unbiased predictor with the variances of REML, {_UNIT}",
+    "blup_factor": "its pooling factor: 1 is complete pooling, 0 is none",
+    "james_stein": f"positive-part James-Stein estimate, {_UNIT}",
+    "statistic": "statistic of the observations of a group",
+    "observed": f"its value in the data, {_UNIT}",
+}
+"""Column to its meaning, where a table does not give it another one."""
+
+_OWN = {
+    ("groups", "mean"): f"sample mean, {_UNIT}",
+    ("groups", "sd"): f"sample standard deviation, {_UNIT}",
+    ("predictions", "mean"): f"mean of the predictive distribution, {_UNIT}",
+    ("predictions", "sd"): f"standard deviation of the predictive distribution, {_UNIT}",
+    ("predictions", "median"): f"median of the predictive distribution, {_UNIT}",
+    ("loo_pointwise", "elpd"): "log predictive density of the observation without it",
+    ("loo_pointwise", "threshold"): "largest k that can be relied on",
+    ("leave_one_group_out_groups", "elpd"): "joint log predictive density of the left-out group",
+    ("posterior_checks", "median"): "median of the replicates",
+    ("posterior_checks", "p_value"): "share of replicates at least as large as observed",
+}
+
+
+def meaning(table: str, column: str) -> str:
+    """What a column of a table holds; empty where nothing is known of it."""
+    if table == "shrinkage_wide" and column not in MEANINGS:
+        model = column.removesuffix("_mcse")
+        error = "Monte Carlo standard error of the " if column.endswith("_mcse") else ""
+        return f"{error}posterior mean of the group's mean under {model}, {_UNIT}"
+    return _OWN.get((table, column), MEANINGS.get(column, ""))
+
+
+def table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """List every column of every table: `table`, `column`, `meaning`."""
+    rows = [
+        (key, column, meaning(key, str(column)))
+        for key, frame in tables.items()
+        for column in frame
+    ]
+    return pd.DataFrame(rows, columns=["table", "column", "meaning"])

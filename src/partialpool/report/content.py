@@ -1,0 +1,132 @@
+"""Everything that a report says, as frames: computed once, each table on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+
+from partialpool import classical, comparisons, diagnostics, pooling, predictions, predictive
+from partialpool.data import GroupedData
+from partialpool.errors import InputError
+from partialpool.fitting import Fit
+from partialpool.programs import Pooling
+from partialpool.progress import Progress
+from partialpool.report.checks import group_checks
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the sentences, the tables and the figures of a report are made from.
+
+    Attributes
+    ----------
+    data, fits
+        As given.
+    tables
+        Key to frame; the key is the name of the CSV file.
+    missing
+        Key to the reason, for tables that could not be computed.
+    trusted
+        Name of a fit to whether it passed every check that counts.
+    delta
+        Half-width of the region of practical equivalence, or None.
+    """
+
+    data: GroupedData
+    fits: tuple[Fit, ...]
+    tables: Mapping[str, pd.DataFrame]
+    missing: Mapping[str, str]
+    trusted: Mapping[str, bool]
+    delta: float | None = None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Name of each model to its title."""
+        return {fit.name: fit.title for fit in self.fits}
+
+    def one(self, kind: Pooling) -> Fit | None:
+        """Return the model that speaks for a kind of pooling: the first trusted, else the first."""
+        of_kind = [fit for fit in self.fits if fit.pooling == kind]
+        of_kind.sort(key=lambda fit: not self.trusted[fit.name])
+        return of_kind[0] if of_kind else None
+
+    def table(self, key: str, **equal: str) -> pd.DataFrame:
+        """Rows of a table in which each named column equals the value; empty if it is missing."""
+        frame = self.tables.get(key, pd.DataFrame())
+        for column, value in equal.items():
+            if column not in frame:
+                return frame.iloc[:0]
+            frame = frame[frame[column] == value]
+        return frame
+
+
+def compute(
+    data: GroupedData,
+    fits: Sequence[Fit],
+    *,
+    delta: float | None = None,
+    progress: Progress | None = None,
+) -> Content:
+    """Compute every table.
+
+    Raises
+    ------
+    InputError
+        No fits, or two of the same name. A table that fails for another reason is listed in
+        `missing`, and the others are computed.
+    """
+    names = [fit.name for fit in fits]
+    if not names:
+        raise InputError("a report needs at least one fit")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two fits are called {twice[0]!r}: give the programs different names")
+    scores = cache(lambda: predictive.loo_by_model(fits, data))
+    left_out = cache(lambda: predictive.leave_one_group_out(fits, data))
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
+        "groups": data.summary,
+        "estimates": lambda: pooling.estimates(fits, data),
+        "shrinkage": lambda: pooling.shrinkage(fits, data),
+        "shrinkage_wide": lambda: pooling.shrinkage_table(fits, data),
+        "moved": lambda: pooling.moved(tables["shrinkage"]),
+        "variance": lambda: pooling.variance(fits, data),
+        "contrasts": lambda: comparisons.contrasts(fits, data, delta=delta),
+        "claims": lambda: comparisons.claims(tables["contrasts"]),
+        "ranks": lambda: comparisons.ranks(fits, data),
+        "rank_summary": lambda: comparisons.rank_summary(fits, data),
+        "predictions": lambda: predictions.predictions(fits, data),
+        "loo": lambda: predictive.compare_loo(fits, data, scores=scores()),
+        "loo_pointwise": lambda: _pointwise(scores()),
+        "leave_one_group_out": lambda: left_out().summary,
+        "leave_one_group_out_groups": lambda: left_out().groups,
+        "variance_components": lambda: classical.variance_components(data),
+        "blup": lambda: classical.blup(data),
+        "posterior_checks": lambda: group_checks(fits, data),
+    }
+    progress = progress or Progress()
+    checked = {fit.name: diagnostics.check(fit) for fit in fits}
+    trusted = {name: diagnostics.trusted(table) for name, table in checked.items()}
+    tables: dict[str, pd.DataFrame] = {}
+    missing: dict[str, str] = {}
+    tables["diagnostics"] = pd.concat(
+        [table.assign(model=name) for name, table in checked.items()], ignore_index=True
+    )[["model", *next(iter(checked.values())).columns]]
+    with progress.task(f"Computing {len(makers)} tables", total=len(makers)) as task:
+        for key, make in makers.items():
+            try:
+                tables[key] = make()
+            except Exception as error:  # one table that fails must not take the others with it
+                missing[key] = f"{type(error).__name__}: {error}"
+            task.advance()
+    return Content(data, tuple(fits), tables, missing, trusted, delta)
+
+
+def _pointwise(scores: Mapping[str, predictive.Loo]) -> pd.DataFrame:
+    frames = [
+        found.pointwise.assign(model=name, threshold=found.summary.threshold)
+        for name, found in scores.items()
+    ]
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,155 @@
+"""Draw many figures side by side, each on its own: one that fails leaves the others alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import partialpool
+from partialpool.progress import Progress
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure to draw.
+
+    Attributes
+    ----------
+    key
+        Name of its files, unique and safe.
+    function
+        Name of a function in `partialpool.plots`.
+    arguments
+        Its keyword arguments; they must pickle.
+    caption, alt
+        What the report says below it and in place of it.
+    """
+
+    key: str
+    function: str
+    arguments: dict[str, Any] = field(repr=False)
+    caption: str
+    alt: str
+
+
+def draw_all(
+    figures: Sequence[Figure],
+    folder: Path,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, str]:
+    """Draw every figure into `folder`, as `key`.png and `key`.svg.
+
+    Parameters
+    ----------
+    figures
+        What to draw.
+    folder
+        Where to; it must exist.
+    processes
+        Drawing processes; the number of cores, at most four, where None.
+    progress
+        Where to report.
+
+    Returns
+    -------
+    dict
+        Key to what went wrong, for the figures that failed. A drawing process that dies takes
+        only the figure with it that it was drawing.
+    """
+    progress = progress or Progress()
+    count = min(processes or min(_cores(), 4), len(figures))
+    waiting: queue.SimpleQueue[Figure] = queue.SimpleQueue()
+    for figure in figures:
+        waiting.put(figure)
+    failed: dict[str, str] = {}
+    workers = [_Worker() for _ in range(count)]
+    with progress.task(f"Drawing {len(figures)} figures", total=len(figures)) as task:
+
+        def work(worker: _Worker) -> None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    figure = waiting.get_nowait()
+                    problem = worker.draw(figure, folder)
+                    if problem:
+                        failed[figure.key] = problem
+                    task.advance()
+
+        threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            for worker in workers:
+                worker.end()
+    return failed
+
+
+def _cores() -> int:
+    with contextlib.suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Worker:
+    """A drawing process, started when first needed and again if it dies."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]] | None = None) -> None:
+        self._start = start or _start
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def draw(self, figure: Figure, folder: Path) -> str:
+        if self._ended:
+            return "interrupted"
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._start()
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            task = (figure.function, figure.arguments, str(folder / figure.key))
+            process.stdin.write(pickle.dumps(task))
+            process.stdin.flush()
+            answer = pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            process.kill()
+            process.wait()
+            return f"the drawing process ended with code {process.returncode}"
+        return str(answer)
+
+    def end(self) -> None:
+        self._ended = True
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    package = str(Path(partialpool.__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "partialpool.plots"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "agg"},
+    )

@@ -1,0 +1,218 @@
+"""Content and drawn figures -> one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from partialpool.fitting import Fit
+from partialpool.report import mathematics, sentences, statements, views
+from partialpool.report.content import Content
+from partialpool.report.drawing import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page: embedded, or the reason for which it is missing."""
+
+    key: str
+    caption: str
+    alt: str = ""
+    source: str = ""
+    width: int = 0
+    height: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page."""
+
+    key: str
+    title: str
+    sentences: Sequence[str] = ()
+    views: Sequence[views.View | None] = ()
+    pictures: Sequence[Picture] = ()
+    warnings: Sequence[str] = ()
+    mathematics: Sequence[Markup] = ()
+    priors: Mapping[str, str] = field(default_factory=dict)
+    program: str = ""
+    children: Sequence[Section] = ()
+
+
+def picture(figure: Figure, folder: Path) -> Picture:
+    """Embed a drawn figure."""
+    raw = (folder / f"{figure.key}.png").read_bytes()
+    width, height = struct.unpack(">II", raw[16:24])
+    source = "data:image/png;base64," + base64.b64encode(raw).decode("ascii")
+    return Picture(figure.key, figure.caption, figure.alt, source, width, height)
+
+
+def sections(
+    content: Content,
+    pictures: Mapping[str, Sequence[Picture]],
+    sources: Mapping[str, str],
+    models: Mapping[str, statements.Model],
+) -> list[Section]:
+    """Arrange a report: data, models, diagnostics, shrinkage, comparisons, prediction, checks.
+
+    Parameters
+    ----------
+    content
+        The frames.
+    pictures
+        Section to its figures; the section of a model is `model:NAME`.
+    sources, models
+        Name of a fit to the source of its program and to its statements, where known.
+    """
+
+    def shown(key: str) -> Sequence[Picture]:
+        return pictures.get(key, ())
+
+    partial = content.one("partial")
+    best = partial or content.one("none")
+    checked = best or content.fits[0]
+    return [
+        Section(
+            "data",
+            "The data",
+            sentences.about_data(content),
+            [views.groups(content)],
+            shown("data"),
+        ),
+        Section(
+            "models",
+            "The models",
+            children=[
+                _model(content, fit, shown(f"model:{fit.name}"), sources, models)
+                for fit in content.fits
+            ],
+        ),
+        Section(
+            "diagnostics",
+            "Diagnostics",
+            sentences.verdicts(content),
+            [views.diagnostics(content)],
+            shown("diagnostics"),
+        ),
+        Section(
+            "shrinkage",
+            "Shrinkage",
+            sentences.shrinkage(content, partial),
+            [
+                views.shrinkage(content),
+                views.displacement(content, partial) if partial else None,
+                views.variance(content),
+                views.classical(content),
+                views.blup(content),
+            ],
+            shown("shrinkage"),
+        ),
+        Section(
+            "comparisons",
+            "Comparisons",
+            [
+                *sentences.compared(content),
+                sentences.NOT_A_TEST,
+                *sentences.ranked(content, best),
+            ],
+            [
+                views.claims(content),
+                views.contrasts(content),
+                views.ranks(content, best) if best else None,
+            ],
+            shown("comparisons"),
+        ),
+        Section(
+            "prediction",
+            "Prediction",
+            sentences.predicted(content),
+            [
+                views.predictions(content, checked),
+                views.scores(
+                    content, "loo", "How well is a new observation in a known group predicted?"
+                ),
+                views.scores(
+                    content, "leave_one_group_out", "How well is a whole new group predicted?"
+                ),
+            ],
+            shown("prediction"),
+        ),
+        Section("checks", "Checks", sentences.checked(content, checked), (), shown("checks")),
+    ]
+
+
+_SAYS = {"complete": sentences.complete, "none": sentences.none, "partial": sentences.partial}
+
+
+def _model(
+    content: Content,
+    fit: Fit,
+    pictures: Sequence[Picture],
+    sources: Mapping[str, str],
+    models: Mapping[str, statements.Model],
+) -> Section:
+    written: list[Markup] = []
+    if fit.name in models:
+        by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
+        names = mathematics.Names(by_group, fit.about["priors"])
+        written = mathematics.write(models[fit.name], names)
+    says = _SAYS.get(fit.pooling)
+    said = says(content, fit) if says else sentences.withheld(content, fit)
+    return Section(
+        f"model-{list(content.titles).index(fit.name) + 1}",
+        sentences.capital(fit.title),
+        said,
+        [views.estimates(content, fit)],
+        pictures,
+        [f"{warning}." for warning in fit.about.get("warnings", ())],
+        written,
+        views.priors(fit),
+        sources.get(fit.name, ""),
+    )
+
+
+def render(
+    content: Content,
+    parts: Sequence[Section],
+    *,
+    made: Mapping[str, Any],
+    missing: Mapping[str, str],
+) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    content
+        The frames.
+    parts
+        What `sections` returned.
+    made
+        How the report was made, for its last part: heading to text.
+    missing
+        Name of a table to the reason for which it is missing.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("partialpool", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    untrusted = [fit for fit in content.fits if not content.trusted[fit.name]]
+    return environment.get_template("report.html").render(
+        content=content,
+        title=content.data.title or content.data.name,
+        parts=parts,
+        failures=[line for fit in untrusted for line in sentences.withheld(content, fit)],
+        short=sentences.in_short(content),
+        made=made,
+        missing=missing,
+    )

@@ -1,0 +1,482 @@
+"""Sentences that state results, made from the numbers.
+
+Each function returns sentences for one part of the report. Numbers carry the digits that their
+Monte Carlo error supports. What a fit that failed a diagnostic would say is withheld.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from partialpool import diagnostics, quantities
+from partialpool.fitting import Fit
+from partialpool.formatting import format_estimate
+from partialpool.report.content import Content
+
+_LISTED = 8
+
+NOT_A_TEST = (
+    "Whether two marginal intervals overlap is not a test of the difference: two intervals may "
+    "overlap while the interval of the difference excludes 0."
+)
+
+
+Row = dict[str, Any]
+"""One row of a frame."""
+
+
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    """Rows of a frame as dictionaries."""
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.to_numpy(dtype=object)]
+
+
+def lowest(frame: pd.DataFrame, column: str) -> Row:
+    """Return the row with the smallest value in a column."""
+    return rows_of(frame.iloc[[int(np.nanargmin(frame[column].to_numpy(dtype=float)))]])[0]
+
+
+def highest(frame: pd.DataFrame, column: str) -> Row:
+    """Return the row with the largest value in a column."""
+    return rows_of(frame.iloc[[int(np.nanargmax(frame[column].to_numpy(dtype=float)))]])[0]
+
+
+def number(value: float, mcse: float = math.nan, unit: str = "") -> str:
+    """Write a number with the digits that its error supports, and its unit."""
+    shown = format_estimate(float(value), float(mcse)).replace("-", "−")
+    return f"{shown} {unit}" if unit else shown
+
+
+def percent(p: float, draws: float) -> str:
+    """Write a probability that was estimated from about `draws` independent draws."""
+    error = math.sqrt(max(p * (1 - p), 1 / max(draws, 1)) / max(draws, 1))
+    if p < 2 * error or p < 0.001:
+        return f"less than {max(100 * 2 * error, 0.1):.2g} %"
+    if 1 - p < 2 * error or p > 0.999:
+        return f"more than {100 - max(100 * 2 * error, 0.1):.3g} %"
+    return f"{number(100 * p, 100 * error)} %"
+
+
+def group_word(content: Content) -> str:
+    """What a group is called, within a sentence."""
+    word = content.data.group_label
+    return word[:1].lower() + word[1:] if word[1:] == word[1:].lower() else word
+
+
+def named(content: Content, label: str) -> str:
+    """Name a group within a sentence."""
+    return f"{group_word(content)} {label}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Join items for reading; of many the first ones and a count."""
+    items = list(items)
+    if len(items) > _LISTED:
+        items = [*items[:_LISTED], f"{len(items) - _LISTED} more"]
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def withheld(content: Content, *fits: Fit | None) -> list[str]:
+    """Say why nothing is concluded from fits that failed; empty where all may be trusted."""
+    return [
+        f"No conclusion is drawn from {fit.title}: it failed "
+        f"{listed(_failed(content, fit))}. Its numbers are shown for study only."
+        for fit in fits
+        if fit is not None and not content.trusted[fit.name]
+    ]
+
+
+def _failed(content: Content, fit: Fit) -> list[str]:
+    table = content.table("diagnostics", model=fit.name)
+    return [str(name) for name in table.loc[~table["passed"] & table["gate"], "check"]]
+
+
+def about_data(content: Content) -> list[str]:
+    """Size and spread of the data, and what to be wary of."""
+    data, stats = content.data, content.data.stats
+    summary = data.summary()
+    small, large = lowest(summary, "n"), highest(summary, "n")
+    low, high = lowest(summary, "mean"), highest(summary, "mean")
+    sizes = (
+        f"{small['n']} in each"
+        if small["n"] == large["n"]
+        else f"from {small['n']} ({named(content, small['group'])}) to "
+        f"{large['n']} ({named(content, large['group'])})"
+    )
+    said = [
+        f"There are {stats.N} observations in {stats.J} groups, {sizes}.",
+        f"Their mean is {number(stats.grand_mean, unit=data.unit)} and their standard deviation "
+        f"{number(stats.total_sd)}. The sample means of the groups run from "
+        f"{number(low['mean'])} ({named(content, low['group'])}) to {number(high['mean'])} "
+        f"({named(content, high['group'])}).",
+    ]
+    for end, word in ((high, "highest"), (low, "lowest")):
+        if end["group"] == small["group"] and small["n"] < 0.6 * stats.N / stats.J:
+            said.append(
+                f"{capital(named(content, end['group']))} has the {word} mean and the fewest "
+                "observations. A small sample gives an extreme mean more easily, so this may be "
+                "a difference between groups or an accident of sampling."
+            )
+    return said + [f"{note}." for note in data.notes]
+
+
+def complete(content: Content, fit: Fit) -> list[str]:
+    """What complete pooling says."""
+    held = withheld(content, fit)
+    theta, sigma2 = _row(content, fit, "theta"), _row(content, fit, "sigma2")
+    if held:
+        return held
+    said = []
+    if theta is not None:
+        said.append(f"The mean of all groups is {_mean(theta, content.data.unit)}.")
+    if sigma2 is not None:
+        median = number(sigma2["median"], sigma2["mcse_median"])
+        said.append(f"The posterior median of the variance of the observations is {median}.")
+    said.append(
+        f"The model gives every {group_word(content)} the same mean, so it cannot tell one from "
+        "another."
+    )
+    return said
+
+
+def none(content: Content, fit: Fit) -> list[str]:
+    """What no pooling says."""
+    held = withheld(content, fit)
+    if held:
+        return held
+    theta = content.table("estimates", model=fit.name, parameter="theta")
+    theta = theta[theta["group"] != ""]
+    said = []
+    if len(theta) > 1:
+        high, low = highest(theta, "mean"), lowest(theta, "mean")
+        said.append(
+            f"The highest mean is that of {named(content, high['group'])}, "
+            f"{_mean(high, content.data.unit)}; the lowest that of "
+            f"{named(content, low['group'])}, {_mean(low, content.data.unit)}."
+        )
+        said += _apart(content, fit)
+    said.append(
+        f"Each {group_word(content)} is estimated from its own observations alone: the model has "
+        f"no overall mean and says nothing about a {group_word(content)} that was not observed."
+    )
+    return said
+
+
+def partial(content: Content, fit: Fit) -> list[str]:
+    """What partial pooling says."""
+    held = withheld(content, fit)
+    if held:
+        return held
+    said = []
+    mu = _row(content, fit, "mu")
+    if mu is not None:
+        said.append(f"The mean of the population of groups, μ, is {_mean(mu, content.data.unit)}.")
+    return said + _variances(content, fit) + _apart(content, fit)
+
+
+def _variances(content: Content, fit: Fit) -> list[str]:
+    rows = {row["quantity"]: row for row in rows_of(content.table("variance", model=fit.name))}
+    if not {"sigma2", "tau2", "icc"} <= set(rows):
+        return []
+    tau, sigma = (f(fit, content.data) for f in (quantities.tau, quantities.sigma))
+    if tau is None or sigma is None:
+        return []
+    larger = float((sigma[0] > tau).mean())
+    icc = rows["icc"]
+    return [
+        f"The variance within groups (posterior mean {_brief(rows['sigma2'])}) is "
+        f"{'larger' if larger > 0.5 else 'smaller'} than that between groups "
+        f"({_brief(rows['tau2'])}) with probability "
+        f"{percent(max(larger, 1 - larger), _draws(content, fit))}. The share of the variance "
+        f"that lies between groups, R, has posterior mean {_brief(icc)} and 95 % interval "
+        f"{_edges(icc)}."
+    ]
+
+
+def _apart(content: Content, fit: Fit) -> list[str]:
+    pairs = content.table("contrasts", model=fit.name)
+    if pairs.empty:
+        return []
+    apart = _pairs(pairs[~pairs["marginal_overlap"]])
+    if not apart:
+        return [f"All {len(pairs)} pairs of 95 % intervals overlap. {NOT_A_TEST}"]
+    return [
+        f"The 95 % intervals do not overlap for {len(apart)} of {len(pairs)} pairs: "
+        f"{listed(apart)}. {NOT_A_TEST}"
+    ]
+
+
+def shrinkage(content: Content, fit: Fit | None) -> list[str]:
+    """What partial pooling did to the group means."""
+    if fit is None:
+        return []
+    held = withheld(content, fit)
+    if held:
+        return held
+    rows = content.table("shrinkage", model=fit.name)
+    said = []
+    if len(rows) and rows["target"].notna().all():
+        towards = np.sign(rows["displacement"]) == np.sign(rows["target"] - rows["raw_mean"])
+        clear = rows["displacement"].abs() > 2 * rows["mcse"]
+        away = rows[~towards & clear]
+        if towards.all():
+            said.append(f"Partial pooling moves each of the {len(rows)} group means towards μ.")
+        else:
+            unclear = int((~towards & ~clear).sum())
+            parts = [f"Partial pooling moves {int(towards.sum())} of {len(rows)} means towards μ"]
+            if unclear:
+                parts.append(f"{unclear} by less than the Monte Carlo error can tell")
+            if len(away):
+                parts.append(f"{listed([str(g) for g in away['group']])} away from it")
+            said.append("; ".join(parts) + ".")
+    said += _moved(content, fit)
+    factors = rows.dropna(subset="lambda_mean")
+    if len(factors):
+        low, high = lowest(factors, "lambda_mean"), highest(factors, "lambda_mean")
+        said.append(
+            f"The pooling factor λ runs from {low['lambda_mean']:.2f} "
+            f"({named(content, low['group'])}, n = {low['n']}) to {high['lambda_mean']:.2f} "
+            f"({named(content, high['group'])}, n = {high['n']}); 1 is complete pooling, 0 none."
+        )
+    return said
+
+
+def _moved(content: Content, fit: Fit) -> list[str]:
+    rows = {row["statement"]: row for row in rows_of(content.table("moved", model=fit.name))}
+    if not {"moved most", "weakest data"} <= set(rows):
+        return []
+    most, weak = rows["moved most"], rows["weakest data"]
+    said = [
+        f"{capital(named(content, most['group']))} moves most: by "
+        f"{number(most['displacement'], most['mcse'], content.data.unit)}, that is "
+        f"{abs(most['displacement_se']):.1f} standard errors of its sample mean"
+    ]
+    if most["group"] == weak["group"]:
+        said.append(f"; it also has the weakest data (n = {weak['n']}).")
+    else:
+        said.append(
+            f". The weakest data are those of {named(content, weak['group'])} (n = {weak['n']}), "
+            f"which moves by {number(weak['displacement'], weak['mcse'])}: how far a mean moves "
+            "depends on its distance from μ as well as on how little is known of it."
+        )
+    return ["".join(said)]
+
+
+def compared(content: Content) -> list[str]:
+    """How many differences each criterion claims, and what became of them under pooling."""
+    first, second = content.one("none"), content.one("partial")
+    said = withheld(content, first, second)
+    shown = [fit for fit in (first, second) if fit is not None and content.trusted[fit.name]]
+    claims = rows_of(content.table("claims"))
+    for criterion in dict.fromkeys(row["criterion"] for row in claims):
+        counts = [
+            f"{row['claims']} of {row['pairs']} under {fit.title}"
+            for fit in shown
+            for row in claims
+            if row["model"] == fit.name and row["criterion"] == criterion
+        ]
+        if counts:
+            said.append(f"Pairs for which “{criterion}” holds: {listed(counts)}.")
+    if len(shown) == 2:
+        pairs = [content.table("contrasts", model=fit.name) for fit in shown]
+        if all(len(p) for p in pairs):
+            before, now = (set(_keys(p[~p["marginal_overlap"]])) for p in pairs)
+            gone = pairs[0][[pair in before - now for pair in _keys(pairs[0])]]
+            if len(gone):
+                said.append(
+                    "Apart under no pooling but overlapping under partial pooling, by the "
+                    f"marginal 95 % intervals: {listed(_pairs(gone))}."
+                )
+            said += _example(content, shown[1], gone if len(gone) else pairs[0])
+    return said
+
+
+def _example(content: Content, fit: Fit, pairs: pd.DataFrame) -> list[str]:
+    """Set the two criteria side by side for the pair with the largest difference."""
+    most = highest(pairs.assign(size=pairs["mean"].abs()), "size")
+    table = content.table("contrasts", model=fit.name, group_i=most["group_i"])
+    row = rows_of(table[table["group_j"] == most["group_j"]])[0]
+    sign = 1 if row["mean"] >= 0 else -1
+    high, low = (row["group_i"], row["group_j"])[::sign]
+    edges = sorted([sign * row["q2.5"], sign * row["q97.5"]])
+    p = row["p_greater"] if sign > 0 else 1 - row["p_greater"]
+    mcse = row["mcse"]
+    return [
+        f"The posterior of the difference itself, for {high} minus {low} under {fit.title}: mean "
+        f"{number(abs(row['mean']), mcse, content.data.unit)}, 95 % interval "
+        f"{number(edges[0], 2 * mcse)} to {number(edges[1], 2 * mcse)}, probability "
+        f"{percent(p, _draws(content, fit))} that {high} is higher."
+    ]
+
+
+def ranked(content: Content, fit: Fit | None) -> list[str]:
+    """Who is first, and how sure that is."""
+    if fit is None or not content.trusted[fit.name]:
+        return []
+    rows = content.table("rank_summary", model=fit.name)
+    if rows.empty:
+        return []
+    said = []
+    for column, word in (("p_best", "highest"), ("p_worst", "lowest")):
+        row = highest(rows, column)
+        said.append(
+            f"{capital(named(content, row['group']))} most probably has the {word} mean: "
+            f"{percent(row[column], _draws(content, fit))} under {fit.title}."
+        )
+    return said
+
+
+def predicted(content: Content) -> list[str]:
+    """What each model predicts for a new group, and which model predicts best."""
+    said = []
+    for fit in content.fits:
+        if not content.trusted[fit.name]:
+            continue
+        rows = content.table(
+            "predictions", model=fit.name, quantity="new observation in a new group"
+        )
+        for row in rows_of(rows):
+            error = row["sd"] / math.sqrt(_draws(content, fit))
+            said.append(
+                f"Under {fit.title} 95 % of observations in a new {group_word(content)} lie "
+                f"between {number(row['q2.5'], 3 * error)} and "
+                f"{number(row['q97.5'], 3 * error, content.data.unit)}."
+            )
+    return said + _scores(content)
+
+
+def _scores(content: Content) -> list[str]:
+    said = []
+    for key in ("loo", "leave_one_group_out"):
+        rows = content.table(key)
+        rows = rows[[content.trusted[name] for name in rows.get("model", [])]]
+        if len(rows) < 2:
+            continue
+        best, second = rows_of(rows.head(2))
+        gap = second["elpd"] - best["elpd"]
+        title = content.titles[best["model"]]
+        said.append(
+            f"For {best['question']}, {title} scores best"
+            + (
+                f", but {content.titles[second['model']]} is within {abs(gap):.1f} of it: no "
+                "clear winner."
+                if abs(gap) < 4
+                else f", ahead of {content.titles[second['model']]} by {abs(gap):.1f}."
+            )
+        )
+    none_fit = content.one("none")
+    if none_fit is not None:
+        said.append(
+            f"No pooling learns nothing about a new {group_word(content)}: its score for one is "
+            "that of its prior."
+        )
+    return said
+
+
+def checked(content: Content, fit: Fit | None) -> list[str]:
+    """How many observed statistics the replicated data sets miss."""
+    if fit is None:
+        return []
+    held = withheld(content, fit)
+    if held:
+        return held
+    rows = content.table("posterior_checks", model=fit.name)
+    if rows.empty:
+        return []
+    outside = rows[(rows["observed"] < rows["q2.5"]) | (rows["observed"] > rows["q97.5"])]
+    which = [f"{row['statistic'].lower()} of {row['group']}" for row in rows_of(outside)]
+    said = [
+        f"Of {len(rows)} statistics by group (sd, minimum, maximum), {len(outside)} lie outside "
+        f"the 95 % interval of what {fit.title} replicates"
+        + (f": {listed(which)}" if which else "")
+        + f". About {0.05 * len(rows):.0f} would by chance."
+    ]
+    if content.data.y.min() >= 0 and (rows["q2.5"] < 0).any():
+        said.append(
+            "The model replicates negative values; the data have none. Its normal distribution "
+            "knows no lower bound."
+        )
+    return said
+
+
+def in_short(content: Content) -> list[str]:
+    """State the main results, one sentence each."""
+    fit = content.one("partial")
+    if fit is None or not content.trusted[fit.name]:
+        return []
+    said = []
+    mu = _row(content, fit, "mu")
+    if mu is not None:
+        said.append(f"The population of groups has mean μ = {_mean(mu, content.data.unit)}.")
+    said += _moved(content, fit)
+    first = content.one("none")
+    claims = content.table("claims", criterion="95 % interval of the difference excludes 0")
+    if first is not None and content.trusted[first.name] and len(claims):
+        counts = claims.set_index("model")["claims"]
+        if {first.name, fit.name} <= set(counts.index):
+            pairs = claims["pairs"].iloc[0]
+            said.append(
+                f"Of {pairs} pairs of groups, {counts[first.name]} differ under no pooling and "
+                f"{counts[fit.name]} under partial pooling, in the sense that the 95 % interval "
+                "of the difference excludes 0."
+            )
+    return said
+
+
+def verdicts(content: Content) -> list[str]:
+    """One line on the diagnostics of each fit."""
+    return [
+        diagnostics.summary_line(fit, content.table("diagnostics", model=fit.name)) + "."
+        for fit in content.fits
+    ]
+
+
+def _row(content: Content, fit: Fit, parameter: str) -> Row | None:
+    rows = content.table("estimates", model=fit.name, parameter=parameter)
+    rows = rows[rows["group"] == ""] if len(rows) else rows
+    return rows_of(rows)[0] if len(rows) else None
+
+
+def _mean(row: Row, unit: str = "") -> str:
+    """Posterior mean with its 95 % interval."""
+    low = number(row["q2.5"], row["mcse_q2.5"])
+    high = number(row["q97.5"], row["mcse_q97.5"])
+    return f"{number(row['mean'], row['mcse_mean'], unit)} (95 % interval {low} to {high})"
+
+
+def _brief(row: Row) -> str:
+    return number(row["mean"], row["mcse"])
+
+
+def _edges(row: Row) -> str:
+    return f"{number(row['q2.5'], 2 * row['mcse'])} to {number(row['q97.5'], 2 * row['mcse'])}"
+
+
+def _draws(content: Content, fit: Fit) -> float:
+    """Smallest bulk ESS of the group means."""
+    ess = content.table("estimates", model=fit.name, parameter="theta").get("ess_bulk")
+    return float(ess.min()) if ess is not None and len(ess) else 1.0
+
+
+def _keys(pairs: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(pairs["group_i"], pairs["group_j"], strict=True))
+
+
+def _pairs(pairs: pd.DataFrame) -> list[str]:
+    """Name pairs, the higher group first, the largest difference first."""
+    ordered = pairs.iloc[np.argsort(-pairs["mean"].abs().to_numpy(), kind="stable")]
+    return [
+        " and ".join((row["group_i"], row["group_j"])[:: 1 if row["mean"] >= 0 else -1])
+        for row in rows_of(ordered)
+    ]
+
+
+def capital(words: str) -> str:
+    """Start with a capital."""
+    return words[:1].upper() + words[1:]

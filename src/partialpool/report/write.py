@@ -1,0 +1,171 @@
+"""Fits -> a folder of results: the report, its tables, its figures and the draws."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from partialpool.data import GroupedData
+from partialpool.fitting import Fit
+from partialpool.progress import Progress
+from partialpool.report import columns, page, statements
+from partialpool.report.content import Content, compute
+from partialpool.report.drawing import Figure, draw_all
+from partialpool.report.figures import plan, safe
+from partialpool.results import MARK, new_folder
+
+_VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
+
+
+def write(
+    target: str | Path,
+    data: GroupedData,
+    fits: Sequence[Fit],
+    *,
+    delta: float | None = None,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the comparison of some fits as a folder that can be handed on.
+
+    The folder holds `report.html` (one file, nothing else needed), `tables/` (CSV, with
+    `columns.csv` that says what each column is), `figures/` (PNG and SVG), `fits/` (netCDF) and
+    `manifest.json`. It appears whole under `target` or not at all; an earlier result there is
+    replaced only by a finished one.
+
+    Parameters
+    ----------
+    target
+        The folder to make.
+    data
+        The observations that the fits were made from.
+    fits
+        What to compare, in the order to show.
+    delta
+        Half-width of the region of practical equivalence, in the unit of the data.
+    processes
+        Drawing processes; the number of cores, at most four, where None.
+    progress
+        Where to report.
+
+    Returns
+    -------
+    Path
+        `target`.
+
+    Raises
+    ------
+    InputError
+        No fits, two of one name, fits of other data, or a target that is something else than a
+        result. A figure or a table that fails is named in the report instead.
+    """
+    target, progress = Path(target), progress or Progress()
+    start = time.perf_counter()
+    with new_folder(target) as folder:
+        for name in ("tables", "figures", "fits"):
+            (folder / name).mkdir()
+        content = compute(data, fits, delta=delta, progress=progress)
+        timings = {"tables": time.perf_counter() - start}
+        known = {fit.name: str(fit.about["source"]) for fit in fits if fit.about.get("source")}
+        models = {name: statements.read(source) for name, source in known.items()}
+        pictures, failed = _figures(content, models, folder / "figures", processes, progress)
+        timings["figures"] = time.perf_counter() - start - timings["tables"]
+        _tables(content, folder / "tables")
+        files = {fit.name: f"fits/{k}-{safe(fit.name)}.nc" for k, fit in enumerate(fits, start=1)}
+        with progress.task("Saving the draws", total=len(fits)) as task:
+            for fit in fits:
+                fit.save(folder / files[fit.name])
+                task.advance()
+        timings["whole"] = time.perf_counter() - start
+        about = manifest(content, files, failed, timings)
+        parts = page.sections(content, pictures, known, models)
+        html = page.render(content, parts, made=about, missing=content.missing)
+        (folder / "report.html").write_text(html, encoding="utf-8")
+        text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+        (folder / MARK).write_text(f"{text}\n", encoding="utf-8")
+    return target
+
+
+def _figures(
+    content: Content,
+    models: dict[str, statements.Model],
+    folder: Path,
+    processes: int | None,
+    progress: Progress,
+) -> tuple[dict[str, list[page.Picture]], dict[str, str]]:
+    """Draw what can be drawn; pictures by section, and reasons by key for the rest."""
+    prepared: dict[str, Figure] = {}
+    failed: dict[str, str] = {}
+    plans = plan(content, models)
+    for each in plans:
+        try:
+            prepared[each.key] = each.make()
+        except Exception as error:  # one figure that fails must not take the others with it
+            failed[each.key] = f"{type(error).__name__}: {error}"
+    failed |= draw_all(list(prepared.values()), folder, processes=processes, progress=progress)
+    pictures: dict[str, list[page.Picture]] = {}
+    for each in plans:
+        if each.key in failed:
+            for file in folder.glob(f"{each.key}.*"):
+                file.unlink()
+            shown = page.Picture(each.key, "", problem=failed[each.key])
+        else:
+            shown = page.picture(prepared[each.key], folder)
+        pictures.setdefault(each.section, []).append(shown)
+    return pictures, failed
+
+
+def _tables(content: Content, folder: Path) -> None:
+    for key, frame in content.tables.items():
+        frame.to_csv(folder / f"{key}.csv", index=False)
+    columns.table(content.tables).to_csv(folder / "columns.csv", index=False)
+
+
+def manifest(
+    content: Content,
+    files: Mapping[str, str],
+    failed: Mapping[str, str],
+    timings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Collect what is needed to know where the numbers come from, and to make them again."""
+    data = content.data
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "name": data.name,
+            "source": data.source,
+            "sha256": data.sha256,
+            "observations": data.stats.N,
+            "groups": data.stats.J,
+            "notes": list(data.notes),
+        },
+        "delta": content.delta,
+        "fits": [
+            {
+                "program": fit.name,
+                "title": fit.title,
+                "pooling": fit.pooling,
+                "program_sha256": fit.about["program_sha256"],
+                "priors": dict(fit.about["priors"]),
+                "priors_sources": dict(fit.about["priors_sources"]),
+                "seed": fit.about["settings"].get("seed"),
+                "settings": dict(fit.about["settings"]),
+                "versions": dict(fit.about["versions"]),
+                "cmdstan": fit.about["cmdstan"],
+                "timings": fit.about["timings"],
+                "trusted": content.trusted[fit.name],
+                "file": files[fit.name],
+            }
+            for fit in content.fits
+        ],
+        "versions": {name: metadata.version(name) for name in _VERSIONS}
+        | {"python": platform.python_version(), "platform": platform.platform()},
+        "missing": {"figures": dict(failed), "tables": dict(content.missing)},
+        "timings": dict(timings),
+    }
