@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit as Fit
     from partialpool.fitting import Settings as Settings
     from partialpool.fitting import fit_programs as fit_programs
+    from partialpool.pooling import estimates as estimates
+    from partialpool.pooling import shrinkage_table as shrinkage_table
     from partialpool.programs import Priors as Priors
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
@@ -39,6 +41,8 @@ _HOMES = {
     "Fit": "fitting",
     "Settings": "fitting",
     "fit_programs": "fitting",
+    "estimates": "pooling",
+    "shrinkage_table": "pooling",
     "Priors": "programs",
     "Program": "programs",
     "load": "programs",
