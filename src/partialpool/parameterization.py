@@ -100,6 +100,7 @@ def compare_parameterizations(
         priors=priors,
         settings=settings,
         cmdstan=cmdstan,
+        extra={"J_drawn": data.stats.J, "n_drawn": data.stats.n, "ybar_drawn": data.stats.mean},
         progress=progress,
     )
     return compare_forms(fits, data, groups=groups)

@@ -95,7 +95,8 @@ def power_scaling(
     Parameters
     ----------
     fit
-        A fit whose program writes `lprior`.
+        A fit whose program writes `lprior`; a program that integrates over mu writes the log
+        density of its prior as `lprior_mu`.
     log_likelihood
         Log density of all observations, shape (chain, draw); where None, the sum of the fit's
         pointwise `log_lik`. For the shipped programs `normal_log_likelihood` gives it.
@@ -132,6 +133,9 @@ def power_scaling(
         pointwise = fit.draws["log_likelihood"]["y"]
         log_likelihood = pointwise.sum("observation").transpose("chain", "draw").to_numpy()
     log_prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
+    integrated = quantities.scalar(fit, data, "lprior_mu")
+    if integrated is not None:
+        log_prior = log_prior + integrated
     names, groups, draws = named_draws(fit, data)
     frame = pd.DataFrame(
         {

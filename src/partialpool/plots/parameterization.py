@@ -47,8 +47,12 @@ def funnel(
     )
     return (
         p9.ggplot(long, p9.aes("value", "log_tau"))
-        + p9.geom_point(data=long[~long["diverging"]], color=BLUE, size=0.7, alpha=0.25, stroke=0)
-        + p9.geom_point(data=divergent, color=VERMILLION, shape="x", size=1.5, stroke=0.5)
+        + p9.geom_point(
+            data=long[~long["diverging"]], color=BLUE, size=0.7, alpha=0.25, stroke=0, raster=True
+        )
+        + p9.geom_point(
+            data=divergent, color=VERMILLION, shape="x", size=1.5, stroke=0.5, raster=True
+        )
         + p9.facet_grid("model", "of", scales="free_x")
         + p9.labs(x="", y="log τ", caption=caption)
         + theme(height=2.1 * len(shown) + 0.9)
