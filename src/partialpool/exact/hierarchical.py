@@ -1,0 +1,232 @@
+"""The exact posterior of the hierarchical model, as tables and as independent draws.
+
+`problem` holds the model and its algebra. Here the density of (tau, sigma) is integrated with
+each of log tau, log sigma and log(tau / sigma) as outer variable, which gives the distributions
+of tau, sigma and their powers, and of the intraclass correlation and the pooling factors, which
+are functions of the ratio. Group means, mu and predictions are mixtures of normals over the
+nodes in the plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+
+from partialpool.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.exact.problem import Conditional, Problem
+from partialpool.exact.quadrature import Array, Marginal
+from partialpool.exact.statistics import SufficientStatistics
+from partialpool.exact.table import (
+    DEFAULT_PROBS,
+    Quantity,
+    ScalePower,
+    Share,
+    contrast_table,
+    position,
+    table,
+)
+from partialpool.priors import Normal, ScalePrior
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One resolution of the quadrature.
+
+    Attributes
+    ----------
+    problem
+        Data and priors.
+    tau, sigma, ratio
+        Marginal densities of log tau, log sigma and log(tau / sigma).
+    weights
+        Probabilities of the nodes in the plane, shape (nodes,), sum 1.
+    given
+        Moments of mu at the nodes.
+    """
+
+    problem: Problem
+    tau: Marginal
+    sigma: Marginal
+    ratio: Marginal
+    weights: Array
+    given: Conditional
+
+    def mixture(self, mean: Array, variance: Array) -> NormalMixture:
+        """Mixture of normals with these moments at the nodes, mean counted from the origin."""
+        return NormalMixture(self.weights, mean, np.sqrt(variance), self.problem.origin)
+
+    @cached_property
+    def mu(self) -> NormalMixture:
+        """Posterior of mu."""
+        return self.mixture(self.given.mu_mean, self.given.mu_variance)
+
+    def theta(self, j: int) -> NormalMixture:
+        """Posterior of theta_j."""
+        return self.mixture(*self.given.theta(self.problem.n[j], self.problem.mean[j]))
+
+    def contrast(self, i: int, j: int) -> NormalMixture:
+        """Posterior of theta_i - theta_j."""
+        n, mean = self.problem.n, self.problem.mean
+        moments = self.given.contrast((n[i], mean[i]), (n[j], mean[j]))
+        return NormalMixture(self.weights, moments[0], np.sqrt(moments[1]), 0.0)
+
+    def predictive(self, *, observation: bool) -> NormalMixture:
+        """Posterior of a new group's mean, or of an observation in a new group."""
+        given = self.given
+        components = given.mu_variance + given.tau2
+        variance = self.mu.sd**2 + self.tau.scale_mean(2)
+        if observation:
+            components = components + given.sigma2
+            variance += self.sigma.scale_mean(2)
+        sds = np.sqrt(components)
+        return HeavyMixture(self.weights, given.mu_mean, sds, self.problem.origin, variance)
+
+    def pooling_factor(self, j: int) -> Share:
+        """Posterior of lambda_j = (sigma^2 / n_j) / (sigma^2 / n_j + tau^2)."""
+        n = self.problem.n[j]
+        return Share(self.ratio, lambda r: 1 / (1 + n * np.exp(2 * r)), increasing=False)
+
+    def icc(self) -> Share:
+        """Posterior of the intraclass correlation tau^2 / (tau^2 + sigma^2)."""
+        return Share(self.ratio, lambda r: 1 / (1 + np.exp(-2 * r)), increasing=True)
+
+
+@dataclass(frozen=True)
+class HierarchicalPosterior:
+    """Posterior of the hierarchical model, on a grid and on its refinement.
+
+    Attributes
+    ----------
+    problem
+        Data and priors.
+    labels
+        Names of the groups.
+    """
+
+    problem: Problem
+    labels: tuple[str, ...]
+
+    @cached_property
+    def coarse(self) -> Grid:
+        """Grid that meets the tolerances of the quadrature."""
+        by_tau, by_sigma, by_ratio = self.problem.planes()
+        tau = by_tau.marginal()
+        return self._grid(tau, by_sigma.marginal(), by_ratio.marginal(), refine=False)
+
+    @cached_property
+    def fine(self) -> Grid:
+        """The same with twice the nodes in each direction; the numbers reported are its."""
+        planes, coarse = self.problem.planes(), self.coarse
+        marginals = (coarse.tau, coarse.sigma, coarse.ratio)
+        tau, sigma, ratio = (
+            plane.refined(marginal) for plane, marginal in zip(planes, marginals, strict=True)
+        )
+        return self._grid(tau, sigma, ratio, refine=True)
+
+    def _grid(self, tau: Marginal, sigma: Marginal, ratio: Marginal, *, refine: bool) -> Grid:
+        x, z, weights = self.problem.planes()[0].nodes(tau, refine=refine)
+        given = self.problem.conditional(np.exp(2 * x), np.exp(2 * z))
+        return Grid(self.problem, tau, sigma, ratio, weights, given)
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        return self.problem.log_constant + self.fine.tau.log_total
+
+    def summary(
+        self,
+        *,
+        probs: Sequence[float] = DEFAULT_PROBS,
+        groups: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Posterior moments and quantiles of everything that is reported.
+
+        Parameters
+        ----------
+        probs
+            Probabilities of the quantiles.
+        groups
+            Groups whose theta and pooling factor are wanted; all by default.
+
+        Returns
+        -------
+        DataFrame
+            One row a quantity. `parameter`: theta, mu, tau, sigma, tau2, sigma2, icc
+            (tau2 / (tau2 + sigma2)), lambda (pooling factor by group, 1 = complete pooling),
+            theta_new (mean of a group not seen), y_new (an observation in that group);
+            `group`: its label, or empty; `mean`, `sd`: infinite where they do not exist;
+            `median` and `q2.5` and so on; `error`: the change of the largest mover among
+            these numbers when the grid is refined, in posterior sds. Location and scale are
+            in the unit of the data.
+        """
+        quantities = _quantities(self._positions(groups), self.labels)
+        return table(quantities, self.coarse, self.fine, probs)
+
+    def contrasts(
+        self,
+        *,
+        probs: Sequence[float] = DEFAULT_PROBS,
+        pairs: Iterable[tuple[str, str]] | None = None,
+    ) -> pd.DataFrame:
+        """Posteriors of differences theta_i - theta_j.
+
+        Parameters
+        ----------
+        probs
+            Probabilities of the quantiles.
+        pairs
+            Pairs of labels; all pairs in the order of the groups by default.
+
+        Returns
+        -------
+        DataFrame
+            One row a pair: `group`, `other`, `mean`, `sd` and quantiles of
+            theta[group] - theta[other], `error` as in `summary`, `prob_greater`:
+            P(theta[group] > theta[other]), and its change by refinement `prob_error`.
+        """
+        return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
+
+    def _positions(self, groups: Sequence[str] | None) -> list[int]:
+        wanted = self.labels if groups is None else groups
+        return [position(self.labels, label) for label in wanted]
+
+
+def hierarchical(
+    stats: SufficientStatistics, *, mu: Normal, tau: ScalePrior, sigma: ScalePrior
+) -> HierarchicalPosterior:
+    """Posterior of the hierarchical model (partial pooling).
+
+    Parameters
+    ----------
+    stats
+        Sufficient statistics by group.
+    mu, tau, sigma
+        Priors of the mean of the group means, and of the standard deviations between group
+        means and within groups, in the unit of the data.
+
+    Raises
+    ------
+    InputError
+        Statistics that no data can have, or an improper posterior of sigma.
+    """
+    problem = Problem.of(stats, mu=mu, tau=tau, sigma=sigma)
+    return HierarchicalPosterior(problem, tuple(stats.labels))
+
+
+def _quantities(groups: list[int], labels: Sequence[str]) -> Iterator[Quantity[Grid]]:
+    for j in groups:
+        yield Quantity("theta", labels[j], partial(Grid.theta, j=j))
+    yield Quantity("mu", "", lambda grid: grid.mu)
+    yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
+    yield Quantity("sigma", "", lambda grid: ScalePower(grid.sigma, 1))
+    yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
+    yield Quantity("sigma2", "", lambda grid: ScalePower(grid.sigma, 2))
+    yield Quantity("icc", "", Grid.icc)
+    for j in groups:
+        yield Quantity("lambda", labels[j], partial(Grid.pooling_factor, j=j))
+    yield Quantity("theta_new", "", partial(Grid.predictive, observation=False))
+    yield Quantity("y_new", "", partial(Grid.predictive, observation=True))

@@ -1,0 +1,327 @@
+"""Exact posteriors of complete pooling and of no pooling, by quadrature over sigma.
+
+Both are the normal model with a normal prior of the mean that does not depend on sigma (Hoff,
+*A First Course in Bayesian Statistical Methods*, 2009, chapter 6; Gelman et al., *Bayesian
+Data Analysis*, 3rd ed., 2013, section 5.1 calls it semi-conjugate): for n values with mean
+ybar, sum of squares ss, theta ~ N(m, s^2) and any prior of sigma,
+
+- ybar | sigma ~ N(m, s^2 + sigma^2 / n), and ss adds -(n - 1) log sigma - ss / (2 sigma^2),
+- theta | sigma, y ~ N(h, 1/P), P = 1/s^2 + n/sigma^2, h = (m/s^2 + n ybar/sigma^2) / P.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+
+from partialpool.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.exact.quadrature import Array, Marginal, marginal, narrow, refined
+from partialpool.exact.statistics import (
+    SufficientStatistics,
+    check_spread,
+    check_statistics,
+    log_spread,
+    log_spread_constant,
+    search_range,
+)
+from partialpool.exact.table import (
+    DEFAULT_PROBS,
+    Quantity,
+    ScalePower,
+    contrast_table,
+    position,
+    table,
+)
+from partialpool.priors import Normal, ScalePrior
+
+_NEGLIGIBLE = 1e-16
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One resolution of the quadrature over log sigma.
+
+    Attributes
+    ----------
+    sample
+        Data and priors.
+    sigma
+        Marginal density of log sigma.
+    """
+
+    sample: Sample
+    sigma: Marginal
+
+    @cached_property
+    def theta(self) -> NormalMixture:
+        """Posterior of the mean."""
+        return NormalMixture(self.sigma.weights.ravel(), *self._moments, self.sample.mean)
+
+    @cached_property
+    def observation(self) -> NormalMixture:
+        """Posterior of a new observation."""
+        means, sds = self._moments
+        variance = self.theta.sd**2 + self.sigma.scale_mean(2)
+        spread = np.hypot(sds, np.exp(self.sigma.nodes.ravel()))
+        weights = self.sigma.weights.ravel()
+        return HeavyMixture(weights, means, spread, self.sample.mean, variance)
+
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        """Means of theta, counted from the sample mean, and its sds, given sigma."""
+        sample = self.sample
+        error2 = np.exp(2 * self.sigma.nodes.ravel()) / sample.n
+        prior2 = sample.theta.scale**2
+        means = error2 / (error2 + prior2) * (sample.theta.location - sample.mean)
+        return means, np.sqrt(error2 * prior2 / (error2 + prior2))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample, its priors, and its posterior at two resolutions.
+
+    Attributes
+    ----------
+    n, mean, ss
+        Size, mean and sum of squares about the mean.
+    theta, sigma
+        Priors of the mean and of the standard deviation.
+    """
+
+    n: float
+    mean: float
+    ss: float
+    theta: Normal
+    sigma: ScalePrior
+
+    @property
+    def log_constant(self) -> float:
+        """Constant factors of the likelihood; apart, as they are large and digits few."""
+        rest = 0.5 * math.log(2 * math.pi * self.n)
+        return log_spread_constant(self.n - 1, self.ss) - rest
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        return self.log_constant + self.fine.sigma.log_total
+
+    def log_density(self, z: Array) -> Array:
+        """Log of p(y, log sigma = z), but for `log_constant`."""
+        variance = self.theta.scale**2 + np.exp(2 * z) / self.n
+        between = -0.5 * ((self.mean - self.theta.location) ** 2 / variance + np.log(variance))
+        within = log_spread(z, self.n - 1, self.ss)
+        return np.asarray(between + within + self.sigma.log_density(np.exp(z)) + z)
+
+    @cached_property
+    def coarse(self) -> Grid:
+        """Grid that meets the tolerances of the quadrature."""
+        lengths = (
+            self.sigma.typical,
+            self.theta.scale,
+            abs(self.mean - self.theta.location),
+            math.sqrt(self.ss / self.n),
+        )
+        ends = search_range(lengths, self.sigma.upper_bound)
+        lower, upper = narrow(self.log_density, *(np.array([end]) for end in ends))
+        rate = self.n + self.sigma.tail_power - 1
+        density = marginal(self.log_density, float(lower[0]), float(upper[0]), tail_rate=rate)
+        return Grid(self, density)
+
+    @cached_property
+    def fine(self) -> Grid:
+        """The same with its panels halved; the numbers reported are its."""
+        return Grid(self, refined(self.log_density, self.coarse.sigma))
+
+
+@dataclass(frozen=True)
+class CompletePoolingPosterior:
+    """Posterior of the complete pooling model."""
+
+    sample: Sample
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        return self.sample.log_marginal_likelihood
+
+    def summary(self, *, probs: Sequence[float] = DEFAULT_PROBS) -> pd.DataFrame:
+        """Posterior moments and quantiles of theta, sigma, sigma2 and y_new.
+
+        Parameters
+        ----------
+        probs
+            Probabilities of the quantiles.
+
+        Returns
+        -------
+        DataFrame
+            Columns as `HierarchicalPosterior.summary` has them; `group` is empty; `y_new` is
+            a new observation.
+        """
+        fine, coarse = [self.sample.fine], [self.sample.coarse]
+        return table(_quantities({0: ""}), coarse, fine, probs)
+
+
+@dataclass(frozen=True)
+class NoPoolingPosterior:
+    """Posterior of the no pooling model: an independent one for each group."""
+
+    samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+
+    @cached_property
+    def _coarse(self) -> list[Grid]:
+        return [sample.coarse for sample in self.samples]
+
+    @cached_property
+    def _fine(self) -> list[Grid]:
+        return [sample.fine for sample in self.samples]
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        return math.fsum(sample.log_marginal_likelihood for sample in self.samples)
+
+    def summary(
+        self, *, probs: Sequence[float] = DEFAULT_PROBS, groups: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Posterior moments and quantiles of theta, sigma, sigma2 and y_new, by group.
+
+        Parameters
+        ----------
+        probs
+            Probabilities of the quantiles.
+        groups
+            Groups that are wanted; all by default.
+
+        Returns
+        -------
+        DataFrame
+            Columns as `HierarchicalPosterior.summary` has them; `y_new` is a new observation
+            in the group.
+        """
+        wanted = self.labels if groups is None else groups
+        labels = {position(self.labels, label): label for label in wanted}
+        return table(_quantities(labels), self._coarse, self._fine, probs)
+
+    def contrasts(
+        self,
+        *,
+        probs: Sequence[float] = DEFAULT_PROBS,
+        pairs: Iterable[tuple[str, str]] | None = None,
+    ) -> pd.DataFrame:
+        """Posteriors of differences theta_i - theta_j.
+
+        Parameters
+        ----------
+        probs
+            Probabilities of the quantiles.
+        pairs
+            Pairs of labels; all pairs in the order of the groups by default.
+
+        Returns
+        -------
+        DataFrame
+            Columns as `HierarchicalPosterior.contrasts` has them.
+        """
+        return contrast_table(
+            self.labels,
+            lambda i, j: _difference(self._coarse[i].theta, self._coarse[j].theta),
+            lambda i, j: _difference(self._fine[i].theta, self._fine[j].theta),
+            probs,
+            pairs,
+        )
+
+
+def complete_pooling(
+    stats: SufficientStatistics,
+    *,
+    theta: Normal,
+    sigma: ScalePrior,
+) -> CompletePoolingPosterior:
+    """Posterior of one mean and one sd for all observations, groups ignored.
+
+    Parameters
+    ----------
+    stats
+        Sufficient statistics by group.
+    theta, sigma
+        Priors, in the unit of the data; the shipped program's prior of sigma2 is
+        `InverseGammaVariance(0.01, 0.01)`.
+
+    Raises
+    ------
+    InputError
+        Statistics that no data can have, or an improper posterior of sigma.
+    """
+    check_statistics(stats)
+    n = np.asarray(stats.n, dtype=float)
+    means = np.asarray(stats.mean, dtype=float)
+    total, origin = float(n.sum()), float(means[0])
+    shift = float(np.average(means - origin, weights=n))
+    ss = float(np.sum(stats.ss) + n @ (means - origin - shift) ** 2)
+    check_spread(ss, total - 1, sigma, "")
+    return CompletePoolingPosterior(Sample(total, origin + shift, ss, theta, sigma))
+
+
+def no_pooling(
+    stats: SufficientStatistics, *, theta: Normal, sigma: ScalePrior
+) -> NoPoolingPosterior:
+    """Posterior of a mean and an sd of its own for each group.
+
+    Parameters
+    ----------
+    stats
+        Sufficient statistics by group.
+    theta, sigma
+        Priors of each group's mean and sd, in the unit of the data.
+
+    Raises
+    ------
+    InputError
+        Statistics that no data can have, or an improper posterior of a group's sigma.
+    """
+    check_statistics(stats)
+    samples = []
+    for label, n, mean, ss in zip(stats.labels, stats.n, stats.mean, stats.ss, strict=True):
+        check_spread(float(ss), float(n) - 1, sigma, f"of group {label!r} ")
+        samples.append(Sample(float(n), float(mean), float(ss), theta, sigma))
+    return NoPoolingPosterior(tuple(samples), tuple(stats.labels))
+
+
+def _quantities(labels: dict[int, str]) -> Iterator[Quantity[list[Grid]]]:
+    for j, label in labels.items():
+        yield Quantity("theta", label, partial(_theta, j=j))
+    for parameter, power in (("sigma", 1), ("sigma2", 2)):
+        for j, label in labels.items():
+            yield Quantity(parameter, label, partial(_sigma_power, j=j, power=power))
+    for j, label in labels.items():
+        yield Quantity("y_new", label, partial(_observation, j=j))
+
+
+def _theta(grids: list[Grid], *, j: int) -> NormalMixture:
+    return grids[j].theta
+
+
+def _sigma_power(grids: list[Grid], *, j: int, power: int) -> ScalePower:
+    return ScalePower(grids[j].sigma, power)
+
+
+def _observation(grids: list[Grid], *, j: int) -> NormalMixture:
+    return grids[j].observation
+
+
+def _difference(first: NormalMixture, second: NormalMixture) -> NormalMixture:
+    """Distribution of a difference of independent mixtures."""
+    weights = np.outer(first.weights, second.weights)
+    keep = weights > _NEGLIGIBLE
+    weights = weights[keep]
+    means = np.subtract.outer(first.means, second.means)[keep]
+    sds = np.hypot.outer(first.sds, second.sds)[keep]
+    origin = first.origin - second.origin
+    return NormalMixture(weights / weights.sum(), means, sds, origin)

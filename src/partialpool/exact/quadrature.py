@@ -1,0 +1,315 @@
+"""Quadrature with error control for a density of one variable.
+
+Everything is Gauss-Legendre quadrature on panels: exact for polynomials of degree 31 on each
+panel, and as good at a bound of the support as inside it. Variables are logarithms of scales,
+so that a density which is flat at zero decays like exp(u), and a power tail like exp(-rate u).
+Panels are halved until the Legendre coefficients of the density have died out; the same
+coefficients, integrated, give the distribution function between the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+Array: TypeAlias = NDArray[np.float64]
+LogDensity: TypeAlias = Callable[[Array], Array]
+
+ORDER = 16
+"""Nodes of a panel."""
+
+DROP = 42.0
+"""Where the log density is this far below its maximum, nothing is left: exp(-42) is 6e-19."""
+
+HIGHEST_MOMENT = 4
+"""Ranges are wide enough for moments of exp(u) up to this order: the sd of a variance."""
+
+CLOSE = 1e-9
+"""Distance from a probability, as a share of it, at which Newton's next step is the last."""
+
+_SCAN = 65
+_MOST_HALVINGS = 16
+_MOST_PANELS = 200
+_TOLERANCE = 1e-10
+_WIDEST = 1.5
+
+
+@cache
+def rule(order: int) -> tuple[Array, Array, Array]:
+    """Nodes, weights, and the matrix that turns values at the nodes into Legendre coefficients."""
+    nodes, weights = special.roots_legendre(order)
+    degrees = np.arange(order)
+    coefficients = (degrees[:, None] + 0.5) * legendre.legvander(nodes, order - 1).T * weights
+    return nodes, weights, coefficients
+
+
+def evaluate_series(series: Array, x: Array) -> Array:
+    """Values of Legendre series, shape (degrees, k), each at its own point, shape (k,)."""
+    return np.asarray(legendre.legval(x, series, tensor=False), dtype=float)
+
+
+def invert(
+    share: Callable[[Array], tuple[Array, Array]],
+    target: Array,
+    lower: Array,
+    upper: Array,
+    *,
+    enough: Array,
+    start: Array | None = None,
+) -> Array:
+    """Solve ``share(x) = target`` for distribution functions, elementwise.
+
+    Newton's method, kept inside a shrinking bracket by bisection.
+
+    Parameters
+    ----------
+    share
+        Gives value and slope at an array of points of the shape of `target`.
+    target
+        Values to reach.
+    lower, upper
+        Brackets of the solutions.
+    enough
+        One more step is the last when values are this close to their targets: that step
+        about squares the distance.
+    start
+        First points; the middle of the brackets if not given.
+    """
+    x = 0.5 * (lower + upper) if start is None else np.clip(start, lower, upper)
+    for _ in range(200):
+        value, slope = share(x)
+        excess = value - target
+        lower = np.where(excess < 0, x, lower)
+        upper = np.where(excess > 0, x, upper)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            proposal = x - excess / slope
+        inside = (proposal >= lower) & (proposal <= upper)
+        x = np.where(excess == 0, x, np.where(inside, proposal, 0.5 * (lower + upper)))
+        close = inside & (np.abs(excess) <= enough)
+        if np.all(close | (upper - lower <= 4e-16 * np.abs(x)) | (excess == 0)):
+            break
+    return x
+
+
+def narrow(log_density: LogDensity, lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Shrink ranges to where log densities matter, one row a density.
+
+    A scan of each range keeps the points that are within `DROP` of the row's maximum (also
+    after multiplication by ``exp(HIGHEST_MOMENT * u)`` to the right of it) and one point more
+    on each side; the scan is repeated on what is left, until it no longer shrinks much.
+
+    Parameters
+    ----------
+    log_density
+        Maps points of shape (rows, k) to values of that shape.
+    lower, upper
+        Finite ends of the ranges, shape (rows,).
+    """
+    rows = np.arange(lower.size)
+    fractions = np.linspace(0.0, 1.0, _SCAN)
+    for _ in range(20):
+        points = lower[:, None] + (upper - lower)[:, None] * fractions
+        values = log_density(points)
+        best = np.argmax(values, axis=1)
+        peak = points[rows, best][:, None]
+        envelope = values + HIGHEST_MOMENT * np.maximum(points - peak, 0.0)
+        kept = envelope >= values[rows, best][:, None] - DROP
+        first = np.maximum(np.argmax(kept, axis=1) - 1, 0)
+        last = np.minimum(_SCAN - np.argmax(kept[:, ::-1], axis=1), _SCAN - 1)
+        before = upper - lower
+        lower, upper = points[rows, first], points[rows, last]
+        if np.all(upper - lower > 0.7 * before):
+            break
+    return lower, upper
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """Density of one variable u on panels, known to the accuracy of the quadrature.
+
+    Attributes
+    ----------
+    edges
+        Ends of the panels, shape (panels + 1,).
+    log_values
+        Unnormalized log density at the nodes, shape (panels, ORDER).
+    tail_rate
+        The density falls like ``exp(-tail_rate * u)`` beyond the last panel; infinite where
+        it falls faster or where the support ends.
+    """
+
+    edges: Array
+    log_values: Array
+    tail_rate: float
+
+    @cached_property
+    def nodes(self) -> Array:
+        """Nodes, shape (panels, ORDER)."""
+        return panel_nodes(self.edges[:-1], self.edges[1:])
+
+    @cached_property
+    def log_total(self) -> float:
+        """Log of the integral of the unnormalized density."""
+        peak = float(self.log_values.max())
+        return peak + float(np.log(self._sum(np.exp(self.log_values - peak))))
+
+    @cached_property
+    def density(self) -> Array:
+        """Normalized density at the nodes, shape (panels, ORDER)."""
+        return np.exp(self.log_values - self.log_total)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Probabilities of the nodes: density times quadrature weight, sum 1."""
+        return self.density * rule(ORDER)[1] * self._half[:, None]
+
+    @cached_property
+    def _half(self) -> Array:
+        return 0.5 * np.diff(self.edges)
+
+    def _sum(self, values: Array) -> float:
+        return float(self._half @ (values @ rule(ORDER)[1]))
+
+    @cached_property
+    def _distribution(self) -> tuple[Array, Array, Array]:
+        """Legendre series of density and distribution by panel; distribution at the edges."""
+        series = rule(ORDER)[2] @ self.density.T
+        integrals = self._half * legendre.legint(series, lbnd=-1, axis=0)
+        at_edges = np.concatenate([[0.0], np.cumsum(self.weights.sum(axis=1))])
+        return series, integrals, at_edges
+
+    def quantile(self, p: ArrayLike) -> Array:
+        """Values of u below which the shares `p` lie."""
+        p = np.asarray(p, dtype=float)
+        flat = p.ravel()
+        series, integrals, at_edges = self._distribution
+        panel = np.clip(np.searchsorted(at_edges, flat, side="right") - 1, 0, self._half.size - 1)
+        rising, slopes = integrals[:, panel], (self._half * series)[:, panel]
+
+        def share(x: Array) -> tuple[Array, Array]:
+            return evaluate_series(rising, x), evaluate_series(slopes, x)
+
+        ones = np.ones_like(flat)
+        enough = CLOSE * np.minimum(flat, 1 - flat)
+        x = invert(share, flat - at_edges[panel], -ones, ones, enough=enough)
+        return (self.edges[panel] + self._half[panel] * (1 + x)).reshape(p.shape)
+
+    def expect(self, values: Array) -> float:
+        """Mean of a function with the given values at the nodes, shape (panels, ORDER)."""
+        return float((self.weights * values).sum())
+
+    def scale_mean(self, order: int) -> float:
+        """Mean of ``exp(order * u)``, a power of the scale whose logarithm u is.
+
+        Infinite where it does not exist.
+        """
+        return self.expect(np.exp(order * self.nodes)) + self._beyond(order)
+
+    def scale_sd(self, order: int) -> float:
+        """Standard deviation of ``exp(order * u)``; infinite where it does not exist."""
+        mean, rest = self.scale_mean(order), self._beyond(2 * order)
+        if not np.isfinite(rest):
+            return np.inf
+        rest += mean * (mean * self._beyond(0) - 2 * self._beyond(order))
+        inside = self.expect((np.exp(order * self.nodes) - mean) ** 2)
+        return float(np.sqrt(inside + rest))
+
+    def _beyond(self, order: int) -> float:
+        """Integral of ``exp(order * u)`` times a power tail, beyond the last panel."""
+        if order >= self.tail_rate:
+            return np.inf
+        if not np.isfinite(self.tail_rate):
+            return 0.0
+        last, end = self.nodes[-1, -1], self.edges[-1]
+        log_density = self.log_values[-1, -1] - self.log_total - self.tail_rate * (end - last)
+        return float(np.exp(log_density + order * end)) / (self.tail_rate - order)
+
+
+def panel_nodes(left: Array, right: Array, order: int = ORDER) -> Array:
+    """Gauss-Legendre nodes between `left` and `right`, along a new last axis."""
+    middle, half = 0.5 * (left + right), 0.5 * (right - left)
+    return middle[..., None] + half[..., None] * rule(order)[0]
+
+
+def marginal(
+    log_density: LogDensity,
+    lower: float,
+    upper: float,
+    *,
+    tail_rate: float,
+    breaks: tuple[float, ...] = (),
+) -> Marginal:
+    """Find panels on which a density of one variable is resolved.
+
+    Parameters
+    ----------
+    log_density
+        Maps points of shape (k,) to unnormalized log densities of that shape.
+    lower, upper
+        Range outside of which nothing but a power tail is left, from `narrow`.
+    tail_rate
+        See `Marginal`.
+    breaks
+        Points at which the density is not smooth.
+    """
+    inner = [point for point in breaks if lower < point < upper]
+    edges = np.unique(np.concatenate([np.linspace(lower, upper, 9), inner]))
+    values = _at_panels(log_density, edges)
+    resolved = np.zeros(len(values), dtype=bool)
+    for _ in range(_MOST_HALVINGS):
+        resolved |= _is_resolved(edges, values)
+        if resolved.all() or resolved.size > _MOST_PANELS:
+            break
+        edges, values, resolved = _halve(log_density, edges, values, ~resolved)
+    return Marginal(edges, values, tail_rate)
+
+
+def refined(log_density: LogDensity, coarse: Marginal) -> Marginal:
+    """Halve every panel of a marginal, to show what its quadrature leaves out."""
+    everywhere = np.ones(len(coarse.log_values), dtype=bool)
+    edges, values, _ = _halve(log_density, coarse.edges, coarse.log_values, everywhere)
+    return Marginal(edges, values, coarse.tail_rate)
+
+
+def _at_panels(log_density: LogDensity, edges: Array) -> Array:
+    nodes = panel_nodes(edges[:-1], edges[1:])
+    return log_density(nodes.ravel()).reshape(nodes.shape)
+
+
+def _is_resolved(edges: Array, values: Array) -> NDArray[np.bool_]:
+    """Whether the last coefficients of density and highest moment are below the tolerance."""
+    _, weights, to_series = rule(ORDER)
+    nodes, half = panel_nodes(edges[:-1], edges[1:]), 0.5 * np.diff(edges)
+    density = np.exp(values - values.max())
+    growth = np.exp(HIGHEST_MOMENT * (nodes - nodes.flat[np.argmax(values)]))
+    total = half @ (density @ weights)
+    resolved = (half * (density @ weights) < 1e-9 * total) | (2 * half <= _WIDEST)
+    for part in (density, density * growth):
+        series = np.abs(to_series @ part.T)
+        rest = half * series[-2:].max(axis=0)
+        resolved &= rest <= _TOLERANCE * (half @ (part @ weights))
+    return np.asarray(resolved)
+
+
+def _halve(
+    log_density: LogDensity, edges: Array, values: Array, chosen: NDArray[np.bool_]
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Split the chosen panels in two; also returns which panels are old."""
+    left, right = edges[:-1][chosen], edges[1:][chosen]
+    middle = 0.5 * (left + right)
+    nodes = panel_nodes(np.column_stack([left, middle]), np.column_stack([middle, right]))
+    fresh = log_density(nodes.ravel()).reshape(-1, ORDER)
+    all_edges = np.sort(np.concatenate([edges, middle]))
+    origin = np.searchsorted(edges, all_edges[:-1], side="right") - 1
+    old = ~chosen[origin]
+    all_values = np.empty((all_edges.size - 1, ORDER))
+    all_values[old] = values[~chosen]
+    all_values[~old] = fresh
+    return all_edges, all_values, old

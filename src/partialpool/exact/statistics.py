@@ -1,0 +1,120 @@
+"""What the exact posteriors need to know of the data: sufficient statistics by group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import InputError
+from partialpool.exact.quadrature import Array
+from partialpool.priors import InverseGammaVariance, ScalePrior
+
+_BELOW, _ABOVE = 45.0, 30.0
+
+
+class SufficientStatistics(Protocol):
+    """Sufficient statistics of grouped data under normal likelihoods.
+
+    `partialpool.data.GroupStats` is one.
+    """
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the groups."""
+        ...
+
+    @property
+    def n(self) -> NDArray[np.int64] | Array:
+        """Observations by group, shape (J,)."""
+        ...
+
+    @property
+    def mean(self) -> Array:
+        """Mean by group, shape (J,)."""
+        ...
+
+    @property
+    def ss(self) -> Array:
+        """Sum of squared deviations from the group's own mean, shape (J,)."""
+        ...
+
+
+def check_statistics(stats: SufficientStatistics) -> None:
+    """Refuse statistics that no data can have.
+
+    Raises
+    ------
+    InputError
+        Naming the first group that is wrong.
+    """
+    n, mean, ss = (np.asarray(part, dtype=float) for part in (stats.n, stats.mean, stats.ss))
+    if not n.shape == mean.shape == ss.shape == (len(stats.labels),) or n.size == 0:
+        raise InputError(
+            "Sufficient statistics need n, mean and ss as arrays of one length, one entry a "
+            f"group; got {n.shape}, {mean.shape}, {ss.shape} for {len(stats.labels)} labels."
+        )
+    checks = (
+        (~(np.isfinite(n) & (n >= 1)), n, "n must be 1 or more"),
+        (~np.isfinite(mean), mean, "the mean must be finite"),
+        (~(np.isfinite(ss) & (ss >= 0)), ss, "the sum of squares must be finite and not negative"),
+        ((n == 1) & (ss != 0), ss, "a single value has a sum of squares of 0"),
+    )
+    for wrong, values, need in checks:
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(f"Group {stats.labels[at]!r} has {values[at]:g}: {need}.")
+
+
+def search_range(lengths: Sequence[float], upper_bound: float) -> tuple[float, float]:
+    """Range of a log scale that holds all of a posterior but for a power tail.
+
+    Parameters
+    ----------
+    lengths
+        Lengths that the problem knows of; those that are 0 say nothing.
+    upper_bound
+        End of the scale's support.
+    """
+    known = [length for length in lengths if length > 0]
+    top = math.log(max(known)) + _ABOVE
+    return math.log(min(known)) - _BELOW, min(top, math.log(upper_bound))
+
+
+def log_spread(z: Array, spare: float, ss: float) -> Array:
+    """What deviations from means say of log sigma = z, but for `log_spread_constant`.
+
+    That is -spare z - ss / (2 exp(2 z)), minus its maximum where it has one, so that a hundred
+    million observations leave as many digits as ten.
+    """
+    if ss == 0:
+        return -spare * z
+    distance = z - 0.5 * math.log(ss / spare)
+    return -spare * (distance + 0.5 * np.expm1(-2 * distance))
+
+
+def log_spread_constant(spare: float, ss: float) -> float:
+    """What `log_spread` leaves out, and the likelihood's factor of (2 pi) ** (-spare / 2)."""
+    constant = -0.5 * spare * math.log(2 * math.pi)
+    return constant if ss == 0 else constant - 0.5 * spare * (math.log(ss / spare) + 1)
+
+
+def check_spread(ss: float, spare: float, sigma: ScalePrior, where: str) -> None:
+    """Refuse an improper posterior of sigma.
+
+    With `spare` degrees of freedom within groups and no spread there, the likelihood grows
+    like ``sigma ** -spare`` as sigma goes to 0, which only an inverse-gamma prior outweighs.
+
+    Raises
+    ------
+    InputError
+        Saying `where` the values are equal.
+    """
+    if spare >= 1 and ss == 0 and not isinstance(sigma, InverseGammaVariance):
+        raise InputError(
+            f"All values {where}are equal, so under {sigma.describe('sigma')} the posterior "
+            "of sigma is improper: check the data, or use an inverse-gamma prior."
+        )
