@@ -66,7 +66,7 @@ def size_classes(stats: GroupStats) -> SizeClasses:
     origin = stats.mean[0]
     centered = stats.mean - origin
     center = np.bincount(which, centered) / groups
-    ss = np.bincount(which, (centered - center[which]) ** 2)
+    ss: FloatArray = np.bincount(which, (centered - center[which]) ** 2).astype(np.float64)
     return SizeClasses(
         n=n.astype(np.int64),
         groups=groups.astype(np.int64),
@@ -105,7 +105,7 @@ def combine(parts: Sequence[GroupStats]) -> GroupStats:
         labels=tuple(labels),
         n=total.astype(np.int64),
         mean=origin + shift,
-        ss=np.bincount(which, ss, minlength=J) + between,
+        ss=(np.bincount(which, ss, minlength=J) + between).astype(np.float64),
     )
 
 
@@ -232,7 +232,7 @@ def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") 
 
 def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[float, float, float]:
     """Check one group's n, mean and sd."""
-    values = {}
+    values: dict[str, float] = {}
     for name in SUMMARY_COLUMNS[1:]:
         text = cells[name].strip()
         if decimal == "," and "." not in text:

@@ -1,0 +1,191 @@
+"""Chosen groups among many: draws of their means, differences between them, and their ranks.
+
+Everything follows from draws of (mu, tau, sigma) and the sufficient statistics, as in
+`partialpool.group_posterior`. Differences are mixtures of normals and need no draw of theta; ranks
+compare a group with all others, so theta of every group is drawn, one draw at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import special
+
+from partialpool.data import FloatArray, GroupStats, IntArray
+from partialpool.errors import InputError
+from partialpool.group_posterior import (
+    Hyperdraws,
+    batch_variance,
+    group_estimates,
+    mixture_quantile,
+    positions,
+)
+
+_MOST_VALUES = 200_000_000
+_FEWEST_DRAWS = 400
+
+
+def top_groups(
+    posterior: xr.Dataset, stats: GroupStats, *, count: int = 10, largest: bool = True
+) -> list[str]:
+    """Labels of the groups with the largest (or smallest) posterior means, extreme first."""
+    mean = group_estimates(posterior, stats)["mean"].to_numpy()
+    order = np.argsort(-mean if largest else mean, kind="stable")[:count]
+    return [stats.labels[j] for j in order]
+
+
+def draw_groups(
+    posterior: xr.Dataset, stats: GroupStats, groups: Sequence[str], *, seed: int = 1
+) -> xr.DataArray:
+    """Draw the means of chosen groups, one for each draw of (mu, tau, sigma).
+
+    Parameters
+    ----------
+    posterior
+        Draws of `mu`, `tau` and `sigma`, dims chain and draw.
+    stats
+        Sufficient statistics of the data that were fitted.
+    groups
+        Labels of the groups.
+    seed
+        Seed of the draws; a group's draws depend on which groups are asked for.
+
+    Returns
+    -------
+    DataArray
+        `theta`, dims chain, draw, group, in the unit of the data.
+    """
+    hyper = Hyperdraws.of(posterior)
+    at = positions(stats, groups)
+    means, sds = hyper.conditional(stats.n[at].astype(float), stats.mean[at] - hyper.origin)
+    theta = hyper.origin + means + sds * np.random.default_rng(seed).standard_normal(means.shape)
+    return xr.DataArray(
+        np.moveaxis(theta, 0, -1),
+        dims=("chain", "draw", "group"),
+        coords={"group": list(groups)},
+        name="theta",
+    )
+
+
+def group_contrasts(
+    posterior: xr.Dataset, stats: GroupStats, groups: Sequence[str]
+) -> pd.DataFrame:
+    """Differences between the means of chosen groups, without Monte Carlo error of theta.
+
+    Given (mu, tau, sigma) the difference of two group means is normal, with the difference of
+    their conditional means and the sum of their conditional variances.
+
+    Parameters
+    ----------
+    posterior, stats
+        As for `partialpool.group_posterior.group_estimates`.
+    groups
+        At least two labels; every pair of them is compared.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair: `group_i`, `group_j`, `mean`, `mcse`, `q2.5`, `q97.5` of theta_i -
+        theta_j in the unit of the data, `p_greater`: P(theta_i > theta_j), and `mcse_p_greater`.
+    """
+    hyper = Hyperdraws.of(posterior)
+    at = positions(stats, groups)
+    if len(at) < 2:
+        raise InputError("a comparison needs at least two groups; name more")
+    means, sds = hyper.conditional(stats.n[at].astype(float), stats.mean[at] - hyper.origin)
+    rows = []
+    for i, j in itertools.combinations(range(len(at)), 2):
+        difference = (means[i] - means[j])[None]
+        spread = np.hypot(sds[i], sds[j])[None]
+        unit = float(spread.mean())
+        greater = special.ndtr(difference / spread)
+        low, high = (
+            unit * mixture_quantile(difference / unit, spread / unit, p)[0][0]
+            for p in (0.025, 0.975)
+        )
+        rows.append(
+            {
+                "group_i": groups[i],
+                "group_j": groups[j],
+                "mean": float(difference.mean()),
+                "mcse": float(np.sqrt(batch_variance(difference)[0])),
+                "q2.5": low,
+                "q97.5": high,
+                "p_greater": float(greater.mean()),
+                "mcse_p_greater": float(np.sqrt(batch_variance(greater)[0])),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def group_ranks(
+    posterior: xr.Dataset,
+    stats: GroupStats,
+    groups: Sequence[str],
+    *,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """Ranks of chosen groups among all, rank 1 being the largest mean.
+
+    Parameters
+    ----------
+    posterior, stats
+        As for `partialpool.group_posterior.group_estimates`.
+    groups
+        Labels of the groups whose ranks are wanted.
+    seed
+        Seed of the draws of the group means.
+
+    Returns
+    -------
+    DataFrame
+        One row a group: `group`, `expected_rank`, `mcse_expected_rank`, `rank_q2.5`,
+        `rank_q97.5`, `p_best` (rank 1), `mcse_p_best`, and `draws`: how many were used, evenly
+        spaced over the chains, fewer where there are many groups.
+    """
+    hyper = Hyperdraws.of(posterior)
+    at = positions(stats, groups)
+    chains, draws = hyper.mu.shape
+    used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // stats.J) // chains)
+    kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
+    ranks = _ranks(hyper, stats, at, kept, np.random.default_rng(seed))
+    best = (ranks == 1).astype(float)
+    low, high = np.quantile(ranks, [0.025, 0.975], axis=(1, 2), method="inverted_cdf")
+    return pd.DataFrame(
+        {
+            "group": list(groups),
+            "expected_rank": ranks.mean((1, 2)),
+            "mcse_expected_rank": np.sqrt(batch_variance(ranks.astype(float))),
+            "rank_q2.5": low,
+            "rank_q97.5": high,
+            "p_best": best.mean((1, 2)),
+            "mcse_p_best": np.sqrt(batch_variance(best)),
+            "draws": chains * len(kept),
+        }
+    )
+
+
+def _ranks(
+    hyper: Hyperdraws, stats: GroupStats, at: IntArray, kept: IntArray, rng: np.random.Generator
+) -> IntArray:
+    """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept)."""
+    n = stats.n.astype(float)
+    distance = stats.mean - hyper.origin
+    chains = len(hyper.mu)
+    ranks = np.empty((len(at), chains, len(kept)), dtype=np.int64)
+    for chain in range(chains):
+        for k, draw in enumerate(kept):
+            tau, sigma2 = hyper.tau[chain, draw], hyper.sigma[chain, draw] ** 2
+            factor: FloatArray = sigma2 / (sigma2 + n * tau**2)
+            theta = distance + factor * (hyper.deviation[chain, draw] - distance)
+            theta += tau * np.sqrt(factor) * rng.standard_normal(stats.J)
+            chosen = theta[at]
+            order = np.argsort(chosen)
+            below = np.searchsorted(chosen[order], theta, side="left")
+            larger = np.bincount(below, minlength=len(at) + 1)[::-1].cumsum()[::-1]
+            ranks[order, chain, k] = 1 + larger[1:]
+    return ranks
