@@ -518,28 +518,43 @@ def test_a_damaged_record_means_not_unpacked(tmp_path: Path) -> None:
     assert unpack.read_record(tmp_path) is None
 
 
-def test_parts_are_timed_by_what_make_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter(range(100))
-    monkeypatch.setattr(assemble.time, "perf_counter", lambda: float(next(now)))
-    clock = assemble._Clock(slots=2)
-    for line in (
-        "Must remake target '/c/build/1/main.o'.",  # 0
-        "  Must remake target `/c/build/1/header.gch'.",  # 1
-        "g++ -c main.cpp",  # 2
-        "Must remake target '/c/build/1/late.o'.",  # 3: no slot is free
-        "Successfully remade target file '/c/build/1/main.o'.",  # 4
-        "Successfully remade target file '/c/build/1/late.o'.",  # 5
-        "Successfully remade target file '/c/build/1/header.gch'.",  # 6
-        "Successfully remade target file 'build'.",
-    ):
-        clock.read(line, Task())
-    assert clock.seconds == {"main.o": 4, "late.o": 1, "header.gch": 5}
+def test_parts_are_timed_by_what_make_says_and_when_files_were_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = assemble._Clock()
+    output = [
+        (0, "Must remake target '{}/main.o'."),
+        (0, "  Must remake target `{}/header.gch'."),
+        (0, "g++ -c main.cpp -o {}/main.o"),
+        (1, "  Must remake target '{}/late.o'."),  # waits until main.o is ready
+        (9, "Must remake target 'build'."),
+    ]
+    for seconds, line in output:
+        monkeypatch.setattr(assemble.time, "time", lambda now=seconds: 1e9 + now)
+        clock.read(line.format(tmp_path), Task())
+    for name, ready in {"main.o": 4, "header.gch": 6, "late.o": 7}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1e9 + ready, 1e9 + ready))
+    assert clock.seconds(2) == {"header.gch": 6, "main.o": 4, "late.o": 3}
+    assert clock.seconds(3) == {"header.gch": 6, "late.o": 6, "main.o": 4}
 
 
 def test_of_a_compilers_output_the_errors_are_shown() -> None:
     output = "g++ -c a.cpp\na.cpp:3:1: error: no x\nnote: see\nmake: *** [a.o] Error 1\n"
     assert assemble.error_lines(output) == "a.cpp:3:1: error: no x"
     assert assemble.error_lines("all\nwell\n") == "all\nwell"
+
+
+def test_precompiled_headers_of_an_installation_are_removed_for_make_to_make_anew(
+    tmp_path: Path,
+) -> None:
+    model = tmp_path / "stan" / "src" / "stan" / "model"
+    (model / "model_header.hpp.gch").mkdir(parents=True)
+    (model / "model_header.hpp.gch" / "model_header_12_2.hpp.gch").write_text("")
+    (model / "model_header.hpp").write_text("")
+    assert compiling._remove_precompiled_headers(tmp_path)
+    assert [path.name for path in model.iterdir()] == ["model_header.hpp"]
+    assert not compiling._remove_precompiled_headers(tmp_path)
 
 
 @pytest.mark.parametrize(

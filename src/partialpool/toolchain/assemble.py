@@ -9,6 +9,7 @@ the next call sees from the records what is missing, says so in one line and doe
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import os
 import re
@@ -134,7 +135,7 @@ def mend(*, progress: Progress, console: str) -> bool:
         if record is None or unpack.changed_files(folder, record) != set():
             requirement = wheels.for_this_platform()
             _make_whole(requirement, given=wheels.given_path(), progress=progress, thorough=True)
-        elif re.search(r"precompiled|\bPCH\b|\.gch\b|\.pch\b|model_header", console):
+        elif blames_precompiled_header(console):
             progress.line(f"{folder.name}: the precompiled header is unusable; building it again")
             shutil.rmtree(folder / "build", ignore_errors=True)
         else:
@@ -143,11 +144,14 @@ def mend(*, progress: Progress, console: str) -> bool:
     return True
 
 
+def blames_precompiled_header(console: str) -> bool:
+    """Whether a compiler's output names the precompiled header."""
+    return re.search(r"precompiled|\bPCH\b|\.gch\b|\.pch\b|model_header", console) is not None
+
+
 def folder_compiler(folder: Path) -> compiler.Compiler:
     """Return the compiler of a built folder, unless another one is asked for."""
-    record = read_build(folder)
-    recorded = record["compiler"]["command"] if record else None
-    command = compiler.asked_for(folder) or recorded
+    command = compiler.asked_for(folder) or compiler.noted(folder)
     return compiler.identify(command) if command else compiler.for_new_folder(folder)
 
 
@@ -250,35 +254,34 @@ def _why_build(folder: Path, chosen: compiler.Compiler) -> str | None:
 
 @dataclass
 class _Clock:
-    """Takes the time of each part from what `make --debug=b` says.
+    """Notes when make announces each target, from the output of `make --debug=b`."""
 
-    make announces a target before it waits for a free slot, so a target that is announced
-    while all slots are taken starts when the next one is finished.
-    """
-
-    slots: int
-    running: dict[str, float] = field(default_factory=dict)
-    waiting: str | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+    announced: dict[Path, float] = field(default_factory=dict)
 
     def read(self, line: str, task: Task) -> None:
         """Take in one line of make's output."""
-        now = time.perf_counter()
-        match = re.match(r"\s*(Must remake|Successfully remade) target (?:file )?['`](.+)'", line)
-        if match is None or "/" not in match[2]:
-            return
-        name = Path(match[2]).name
-        if match[1] == "Must remake":
-            if len(self.running) < self.slots:
-                self.running[name] = now
-            else:
-                self.waiting = name
-        elif name in self.running:
-            self.seconds[name] = round(now - self.running.pop(name), 2)
-            if self.waiting is not None:
-                self.running[self.waiting], self.waiting = now, None
+        match = re.match(r"\s*Must remake target ['`](.+/.+)'", line)
+        if match is not None:
+            target = Path(match[1])
+            self.announced[target] = time.time()
             task.advance()
-        task.describe(f"Building CmdStan's parts: {', '.join(self.running) or 'done'}")
+            task.describe(f"Building CmdStan's parts: {target.name}")
+
+    def seconds(self, slots: int) -> dict[str, float]:
+        """Return how long each target took, the slowest first.
+
+        A target is ready when its file was last written. make announces one before it waits
+        for a slot, so one that was announced while all were taken began when the first of
+        those was ready.
+        """
+        ready: list[float] = []
+        taken = {}
+        for target, began in self.announced.items():
+            ended = target.stat().st_mtime
+            free = heapq.heappop(ready) if len(ready) == slots else began
+            heapq.heappush(ready, ended)
+            taken[target.name] = round(max(0.0, ended - max(began, free)), 2)
+        return dict(sorted(taken.items(), key=lambda item: -item[1]))
 
 
 def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
@@ -292,10 +295,10 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
     for path in (folder / "build").rglob("*"):
         if path.is_file() and _LEFT_BY_A_KILL.fullmatch(path.name):
             path.unlink()
-    _write_choice(folder, chosen)
-    clock = _Clock(jobs())
+    compiler.note(folder, chosen)
+    clock, slots = _Clock(), jobs()
     start = time.perf_counter()
-    command = [compiler.make_command(), f"-j{clock.slots}", "--debug=b"]
+    command = [compiler.make_command(), f"-j{slots}", "--debug=b"]
     command += [f"CXX={chosen.command}", "build"]
     parts = sum(place.endswith(".cpp") for place in unpack.package_files()) + 2
     with (
@@ -319,20 +322,13 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
             for path in sorted((folder / "build").rglob("*"))
             if path.is_file()
         },
-        "seconds": {"all": seconds, **clock.seconds},
-        "jobs": clock.slots,
+        "seconds": {"all": seconds, **clock.seconds(slots)},
+        "jobs": slots,
     }
     temporary = (folder / _BUILD_RECORD).with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(built))
     temporary.replace(folder / _BUILD_RECORD)
     progress.line(f"CmdStan {unpack.assembled_version()} built in {seconds:.0f} s")
-
-
-def _write_choice(folder: Path, chosen: compiler.Compiler) -> None:
-    """Let make know the compiler also when CmdStanPy calls it without naming one."""
-    path = folder / "make" / "compiler"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"CXX := {chosen.command}\n")
 
 
 def error_lines(output: str, *, most: int = 12) -> str:

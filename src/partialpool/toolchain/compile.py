@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partialpool.errors import InputError, ToolchainError
+from partialpool.errors import ToolchainError
 from partialpool.progress import Progress
 from partialpool.toolchain import assemble, cache, compiler, stanc, storage
 from partialpool.toolchain.processes import Outcome, ProcessGroup, environment
@@ -257,12 +258,33 @@ def _plain_path(folder: Path) -> str:
 
 
 def _mend(job: _Job, outcome: Outcome, progress: Progress) -> bool:
-    if not assemble.is_assembled(job.cmdstan.path):
+    """Mend what made a compilation fail; whether compiling again is worthwhile."""
+    if assemble.is_assembled(job.cmdstan.path):
+        return assemble.mend(progress=progress, console=outcome.output)
+    if not assemble.blames_precompiled_header(outcome.output):
         return False
-    return assemble.mend(progress=progress, console=outcome.output)
+    removed = _remove_precompiled_headers(job.cmdstan.path)
+    if removed:
+        progress.line(f"{job.cmdstan.path}: its precompiled header is unusable; building it again")
+    return removed
 
 
-def _failure(job: _Job, outcome: Outcome) -> ToolchainError | InputError:
+def _remove_precompiled_headers(cmdstan: Path) -> bool:
+    """Remove the precompiled headers of an installation, which its makefile then makes anew."""
+    places = [cmdstan / "stan" / "src" / "stan" / "model", cmdstan / "build"]
+    found = [path for place in places for path in place.rglob("model_header*.?ch")]
+    try:
+        for path in found:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.exists():
+                path.unlink()
+    except OSError:
+        return False
+    return bool(found)
+
+
+def _failure(job: _Job, outcome: Outcome) -> ToolchainError:
     logs = storage.prepare() / "logs"
     logs.mkdir(exist_ok=True)
     log = logs / f"{job.name}-{job.key[:8]}.log"

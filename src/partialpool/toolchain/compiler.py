@@ -116,6 +116,20 @@ def asked_for(cmdstan: Path | None) -> str | None:
     return named or os.environ.get("CXX") or None
 
 
+def note(cmdstan: Path, chosen: Compiler) -> None:
+    """Let make know the compiler of an assembled folder, for calls that do not name one."""
+    path = cmdstan / "make" / "compiler"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"CXX := {chosen.command}\n")
+
+
+def noted(cmdstan: Path) -> str | None:
+    """Return the compiler that `note` wrote down, None where there is no note."""
+    path = cmdstan / "make" / "compiler"
+    match = re.match(r"CXX := (.+)\n", path.read_text()) if path.is_file() else None
+    return match[1] if match else None
+
+
 def for_cmdstan(cmdstan: Path) -> Compiler:
     """Return the compiler that a CmdStan release uses: what is asked for, or the system's."""
     default = "clang++" if platform.system() == "Darwin" else "g++"

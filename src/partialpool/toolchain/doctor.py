@@ -158,7 +158,7 @@ def _timings(folder: Path) -> str:
     parts = {"download": files.get("download"), "unpacking": files.get("unpack")}
     seconds = build["seconds"]
     parts[f"build ({build['jobs']} at once)"] = seconds["all"]
-    parts |= dict(sorted(((k, v) for k, v in seconds.items() if k != "all"), key=lambda p: -p[1]))
+    parts |= {name: value for name, value in seconds.items() if name != "all"}
     return ", ".join(f"{name} {value:.1f} s" for name, value in parts.items() if value is not None)
 
 

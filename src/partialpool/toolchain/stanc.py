@@ -80,7 +80,8 @@ def format_program(
 
     Errors are those of `check_syntax`.
     """
-    return _ask_stanc("--auto-format", stan_file, (), cmdstan, progress)
+    formatted = _ask_stanc("--auto-format", stan_file, (), cmdstan, progress)
+    return formatted.rstrip("\n") + "\n"
 
 
 def read_source(stan_file: str | Path) -> bytes:
