@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import GroupedData, from_values
-from partialpool.fitting import Fit, Settings
+from partialpool.fitting import Fit
 from partialpool.programs import Priors, priors_for, shipped_folder
+from partialpool.settings import Settings
 
 CHAINS = 4
 TITLES = {

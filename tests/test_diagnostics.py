@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from partialpool import diagnostics
-from partialpool.fitting import Fit, Settings
+from partialpool.fitting import Fit
+from partialpool.settings import Settings
 
 CHAINS, DRAWS = 4, 500
 

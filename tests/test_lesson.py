@@ -9,6 +9,7 @@ import pytest
 from cmdstanpy import CmdStanModel
 
 from partialpool import comparisons, diagnostics, fitting, pooling, programs, toolchain
+from partialpool.settings import Settings
 
 pytestmark = pytest.mark.stan
 
@@ -64,7 +65,7 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
         [programs.load("hierarchical_centered")],
         homework,
         priors=programs.priors_for(homework),
-        settings=fitting.Settings(adapt_delta=0.999, draws=4000),
+        settings=Settings(adapt_delta=0.999, draws=4000),
         cmdstan=cmdstan,
     )[0]
     one = pooling.estimates([centered], homework)
@@ -110,7 +111,7 @@ def test_shipped_defaults_pass_every_diagnostic_at_ten_seeds(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
     priors = programs.priors_for(homework)
     for seed in range(101, 111):
-        settings = fitting.Settings(seed=seed)
+        settings = Settings(seed=seed)
         fit = fitting.fit_programs(
             [program], homework, priors=priors, settings=settings, cmdstan=cmdstan
         )[0]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from partialpool.errors import SamplingError as SamplingError
     from partialpool.errors import ToolchainError as ToolchainError
     from partialpool.fitting import Fit as Fit
-    from partialpool.fitting import Settings as Settings
     from partialpool.fitting import fit_programs as fit_programs
     from partialpool.pooling import estimates as estimates
     from partialpool.pooling import shrinkage_table as shrinkage_table
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
     from partialpool.programs import priors_for as priors_for
+    from partialpool.settings import Settings as Settings
 
 __version__ = version("partialpool")
 
@@ -39,7 +39,6 @@ _HOMES = {
     "SamplingError": "errors",
     "ToolchainError": "errors",
     "Fit": "fitting",
-    "Settings": "fitting",
     "fit_programs": "fitting",
     "estimates": "pooling",
     "shrinkage_table": "pooling",
@@ -47,6 +46,7 @@ _HOMES = {
     "Program": "programs",
     "load": "programs",
     "priors_for": "programs",
+    "Settings": "settings",
 }
 
 __all__ = [*_HOMES]

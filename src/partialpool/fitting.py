@@ -31,6 +31,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.programs import Pooling, Priors, Program, check_poolable, stan_data
 from partialpool.progress import Progress, Task
+from partialpool.settings import Settings
 
 _STATISTICS = {
     "lp__": "lp",
@@ -44,49 +45,6 @@ _STATISTICS = {
 _VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")
 _ITERATION = re.compile(r"Iteration:\s*(\d+) /")
 _REFRESHES = 10
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to sample.
-
-    Attributes
-    ----------
-    chains
-        Number of Markov chains.
-    warmup, draws
-        Iterations of each chain that adapt, and that are kept.
-    adapt_delta
-        Target acceptance rate of the adaptation, between 0 and 1.
-    max_treedepth
-        Bound on the depth of NUTS's trees.
-    seed
-        Seed of all chains; chain k uses stream k of it.
-    data_inits
-        Start `mu`, `tau`, `sigma`, `theta` near the data's moments, spread out over chains, where
-        a program has parameters of these names; False leaves all starts to Stan.
-    """
-
-    chains: int = 4
-    warmup: int = 1000
-    draws: int = 2000
-    adapt_delta: float = 0.95
-    max_treedepth: int = 10
-    seed: int = 1
-    data_inits: bool = True
-
-    def __post_init__(self) -> None:
-        limits = (
-            ("chains", self.chains >= 1, "at least 1"),
-            ("warmup", self.warmup >= 1, "at least 1"),
-            ("draws", self.draws >= 4, "at least 4"),
-            ("adapt_delta", 0 < self.adapt_delta < 1, "between 0 and 1"),
-            ("max_treedepth", self.max_treedepth >= 1, "at least 1"),
-            ("seed", 0 <= self.seed < 2**32, "between 0 and 4294967295"),
-        )
-        for name, holds, must in limits:
-            if not holds:
-                raise InputError(f"{name} = {getattr(self, name)}: it must be {must}")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from partialpool.console import progress, say, warn
+from partialpool.settings import Settings
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
@@ -116,12 +117,16 @@ class DataOptions:
 class SamplingOptions:
     """Options that say how Stan samples, and with which CmdStan."""
 
-    chains: Annotated[int, typer.Option(help="Markov chains.")] = 4
-    warmup: Annotated[int, typer.Option(help="Warmup iterations a chain.")] = 1000
-    draws: Annotated[int, typer.Option(help="Draws kept a chain.")] = 2000
-    adapt_delta: Annotated[float, typer.Option(help="Target acceptance rate.")] = 0.95
-    max_treedepth: Annotated[int, typer.Option(help="Bound on the depth of NUTS's trees.")] = 10
-    seed: Annotated[int, typer.Option(help="Seed of all chains.")] = 1
+    chains: Annotated[int, typer.Option(help="Markov chains.")] = Settings.chains
+    warmup: Annotated[int, typer.Option(help="Warmup iterations a chain.")] = Settings.warmup
+    draws: Annotated[int, typer.Option(help="Draws kept a chain.")] = Settings.draws
+    adapt_delta: Annotated[float, typer.Option(help="Target acceptance rate.")] = (
+        Settings.adapt_delta
+    )
+    max_treedepth: Annotated[int, typer.Option(help="Bound on the depth of NUTS's trees.")] = (
+        Settings.max_treedepth
+    )
+    seed: Annotated[int, typer.Option(help="Seed of all chains.")] = Settings.seed
     stan_inits: Annotated[
         bool, typer.Option("--stan-inits", help="Let Stan choose where chains start.")
     ] = False
@@ -137,7 +142,7 @@ class SamplingOptions:
     ) -> list[Fit]:
         """Fit the programs, and show what the diagnostics say before anything else."""
         from partialpool import diagnostics, toolchain
-        from partialpool.fitting import Settings, fit_programs
+        from partialpool.fitting import fit_programs
         from partialpool.programs import read_extra
 
         settings = Settings(

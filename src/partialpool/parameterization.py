@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from partialpool import diagnostics, programs, quantities, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.fitting import Fit, Settings, fit_programs
+from partialpool.fitting import Fit, fit_programs
 from partialpool.programs import Priors
 from partialpool.progress import Progress
+from partialpool.settings import Settings
 from partialpool.summaries import summarize
 from partialpool.verdict import CENTERED, MARGINAL, NONCENTERED, Verdict, judge
 

@@ -18,7 +18,7 @@ from partialpool import diagnostics, pooling, programs, toolchain
 from partialpool.choices import BASE, PriorChoice, default_choices
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
-from partialpool.fitting import Fit, Settings, fit_programs
+from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import (
     THRESHOLD,
     distance,
@@ -29,6 +29,7 @@ from partialpool.power_scaling import (
 from partialpool.priors import Uniform
 from partialpool.programs import Priors
 from partialpool.progress import Progress
+from partialpool.settings import Settings
 from partialpool.summaries import summarize
 
 PROGRAM = "sensitivity"
