@@ -48,7 +48,7 @@ def check_statistics(
     frame["statistic"] = pd.Categorical(frame["statistic"], order)
     scale, height = group_axis(kept, dropped)
     return (
-        p9.ggplot(frame, p9.aes(y="group"))
+        p9.ggplot(frame, p9.aes(y="group", group=1))
         + p9.geom_segment(p9.aes(x="q2.5", xend="q97.5", yend="group"), color="#9DBFD6", size=0.9)
         + p9.geom_segment(p9.aes(x="q25", xend="q75", yend="group"), color="#6FA3C4", size=2.4)
         + p9.geom_point(p9.aes(x="observed", color="where", shape="where"), size=2.4)

@@ -75,7 +75,7 @@ def contrast_matrix(
         + p9.geom_tile(p9.aes(fill="p_greater"), color="white", size=0.3)
         + p9.facet_wrap("model", ncol=columns)
         + p9.scale_fill_gradient2(
-            low=VERMILLION, mid="#F7F7F7", high=BLUE, midpoint=0.5, limits=(0, 1)
+            low=VERMILLION, mid="#F7F7F7", high=BLUE, midpoint=0.5, limits=(0, 1), guide=_bar()
         )
         + scale
         + p9.scale_x_discrete(limits=kept, labels=across)
@@ -89,9 +89,18 @@ def contrast_matrix(
     )
     if few:
         strong = (cells["p_greater"] - 0.5).abs() > 0.4
-        figure += p9.geom_text(p9.aes(label="said"), data=cells[~strong], size=7.5, color="#222222")
-        figure += p9.geom_text(p9.aes(label="said"), data=cells[strong], size=7.5, color="white")
+        figure += p9.geom_text(
+            p9.aes(label="said", group=1), data=cells[~strong], size=7.5, color="#222222"
+        )
+        figure += p9.geom_text(
+            p9.aes(label="said", group=1), data=cells[strong], size=7.5, color="white"
+        )
     return figure
+
+
+def _bar() -> p9.guide_colorbar:
+    """Colour bar of few rectangles: a smooth one is two megabytes of SVG."""
+    return p9.guide_colorbar(nbin=24, display="rectangles")
 
 
 def _percent(p: float) -> str:
@@ -139,7 +148,7 @@ def rank_heat_map(
         p9.ggplot(frame, p9.aes("rank", "group", fill="probability"))
         + p9.geom_tile(color="white", size=0.2 if J <= 40 else 0)
         + p9.facet_wrap("model", ncol=columns)
-        + p9.scale_fill_gradient(low="#F4F8FB", high="#00426B", limits=(0, None))
+        + p9.scale_fill_gradient(low="#F4F8FB", high="#00426B", limits=(0, None), guide=_bar())
         + p9.scale_x_continuous(breaks=breaks, expand=(0, 0))
         + scale
         + p9.labs(

@@ -100,7 +100,7 @@ def data_by_group(
         p9.ggplot()
         + _box_layer(boxes, fill="#D6E6F2")
         + p9.geom_point(
-            p9.aes("group", "value"),
+            p9.aes("group", "value", group=1),
             data=points,
             position=p9.position_jitter(width=0.12, height=0, random_state=1),
             alpha=0.35,
@@ -144,7 +144,9 @@ def draws_by_group(
     scale, height = group_axis(kept, dropped, flipped=True)
     return (
         p9.ggplot()
-        + p9.geom_point(p9.aes("group", "value"), data=beyond, size=0.6, alpha=0.5, color=GREY)
+        + p9.geom_point(
+            p9.aes("group", "value", group=1), data=beyond, size=0.6, alpha=0.5, color=GREY
+        )
         + _box_layer(boxes, fill="#BBD7EA")
         + scale
         + p9.coord_flip()
@@ -195,7 +197,7 @@ def caterpillar(
     frame["row"] = np.where(frame["group"] == "", "\x1f" + frame["parameter"], frame["group"])
     frame["of"] = np.where(frame["group"] == "", "whole", "group")
     scale, height = group_axis(kept, dropped, extra=extra)
-    figure = p9.ggplot(frame, p9.aes(y="row", color="of"))
+    figure = p9.ggplot(frame, p9.aes(y="row", color="of", group="of"))
     words = "Point: median; thick: central 50 %; thin: central 95 % interval"
     if reference is not None:
         figure += p9.geom_vline(xintercept=reference, linetype="dashed", color=GREY)

@@ -60,10 +60,14 @@ def pooling_scatter(
     means = theta.groupby("group", sort=False)["mean"]
     spans = pd.DataFrame({"low": means.min(), "high": means.max()}).reset_index()
     return (
-        p9.ggplot(theta, p9.aes("mean", "group"))
+        p9.ggplot(theta, p9.aes("mean", "group", group="model"))
         + p9.geom_vline(xintercept=at, linetype="dashed", color=GREY)
         + p9.geom_segment(
-            p9.aes(x="low", xend="high", yend="group"), data=spans, color="#BBBBBB", size=0.8
+            p9.aes(x="low", xend="high", yend="group", y="group"),
+            data=spans,
+            inherit_aes=False,
+            color="#BBBBBB",
+            size=0.8,
         )
         + p9.geom_point(p9.aes(color="model", shape="model"), size=2.6)
         + p9.scale_color_manual(dict(zip(shown.values(), colors, strict=True)))
@@ -172,7 +176,7 @@ def shrinkage_arrows(
     ]
     scale.labels = labels
     return (
-        p9.ggplot(frame, p9.aes(y="group"))
+        p9.ggplot(frame, p9.aes(y="group", group=1))
         + dashed
         + p9.geom_segment(
             p9.aes(x="raw_mean", xend="estimate", yend="group"),

@@ -69,7 +69,7 @@ def density(
 
 
 def _panels(parameters: list[str], labels: Mapping[str, str] | None) -> dict[str, str]:
-    return {p: text((labels or {}).get(p, p), width=44) for p in parameters}
+    return {p: text((labels or {}).get(p, p), width=30) for p in parameters}
 
 
 def _thin(draws: pd.DataFrame, *, most: int = _TRACE_POINTS) -> pd.DataFrame:
@@ -120,7 +120,9 @@ def trace_and_density(
         + p9.geom_line(
             p9.aes("draw", "value", color="factor(chain)"), data=traces, size=0.35, alpha=0.8
         )
-        + p9.geom_area(p9.aes("value", "density"), data=curves, fill=BLUE, alpha=0.25)
+        + p9.geom_ribbon(
+            p9.aes("value", ymin=0, ymax="density"), data=curves, fill=BLUE, alpha=0.25
+        )
         + p9.geom_line(p9.aes("value", "density"), data=curves, color=BLUE, size=0.8)
         + p9.facet_wrap("panel", ncol=2, scales="free")
         + _chain_colors(traces)
@@ -237,7 +239,13 @@ def prior_and_posterior(
     both = [prepared(posterior, "posterior"), prepared(prior, "prior")]
     return (
         p9.ggplot(mapping=p9.aes("value", "density", color="kind", linetype="kind"))
-        + p9.geom_area(p9.aes("value", "density"), data=both[0], fill=BLUE, alpha=0.2, color="none")
+        + p9.geom_ribbon(
+            p9.aes("value", ymin=0, ymax="density"),
+            data=both[0],
+            fill=BLUE,
+            alpha=0.2,
+            inherit_aes=False,
+        )
         + [p9.geom_line(data=frame, size=0.9) for frame in both if len(frame)]
         + p9.facet_wrap("panel", ncol=2, scales="free")
         + p9.scale_color_manual({"posterior": BLUE, "prior": VERMILLION})

@@ -128,7 +128,7 @@ def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.
         axis_text=p9.element_text(color="#333333"),
         axis_text_y=p9.element_text(ma="right"),
         axis_line_x=p9.element_line(color="#888888", size=0.5),
-        strip_text=p9.element_text(ha="left", weight="bold", size=10),
+        strip_text=p9.element_text(ha="left", ma="left", weight="bold", size=10),
         legend_position="top",
         legend_title=blank,
         legend_justification="left",

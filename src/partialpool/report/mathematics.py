@@ -73,7 +73,7 @@ def _line(statement: Statement, model: Model, names: Names) -> Markup:
         if not statement.family:
             body = left + _mo("=") + _expression(statement.arguments[0], names)
         else:
-            body = left + _mo("~") + _distribution(statement, names)
+            body = left + _mo("∼") + _distribution(statement, names)
             if statement.family in _WHOLE_LINE and statement.left in model.lower:
                 bound = _expression(model.lower[statement.left], names)
                 body += _mo(",") + _space() + left + _mo("≥") + bound

@@ -58,7 +58,6 @@ def picture(figure: Figure, folder: Path) -> Picture:
 def sections(
     content: Content,
     pictures: Mapping[str, Sequence[Picture]],
-    sources: Mapping[str, str],
     models: Mapping[str, statements.Model],
 ) -> list[Section]:
     """Arrange a report: data, models, diagnostics, shrinkage, comparisons, prediction, checks.
@@ -69,8 +68,8 @@ def sections(
         The frames.
     pictures
         Section to its figures; the section of a model is `model:NAME`.
-    sources, models
-        Name of a fit to the source of its program and to its statements, where known.
+    models
+        Name of a fit to the statements of its program, where known.
     """
 
     def shown(key: str) -> Sequence[Picture]:
@@ -91,8 +90,7 @@ def sections(
             "models",
             "The models",
             children=[
-                _model(content, fit, shown(f"model:{fit.name}"), sources, models)
-                for fit in content.fits
+                _model(content, fit, shown(f"model:{fit.name}"), models) for fit in content.fits
             ],
         ),
         Section(
@@ -156,7 +154,6 @@ def _model(
     content: Content,
     fit: Fit,
     pictures: Sequence[Picture],
-    sources: Mapping[str, str],
     models: Mapping[str, statements.Model],
 ) -> Section:
     written: list[Markup] = []
@@ -175,7 +172,7 @@ def _model(
         [f"{warning}." for warning in fit.about.get("warnings", ())],
         written,
         views.priors(fit),
-        sources.get(fit.name, ""),
+        str(fit.about.get("source", "")),
     )
 
 

@@ -85,8 +85,8 @@ def listed(items: Sequence[str]) -> str:
 def withheld(content: Content, *fits: Fit | None) -> list[str]:
     """Say why nothing is concluded from fits that failed; empty where all may be trusted."""
     return [
-        f"No conclusion is drawn from {fit.title}: it failed "
-        f"{listed(_failed(content, fit))}. Its numbers are shown for study only."
+        f"No conclusion is drawn from {fit.title}, because it failed a diagnostic "
+        f"({listed(_failed(content, fit))}). Its numbers are shown for study only."
         for fit in fits
         if fit is not None and not content.trusted[fit.name]
     ]
@@ -370,6 +370,12 @@ def _scores(content: Content) -> list[str]:
                 else f", ahead of {content.titles[second['model']]} by {abs(gap):.1f}."
             )
         )
+        said += [
+            f"The score of {content.titles[row['model']]} for {row['question']} is not reliable: "
+            f"{row['bad_k']} Pareto k are beyond the threshold."
+            for row in rows_of(rows)
+            if row["bad_k"]
+        ]
     none_fit = content.one("none")
     if none_fit is not None:
         said.append(
@@ -431,9 +437,10 @@ def in_short(content: Content) -> list[str]:
 
 def verdicts(content: Content) -> list[str]:
     """One line on the diagnostics of each fit."""
+    tables = [content.table("diagnostics", model=fit.name) for fit in content.fits]
     return [
-        diagnostics.summary_line(fit, content.table("diagnostics", model=fit.name)) + "."
-        for fit in content.fits
+        f"{capital(diagnostics.summary_line(fit, table))}."
+        for fit, table in zip(content.fits, tables, strict=True)
     ]
 
 

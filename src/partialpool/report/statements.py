@@ -18,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from partialpool.fitting import Fit
+from partialpool.programs import shipped_folder
+
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _BLOCK = re.compile(
     r"\b(data|transformed\s+data|parameters|transformed\s+parameters|model|generated\s+quantities)"
@@ -105,6 +108,21 @@ def read(source: str) -> Model:
     sampling.sort(key=lambda s: re.match(r"y\b|ybar\b", s.left) is None)
     shown = [d for d in definitions if not re.fullmatch(r"(sqrt|square)\(\w+\)", d.arguments[0])]
     return Model((*sampling, *shown, *priors), lower)
+
+
+def of_fit(fit: Fit) -> Model | None:
+    """Statements of a fit's program; None where its source was not kept.
+
+    The shipped marginal program writes the hierarchical model with mu and theta integrated out;
+    its statements are those of the centered program, which is the same model.
+    """
+    source = str(fit.about.get("source", ""))
+    marginal, centered = (
+        shipped_folder() / f"hierarchical_{form}.stan" for form in ("marginal", "centered")
+    )
+    if source and source == marginal.read_text(encoding="utf-8"):
+        source = centered.read_text(encoding="utf-8")
+    return read(source) if source else None
 
 
 def _blocks(source: str) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,7 @@ class Cell:
         """How it is set: a number, short text that is not broken, or text."""
         if self.value is not None or self.text == "–":
             return "number"
-        return "short" if len(self.text) <= 16 else "text"
+        return "brief" if len(self.text) <= 16 else "text"
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,7 @@ def write(
             (folder / name).mkdir()
         content = compute(data, fits, delta=delta, progress=progress)
         timings = {"tables": time.perf_counter() - start}
-        known = {fit.name: str(fit.about["source"]) for fit in fits if fit.about.get("source")}
-        models = {name: statements.read(source) for name, source in known.items()}
+        models = {fit.name: model for fit in fits if (model := statements.of_fit(fit))}
         pictures, failed = _figures(content, models, folder / "figures", processes, progress)
         timings["figures"] = time.perf_counter() - start - timings["tables"]
         _tables(content, folder / "tables")
@@ -84,7 +83,7 @@ def write(
                 task.advance()
         timings["whole"] = time.perf_counter() - start
         about = manifest(content, files, failed, timings)
-        parts = page.sections(content, pictures, known, models)
+        parts = page.sections(content, pictures, models)
         html = page.render(content, parts, made=about, missing=content.missing)
         (folder / "report.html").write_text(html, encoding="utf-8")
         text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False, default=str)
