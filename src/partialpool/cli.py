@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool.console import progress, readable_estimates, readable_shrinkage, say, show, warn
+from partialpool.console import (
+    progress,
+    readable_estimates,
+    readable_forms,
+    readable_shrinkage,
+    say,
+    show,
+    warn,
+)
 from partialpool.errors import PartialPoolError
 from partialpool.options import (
     EXAMPLE,
@@ -144,6 +152,106 @@ def compare(
         f"Posterior means (Monte Carlo error), {data.axis_title}",
     )
     finish(target, fits)
+
+
+@app.command()
+@expand
+def priors(
+    csv: Csv,
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|PRIORS",
+            help="Name of a choice, or priors such as tau=half_cauchy(5); may be repeated.",
+        ),
+    ] = None,
+    output: Output = Path("results"),
+) -> None:
+    """Refit partial pooling under other priors, and say which answers depend on them."""
+    from partialpool import choices, plots, prior_predictive, results, sensitivity
+    from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
+    from partialpool.plots.sensitivity import prior_sensitivity
+    from partialpool.report.figures import safe
+
+    data, settings = data_options.read(csv)
+    chosen = choices.choose(choice, data, settings)
+    for each in chosen:
+        say(each.describe())
+    found = sensitivity.compare_priors(
+        data,
+        priors=settings,
+        choices=chosen,
+        settings=sampling.settings(),
+        cmdstan=sampling.find_cmdstan(),
+        progress=progress,
+    )
+    expected = prior_predictive.from_choices(chosen, data)
+    labels = {"axis_title": data.axis_title, "group_title": data.group_label}
+    target = output / f"{data.name}-priors"
+    with results.new_folder(target) as folder:
+        found.estimates.to_csv(folder / "estimates.csv", index=False)
+        found.summary.to_csv(folder / "summary.csv", index=False)
+        found.power.to_csv(folder / "power_scaling.csv", index=False)
+        expected.table.to_csv(folder / "prior_predictive.csv", index=False)
+        plots.save(prior_sensitivity(found.densities, found.estimates, **labels), folder / "priors")
+        if not expected.draws.empty:
+            figure = draw_prior_predictive(
+                expected.draws, data.y.tolist(), axis_title=data.axis_title
+            )
+            plots.save(figure, folder / "prior_predictive")
+        for number, (name, refit) in enumerate(found.fits.items(), start=1):
+            refit.save(folder / f"{number}-{safe(name)}.nc")
+        results.write_manifest(folder, data, list(found.fits.values()))
+    show(found.summary.round(3), "The posterior by choice of priors")
+    for sentence in (*found.sentences, *expected.sentences):
+        say(sentence)
+    finish(target, list(found.fits.values()))
+
+
+@app.command()
+@expand
+def parameterizations(
+    csv: Csv,
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    show_group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="Draw this group's funnel too; may be repeated."),
+    ] = None,
+    output: Output = Path("results"),
+) -> None:
+    """Fit the forms of the hierarchical model, and say which to use here and why."""
+    from partialpool import parameterization, plots, results
+    from partialpool.plots.parameterization import effective_draws, funnel
+
+    data, settings = data_options.read(csv)
+    found = parameterization.compare_parameterizations(
+        data,
+        priors=settings,
+        groups=show_group or (),
+        settings=sampling.settings(),
+        cmdstan=sampling.find_cmdstan(),
+        progress=progress,
+    )
+    titles = {each.name: each.title for each in found.fits}
+    labels = {"axis_title": data.axis_title, "group_title": data.group_label}
+    target = output / f"{data.name}-parameterizations"
+    with results.new_folder(target) as folder:
+        found.table.to_csv(folder / "sampling.csv", index=False)
+        found.efficiency.to_csv(folder / "efficiency.csv", index=False)
+        found.agreement.to_csv(folder / "agreement.csv", index=False)
+        plots.save(effective_draws(found.table, models=titles), folder / "effective_draws")
+        for number, (_, draws) in enumerate(found.funnel.groupby("group", sort=False), start=1):
+            plots.save(funnel(draws, models=titles, **labels), folder / f"funnel-{number}")
+        for each in found.fits:
+            each.save(folder / f"{each.name}.nc")
+        results.write_manifest(folder, data, list(found.fits))
+    show(readable_forms(found.table, titles), "How each form sampled")
+    for sentence in found.verdict.sentences:
+        say(sentence)
+    say(f"Saved in {target}")
 
 
 @app.command()

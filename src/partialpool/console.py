@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -98,3 +99,16 @@ def _with_error(mean: float, mcse: float) -> str:
     from partialpool.formatting import format_estimate, short
 
     return f"{format_estimate(mean, mcse)} ({short(mcse)})"
+
+
+def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Turn the sampling table of several forms into text, one column a form."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+        return str(value)
+
+    turned = table.set_index("form").T
+    readable = turned.map(cell).rename(columns=dict(titles))
+    return readable.rename_axis(index="", columns=None).reset_index()

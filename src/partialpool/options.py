@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
     from partialpool.programs import Priors, Program
+    from partialpool.toolchain import CmdStan
 
 
 def expand(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,15 +138,9 @@ class SamplingOptions:
         str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")
     ] = None
 
-    def fit(
-        self, programs: list[Program], data: GroupedData, priors: Priors, **switches: Any
-    ) -> list[Fit]:
-        """Fit the programs, and show what the diagnostics say before anything else."""
-        from partialpool import diagnostics, toolchain
-        from partialpool.fitting import fit_programs
-        from partialpool.programs import read_extra
-
-        settings = Settings(
+    def settings(self) -> Settings:
+        """Check the sampling settings."""
+        return Settings(
             chains=self.chains,
             warmup=self.warmup,
             draws=self.draws,
@@ -154,13 +149,28 @@ class SamplingOptions:
             seed=self.seed,
             data_inits=not self.stan_inits,
         )
+
+    def find_cmdstan(self) -> CmdStan:
+        """Find the CmdStan asked for, or the first that there is."""
+        from partialpool import toolchain
+
+        return toolchain.find_cmdstan(self.cmdstan, progress=progress)
+
+    def fit(
+        self, programs: list[Program], data: GroupedData, priors: Priors, **switches: Any
+    ) -> list[Fit]:
+        """Fit the programs, and show what the diagnostics say before anything else."""
+        from partialpool import diagnostics
+        from partialpool.fitting import fit_programs
+        from partialpool.programs import read_extra
+
         extra = read_extra(self.extra_data) if self.extra_data else None
         fits = fit_programs(
             programs,
             data,
             priors=priors,
-            settings=settings,
-            cmdstan=toolchain.find_cmdstan(self.cmdstan, progress=progress),
+            settings=self.settings(),
+            cmdstan=self.find_cmdstan(),
             extra=extra,
             progress=progress,
             **switches,
