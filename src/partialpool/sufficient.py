@@ -7,7 +7,6 @@ table of n, mean and sd by group is as good as the observations.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,7 +127,7 @@ class SummarizedData:
     source
         Name of the file or files that were read.
     sha256
-        Hash of the statistics and labels.
+        Hash of the file's bytes; of files that were scanned, of their sizes, beginnings and ends.
     notes
         What was repaired or left out while reading, one sentence each.
     """
@@ -156,9 +155,6 @@ def summarized(
 ) -> SummarizedData:
     """Wrap statistics with what the TOML file beside the data says of them."""
     priors = settings.get("priors", {})
-    digest = hashlib.sha256("\0".join(stats.labels).encode())
-    for part in (stats.n, stats.mean, stats.ss):
-        digest.update(part.tobytes())
     known = {
         key: settings[key] for key in ("group_label", "value_label", "unit") if key in settings
     }
@@ -168,7 +164,6 @@ def summarized(
         title=settings.get("title", path.stem),
         priors=priors,
         priors_source=path.with_suffix(".toml").name if priors else "",
-        sha256=digest.hexdigest(),
         **{**about, **known},
     )
 
@@ -194,7 +189,7 @@ def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") 
         with the line.
     """
     path = Path(path)
-    text, _ = grouped._read_text(path)
+    text, sha256 = grouped._read_text(path)
     settings = grouped._read_settings(path)
     rows = list(grouped._rows(text, path=path, delimiter=delimiter))
     if len(rows) < 2:
@@ -227,7 +222,7 @@ def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") 
         GroupStats(labels=tuple(clean), n=n.astype(np.int64), mean=mean, ss=(n - 1) * sd**2)
     )
     check_overflow(stats, str(path))
-    return summarized(path, stats, settings=settings, source=path.name, notes=notes)
+    return summarized(path, stats, settings=settings, source=path.name, sha256=sha256, notes=notes)
 
 
 def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[float, float, float]:
@@ -274,7 +269,7 @@ def check_overflow(stats: GroupStats, where: str) -> None:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         squares = float((stats.ss + stats.n * stats.mean**2).sum())
-        spread = float(np.ptp(stats.mean)) ** 2 * stats.N
+        spread = float(np.square(np.ptp(stats.mean)) * stats.N)
     if not (math.isfinite(squares) and math.isfinite(spread)):
         worst = int(np.argmax(np.abs(stats.mean)))
         raise InputError(
