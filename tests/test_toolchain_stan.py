@@ -325,7 +325,7 @@ def test_a_removed_part_is_built_again(folder: Path, lines: Lines) -> None:
 def test_an_interrupted_build_goes_on_where_it_was(folder: Path, lines: Lines) -> None:
     (folder / "assembled" / "build.json").unlink()
     part = _part(folder)
-    left = part.with_name("arguments.o.12345")
+    left = part.with_name("arguments.o-0a1b2c.12345.tmp")
     left.write_bytes(b"half")
     made = part.stat().st_mtime_ns
     assert "was interrupted" in _find_again(lines)

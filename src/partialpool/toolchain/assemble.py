@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _BUILD_RECORD = "assembled/build.json"
 _GIGABYTES_A_COMPILER = 1.5
-_LEFT_BY_A_KILL = re.compile(r".*\.\d+(\.o)?")
+_LEFT_BY_A_KILL = re.compile(r".*\.\d+(\.\w+)?")
 
 
 def location() -> Path:

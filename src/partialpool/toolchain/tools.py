@@ -24,7 +24,7 @@ _WHEEL = wheels.Wheel(
     ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
     "391029e357b1584440cebca73415c5767af3a98db9ab1d32b3f07ef3a1a29487",
 )
-_SCRIPT = """\
+SCRIPT = """\
 #!/bin/sh
 # Runs CmdStan's {name}; fetches it first where that has not been done.
 folder=$(cd "$(dirname "$0")/.." && pwd) || exit 1
@@ -37,7 +37,7 @@ LD_LIBRARY_PATH="$folder/tools:$LD_LIBRARY_PATH" exec "$folder/tools/{name}" "$@
 
 def script(name: str) -> bytes:
     """Return the script that stands for a tool until it is called."""
-    return _SCRIPT.format(name=name, python=shlex.quote(sys.executable)).encode()
+    return SCRIPT.format(name=name, python=shlex.quote(sys.executable)).encode()
 
 
 def add_tools(cmdstan: Path, *, progress: Progress | None = None) -> Path:

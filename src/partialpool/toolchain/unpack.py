@@ -60,7 +60,7 @@ def assembled_version() -> str:
 
 def digest() -> str:
     """Return a digest of the files that the package contributes."""
-    total = hashlib.sha256()
+    total = hashlib.sha256(tools.SCRIPT.encode())
     for name, content in package_files().items():
         total.update(f"{name}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
