@@ -19,14 +19,18 @@ from partialpool import diagnostics, toolchain
 from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
-from partialpool.fitting import Fit, Settings, fit_programs
+from partialpool.fitting import Fit, fit_programs
 from partialpool.programs import Priors, Program
 from partialpool.progress import Progress
+from partialpool.settings import Settings
 
 FloatArray = NDArray[np.float64]
 
 FAR = 20.0
 """Width of the central 95 % of prior observations, in ranges of the data, that is too vague."""
+
+BOUNDLESS = 1e6
+"""Width in ranges of the data from which priors count as having no scale at all."""
 
 _SIZE = 20_000
 _SHOWN = 4_000
@@ -137,8 +141,8 @@ def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -
         Its table has one row a source: `source`; `finite` (share of finite draws); `q2.5`, `q25`,
         `median`, `q75`, `q97.5` of the observations (unit of the data; infinite or NaN where
         they overflow); `ranges` (width of the central 95 % in ranges of the data);
-        `verdict` (`usable`; `vague` where that is more than 20; `overflow` where draws are not
-        finite or the quantiles are).
+        `verdict` (`usable`; `vague` where that is more than 20; `overflow` where it is more than
+        a million or draws are not finite).
     """
     low, high = float(data.y.min()), float(data.y.max())
     rows, kept = [], []
@@ -148,7 +152,7 @@ def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             ranges = float((at[-1] - at[0]) / (high - low))
         share = len(finite) / len(drawn)
-        if share < 1 or not np.isfinite(ranges):
+        if share < 1 or not ranges <= BOUNDLESS:
             verdict = "overflow"
         else:
             verdict = "vague" if ranges > FAR else "usable"
@@ -172,7 +176,7 @@ def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
         wide = vague.iloc[int(vague["ranges"].argmax())]
         unit = f" {data.unit}" if data.unit else ""
         said.append(
-            f"Too vague to draw: {', '.join(vague['source'])}. The central 95 % of the "
+            f"Too vague to draw: {'; '.join(vague['source'])}. The central 95 % of the "
             f"observations that they expect is {' to '.join(ends)} times as wide as the data, "
             f"which lie between {_short(data.y.min())} and {_short(data.y.max())}{unit}; "
             f"{wide['source']} expects {_short(wide['q2.5'])} to {_short(wide['q97.5'])}"
@@ -180,9 +184,9 @@ def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
     over = table[table["verdict"] == "overflow"]
     if len(over):
         said.append(
-            f"Nothing to draw: {', '.join(over['source'])}. Up to "
-            f"{_short(100 * (1 - over['finite'].min()))} % of the observations overflow and the "
-            "others span many orders of magnitude: such a prior says nothing of the data's scale"
+            f"Nothing to draw: {'; '.join(over['source'])}. The observations that they expect "
+            f"overflow ({_short(100 * (1 - over['finite'].min()))} % of them) or span more than a "
+            "million times the range of the data: such a prior says nothing of the data's scale"
         )
     return said
 
