@@ -17,6 +17,7 @@ from rich.console import Console
 
 from partialpool.console import (
     progress,
+    readable_choices,
     readable_estimates,
     readable_forms,
     readable_shrinkage,
@@ -204,7 +205,7 @@ def priors(
         for number, (name, refit) in enumerate(found.fits.items(), start=1):
             refit.save(folder / f"{number}-{safe(name)}.nc")
         results.write_manifest(folder, data, list(found.fits.values()))
-    show(found.summary.round(3), "The posterior by choice of priors")
+    show(readable_choices(found.summary), "Posterior means (Monte Carlo error) by choice of priors")
     for sentence in (*found.sentences, *expected.sentences):
         say(sentence)
     finish(target, list(found.fits.values()))

@@ -112,3 +112,20 @@ def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFra
     turned = table.set_index("form").T
     readable = turned.map(cell).rename(columns=dict(titles))
     return readable.rename_axis(index="", columns=None).reset_index()
+
+
+def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
+    """Turn the summary of prior choices into text, one row a choice."""
+    import pandas as pd
+
+    rows = [
+        {
+            "choice": row["choice"],
+            **{name: _with_error(row[name], row[f"{name}_mcse"]) for name in ("mu", "tau", "icc")},
+            "moved most": f"{row['moved']} by {row['largest_movement']:+.2f} sd",
+            "min ESS": f"{row['ess_min']:.0f}",
+            "divergences": row["divergences"],
+        }
+        for _, row in summary.iterrows()
+    ]
+    return pd.DataFrame(rows)
