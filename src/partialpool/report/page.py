@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from partialpool.fitting import Fit
-from partialpool.report import mathematics, sentences, statements, views
+from partialpool.report import cells, mathematics, sentences, statements, views, wording
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 
@@ -38,7 +38,7 @@ class Section:
     key: str
     title: str
     sentences: Sequence[str] = ()
-    views: Sequence[views.View | None] = ()
+    views: Sequence[cells.View | None] = ()
     pictures: Sequence[Picture] = ()
     warnings: Sequence[str] = ()
     mathematics: Sequence[Markup] = ()
@@ -165,7 +165,7 @@ def _model(
     said = says(content, fit) if says else sentences.withheld(content, fit)
     return Section(
         f"model-{list(content.titles).index(fit.name) + 1}",
-        sentences.capital(fit.title),
+        wording.capital(fit.title),
         said,
         [views.estimates(content, fit)],
         pictures,

@@ -7,218 +7,103 @@ Monte Carlo error supports.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from partialpool.fitting import Fit
+from partialpool.report import cells
 from partialpool.report.content import Content
-from partialpool.report.sentences import capital, number
-
-LIMIT = 40
-"""Rows of a table in the HTML."""
+from partialpool.report.wording import capital, number
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Text of a cell and, for numbers, the value it sorts by."""
-
-    text: str
-    value: float | None = None
-
-    @property
-    def kind(self) -> str:
-        """How it is set: a number, short text that is not broken, or text."""
-        if self.value is not None or self.text == "–":
-            return "number"
-        return "brief" if len(self.text) <= 16 else "text"
-
-
-@dataclass(frozen=True)
-class View:
-    """A table to show.
-
-    Attributes
-    ----------
-    title
-        Its caption.
-    head
-        Titles of the columns.
-    rows
-        Cells, row by row.
-    csv
-        Name of the file that holds it whole.
-    dropped
-        Rows that only the file has.
-    note
-        A sentence below the table.
-    """
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    csv: str
-    dropped: int = 0
-    note: str = ""
-
-
-def _view(
-    title: str,
-    frame: pd.DataFrame,
-    columns: dict[str, Callable[[Any], Cell]],
-    *,
-    csv: str,
-    note: str = "",
-    limit: int = LIMIT,
-) -> View | None:
-    if frame.empty:
-        return None
-    shown = frame.head(limit)
-    rows = tuple(
-        tuple(make(row) for make in columns.values()) for row in shown.to_dict(orient="records")
-    )
-    return View(title, tuple(columns), rows, csv, len(frame) - len(shown), note)
-
-
-def _text(column: str) -> Callable[[Any], Cell]:
-    return lambda row: Cell(str(row[column]))
-
-
-def _count(column: str) -> Callable[[Any], Cell]:
-    return lambda row: Cell(f"{row[column]:.0f}", float(row[column]))
-
-
-def _estimate(column: str, mcse: str, *, factor: float = 1) -> Callable[[Any], Cell]:
-    def cell(row: Any) -> Cell:
-        return _number_cell(row[column], factor * row[mcse])
-
-    return cell
-
-
-def _number_cell(value: float, mcse: float = math.nan) -> Cell:
-    if not math.isfinite(value):
-        return Cell("–" if math.isnan(value) else str(value))
-    return Cell(number(value, mcse), float(value))
-
-
-def _digits(column: str, digits: str) -> Callable[[Any], Cell]:
-    def cell(row: Any) -> Cell:
-        value = row[column]
-        if not math.isfinite(value):
-            return Cell("–" if math.isnan(value) else str(value))
-        return Cell(format(value, digits).replace("-", "−"), float(value))
-
-    return cell
-
-
-def _probability(column: str) -> Callable[[Any], Cell]:
-    def cell(row: Any) -> Cell:
-        p = row[column]
-        if math.isnan(p):
-            return Cell("–")
-        shown = "<0.01" if p < 0.005 else ">0.99" if p > 0.995 else f"{p:.2f}"
-        return Cell(shown, float(p))
-
-    return cell
-
-
-def _yes(column: str) -> Callable[[Any], Cell]:
-    return lambda row: Cell("yes" if row[column] else "no", float(row[column]))
-
-
-def _of_data(content: Content, column: str) -> Callable[[Any], Cell]:
+def _of_data(content: Content, column: str) -> cells.Maker:
     """Cells of sample statistics: four digits of the overall sd, the same for a whole column."""
     scale = content.data.stats.total_sd or 1.0
-    return _digits(column, f".{max(0, 3 - math.floor(math.log10(scale)))}f")
+    return cells.digits(column, f".{max(0, 3 - math.floor(math.log10(scale)))}f")
 
 
-def groups(content: Content) -> View | None:
+def groups(content: Content) -> cells.View | None:
     """Sample size, mean and sd by group."""
     data = content.data
-    return _view(
+    return cells.view(
         f"{data.axis_title} by {data.group_label}",
         content.table("groups"),
-        {
-            data.group_label: _text("group"),
-            "n": _count("n"),
-            "Sample mean": _of_data(content, "mean"),
-            "Sample sd": _of_data(content, "sd"),
-        },
+        [
+            (data.group_label, cells.text("group")),
+            ("n", cells.count("n")),
+            ("Sample mean", _of_data(content, "mean")),
+            ("Sample sd", _of_data(content, "sd")),
+        ],
         csv="groups",
     )
 
 
-def estimates(content: Content, fit: Fit) -> View | None:
+def estimates(content: Content, fit: Fit) -> cells.View | None:
     """Posterior summaries of one fit."""
     frame = content.table("estimates", model=fit.name)
     if frame.empty:
         return None
     frame = frame[frame["parameter"] != "eta"]
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
-    return _view(
+    return cells.view(
         f"Posterior under {fit.title}",
         frame,
-        {
-            "Parameter": _text("parameter"),
-            content.data.group_label: _text("group"),
-            "n": _count("n"),
-            "Mean": _estimate("mean", "mcse_mean"),
-            "MCSE": _digits("mcse_mean", ".2g"),
-            "sd": _estimate("sd", "mcse_mean"),
-            "2.5 %": _estimate("q2.5", "mcse_q2.5"),
-            "Median": _estimate("median", "mcse_median"),
-            "97.5 %": _estimate("q97.5", "mcse_q97.5"),
-            "R-hat": _digits("r_hat", ".3f"),
-            "Bulk ESS": _count_or_dash("ess_bulk"),
-            "Tail ESS": _count_or_dash("ess_tail"),
-        },
+        [
+            ("Parameter", cells.text("parameter")),
+            (content.data.group_label, cells.text("group")),
+            ("n", cells.count("n")),
+            ("Mean", cells.estimate("mean", "mcse_mean")),
+            ("MCSE", cells.digits("mcse_mean", ".2g")),
+            ("sd", cells.estimate("sd", "mcse_mean")),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
+            ("Median", cells.estimate("median", "mcse_median")),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
+            ("R-hat", cells.digits("r_hat", ".3f")),
+            ("Bulk ESS", cells.digits("ess_bulk", ".0f")),
+            ("Tail ESS", cells.digits("ess_tail", ".0f")),
+        ],
         csv="estimates",
         note="Means and quantiles have the digits that their Monte Carlo standard error (MCSE) "
         "supports.",
     )
 
 
-def _count_or_dash(column: str) -> Callable[[Any], Cell]:
-    return _digits(column, ".0f")
-
-
-def diagnostics(content: Content) -> View | None:
+def diagnostics(content: Content) -> cells.View | None:
     """Every check of every fit."""
     frame = content.table("diagnostics")
-    columns: dict[str, Callable[[Any], Cell]] = {
-        "Model": _text("title"),
-        "Check": _text("check"),
-        "Value": _digits("value", ".4g"),
-        "Limit": _text("threshold"),
-        "Passed": _yes("passed"),
-        "What was found": _text("meaning"),
-    }
+    columns: cells.Columns = [
+        ("Model", cells.text("title")),
+        ("Check", cells.text("check")),
+        ("Value", cells.digits("value", ".4g")),
+        ("Limit", cells.text("threshold")),
+        ("Passed", cells.yes("passed")),
+        ("What was found", cells.text("meaning")),
+    ]
     if (frame["remedy"] != "").any():
-        columns["Remedy"] = _text("remedy")
-    return _view(
+        columns.append(("Remedy", cells.text("remedy")))
+    return cells.view(
         "Diagnostics",
         frame.assign(title=frame["model"].map(content.titles)),
         columns,
         csv="diagnostics",
-        limit=20 * LIMIT,
+        limit=20 * cells.LIMIT,
     )
 
 
-def shrinkage(content: Content) -> View | None:
+def shrinkage(content: Content) -> cells.View | None:
     """Estimates of the group means side by side."""
     frame = content.table("shrinkage_wide")
-    columns: dict[str, Callable[[Any], Cell]] = {
-        content.data.group_label: _text("group"),
-        "n": _count("n"),
-        "Sample mean": _of_data(content, "sample_mean"),
-    }
+    columns: cells.Columns = [
+        (content.data.group_label, cells.text("group")),
+        ("n", cells.count("n")),
+        ("Sample mean", _of_data(content, "sample_mean")),
+    ]
     for name, title in content.titles.items():
         if name in frame:
-            columns[capital(title)] = _with_error(name)
-    return _view(
+            columns.append((capital(title), cells.with_error(name)))
+    return cells.view(
         "Posterior means of the group means (Monte Carlo standard error in brackets)",
         frame,
         columns,
@@ -226,46 +111,25 @@ def shrinkage(content: Content) -> View | None:
     )
 
 
-def _with_error(name: str) -> Callable[[Any], Cell]:
-    def cell(row: Any) -> Cell:
-        found = _number_cell(row[name], row[f"{name}_mcse"])
-        error = row[f"{name}_mcse"]
-        return Cell(
-            f"{found.text} ({error:.1g})" if math.isfinite(error) else found.text, found.value
-        )
-
-    return cell
-
-
-def displacement(content: Content, fit: Fit) -> View | None:
+def displacement(content: Content, fit: Fit) -> cells.View | None:
     """How far each mean moved, and its pooling factor."""
-    return _view(
+    return cells.view(
         f"Movement under {fit.title}",
         content.table("shrinkage", model=fit.name),
-        {
-            content.data.group_label: _text("group"),
-            "n": _count("n"),
-            "Sample mean": _of_data(content, "raw_mean"),
-            "Standard error": _digits("raw_se", ".3g"),
-            "Posterior mean": _estimate("estimate", "mcse"),
-            "Moved by": _estimate("displacement", "mcse"),
-            "In standard errors": _digits("displacement_se", ".2f"),
-            "Pooling factor λ": _digits("lambda_mean", ".2f"),
-            "95 % interval of λ": _interval("lambda_q2.5", "lambda_q97.5", ".2f"),
-        },
+        [
+            (content.data.group_label, cells.text("group")),
+            ("n", cells.count("n")),
+            ("Sample mean", _of_data(content, "raw_mean")),
+            ("Standard error", cells.digits("raw_se", ".3g")),
+            ("Posterior mean", cells.estimate("estimate", "mcse")),
+            ("Moved by", cells.estimate("displacement", "mcse")),
+            ("In standard errors", cells.digits("displacement_se", ".2f")),
+            ("Pooling factor λ", cells.digits("lambda_mean", ".2f")),
+            ("95 % interval of λ", cells.interval("lambda_q2.5", "lambda_q97.5", ".2f")),
+        ],
         csv="shrinkage",
         note="λ = 1 is complete pooling (the group's own mean has no say), λ = 0 is none.",
     )
-
-
-def _interval(low: str, high: str, digits: str) -> Callable[[Any], Cell]:
-    def cell(row: Any) -> Cell:
-        if not (math.isfinite(row[low]) and math.isfinite(row[high])):
-            return Cell("–")
-        shown = f"{format(row[low], digits)} to {format(row[high], digits)}"
-        return Cell(shown.replace("-", "−"), float(row[low]))
-
-    return cell
 
 
 _QUANTITIES = {
@@ -276,33 +140,33 @@ _QUANTITIES = {
 }
 
 
-def variance(content: Content) -> View | None:
+def variance(content: Content) -> cells.View | None:
     """Variances, intraclass correlation and the overall pooling factor."""
     frame = content.table("variance")
     if frame.empty:
         return None
-    return _view(
+    return cells.view(
         "Variance within and between groups",
         frame.assign(
             title=frame["model"].map(content.titles),
             what=frame["quantity"].map(lambda q: _QUANTITIES.get(q, q)),
         ),
-        {
-            "Model": _text("title"),
-            "Quantity": _text("what"),
-            "Mean": _estimate("mean", "mcse"),
-            "MCSE": _digits("mcse", ".2g"),
-            "Median": _estimate("median", "mcse"),
-            "2.5 %": _estimate("q2.5", "mcse"),
-            "97.5 %": _estimate("q97.5", "mcse", factor=3),
-        },
+        [
+            ("Model", cells.text("title")),
+            ("Quantity", cells.text("what")),
+            ("Mean", cells.estimate("mean", "mcse")),
+            ("MCSE", cells.digits("mcse", ".2g")),
+            ("Median", cells.estimate("median", "mcse")),
+            ("2.5 %", cells.estimate("q2.5", "mcse")),
+            ("97.5 %", cells.estimate("q97.5", "mcse", factor=3)),
+        ],
         csv="variance",
         note="The overall pooling factor is that of Gelman and Pardoe (2006): 1 is complete "
         "pooling, 0 is none.",
     )
 
 
-def classical(content: Content) -> View | None:
+def classical(content: Content) -> cells.View | None:
     """ANOVA and REML beside the posterior means."""
     frame = content.table("variance_components")
     if frame.empty:
@@ -312,40 +176,40 @@ def classical(content: Content) -> View | None:
     if fit is not None:
         found = content.table("variance", model=fit.name).set_index("quantity")["mean"]
         rows.append({"method": f"posterior mean, {fit.title}", **found.to_dict()})
-    return _view(
+    return cells.view(
         "Classical companions: variance components",
         pd.DataFrame(rows),
-        {
-            "Method": _text("method"),
-            "σ²": _digits("sigma2", ".4g"),
-            "τ²": _digits("tau2", ".4g"),
-            "R": _digits("icc", ".3g"),
-            "F": _digits("f", ".4g"),
-            "p of τ² = 0": _digits("p_value", ".2g"),
-        },
+        [
+            ("Method", cells.text("method")),
+            ("σ²", cells.digits("sigma2", ".4g")),
+            ("τ²", cells.digits("tau2", ".4g")),
+            ("R", cells.digits("icc", ".3g")),
+            ("F", cells.digits("f", ".4g")),
+            ("p of τ² = 0", cells.digits("p_value", ".2g")),
+        ],
         csv="variance_components",
         note="ANOVA and REML are classical estimates, computed without a prior.",
     )
 
 
-def blup(content: Content) -> View | None:
+def blup(content: Content) -> cells.View | None:
     """BLUP and James-Stein beside the posterior means."""
     frame = content.table("blup")
     fit = content.one("partial")
     if frame.empty:
         return None
-    columns: dict[str, Callable[[Any], Cell]] = {
-        content.data.group_label: _text("group"),
-        "n": _count("n"),
-        "Sample mean": _of_data(content, "raw_mean"),
-        "BLUP": _of_data(content, "blup"),
-        "James–Stein": _of_data(content, "james_stein"),
-    }
+    columns: cells.Columns = [
+        (content.data.group_label, cells.text("group")),
+        ("n", cells.count("n")),
+        ("Sample mean", _of_data(content, "raw_mean")),
+        ("BLUP", _of_data(content, "blup")),
+        ("James–Stein", _of_data(content, "james_stein")),
+    ]
     if fit is not None:
         bayes = content.table("shrinkage", model=fit.name)[["group", "estimate", "mcse"]]
         frame = frame.merge(bayes, on="group", how="left")
-        columns[capital(fit.title)] = _estimate("estimate", "mcse")
-    return _view(
+        columns.append((capital(fit.title), cells.estimate("estimate", "mcse")))
+    return cells.view(
         "Classical companions: estimates of the group means",
         frame,
         columns,
@@ -354,31 +218,31 @@ def blup(content: Content) -> View | None:
     )
 
 
-def claims(content: Content) -> View | None:
+def claims(content: Content) -> cells.View | None:
     """Claims by criterion and model."""
     frame = content.table("claims")
     if frame.empty:
         return None
-    return _view(
+    return cells.view(
         "Pairs called different, by criterion",
         frame.assign(title=frame["model"].map(content.titles)),
-        {
-            "Model": _text("title"),
-            "Criterion": _text("criterion"),
-            "Pairs called different": _count("claims"),
-            "Pairs": _count("pairs"),
-        },
+        [
+            ("Model", cells.text("title")),
+            ("Criterion", cells.text("criterion")),
+            ("Pairs called different", cells.count("claims")),
+            ("Pairs", cells.count("pairs")),
+        ],
         csv="claims",
-        limit=20 * LIMIT,
+        limit=20 * cells.LIMIT,
     )
 
 
-def contrasts(content: Content) -> View | None:
+def contrasts(content: Content) -> cells.View | None:
     """Pairs under no and partial pooling side by side, the clearest first."""
     first, second = content.one("none"), content.one("partial")
     shown = [fit for fit in (first, second) if fit is not None]
     frame = pd.DataFrame()
-    columns: dict[str, Callable[[Any], Cell]] = {}
+    columns: cells.Columns = []
     for k, fit in enumerate(shown):
         part = content.table("contrasts", model=fit.name)
         if part.empty:
@@ -388,19 +252,22 @@ def contrasts(content: Content) -> View | None:
     if frame.empty:
         return None
     frame = _higher_first(frame.reset_index(), models=len(shown))
-    columns["Pair"] = lambda row: Cell(f"{row['group_i']} − {row['group_j']}")
+    columns.append(("Pair", lambda row: cells.Cell(f"{row['group_i']} − {row['group_j']}")))
     for k, fit in enumerate(shown):
-        short = {"none": "no pooling", "partial": "partial pooling"}[fit.pooling]
-        columns[f"{capital(short)}: difference"] = _estimate(f"mean_{k}", f"mcse_{k}")
-        columns[f"{capital(short)}: 95 % interval"] = _contrast_interval(k)
-        columns[f"{capital(short)}: P(first is higher)"] = _probability(f"p_greater_{k}")
+        short = {"none": "No pooling", "partial": "Partial pooling"}[fit.pooling]
+        columns += [
+            (f"{short}: difference", cells.estimate(f"mean_{k}", f"mcse_{k}")),
+            (f"{short}: 95 % interval", _contrast_interval(k)),
+            (f"{short}: P(first is higher)", cells.probability(f"p_greater_{k}")),
+        ]
         if content.delta is not None:
-            columns[f"{capital(short)}: P(equivalent)"] = _probability(f"p_equivalent_{k}")
-        columns[f"{capital(short)}: marginal intervals overlap"] = _yes(f"marginal_overlap_{k}")
+            columns.append((f"{short}: P(equivalent)", cells.probability(f"p_equivalent_{k}")))
+        overlap = cells.yes(f"marginal_overlap_{k}")
+        columns.append((f"{short}: marginal intervals overlap", overlap))
     last = len(shown) - 1
     clear = (frame[f"p_greater_{last}"] - 0.5).abs()
     ordered = frame.iloc[np.argsort(-clear.to_numpy(), kind="stable")]
-    return _view(
+    return cells.view(
         "Differences between groups, the clearest first",
         ordered,
         columns,
@@ -424,37 +291,37 @@ def _higher_first(frame: pd.DataFrame, *, models: int) -> pd.DataFrame:
     return turned
 
 
-def _contrast_interval(k: int) -> Callable[[Any], Cell]:
-    def cell(row: Any) -> Cell:
+def _contrast_interval(k: int) -> cells.Maker:
+    def cell(row: Any) -> cells.Cell:
         low, high = row[f"q2.5_{k}"], row[f"q97.5_{k}"]
         error = 2 * row[f"mcse_{k}"]
         if not (math.isfinite(low) and math.isfinite(high)):
-            return Cell("–")
-        return Cell(f"{number(low, error)} to {number(high, error)}", float(low))
+            return cells.Cell("–")
+        return cells.Cell(f"{number(low, error)} to {number(high, error)}", float(low))
 
     return cell
 
 
-def ranks(content: Content, fit: Fit) -> View | None:
+def ranks(content: Content, fit: Fit) -> cells.View | None:
     """Expected rank of each group, and the probability of being first or last."""
     frame = content.table("rank_summary", model=fit.name)
     if frame.empty:
         return None
-    return _view(
+    return cells.view(
         f"Ranks under {fit.title} (1 = highest mean)",
         frame.sort_values("expected_rank", kind="stable"),
-        {
-            content.data.group_label: _text("group"),
-            "Expected rank": _estimate("expected_rank", "mcse"),
-            "95 % interval": _interval("rank_q2.5", "rank_q97.5", ".0f"),
-            "P(highest)": _probability("p_best"),
-            "P(lowest)": _probability("p_worst"),
-        },
+        [
+            (content.data.group_label, cells.text("group")),
+            ("Expected rank", cells.estimate("expected_rank", "mcse")),
+            ("95 % interval", cells.interval("rank_q2.5", "rank_q97.5", ".0f")),
+            ("P(highest)", cells.probability("p_best")),
+            ("P(lowest)", cells.probability("p_worst")),
+        ],
         csv="rank_summary",
     )
 
 
-def predictions(content: Content, fit: Fit) -> View | None:
+def predictions(content: Content, fit: Fit) -> cells.View | None:
     """Predictive distributions of one fit."""
     frame = content.table("predictions", model=fit.name)
     if frame.empty:
@@ -462,42 +329,44 @@ def predictions(content: Content, fit: Fit) -> View | None:
     draws = math.prod(fit.posterior.sizes[d] for d in ("chain", "draw"))
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
     frame = frame.assign(error=frame["sd"] / math.sqrt(draws))
-    return _view(
+    return cells.view(
         f"Predictions under {fit.title}",
         frame,
-        {
-            "Of": _text("quantity"),
-            content.data.group_label: _text("group"),
-            "Mean": _estimate("mean", "error"),
-            "sd": _estimate("sd", "error"),
-            "2.5 %": _estimate("q2.5", "error", factor=3),
-            "Median": _estimate("median", "error"),
-            "97.5 %": _estimate("q97.5", "error", factor=3),
-        },
+        [
+            ("Of", cells.text("quantity")),
+            (content.data.group_label, cells.text("group")),
+            ("Mean", cells.estimate("mean", "error")),
+            ("sd", cells.estimate("sd", "error")),
+            ("2.5 %", cells.estimate("q2.5", "error", factor=3)),
+            ("Median", cells.estimate("median", "error")),
+            ("97.5 %", cells.estimate("q97.5", "error", factor=3)),
+        ],
         csv="predictions",
     )
 
 
-def scores(content: Content, key: str, title: str) -> View | None:
+def scores(content: Content, key: str, title: str) -> cells.View | None:
     """Predictive scores of the models."""
     frame = content.table(key)
     if frame.empty:
         return None
-    columns: dict[str, Callable[[Any], Cell]] = {
-        "Model": _text("title"),
-        "elpd": _digits("elpd", ".1f"),
-        "Standard error": _digits("se", ".1f"),
-        "Behind the best": _digits("elpd_diff", ".1f"),
-        "Standard error of that": _digits("dse", ".1f"),
-    }
+    columns: cells.Columns = [
+        ("Model", cells.text("title")),
+        ("elpd", cells.digits("elpd", ".1f")),
+        ("Standard error", cells.digits("se", ".1f")),
+        ("Behind the best", cells.digits("elpd_diff", ".1f")),
+        ("Standard error of that", cells.digits("dse", ".1f")),
+    ]
     if frame["p_loo"].notna().any():
-        columns["Effective parameters"] = _digits("p_loo", ".1f")
-    columns |= {
-        "Largest Pareto k": _digits("max_k", ".2f"),
-        "k beyond the threshold": _count("bad_k"),
-        "Advice": _text("advice"),
-    }
-    return _view(title, frame.assign(title=frame["model"].map(content.titles)), columns, csv=key)
+        columns.append(("Effective parameters", cells.digits("p_loo", ".1f")))
+    columns += [
+        ("Largest Pareto k", cells.digits("max_k", ".2f")),
+        ("k beyond the threshold", cells.count("bad_k")),
+        ("Advice", cells.text("advice")),
+    ]
+    return cells.view(
+        title, frame.assign(title=frame["model"].map(content.titles)), columns, csv=key
+    )
 
 
 def priors(fit: Fit) -> dict[str, str]:

@@ -1,0 +1,163 @@
+"""Tables for people: columns with titles, and cells as text with a value to sort by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from partialpool.report.wording import number
+
+LIMIT = 40
+"""Rows of a table in the HTML."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of a cell and, for numbers, the value it sorts by."""
+
+    text: str
+    value: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """How it is set: a number, short text that is not broken, or text."""
+        if self.value is not None or self.text == "–":
+            return "number"
+        return "brief" if len(self.text) <= 16 else "text"
+
+
+Maker = Callable[[Any], Cell]
+"""Makes the cell of a column from a row."""
+
+Columns = list[tuple[str, Maker]]
+"""Titles of the columns, in order, with what makes their cells."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A table to show.
+
+    Attributes
+    ----------
+    title
+        Its caption.
+    head
+        Titles of the columns.
+    rows
+        Cells, row by row.
+    csv
+        Name of the file that holds it whole.
+    dropped
+        Rows that only the file has.
+    note
+        A sentence below the table.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    csv: str
+    dropped: int = 0
+    note: str = ""
+
+
+def view(
+    title: str,
+    frame: pd.DataFrame,
+    columns: Columns,
+    *,
+    csv: str,
+    note: str = "",
+    limit: int = LIMIT,
+) -> View | None:
+    """Show the first rows of a frame; None where it has none."""
+    if frame.empty:
+        return None
+    shown = frame.head(limit)
+    rows = tuple(tuple(make(row) for _, make in columns) for row in shown.to_dict(orient="records"))
+    return View(title, tuple(head for head, _ in columns), rows, csv, len(frame) - len(shown), note)
+
+
+def text(column: str) -> Maker:
+    """Text as it is."""
+    return lambda row: Cell(str(row[column]))
+
+
+def count(column: str) -> Maker:
+    """Whole number."""
+    return lambda row: Cell(f"{row[column]:.0f}", float(row[column]))
+
+
+def estimate(column: str, mcse: str, *, factor: float = 1) -> Maker:
+    """Number with the digits that the error in another column, times `factor`, supports."""
+
+    def cell(row: Any) -> Cell:
+        return number_cell(row[column], factor * row[mcse])
+
+    return cell
+
+
+def number_cell(value: float, mcse: float = math.nan) -> Cell:
+    """Number with the digits that its error supports; a dash where there is none."""
+    if not math.isfinite(value):
+        return Cell("–" if math.isnan(value) else str(value))
+    return Cell(number(value, mcse), float(value))
+
+
+def digits(column: str, digits: str) -> Maker:
+    """Number in a given format."""
+
+    def cell(row: Any) -> Cell:
+        value = row[column]
+        if not math.isfinite(value):
+            return Cell("–" if math.isnan(value) else str(value))
+        return Cell(format(value, digits).replace("-", "−"), float(value))
+
+    return cell
+
+
+def probability(column: str) -> Maker:
+    """Probability that was estimated from draws, to two decimals, never 0 or 1."""
+
+    def cell(row: Any) -> Cell:
+        p = row[column]
+        if math.isnan(p):
+            return Cell("–")
+        shown = "<0.01" if p < 0.005 else ">0.99" if p > 0.995 else f"{p:.2f}"
+        return Cell(shown, float(p))
+
+    return cell
+
+
+def yes(column: str) -> Maker:
+    """Yes or no."""
+    return lambda row: Cell("yes" if row[column] else "no", float(row[column]))
+
+
+def interval(low: str, high: str, digits: str) -> Maker:
+    """Two ends in a given format."""
+
+    def cell(row: Any) -> Cell:
+        if not (math.isfinite(row[low]) and math.isfinite(row[high])):
+            return Cell("–")
+        shown = f"{format(row[low], digits)} to {format(row[high], digits)}"
+        return Cell(shown.replace("-", "−"), float(row[low]))
+
+    return cell
+
+
+def with_error(name: str) -> Maker:
+    """Estimate with its Monte Carlo standard error in brackets."""
+
+    def cell(row: Any) -> Cell:
+        found = number_cell(row[name], row[f"{name}_mcse"])
+        error = row[f"{name}_mcse"]
+        return Cell(
+            f"{found.text} ({error:.1g})" if math.isfinite(error) else found.text, found.value
+        )
+
+    return cell
