@@ -545,6 +545,26 @@ def test_of_a_compilers_output_the_errors_are_shown() -> None:
     assert assemble.error_lines("all\nwell\n") == "all\nwell"
 
 
+@pytest.mark.parametrize(
+    ("output", "blamed"),
+    [
+        ("fatal error: malformed block record in PCH file: 'h.hpp.pch'", True),
+        ("fatal error: malformed or corrupted AST file: 'malformed block record'", True),
+        ("cc1plus: error: while reading precompiled header: No such file", True),
+        ("x.hpp:1:1: internal compiler error: Segmentation fault", True),
+        (
+            "g++ -include model_header.hpp -o model_header.hpp.gch -c x.cpp\nx.cpp:1: error: y",
+            False,
+        ),
+        ("make: *** [makefile:9: build/1/model_header.hpp.pch] Error 1", False),
+    ],
+)
+def test_only_a_message_of_the_compiler_puts_the_blame_on_the_precompiled_header(
+    output: str, blamed: bool
+) -> None:
+    assert assemble.blames_precompiled_header(output) is blamed
+
+
 def test_precompiled_headers_of_an_installation_are_removed_for_make_to_make_anew(
     tmp_path: Path,
 ) -> None:

@@ -309,9 +309,12 @@ def test_a_cut_header_is_found_when_a_compilation_fails(folder: Path, lines: Lin
     text = header.read_bytes()
     header.write_bytes(text[:100])
     assert assemble.fault() is None
-    assert assemble.mend(progress=lines, console="error: x")
+    start = time.time()
+    assert assemble.mend(console="error: x", since=start, progress=lines)
     assert header.read_bytes() == text
-    assert not assemble.mend(progress=lines, console="error: x")
+    assert len(lines.lines) == 1
+    assert assemble.mend(console="error: x", since=start, progress=lines), "a slower process"
+    assert not assemble.mend(console="error: x", since=time.time(), progress=lines)
     assert len(lines.lines) == 1
 
 

@@ -118,11 +118,11 @@ def fault(*, thorough: bool = False) -> str | None:
     return "not built yet" if reason == "" else reason
 
 
-def mend(*, progress: Progress, console: str) -> bool:
-    """Look for damage after a compilation failed with the output `console`.
+def mend(*, console: str, since: float, progress: Progress) -> bool:
+    """Look for damage after a compilation failed that began at the time `since`.
 
-    Every file is compared with the record; where none differs and the output names the
-    precompiled header, the parts are built again.
+    Every file is compared with the record; where none differs and the output `console` puts
+    it down to the precompiled header, the parts are built again.
 
     Returns
     -------
@@ -131,6 +131,9 @@ def mend(*, progress: Progress, console: str) -> bool:
     """
     folder = location()
     with _lock(progress):
+        records = [folder / unpack.RECORD, folder / _BUILD_RECORD]
+        if any(path.is_file() and path.stat().st_mtime > since for path in records):
+            return True  # another process or thread was faster
         record = unpack.read_record(folder)
         if record is None or unpack.changed_files(folder, record) != set():
             requirement = wheels.for_this_platform()
@@ -144,9 +147,16 @@ def mend(*, progress: Progress, console: str) -> bool:
     return True
 
 
+_BROKEN_HEADER = re.compile(
+    r"(?:error|warning): .*(?:precompiled|PCH|\.gch|\.pch|AST file)"
+    r"|internal compiler error|submit a (?:full )?bug report",
+    re.I,
+)
+
+
 def blames_precompiled_header(console: str) -> bool:
-    """Whether a compiler's output names the precompiled header."""
-    return re.search(r"precompiled|\bPCH\b|\.gch\b|\.pch\b|model_header", console) is not None
+    """Whether a compiler's messages name the precompiled header, or it crashed."""
+    return _BROKEN_HEADER.search(console) is not None
 
 
 def folder_compiler(folder: Path) -> compiler.Compiler:

@@ -206,11 +206,11 @@ def _compile(job: _Job, group: ProcessGroup, progress: Progress) -> None:
             return
         if job.executable.exists():
             progress.line(f"{job.name}: its executable no longer starts; compiling it again")
-        start = time.perf_counter()
+        start = time.time()
         with storage.temporary_folder(lock) as folder:
             (folder / f"{job.name}.stan").write_bytes(job.text)
             outcome = _make(job, folder, group)
-            if not outcome.ok and _mend(job, outcome, progress):
+            if not outcome.ok and _mend(job, outcome, start, progress):
                 outcome = _make(job, folder, group)
             executable = folder / job.name
             if not outcome.ok or not executable.is_file():
@@ -220,7 +220,7 @@ def _compile(job: _Job, group: ProcessGroup, progress: Progress) -> None:
                     f"{job.source}: its executable was compiled but does not start; "
                     "`partialpool doctor` looks for the reason"
                 )
-            seconds = time.perf_counter() - start
+            seconds = time.time() - start
             cache.keep(
                 folder,
                 job.key,
@@ -257,10 +257,10 @@ def _plain_path(folder: Path) -> str:
     return str(link)
 
 
-def _mend(job: _Job, outcome: Outcome, progress: Progress) -> bool:
+def _mend(job: _Job, outcome: Outcome, since: float, progress: Progress) -> bool:
     """Mend what made a compilation fail; whether compiling again is worthwhile."""
     if assemble.is_assembled(job.cmdstan.path):
-        return assemble.mend(progress=progress, console=outcome.output)
+        return assemble.mend(console=outcome.output, since=since, progress=progress)
     if not assemble.blames_precompiled_header(outcome.output):
         return False
     removed = _remove_precompiled_headers(job.cmdstan.path)
