@@ -199,6 +199,13 @@ class _Source:
         """Say what is wrong in words, when the engine has found that something is."""
         raise NotImplementedError
 
+    def count_missing(self) -> int:
+        """Count the rows whose outcome is missing."""
+        found = self.engine.execute(
+            f"SELECT count(*) FROM {self.table} WHERE {self.number} IS NULL AND ({self.missing})"
+        ).fetchone()
+        return int(found[0]) if found else 0
+
     def _wrong_values(
         self, count: int, total: int, first: Sequence[str], missing: int, hint: str = ""
     ) -> InputError:
@@ -368,10 +375,9 @@ def _statistics(source: _Source) -> tuple[GroupStats, tuple[str, ...]]:
         ).fetchone()
         pivot = float(first[0]) if first else 0.0
         raw: dict[str, Any] = source.engine.execute(
-            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance, missing FROM ("
+            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance FROM ("
             f"SELECT {source.label} AS label, count(*) AS rows, count(v) AS n, "
-            f"favg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance, "
-            f"count_if(v IS NULL AND ({source.missing})) AS missing "
+            f"avg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance "
             f"FROM (SELECT *, {source.number} AS v FROM {source.table}) GROUP BY 1)"
         ).fetchnumpy()
     except duckdb.OutOfRangeException:
@@ -381,8 +387,9 @@ def _statistics(source: _Source) -> tuple[GroupStats, tuple[str, ...]]:
         ) from None
     except duckdb.Error as error:
         raise source.explain(error) from None
-    rows, n, missing = (_plain(raw[key]).astype(np.int64) for key in ("rows", "n", "missing"))
-    wrong = rows.sum() - n.sum() - (missing.sum() if source.drop_missing else 0)
+    rows, n = (_plain(raw[key]).astype(np.int64) for key in ("rows", "n"))
+    dropped = int(rows.sum() - n.sum())
+    wrong = dropped and not (source.drop_missing and source.count_missing() == dropped)
     blank = np.ma.getmaskarray(raw["label"]) & (n > 0)
     if wrong or n.sum() == 0 or blank.any():
         raise source.explain(None)
@@ -401,9 +408,8 @@ def _statistics(source: _Source) -> tuple[GroupStats, tuple[str, ...]]:
     if (lost[variance > 0] > _DIGITS).any():
         stats = _second_pass(source, stats, labels)
     notes = []
-    if source.drop_missing and missing.sum():
-        count = int(missing.sum())
-        notes.append(f"{count} {'row' if count == 1 else 'rows'} without an outcome left out")
+    if dropped:
+        notes.append(f"{dropped} {'row' if dropped == 1 else 'rows'} without an outcome left out")
     changed = int(sum(k for k, a, b in zip(n, labels, stripped, strict=True) if a != b))
     if changed:
         notes.append(f"blanks around group labels removed in {changed} rows")
