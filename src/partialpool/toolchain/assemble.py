@@ -315,7 +315,12 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
         ProcessGroup() as group,
         progress.task("Building CmdStan's parts", total=parts) as task,
     ):
-        outcome = group.run(command, cwd=folder, on_line=lambda line: clock.read(line, task))
+        # Once more, because make takes a missing precompiled header for an intermediate file: it
+        # makes that one anew, and only then sees that others are older.
+        for _ in range(2):
+            outcome = group.run(command, cwd=folder, on_line=lambda line: clock.read(line, task))
+            if not outcome.ok:
+                break
     if not outcome.ok:
         log = folder / "assembled" / "build.log"
         log.write_text(outcome.output)
