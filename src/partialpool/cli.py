@@ -256,6 +256,40 @@ def parameterizations(
 
 
 @app.command()
+@expand
+def verify(
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    csv: Csv = EXAMPLE,
+    output: Output = Path("results"),
+) -> None:
+    """Compare fits of the shipped programs with their exact posteriors."""
+    from partialpool import pooling, programs, results
+    from partialpool import verify as exactness
+
+    data, settings = data_options.read(csv)
+    names = [*programs.DEFAULT, "hierarchical_marginal"]
+    fits = sampling.fit([programs.load(name) for name in names], data, settings)
+    with progress.task("Integrating the exact posteriors"):
+        known = exactness.exact_summary(
+            {name: exactness.exact_posterior(name, data.stats, settings) for name in names}
+        )
+    table = exactness.compare_with_exact(pooling.estimates(fits, data), known)
+    verdict = exactness.agreement(table)
+    target = output / f"{data.name}-verify"
+    with results.new_folder(target) as folder:
+        table.to_csv(folder / "verify.csv", index=False)
+        verdict.to_csv(folder / "verdict.csv", index=False)
+        results.write_manifest(folder, data, fits)
+    for sentence in exactness.describe_agreement(verdict):
+        say(sentence)
+    say(f"The exact values themselves are good to {verdict['quadrature_error'].max():.1g} sds")
+    finish(target, fits)
+    if not verdict["agrees"].all():
+        raise typer.Exit(UNTRUSTED)
+
+
+@app.command()
 def new_program(
     name: Annotated[str, typer.Argument(help="Name of a shipped program.")],
     target: Annotated[Path, typer.Argument(help="The new file, ending in .stan.")],
