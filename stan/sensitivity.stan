@@ -19,10 +19,12 @@ functions {
   }
 }
 data {
-  int<lower=1> J; // number of groups
-  vector<lower=0>[J] n; // observations by group
-  vector[J] ybar; // mean by group, in the unit of the data (hours a week)
-  vector<lower=0>[J] ss; // sum of squares about it (hours squared)
+  int<lower=1> K; // number of distinct group sizes
+  vector<lower=0>[K] n_k; // each size: observations in a group
+  vector<lower=1>[K] J_k; // number of groups of that size
+  vector[K] ybar_k; // mean of their sample means, in the unit of the data (hours a week)
+  vector<lower=0>[K] ssb_k; // sum of squares of their sample means about it (hours squared)
+  real<lower=0> ssw; // sum of squares of all observations about their group's sample mean
   
   real mu_location; // prior mean of mu (hours)
   real<lower=0> mu_scale; // prior sd of mu (hours)
@@ -34,10 +36,12 @@ data {
   real<lower=0> sigma_upper; // upper bound of sigma (hours), infinite but for the uniform prior
   
   real<lower=0> prior_power; // exponent of the priors: 1, or another to see how much they decide
+  int<lower=0> J_drawn; // groups whose theta is drawn: all, or 0 for none
+  vector<lower=0>[J_drawn] n_drawn; // their sizes
+  vector[J_drawn] ybar_drawn; // their sample means (hours)
 }
 transformed data {
-  real spare = sum(n) - J; // degrees of freedom within groups
-  real total_ss = sum(ss);
+  real df = sum(J_k .* (n_k - 1)); // degrees of freedom within groups
 }
 parameters {
   real mu; // mean of the group means (hours)
@@ -52,15 +56,17 @@ transformed parameters {
 }
 model {
   target += prior_power * lprior;
-  ybar ~ normal(mu, sqrt(square(tau) + square(sigma) ./ n));
-  target += -spare * log(sigma) - total_ss / (2 * square(sigma));
+  vector[K] v = square(tau) + square(sigma) / n_k; // variance of a sample mean about mu
+  vector[K] ss = J_k .* square(ybar_k - mu) + ssb_k;
+  target += -0.5 * sum(ss ./ v + J_k .* log(v));
+  target += -0.5 * ssw / square(sigma) - df * log(sigma);
 }
 generated quantities {
-  vector[J] theta; // group means (hours)
-  {
-    vector[J] error2 = square(sigma) ./ n; // variances of the groups' own means
-    vector[J] lambda = error2 ./ (error2 + square(tau)); // pooling factors
-    vector[J] center = lambda * mu + (1 - lambda) .* ybar;
-    theta = to_vector(normal_rng(center, tau * sqrt(lambda)));
+  vector[J_drawn] theta; // group means (hours)
+  for (j in 1 : J_drawn) {
+    // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all
+    real lambda = square(sigma) / (square(sigma) + n_drawn[j] * square(tau));
+    theta[j] = normal_rng(ybar_drawn[j] + lambda * (mu - ybar_drawn[j]),
+                          tau * sqrt(lambda));
   }
 }

@@ -208,7 +208,7 @@ def test_weak_and_strong_groups_turn_the_verdict_round(cmdstan, n, best):
     found = parameterization.compare_parameterizations(
         data,
         priors=programs.priors_for(data),
-        settings=Settings(draws=1000),
+        settings=Settings(warmup=500, draws=800),
         cmdstan=cmdstan,
     )
     assert found.verdict.form == best

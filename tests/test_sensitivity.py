@@ -336,5 +336,5 @@ def test_programs_are_run_without_their_likelihood(homework, cmdstan):
 
 @pytest.mark.stan
 def test_a_program_without_the_switches_is_refused(homework, priors):
-    with pytest.raises(InputError, match="need prior_only, pointwise, y_rep"):
+    with pytest.raises(InputError, match="need the input prior_only and y_rep or y_new"):
         prior_predictive.from_programs([programs.load("sensitivity")], homework, priors=priors)

@@ -88,22 +88,22 @@ def from_programs(
     Parameters
     ----------
     programs
-        Programs that declare `prior_only` and `pointwise` and generate `y_rep`.
+        Programs that declare `prior_only` and generate `y_rep` or `y_new`.
     data, priors, settings, cmdstan, extra, progress
         As for `fit_programs`.
 
     Raises
     ------
     InputError
-        A program lacks one of the three.
+        A program lacks the one or the others.
     """
     for program in programs:
-        lacking = [name for name in ("prior_only", "pointwise") if name not in program.inputs]
-        lacking += [name for name in ("y_rep",) if name not in program.outputs]
+        lacking = [] if "prior_only" in program.inputs else ["the input prior_only"]
+        lacking += [] if {"y_rep", "y_new"} & program.outputs.keys() else ["y_rep or y_new"]
         if lacking:
             raise InputError(
-                f"{program.path}: prior predictive draws need {', '.join(lacking)}, which it does "
-                "not declare; the shipped programs show how"
+                f"{program.path}: prior predictive draws need {' and '.join(lacking)}, which it "
+                "does not declare; the shipped programs show how"
             )
     values: dict[str, FloatArray] = {}
     said = []
@@ -126,7 +126,11 @@ def from_programs(
                 f"that numbers overflow. {error}"
             )
             continue
-        values[program.title] = np.asarray(fit.draws["posterior_predictive"]["y"]).ravel()
+        if "posterior_predictive" in fit.draws.children:
+            drawn = fit.draws["posterior_predictive"]["y"]
+        else:
+            drawn = fit.posterior["y_new"]
+        values[program.title] = np.asarray(drawn).ravel()
         said += _distrust(fit)
     found = describe_observations(values, data)
     return PriorPredictive(found.table, found.draws, (*said, *found.sentences))

@@ -15,7 +15,7 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 
 from partialpool import diagnostics, pooling, programs, toolchain
-from partialpool.choices import BASE, PriorChoice, default_choices
+from partialpool.choices import PriorChoice, default_choices
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, fit_programs
@@ -26,10 +26,11 @@ from partialpool.power_scaling import (
     normal_log_likelihood,
     power_scaling,
 )
-from partialpool.priors import Uniform
+from partialpool.prior_findings import findings, label
 from partialpool.programs import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.sufficient import size_classes
 from partialpool.summaries import summarize
 
 PROGRAM = "sensitivity"
@@ -38,10 +39,11 @@ PROGRAM = "sensitivity"
 REFIT_POWERS = (0.5, 2.0)
 """Powers of the refits that confirm a flag: each is one doubling away from 1."""
 
-MOVED = 0.3
-"""Movement of a mean, in posterior sds, from which an answer is said to depend on the prior."""
-
 _GRID = 256
+_POWER = (
+    *("choice", "quantity", "group", "prior", "likelihood", "diagnosis"),
+    *("refit_prior", "refit_likelihood", "confirmed"),
+)
 _SUMMARY = ("mean", "mcse", "sd", "q2.5", "q97.5")
 
 
@@ -63,7 +65,8 @@ class PriorComparison:
         Power-scaling of each choice: see `power_scaling`; with the columns `choice`, and
         `refit_prior` and `refit_likelihood`: the mean distance of two refits, under half and
         twice the power, from the fit itself (NaN where nothing was flagged), and `confirmed`
-        (whether a flag held in the refits; False where there was none).
+        (whether a flag held in the refits; False where there was none). Empty beyond
+        `programs.DRAWN_GROUPS` groups, whose means are not drawn.
     densities
         Prior and posterior of tau by choice: see `tau_densities`.
     sentences
@@ -236,7 +239,7 @@ def summarize_choices(
         moved = own.dropna(subset="movement")
         if len(moved):
             most = moved.iloc[int(moved["movement"].abs().argmax())]
-            row |= {"largest_movement": most["movement"], "moved": _label(most)}
+            row |= {"largest_movement": most["movement"], "moved": label(most)}
         checks = diagnostics.check(fit)
         value = checks.set_index("check")["value"]
         row |= {
@@ -298,11 +301,13 @@ def _power(
 ) -> pd.DataFrame:
     frames = []
     for choice in choices:
-        if choice.name in fits:
-            fit = fits[choice.name]
+        fit = fits.get(choice.name)
+        if fit is not None and "theta" in fit.posterior:
             table = power_scaling(fit, data, log_likelihood=normal_log_likelihood(fit, data))
             table.insert(0, "choice", choice.name)
             frames.append(table)
+    if not frames:
+        return pd.DataFrame({column: [] for column in _POWER})
     power = pd.concat(frames, ignore_index=True)
     return power.assign(refit_prior=np.nan, refit_likelihood=np.nan, confirmed=False)
 
@@ -344,7 +349,12 @@ def _weighted(component: str, weight: float, data: GroupedData) -> dict[str, Any
     """
     if component == "prior":
         return {"prior_power": weight}
-    return {"n": weight * data.stats.n, "ss": weight * data.stats.ss}
+    sizes = size_classes(data.stats)
+    return {
+        "n_k": weight * sizes.n,
+        "ssw": weight * sizes.ss_within,
+        "n_drawn": weight * data.stats.n,
+    }
 
 
 def _comparison(
@@ -365,83 +375,5 @@ def _comparison(
         summary=summary,
         power=power,
         densities=tau_densities(choices, fits, data),
-        sentences=(*failures, *_sentences(choices, fits, summary, power)),
+        sentences=(*failures, *findings(choices, fits, summary, power)),
     )
-
-
-def _label(row: Any) -> str:
-    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])
-
-
-def _sentences(
-    choices: Sequence[PriorChoice],
-    fits: Mapping[str, Fit],
-    summary: pd.DataFrame,
-    power: pd.DataFrame,
-) -> list[str]:
-    """Say what moved, what is not to be trusted, and what power-scaling found."""
-    said = []
-    base = choices[0].name
-    distrusted = summary.loc[~summary["trusted"].astype(bool), "choice"]
-    known = [name for name in distrusted if name in fits]
-    if known:
-        said.append(
-            f"Not to be trusted, a diagnostic failed: {', '.join(known)}. "
-            "More draws or a higher adapt_delta may mend it; until then read nothing from it"
-        )
-    rest = summary[summary["trusted"].astype(bool) & (summary["choice"] != base)]
-    if base in known:
-        said.append(f"The choice {base}, which the others are compared with, is one of these")
-    elif len(rest):
-        most = rest.iloc[int(rest["largest_movement"].abs().argmax())]
-        far = abs(most["largest_movement"]) >= MOVED
-        reading = (
-            "this answer depends on the prior: report it with the choice made"
-            if far
-            else f"less than {MOVED} sds, so the choice among these priors hardly matters"
-        )
-        said.append(
-            f"Largest movement against {base}: {most['moved']} by "
-            f"{most['largest_movement']:+.2f} posterior sds under {most['choice']} "
-            f"({most['priors']}); {reading}"
-        )
-    for choice in choices:
-        if choice.name in fits and choice.name not in known:
-            said += _flags(choice, power[power["choice"] == choice.name])
-    if isinstance(choices[0].tau, Uniform):
-        said.append(
-            "Power-scaling cannot see a uniform prior (to any power it stays the same): "
-            "what the uniform prior of tau does shows in the other choices only"
-        )
-    return said
-
-
-def _flags(choice: PriorChoice, power: pd.DataFrame) -> list[str]:
-    said = []
-    for diagnosis, part in power[power["diagnosis"] != ""].groupby("diagnosis", sort=False):
-        part = part.sort_values("prior", ascending=False)
-        shown = ", ".join(_label(row) for _, row in part.head(4).iterrows())
-        more = f" and {len(part) - 4} more" if len(part) > 4 else ""
-        refitted = part["refit_prior"].notna()
-        if not refitted.any():
-            outcome = "not confirmed by a refit"
-        else:
-            share = f"{int(part['confirmed'].sum())} of {len(part)}"
-            outcome = f"refits with the prior at half and twice its power confirm {share}"
-        said.append(
-            f"{choice.name}: power-scaling finds {diagnosis} in {shown}{more} "
-            f"(sensitivity to the prior up to {part['prior'].iloc[0]:.2f}, limit {THRESHOLD}); "
-            f"{outcome}"
-        )
-    return said
-
-
-__all__ = [
-    "BASE",
-    "PriorComparison",
-    "compare_fits",
-    "compare_priors",
-    "estimates_by_choice",
-    "summarize_choices",
-    "tau_densities",
-]

@@ -23,8 +23,10 @@ def prior_sensitivity(
     *,
     axis_title: str = "value",
     group_title: str = "Group",
-) -> Compose:
+) -> Compose | p9.ggplot:
     """The two figures below as one: tau by choice above, group means by choice below.
+
+    Without group means in the estimates, tau by choice alone.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def prior_sensitivity(
         Title of the axis of values (with its unit) and what a group is called.
     """
     above = tau_by_choice(densities, axis_title=axis_title)
+    if "theta" not in set(estimates["quantity"]):
+        return above
     below = theta_by_choice(estimates, axis_title=axis_title, group_title=group_title)
     height = sum(float(figure.theme.getp("figure_size")[1]) for figure in (above, below))
     return (above / below) & p9.theme(figure_size=(WIDTH, height))
