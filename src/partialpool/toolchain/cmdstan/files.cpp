@@ -23,9 +23,8 @@ std::ifstream open_input(const std::string& file) {
   return stream;
 }
 
-std::unique_ptr<std::ofstream> open_output(const Run& run, const std::string& file) {
-  auto stream = std::make_unique<std::ofstream>(file);
-  if (!stream->good()) throw Error("Error: cannot write to the file \"" + file + "\".");
+std::unique_ptr<std::ofstream, NoDelete> open_output(const Run& run, const std::string& file) {
+  std::unique_ptr<std::ofstream, NoDelete> stream(run.outputs.open(file));
   const int digits = run.output()["sig_figs"].integer();
   if (digits >= 0) stream->precision(digits);
   return stream;
@@ -40,6 +39,23 @@ std::size_t suffix_position(const std::string& file) {
 }
 
 }  // namespace
+
+std::ofstream* Outputs::open(const std::string& file) {
+  outputs_.push_back(std::make_unique<Output>(Output{file, std::ofstream(file)}));
+  if (!outputs_.back()->stream.good()) {
+    throw Error("Error: cannot write to the file \"" + file + "\".");
+  }
+  return &outputs_.back()->stream;
+}
+
+void Outputs::close() {
+  for (const auto& output : outputs_) {
+    output->stream.close();
+    if (!output->stream.good()) {
+      throw Error("Error: the file \"" + output->file + "\" is incomplete. Is the disk full?");
+    }
+  }
+}
 
 Context read_context(const std::string& file) {
   if (file.empty()) return std::make_shared<stan::io::empty_var_context>();
@@ -128,7 +144,6 @@ CsvWriter open_csv(const Run& run, const std::string& file) {
   if (file.empty()) return CsvWriter();
   CsvWriter writer(open_output(run, file), "# ");
   std::ofstream& out = writer.get_stream();
-  // The echo of the configuration always has the default number of digits.
   write_version(run, out);
   out << "# start_datetime = " << run.start_time << "\n";
   echo(run.tree, "# ", out);

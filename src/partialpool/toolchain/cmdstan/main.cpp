@@ -1,5 +1,6 @@
 // The program: reads the arguments and the data, makes the model, runs the method.
 #include "methods.hpp"
+#include "options.hpp"
 
 #include <stan/callbacks/stream_logger.hpp>
 #include <stan/math/prim/core/init_threadpool_tbb.hpp>
@@ -33,29 +34,14 @@ void print_info(std::ostream& out) {
   const auto flag = [&out](const char* name, bool value) {
     out << name << "=" << (value ? "true" : "false") << "\n";
   };
-#ifdef STAN_THREADS
-  const bool threads = true;
-#else
-  const bool threads = false;
-#endif
-#ifdef STAN_NO_RANGE_CHECKS
-  const bool no_range_checks = true;
-#else
-  const bool no_range_checks = false;
-#endif
-#ifdef STAN_CPP_OPTIMS
-  const bool cpp_optims = true;
-#else
-  const bool cpp_optims = false;
-#endif
   out << "stan_version_major = " << stan::MAJOR_VERSION << "\n"
       << "stan_version_minor = " << stan::MINOR_VERSION << "\n"
       << "stan_version_patch = " << stan::PATCH_VERSION << "\n";
-  flag("STAN_THREADS", threads);
+  flag("STAN_THREADS", with_threads);
   flag("STAN_MPI", false);
   flag("STAN_OPENCL", false);
-  flag("STAN_NO_RANGE_CHECKS", no_range_checks);
-  flag("STAN_CPP_OPTIMS", cpp_optims);
+  flag("STAN_NO_RANGE_CHECKS", without_range_checks);
+  flag("STAN_CPP_OPTIMS", with_cpp_optims);
 }
 
 std::string now() {
@@ -111,8 +97,7 @@ void save_profile(const Run& run) {
   const stan::math::profile_map& profiles = get_stan_profile_data();
   if (profiles.empty()) return;
   const std::string& file = run.output()["profile_file"].value;
-  std::ofstream out(file);
-  if (!out.good()) throw Error("Error: cannot write to the file \"" + file + "\".");
+  std::ofstream& out = *run.outputs.open(file);
   out << "name,thread_id,total_time,forward_time,reverse_time,chain_stack,no_chain_stack,"
          "autodiff_calls,no_autodiff_calls\n";
   for (const auto& [key, profile] : profiles) {
@@ -136,6 +121,7 @@ int run_method(Argument& tree) {
 
   stan::callbacks::stream_logger logger(std::cout, std::cout, std::cout, std::cerr, std::cerr);
   stan::callbacks::interrupt interrupt;
+  Outputs outputs;
   Run run{tree,
           *model,
           now(),
@@ -143,10 +129,12 @@ int run_method(Argument& tree) {
           tree["id"].natural(),
           tree["output"]["refresh"].integer(),
           logger,
-          interrupt};
+          interrupt,
+          outputs};
   if (run.output()["save_cmdstan_config"].flag()) save_configuration(run);
   const int code = methods.at(tree["method"].value)(run);
   save_profile(run);
+  outputs.close();
   return code;
 }
 

@@ -18,8 +18,27 @@
 
 namespace command_line {
 
-using CsvWriter = stan::callbacks::unique_stream_writer<std::ofstream>;
-using JsonWriter = stan::callbacks::json_writer<std::ofstream>;
+// The output files of a run. They outlive the writers, so that close() can tell what went wrong.
+class Outputs {
+ public:
+  // Throws Error when the file cannot be written.
+  std::ofstream* open(const std::string& file);
+  // Throws Error when anything that was written did not get into its file.
+  void close();
+
+ private:
+  struct Output {
+    std::string file;
+    std::ofstream stream;
+  };
+  std::vector<std::unique_ptr<Output>> outputs_;
+};
+
+struct NoDelete {
+  void operator()(std::ofstream*) const {}
+};
+using CsvWriter = stan::callbacks::unique_stream_writer<std::ofstream, NoDelete>;
+using JsonWriter = stan::callbacks::json_writer<std::ofstream, NoDelete>;
 using Context = std::shared_ptr<stan::io::var_context>;
 
 // Everything that a method gets to know.
@@ -32,6 +51,7 @@ struct Run {
   int refresh;
   stan::callbacks::logger& logger;
   stan::callbacks::interrupt& interrupt;
+  Outputs& outputs;
 
   const Argument& method() const { return tree["method"].chosen(); }
   const Argument& output() const { return tree["output"]; }
@@ -41,8 +61,8 @@ struct Run {
 // empty context.
 Context read_context(const std::string& file);
 
-// One context for each of `count` chains: from `names`, which lists one file a chain or one for
-// all, or a file a.json whose fellows a_ID.json exist for the chains from `first_id` on.
+// The input files of `count` chains: `names` lists one file a chain, or one for all; a.json stands
+// for a_ID.json, with the ids of the chains from `first_id` on, where those exist.
 std::vector<std::string> chain_files(const std::vector<std::string>& names, std::size_t count,
                                      unsigned int first_id);
 std::vector<Context> read_contexts(const Argument& files, std::size_t count,
@@ -64,7 +84,7 @@ std::string marked(const std::string& file, const std::string& mark, const std::
 std::vector<std::string> output_files(const std::string& file, std::size_t count,
                                       unsigned int first_id);
 
-// Files with the header of the configuration in them. Without a name, writers that write nothing.
+// Files that begin with the configuration. Without a name, writers that write nothing.
 CsvWriter open_csv(const Run& run, const std::string& file);
 std::vector<CsvWriter> open_csvs(const Run& run, std::size_t count);
 std::vector<CsvWriter> open_diagnostics(const Run& run, std::size_t count);
