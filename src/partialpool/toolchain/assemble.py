@@ -140,6 +140,7 @@ def mend(*, console: str, since: float, progress: Progress) -> bool:
             _make_whole(requirement, given=wheels.given_path(), progress=progress, thorough=True)
         elif blames_precompiled_header(console):
             progress.line(f"{folder.name}: the precompiled header is unusable; building it again")
+            (folder / _BUILD_RECORD).unlink(missing_ok=True)
             shutil.rmtree(folder / "build", ignore_errors=True)
         else:
             return False
@@ -301,24 +302,30 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
         shutil.rmtree(folder / "build", ignore_errors=True)
     elif record is not None:
         for place in _changed_parts(folder, record):
-            (folder / place).unlink(missing_ok=True)
+            if not (folder / f"{place}.cksum").exists():
+                (folder / place).unlink(missing_ok=True)
     for path in (folder / "build").rglob("*"):
         if path.is_file() and _LEFT_BY_A_KILL.fullmatch(path.name):
             path.unlink()
     compiler.note(folder, chosen)
     clock, slots = _Clock(), jobs()
     start = time.perf_counter()
-    command = [compiler.make_command(), f"-j{slots}", "--debug=b"]
-    command += [f"CXX={chosen.command}", "build"]
+    make = [compiler.make_command(), f"CXX={chosen.command}"]
     parts = sum(place.endswith(".cpp") for place in unpack.package_files()) + 2
     with (
         ProcessGroup() as group,
         progress.task("Building CmdStan's parts", total=parts) as task,
     ):
+        if record is not None:
+            group.run([*make, "-s", "intact"], cwd=folder)
         # Once more, because make takes a missing precompiled header for an intermediate file: it
         # makes that one anew, and only then sees that others are older.
         for _ in range(2):
-            outcome = group.run(command, cwd=folder, on_line=lambda line: clock.read(line, task))
+            outcome = group.run(
+                [*make, f"-j{slots}", "--debug=b", "build"],
+                cwd=folder,
+                on_line=lambda line: clock.read(line, task),
+            )
             if not outcome.ok:
                 break
     if not outcome.ok:

@@ -271,13 +271,12 @@ def _mend(job: _Job, outcome: Outcome, since: float, progress: Progress) -> bool
 
 def _remove_precompiled_headers(cmdstan: Path) -> bool:
     """Remove the precompiled headers of an installation, which its makefile then makes anew."""
-    places = [cmdstan / "stan" / "src" / "stan" / "model", cmdstan / "build"]
-    found = [path for place in places for path in place.rglob("model_header*.?ch")]
+    found = list((cmdstan / "stan" / "src" / "stan" / "model").glob("model_header*.?ch"))
     try:
         for path in found:
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.exists():
+            else:
                 path.unlink()
     except OSError:
         return False
