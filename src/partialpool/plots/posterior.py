@@ -95,13 +95,15 @@ def trace_and_density(
         Parameter to the lower bound of its support, where it has one.
     """
     parameters = list(dict.fromkeys(draws["parameter"]))
-    names = _panels(parameters, labels)
-    order = [f"{names[p]}: {kind}" for p in parameters for kind in ("trace", "density")]
+    names = {
+        (p, kind): text(f"{(labels or {}).get(p, p)}: {kind}", width=26)
+        for p in parameters
+        for kind in ("trace", "density")
+    }
 
     def panel(frame: pd.DataFrame, parameter: str, kind: str) -> pd.DataFrame:
-        return frame.assign(
-            panel=pd.Categorical([f"{names[parameter]}: {kind}"] * len(frame), order)
-        )
+        shown = [names[parameter, kind]] * len(frame)
+        return frame.assign(panel=pd.Categorical(shown, list(dict.fromkeys(names.values()))))
 
     by = dict(list(draws.groupby("parameter", sort=False)))
     traces = pd.concat([panel(_thin(by[p]), p, "trace") for p in parameters])

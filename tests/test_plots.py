@@ -1,0 +1,385 @@
+"""Figures: what they show, labels as given, nothing on top of anything else."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import is_math_text
+from matplotlib.collections import LineCollection
+from matplotlib.text import Text
+from scipy import stats
+
+from hand_made import make_fits, simulated
+from partialpool import comparisons, plots, pooling
+from partialpool.plots.theme import fonts, text
+
+HARD = [
+    'São Paulo, "A" <b>&$x$',
+    "two\nlines",
+    "\U0001f3eb school 😀",
+    "x" * 200,
+    "back\\$slash {x_1} ^2 %",
+    "../../etc",
+    "001",
+    "a long label with many words that goes on and on until it has to be broken",
+]
+PARTIAL = "hierarchical_noncentered"
+
+
+class Frames:
+    """Frames of a data set, as the report would make them."""
+
+    def __init__(self, data):
+        self.data = data
+        self.fits = make_fits(data, ["no_pooling", PARTIAL], draws=60)
+        self.estimates = pooling.estimates(self.fits, data)
+        self.axes = {"axis_title": data.axis_title, "group_title": data.group_label}
+        self.order = list(
+            self.rows("theta").sort_values("mean", ascending=False, kind="stable")["group"]
+        )
+
+    def rows(self, *parameters, model=PARTIAL):
+        kept = self.estimates[self.estimates["model"] == model]
+        return kept[kept["parameter"].isin(parameters)]
+
+    def draws(self, *parameters):
+        posterior = self.fits[1].posterior
+        return pd.concat(
+            [
+                posterior[p].to_dataframe(name="value").reset_index().assign(parameter=p)
+                for p in parameters
+            ],
+            ignore_index=True,
+        )
+
+
+def data_by_group(f):
+    labels = np.array(f.data.labels, dtype=object)[f.data.group]
+    frame = pd.DataFrame({"group": labels, "value": f.data.y})
+    return plots.data_by_group(frame, **f.axes)
+
+
+def draws_by_group(f):
+    theta = f.fits[0].posterior["theta"].to_dataframe(name="value").reset_index()
+    return plots.draws_by_group(theta, **f.axes)
+
+
+def caterpillar(f):
+    return plots.caterpillar(f.rows("theta", "mu"), reference=1.0, reference_label="$1", **f.axes)
+
+
+def pooling_scatter(f):
+    return plots.pooling_scatter(f.estimates, models={PARTIAL: "partial <$>"}, **f.axes)
+
+
+def shrinkage_arrows(f):
+    table = pooling.shrinkage(f.fits[1:], f.data)
+    return plots.shrinkage_arrows(table, center=50.0, **f.axes)
+
+
+def contrast_matrix(f):
+    table = comparisons.contrasts(f.fits, f.data)
+    return plots.contrast_matrix(table, order=f.order, group_title=f.data.group_label)
+
+
+def rank_heat_map(f):
+    table = comparisons.ranks(f.fits, f.data)
+    return plots.rank_heat_map(table, order=f.order, group_title=f.data.group_label)
+
+
+def trace_and_density(f):
+    return plots.trace_and_density(f.draws("mu", "tau"), labels={"mu": HARD[0]}, lower={"tau": 0})
+
+
+def traces(f):
+    return plots.traces(f.draws("mu", "tau", "sigma"), labels={"mu": HARD[7], "tau": HARD[1]})
+
+
+def rank_plot(f):
+    return plots.rank_plot(f.draws("mu", "tau", "sigma"), labels={"mu": HARD[7]})
+
+
+def prior_and_posterior(f):
+    curves = [
+        plots.density(f.fits[1].posterior[p].to_numpy()).assign(parameter=p)
+        for p in ("mu", "tau", "sigma")
+    ]
+    prior = curves[0].assign(density=0.1)
+    return plots.prior_and_posterior(pd.concat(curves), prior, labels={"mu": HARD[0]})
+
+
+def check_statistics(f):
+    rows = f.rows("theta").assign(observed=f.data.stats.mean)
+    frames = [rows.assign(statistic=name) for name in ("Sample sd", "Minimum", "Maximum")]
+    return plots.check_statistics(pd.concat(frames), **f.axes)
+
+
+def check_density(f):
+    y = f.data.y
+    copies = pd.DataFrame({"replicate": np.repeat([1, 2], len(y)), "value": np.tile(y, 2)})
+    return plots.check_density(pd.DataFrame({"value": y}), copies, axis_title=f.data.axis_title)
+
+
+def loo_k(f):
+    k = pd.DataFrame({"observation": np.arange(1, 61), "k": np.linspace(-0.2, 0.9, 60)})
+    return plots.loo_k(k, threshold=0.7)
+
+
+BY_GROUP = [
+    data_by_group,
+    draws_by_group,
+    caterpillar,
+    pooling_scatter,
+    shrinkage_arrows,
+    contrast_matrix,
+    rank_heat_map,
+    check_statistics,
+]
+OTHERS = [
+    trace_and_density,
+    traces,
+    rank_plot,
+    prior_and_posterior,
+    check_density,
+    loo_k,
+]
+
+
+@pytest.fixture(scope="module")
+def hard():
+    return Frames(simulated([9, 14, 5, 30, 7, 8, 20, 3], HARD))
+
+
+@pytest.fixture(scope="module")
+def many():
+    sizes = np.random.default_rng(4).integers(2, 12, 60)
+    return Frames(simulated(list(sizes), [f"Site {j:03d}" for j in range(60)]))
+
+
+@pytest.fixture
+def drawn():
+    """Draw a figure for real, at a low resolution, and close it afterwards."""
+    made = []
+
+    def draw(figure):
+        made.append(figure.draw())
+        FigureCanvasAgg(made[-1]).draw()
+        return made[-1]
+
+    yield draw
+    for figure in made:
+        pyplot.close(figure)
+
+
+def words(figure):
+    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+
+
+def row_labels(figure):
+    return [t for t in figure.axes[0].get_yticklabels() if t.get_text()]
+
+
+def shown(label):
+    """What matplotlib puts on the page for a text that is no mathematics."""
+    assert not is_math_text(label.get_text())
+    return label.get_text().replace(r"\$", "$")
+
+
+def overlapping(texts):
+    boxes = sorted((t.get_window_extent() for t in texts), key=lambda box: box.y0)
+    pairs = itertools.pairwise(boxes)
+    return [(a, b) for a, b in pairs if b.y0 < a.y1 - 1 and min(a.x1, b.x1) > max(a.x0, b.x0)]
+
+
+@pytest.mark.parametrize("make", BY_GROUP + OTHERS, ids=lambda make: make.__name__)
+def test_hard_labels_stay_on_the_page_and_off_each_other(make, hard, drawn):
+    figure = drawn(make(hard))
+    page = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    for edge in (page[0], page[-1], page[:, 0], page[:, -1]):
+        assert (edge == 255).all()
+    for axes in figure.axes:
+        assert not overlapping([t for t in axes.get_yticklabels() if t.get_text()])
+
+
+@pytest.mark.parametrize("make", BY_GROUP, ids=lambda make: make.__name__)
+def test_many_groups_are_shown_by_their_extremes_or_as_a_whole(make, many, drawn):
+    figure = drawn(make(many))
+    width, height = figure.get_size_inches()
+    assert height < 2.5 * width
+    labels = [t.get_text() for t in row_labels(figure)]
+    if make in (pooling_scatter, shrinkage_arrows):
+        assert not any("Site" in label for label in labels)
+    else:
+        assert sum("Site" in label for label in labels) == 24
+        assert not overlapping(row_labels(figure))
+
+
+def test_labels_show_as_given(hard, drawn):
+    found = {shown(t).replace("\n", "") for t in row_labels(drawn(caterpillar(hard)))}
+    for label in (HARD[0], "twolines", HARD[4], HARD[5], HARD[6]):
+        assert label in found
+    assert HARD[7].replace(" ", "") in {label.replace(" ", "") for label in found}
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("plain", "plain"),
+        ("$x$ and $y", r"\$x\$ and \$y"),
+        ("a\tb", "a b"),
+        ("bell\x07", "bell[U+0007]"),
+        ("θ² – “é”", "θ² – “é”"),
+        ("\U00100000", "[U+100000]"),
+        ("one two three four five six seven", "one two three four five six\nseven"),
+    ],
+)
+def test_text_is_made_safe(label, expected):
+    assert text(label) == expected
+
+
+def test_a_very_long_label_keeps_both_ends():
+    label = "start" + "m" * 500 + "end"
+    lines = text(label).split("\n")
+    assert lines[0].startswith("start")
+    assert lines[-1].endswith("end")
+    assert "…" in text(label)
+    assert len(text(label)) < 160
+
+
+def test_a_character_without_a_glyph_is_named():
+    if len(fonts()) > 1:
+        pytest.skip("a font for symbols is installed here")
+    assert text("\U0001f3eb") == "[school]"
+
+
+def test_a_caterpillar_is_thick_over_half_of_the_mass_and_thin_over_95_percent(hard, drawn):
+    figure = drawn(plots.caterpillar(hard.rows("theta")))
+    lines = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+    spans = {
+        float(c.get_linewidths()[0]): {tuple(np.round(s[:, 0], 9)) for s in c.get_segments()}
+        for c in lines
+    }
+    thin, thick = spans[min(spans)], spans[max(spans)]
+    rows = hard.rows("theta").round(9)
+    assert thin == set(zip(rows["q2.5"], rows["q97.5"], strict=True))
+    assert thick == set(zip(rows["q25"], rows["q75"], strict=True))
+
+
+def test_rows_come_in_the_order_of_the_data_from_the_top(hard, drawn):
+    labels = [shown(t) for t in row_labels(drawn(caterpillar(hard)))]
+    assert labels[0] == "μ"
+    assert labels[-1] == HARD[0]
+    assert labels[-3].endswith("school 😀")
+
+
+def test_the_scatter_shows_both_means_and_the_population_mean(hard, drawn):
+    figure = drawn(pooling_scatter(hard))
+    axes = figure.axes[0]
+    points = np.concatenate(
+        [c.get_offsets()[:, 0] for c in axes.collections if len(c.get_offsets())]
+    )
+    for model in ("no_pooling", PARTIAL):
+        for mean in hard.rows("theta", model=model)["mean"]:
+            assert np.isclose(points, mean).any()
+    mu = hard.rows("mu")["mean"].item()
+    dashed = [
+        segment[0, 0]
+        for c in axes.collections
+        if isinstance(c, LineCollection)
+        for segment in c.get_segments()
+        if segment[0, 0] == segment[1, 0]
+    ]
+    assert np.isclose(dashed, mu).any()
+
+
+def test_a_model_has_its_colour_in_every_figure(hard, drawn):
+    models = {"complete_pooling": "complete", "no_pooling": "none", PARTIAL: "partial"}
+    colours = []
+    for kept in (["no_pooling", PARTIAL], [PARTIAL]):
+        frame = hard.estimates[hard.estimates["model"].isin(kept)]
+        axes = drawn(plots.pooling_scatter(frame, models=models)).axes[0]
+        means = np.sort(hard.rows("theta")["mean"])
+        points = next(
+            c
+            for c in axes.collections
+            if np.array_equal(np.sort(c.get_offsets()[:, 0]).round(9), means.round(9))
+        )
+        colours.append(tuple(points.get_facecolor()[0]))
+    assert colours[0] == colours[1]
+
+
+def test_the_contrast_matrix_never_claims_certainty(drawn):
+    table = pd.DataFrame(
+        {
+            "model": "m",
+            "group_i": ["a", "a", "b"],
+            "group_j": ["b", "c", "c"],
+            "p_greater": [1.0, 0.993, 0.75],
+        }
+    )
+    figure = drawn(plots.contrast_matrix(table, order=["a", "b", "c"]))
+    cells = [t.get_text() for t in words(figure)]
+    assert cells.count(">99") == 2
+    assert cells.count("<1") == 2
+    assert cells.count("75") == 1
+    assert cells.count("25") == 1
+    assert "100" not in cells
+
+
+def test_a_density_integrates_to_one_and_respects_bounds():
+    rng = np.random.default_rng(1)
+    draws = rng.exponential(size=20_000)
+    curve = plots.density(draws, lower=0)
+    assert np.trapezoid(curve["density"], curve["value"]) == pytest.approx(1, abs=0.01)
+    assert curve["value"].min() == 0
+    assert curve["density"].iloc[0] > 0.8
+    normal = plots.density(rng.normal(5, 2, size=50_000))
+    exact = stats.norm.pdf(normal["value"], 5, 2)
+    assert np.abs(normal["density"] - exact).max() < 0.01
+
+
+def test_draws_that_are_all_equal_have_no_density():
+    with pytest.raises(ValueError, match="all draws are equal"):
+        plots.density(np.ones(10))
+
+
+def test_extremes_keep_both_ends():
+    assert plots.extremes(["a", "b"]) == (["a", "b"], 0)
+    kept, dropped = plots.extremes([str(k) for k in range(100)])
+    assert kept == [str(k) for k in (*range(12), *range(88, 100))]
+    assert dropped == 76
+
+
+def test_ranks_of_chains_that_differ_leave_the_band(drawn):
+    rng = np.random.default_rng(1)
+    draws = pd.DataFrame(
+        {
+            "parameter": "mu",
+            "chain": np.repeat([1, 2], 400),
+            "draw": np.tile(np.arange(400), 2),
+            "value": rng.normal(np.repeat([0, 3], 400)),
+        }
+    )
+    layer = plots.rank_plot(draws).data
+    first = layer[(layer["chain"] == 1) & (layer["bin"] == 0)]["count"].item()
+    assert first == 40
+
+
+def test_files_are_the_same_bytes_every_time(tmp_path, hard):
+    sizes = [plots.save(caterpillar(hard), tmp_path / folder / "f") for folder in _two(tmp_path)]
+    for ending in ("png", "svg"):
+        first, second = (tmp_path / folder / f"f.{ending}" for folder in ("one", "two"))
+        assert first.read_bytes() == second.read_bytes()
+    assert sizes[0] == sizes[1]
+    assert sizes[0][0] > 1000
+
+
+def _two(folder):
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+    return "one", "two"
