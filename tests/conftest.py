@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the arrays here are small
+
 import pytest
 
 from partialpool import data, fitting, programs, toolchain
@@ -26,7 +28,7 @@ def cmdstan() -> toolchain.CmdStan:
 
 @pytest.fixture(scope="session")
 def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[str, fitting.Fit]:
-    """Fits of the four shipped programs to the homework data with the shipped defaults."""
+    """Fits of the shipped programs to the homework data with the shipped defaults."""
     fits = fitting.fit_programs(
         [programs.load(name) for name in programs.SHIPPED],
         homework,

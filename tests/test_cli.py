@@ -173,6 +173,33 @@ def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
     assert "Try:" in out
 
 
+@pytest.mark.stan
+def test_verify_finds_that_the_shipped_programs_agree_with_the_truth(run, tmp_path, lesson_fits):
+    code, out, _ = run("verify")
+    assert code == 0
+    assert out.count(": agrees.") == 4
+    assert (tmp_path / "results" / "homework-verify" / "verify.csv").exists()
+
+
+@pytest.mark.stan
+def test_parameterizations_end_in_a_verdict(run, tmp_path, lesson_fits):
+    code, out, _ = run("parameterizations", "homework", "--draws", "1000", "--show-group", "1")
+    assert code == 0
+    assert "Use partial pooling" in out
+    saved = {p.name for p in (tmp_path / "results" / "homework-parameterizations").iterdir()}
+    assert {"funnel-1.png", "funnel-2.png", "effective_draws.svg", "sampling.csv"} <= saved
+
+
+@pytest.mark.stan
+def test_priors_are_compared(run, tmp_path, cmdstan):
+    code, out, _ = run(
+        "priors", "homework", "--draws", "1000", "--choice", "half_cauchy", "--choice", "hoff"
+    )
+    assert code == 0
+    assert "half-Cauchy" in out
+    assert (tmp_path / "results" / "homework-priors" / "priors.png").exists()
+
+
 def test_bundles_of_options_become_options():
     from dataclasses import dataclass
     from inspect import signature

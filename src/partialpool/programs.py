@@ -29,7 +29,13 @@ from partialpool.sufficient import size_classes
 
 Pooling = Literal["complete", "none", "partial", "other"]
 
-SHIPPED = ("complete_pooling", "no_pooling", "hierarchical_centered", "hierarchical_noncentered")
+SHIPPED = (
+    "complete_pooling",
+    "no_pooling",
+    "hierarchical_centered",
+    "hierarchical_noncentered",
+    "hierarchical_marginal",
+)
 """Names of the programs that come with the package, in the order in which a report shows them."""
 
 DRAWN_GROUPS = 200
