@@ -1,3 +1,3 @@
 """Fits -> one HTML file and a folder of tables and figures."""
 
-from partialpool.report.write import write as write
+from partialpool.report.folder import write as write

@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,7 @@ def _cores() -> int:
 class _Worker:
     """A drawing process, started when first needed and again if it dies."""
 
-    def __init__(self, start: Callable[[], subprocess.Popen[bytes]] | None = None) -> None:
-        self._start = start or _start
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
@@ -115,7 +114,7 @@ class _Worker:
         if self._ended:
             return "interrupted"
         if self._process is None or self._process.poll() is not None:
-            self._process = self._start()
+            self._process = _start()
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -125,22 +124,24 @@ class _Worker:
             process.stdin.flush()
             answer = pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
-            process.kill()
-            process.wait()
+            _close(process)
             return f"the drawing process ended with code {process.returncode}"
         return str(answer)
 
     def end(self) -> None:
         self._ended = True
-        process = self._process
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        if self._process is not None:
+            _close(self._process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """End a process and close its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _start() -> subprocess.Popen[bytes]:
