@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, sufficient
+from partialpool import data, programs, sufficient
 from partialpool.errors import InputError
 
 
@@ -108,3 +108,17 @@ def test_one_observation_needs_no_sd(tmp_path: Path) -> None:
     stats = sufficient.read_summary(path, delimiter=";", decimal=",").stats
     assert stats.mean.tolist() == [2.5, 3, 1]
     assert stats.ss.tolist() == [0, 0, 0.75]
+
+
+def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path) -> None:
+    path = tmp_path / "summary.csv"
+    make_data().summary().to_csv(path, index=False)
+    made = sufficient.read_summary(path).without_observations()
+    assert made.stats.N == 64
+    given = programs.stan_data(
+        programs.load("hierarchical_marginal"), made, programs.priors_for(made)
+    )
+    assert (given["J_drawn"], given["N_drawn"], len(given["y_drawn"])) == (11, 0, 0)
+    centered = programs.load("hierarchical_centered")
+    with pytest.raises(InputError, match="needs the observations, and of summary only"):
+        programs.stan_data(centered, made, programs.priors_for(made))

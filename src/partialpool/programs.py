@@ -391,7 +391,8 @@ def stan_data(
     Raises
     ------
     InputError
-        A declared input is not available; the message lists what is, and the nearest name.
+        A declared input is not available (of summarized data the observations are not); the
+        message lists what is, and the nearest name.
     """
     stats, sizes = data.stats, size_classes(data.stats)
     groups = slice(None if stats.J <= DRAWN_GROUPS or pointwise else 0)
@@ -399,8 +400,7 @@ def stan_data(
     available: dict[str, Any] = {
         "N": data.stats.N,
         "J": data.stats.J,
-        "group": (data.group + 1),
-        "y": data.y,
+        **({"group": data.group + 1, "y": data.y} if len(data.y) else {}),
         "n": data.stats.n,
         "ybar": data.stats.mean,
         "ss": data.stats.ss,
@@ -422,6 +422,11 @@ def stan_data(
         **(extra or {}),
     }
     missing = [name for name in program.inputs if name not in available]
+    if len(data.y) == 0 and (pointwise or {"y", "group"} & set(missing)):
+        raise InputError(
+            f"{program.title} needs the observations, and of {data.name} only the statistics by "
+            "group are at hand; hierarchical_marginal can be fitted to these"
+        )
     if missing:
         near = difflib.get_close_matches(missing[0], available, n=1)
         raise InputError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool import data as grouped
-from partialpool.data import FloatArray, GroupStats, IntArray
+from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
 from partialpool.errors import InputError
 
 SUMMARY_COLUMNS = ("group", "n", "mean", "sd")
@@ -148,6 +148,11 @@ class SummarizedData:
     def labels(self) -> tuple[str, ...]:
         """Names of the groups."""
         return self.stats.labels
+
+    def without_observations(self) -> GroupedData:
+        """Give the data the form that programs are fitted to, with arrays of no observations."""
+        about = {part.name: getattr(self, part.name) for part in fields(self)}
+        return GroupedData(y=np.empty(0), group=np.empty(0, dtype=np.int64), **about)
 
 
 def summarized(

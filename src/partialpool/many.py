@@ -1,0 +1,250 @@
+"""Many fits: data sets x programs x settings of priors, as jobs that any process can run.
+
+A job carries all that it needs, the program's text included, so that it runs in another process or
+on another machine. Its key is a hash of all of it: a result that lies in the folder under this key
+is the job's result, and a rerun leaves it alone. `partialpool.cluster` runs jobs on Dask.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from partialpool import diagnostics, fitting, pooling, programs
+from partialpool.data import GroupedData
+from partialpool.errors import InputError, PartialPoolError
+from partialpool.programs import Priors, Program
+from partialpool.settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit to be made.
+
+    Attributes
+    ----------
+    name
+        Unique name for people: data set, program and the priors that vary.
+    data
+        The observations.
+    program_name, program_text
+        Name and full text of the Stan program.
+    priors
+        Values of the hyperparameters.
+    settings
+        How to sample.
+    """
+
+    name: str
+    data: GroupedData
+    program_name: str
+    program_text: str
+    priors: Priors
+    settings: Settings
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that decides the result."""
+        digest = hashlib.sha256()
+        stats = self.data.stats
+        for array in (self.data.y, self.data.group, stats.n, stats.mean, stats.ss):
+            digest.update(array.tobytes())
+        about = [
+            self.name,
+            stats.labels,
+            self.program_name,
+            self.program_text,
+            dict(self.priors.values),
+            dataclasses.asdict(self.settings),
+        ]
+        digest.update(json.dumps(about, sort_keys=True).encode())
+        return digest.hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a job.
+
+    Attributes
+    ----------
+    name, key
+        Those of the job.
+    estimates
+        Posterior summaries, one quantity a row (columns of `partialpool.pooling.estimates`); empty
+        where the job failed.
+    trusted
+        Whether every diagnostic that counts was passed.
+    message
+        What the diagnostics say, or why the job failed.
+    seconds
+        Wall time of the fit.
+    failed
+        Whether there is no fit.
+    """
+
+    name: str
+    key: str
+    estimates: pd.DataFrame
+    trusted: bool
+    message: str
+    seconds: float
+    failed: bool = False
+
+
+def make_jobs(
+    data_sets: Sequence[GroupedData],
+    chosen: Sequence[Program],
+    *,
+    prior_grid: Mapping[str, Sequence[float]] | None = None,
+    settings: Settings | None = None,
+) -> list[Job]:
+    """Cross data sets with programs and with a grid of prior settings.
+
+    Parameters
+    ----------
+    data_sets
+        At least one; their names must differ.
+    chosen
+        Programs, as `partialpool.programs.load` reads them.
+    prior_grid
+        Hyperparameter to values; every combination of values is fitted. The others are those of
+        `partialpool.programs.priors_for`.
+    settings
+        How to sample.
+
+    Raises
+    ------
+    InputError
+        Two data sets or two programs of one name, no values for a hyperparameter, a program that
+        includes other files, or data that a program cannot be fitted to.
+    """
+    for what, names in (
+        ("data sets", [data.name for data in data_sets]),
+        ("programs", [program.name for program in chosen]),
+    ):
+        if not names:
+            raise InputError(f"many fits need {what}: there are none")
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            raise InputError(f"two {what} are called {repeated[0]!r}; give them different names")
+    grid = dict(prior_grid or {})
+    for name, values in grid.items():
+        if not values:
+            raise InputError(f"prior {name}: there are no values to try")
+    jobs = []
+    for data, program in itertools.product(data_sets, chosen):
+        if program.declared.get("included_files"):
+            raise InputError(
+                f"{program.path}: it includes other files, which other machines do not have; "
+                "put their text into the program itself"
+            )
+        programs.check_poolable(program, data.stats)
+        for combination in itertools.product(*grid.values()):
+            overrides = dict(zip(grid, map(float, combination), strict=True))
+            priors = programs.priors_for(data, overrides)
+            programs.stan_data(program, data, priors)
+            varied = [f"{name}={value:g}" for name, value in overrides.items()]
+            jobs.append(
+                Job(
+                    name=" ".join([data.name, program.name, *varied]),
+                    data=data,
+                    program_name=program.name,
+                    program_text=program.path.read_text(encoding="utf-8"),
+                    priors=priors,
+                    settings=settings or Settings(),
+                )
+            )
+    return jobs
+
+
+def run_job(job: Job) -> Result:
+    """Fit and summarize; a job that cannot be fitted gives a failed result, not an exception."""
+    start = time.perf_counter()
+    try:
+        with tempfile.TemporaryDirectory(prefix="partialpool-") as folder:
+            path = Path(folder) / f"{job.program_name}.stan"
+            path.write_text(job.program_text, encoding="utf-8")
+            [fit] = fitting.fit_programs(
+                [programs.load(path)], job.data, priors=job.priors, settings=job.settings
+            )
+        checks = diagnostics.check(fit)
+        estimates = pooling.estimates([fit], job.data)
+    except PartialPoolError as error:
+        return Result(job.name, job.key, pd.DataFrame(), False, str(error), 0.0, failed=True)
+    return Result(
+        name=job.name,
+        key=job.key,
+        estimates=estimates,
+        trusted=diagnostics.trusted(checks),
+        message=diagnostics.summary_line(fit, checks),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def save_result(result: Result, folder: str | Path) -> Path:
+    """Write a result under its key, complete or not at all; a failed one is not written."""
+    target = Path(folder) / f"{result.key}.json"
+    if result.failed:
+        return target
+    content = {
+        "name": result.name,
+        "trusted": result.trusted,
+        "message": result.message,
+        "seconds": result.seconds,
+        "estimates": result.estimates.to_json(orient="split", double_precision=15),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(prefix=".partial-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        Path(partial).replace(target)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return target
+
+
+def load_result(job: Job, folder: str | Path) -> Result | None:
+    """Read the result of a job from a folder; None where there is none that can be read."""
+    path = Path(folder) / f"{job.key}.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        estimates = pd.read_json(
+            StringIO(content.pop("estimates")),
+            orient="split",
+            dtype={"group": str, "model": str, "parameter": str},
+            convert_axes=False,
+        )
+        return Result(key=job.key, estimates=estimates, **content)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def results_table(results: Sequence[Result]) -> pd.DataFrame:
+    """Put the estimates of many fits into one table.
+
+    Returns
+    -------
+    DataFrame
+        Columns `fit` (name of the job), `trusted`, and those of `partialpool.pooling.estimates`.
+    """
+    frames = []
+    for result in results:
+        if not result.failed:
+            frame = result.estimates.copy()
+            frame.insert(0, "fit", result.name)
+            frame.insert(1, "trusted", result.trusted)
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

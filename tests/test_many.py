@@ -1,0 +1,184 @@
+"""Many fits on a real local cluster of processes, and the group-by of a Dask DataFrame."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partialpool import cluster, data, many, programs
+from partialpool.errors import InputError
+from partialpool.settings import Settings
+
+pytest.importorskip("distributed")
+# Dask and Tornado leave sockets and event loops to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+SHORT = Settings(chains=2, warmup=300, draws=300)
+
+
+def make_data(name: str, seed: int) -> data.GroupedData:
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(list("abcdef"), 8)
+    return data.from_values(labels.tolist(), rng.normal(5, 2, 48), name=name)
+
+
+def marginal() -> programs.Program:
+    return programs.load("hierarchical_marginal")
+
+
+def test_jobs_are_all_combinations() -> None:
+    jobs = many.make_jobs(
+        [make_data("x", 1), make_data("y", 2)],
+        [marginal()],
+        prior_grid={"tau_upper": [10, 100], "mu_scale": [1, 2, 3]},
+    )
+    assert len(jobs) == 12
+    assert len({job.key for job in jobs}) == 12
+    assert jobs[0].name == "x hierarchical_marginal tau_upper=10 mu_scale=1"
+    assert jobs[0].priors.values["tau_upper"] == 10
+    assert jobs[0].priors.sources["mu_location"] == "scaled to the data"
+
+
+def test_the_key_follows_everything_that_decides_the_result() -> None:
+    [job] = many.make_jobs([make_data("x", 1)], [marginal()])
+    [again] = many.make_jobs([make_data("x", 1)], [marginal()])
+    [other_data] = many.make_jobs([make_data("x", 2)], [marginal()])
+    [other_seed] = many.make_jobs([make_data("x", 1)], [marginal()], settings=Settings(seed=2))
+    assert job.key == again.key
+    assert len({job.key, other_data.key, other_seed.key}) == 3
+
+
+def test_jobs_that_make_no_sense_are_refused() -> None:
+    made = make_data("x", 1)
+    with pytest.raises(InputError, match="two data sets are called 'x'"):
+        many.make_jobs([made, made], [marginal()])
+    with pytest.raises(InputError, match="many fits need programs"):
+        many.make_jobs([made], [])
+    with pytest.raises(InputError, match="tau_upper: there are no values"):
+        many.make_jobs([made], [marginal()], prior_grid={"tau_upper": []})
+    with pytest.raises(InputError, match="tau_upper = -1: it must be above zero"):
+        many.make_jobs([made], [marginal()], prior_grid={"tau_upper": [-1]})
+
+
+def test_results_survive_the_disk(tmp_path: Path) -> None:
+    [job] = many.make_jobs([make_data("x", 1)], [marginal()])
+    estimates = pd.DataFrame(
+        {"parameter": ["theta", "mu"], "group": ["001", ""], "mean": [1 / 3, np.nan]}
+    )
+    result = many.Result(job.name, job.key, estimates, True, "fine", 1.5)
+    assert many.load_result(job, tmp_path) is None
+    path = many.save_result(result, tmp_path)
+    loaded = many.load_result(job, tmp_path)
+    assert loaded is not None
+    pd.testing.assert_frame_equal(loaded.estimates, estimates)
+    assert (loaded.name, loaded.trusted, loaded.seconds) == (result.name, True, 1.5)
+    path.write_text(path.read_text()[:100])
+    assert many.load_result(job, tmp_path) is None
+
+
+def test_a_failed_result_is_not_kept(tmp_path: Path) -> None:
+    [job] = many.make_jobs([make_data("x", 1)], [marginal()])
+    failed = many.Result(job.name, job.key, pd.DataFrame(), False, "no", 0.0, failed=True)
+    many.save_result(failed, tmp_path)
+    assert many.load_result(job, tmp_path) is None
+    assert many.results_table([failed]).empty
+
+
+def test_no_scheduler_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
+    with (
+        pytest.raises(InputError, match="no Dask scheduler there"),
+        cluster.connection("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def check_dask_frame() -> None:
+    dask_frame = pytest.importorskip("dask.dataframe")
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"site": rng.choice(list("abcd"), 500), "y": 1e8 + rng.normal(size=500)})
+    expected = data.from_values(frame["site"].tolist(), frame["y"].to_numpy()).stats
+    found = cluster.frame_statistics(
+        dask_frame.from_pandas(frame, npartitions=9), group="site", value="y"
+    )
+    at = [found.labels.index(label) for label in expected.labels]
+    np.testing.assert_array_equal(found.n[at], expected.n)
+    np.testing.assert_allclose(found.mean[at], expected.mean, rtol=1e-15)
+    np.testing.assert_allclose(found.ss[at], expected.ss, rtol=1e-7)
+    frame.loc[77, "y"] = np.nan
+    with pytest.raises(InputError, match="value 78 is nan"):
+        cluster.frame_statistics(
+            dask_frame.from_pandas(frame, npartitions=1), group="site", value="y"
+        )
+    with pytest.raises(InputError, match="no column 'x'; the columns are 'site', 'y'"):
+        cluster.frame_statistics(
+            dask_frame.from_pandas(frame, npartitions=1), group="site", value="x"
+        )
+
+
+def test_a_dask_frame_reduces_to_the_same_statistics() -> None:
+    dask = pytest.importorskip("dask")
+    with dask.config.set(scheduler="synchronous"):
+        check_dask_frame()
+
+
+@pytest.mark.stan
+def test_a_dask_frame_reduces_on_a_cluster() -> None:
+    with cluster.connection(workers=2):
+        check_dask_frame()
+
+
+@pytest.mark.stan
+def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, cmdstan: object) -> None:
+    jobs = many.make_jobs(
+        [make_data("x", 1), make_data("y", 2)],
+        [marginal()],
+        prior_grid={"tau_upper": [10, 100]},
+        settings=SHORT,
+    )
+    seen = []
+    for result in cluster.fit_many(jobs, folder=tmp_path, workers=2):
+        assert not result.failed, result.message
+        assert (tmp_path / f"{result.key}.json").is_file()
+        seen.append(result)
+    assert {result.key for result in seen} == {job.key for job in jobs}
+    table = many.results_table(seen)
+    assert set(table["fit"]) == {job.name for job in jobs}
+    assert np.isfinite(table.loc[table["parameter"] == "mu", "mean"]).all()
+
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    (tmp_path / f"{jobs[0].key}.json").unlink()
+    again = {result.key: result for result in cluster.fit_many(jobs, folder=tmp_path, workers=1)}
+    assert set(again) == {job.key for job in jobs}
+    kept = [path for path in before if path.stem != jobs[0].key]
+    assert all(path.stat().st_mtime_ns == before[path] for path in kept)
+    first = next(result for result in seen if result.key == jobs[0].key)
+    pd.testing.assert_frame_equal(again[jobs[0].key].estimates, first.estimates)
+
+
+@pytest.mark.stan
+def test_a_dead_worker_loses_nothing(tmp_path: Path, cmdstan: object) -> None:
+    import distributed
+
+    jobs = many.make_jobs(
+        [make_data("x", 1)],
+        [marginal()],
+        prior_grid={"tau_upper": [10, 20, 30, 40, 50, 60]},
+        settings=SHORT,
+    )
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as local:
+        results = cluster.fit_many(jobs, folder=tmp_path, scheduler=local.scheduler_address)
+        first = next(results)
+        os.kill(next(iter(local.workers.values())).pid, signal.SIGKILL)
+        rest = list(results)
+    assert not any(result.failed for result in [first, *rest])
+    assert {result.key for result in [first, *rest]} == {job.key for job in jobs}
