@@ -26,6 +26,7 @@ from partialpool import diagnostics, programs, quantities, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
+from partialpool.power_scaling import label
 from partialpool.programs import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
@@ -219,7 +220,7 @@ def sampling_table(fits: Sequence[Fit], work: pd.DataFrame) -> pd.DataFrame:
             "ess_per_gradient": own["ess_per_gradient"].min(skipna=False),
         }
         if least.notna().any():
-            row["slowest"] = _label(own.iloc[int(np.nanargmin(least))])
+            row["slowest"] = label(own.iloc[int(np.nanargmin(least))])
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -350,7 +351,3 @@ def _spaced(indices: NDArray[np.int64]) -> NDArray[np.int64]:
     if len(indices) <= _POINTS:
         return indices
     return np.asarray(indices[np.linspace(0, len(indices) - 1, _POINTS).astype(int)])
-
-
-def _label(row: Any) -> str:
-    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])

@@ -10,6 +10,7 @@ level only, which is what `lprior` holds: the distribution of theta given mu and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,11 @@ def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], Floa
         raise InputError(f"{fit.name}: it has none of mu, tau, sigma and theta to report on")
     names, groups, draws = zip(*found, strict=True)
     return list(names), list(groups), np.stack(draws)
+
+
+def label(row: Any) -> str:
+    """Name of a row's quantity, with its group where it has one."""
+    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])
 
 
 def normal_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:

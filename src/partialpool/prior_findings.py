@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Any
 
 import pandas as pd
 
 from partialpool import programs
 from partialpool.choices import PriorChoice
-from partialpool.power_scaling import THRESHOLD
+from partialpool.power_scaling import THRESHOLD, label
 from partialpool.priors import Uniform
 
 MOVED = 0.3
 """Movement of a mean, in posterior sds, from which an answer is said to depend on the prior."""
-
-
-def label(row: Any) -> str:
-    """Name of a row's quantity, with its group where it has one."""
-    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])
 
 
 def findings(
@@ -93,7 +87,7 @@ def _flags(choice: PriorChoice, power: pd.DataFrame) -> list[str]:
             outcome = f"refits with the prior at half and twice its power confirm {share}"
         said.append(
             f"{choice.name}: power-scaling finds {diagnosis} in {shown}{more} "
-            f"(sensitivity to the prior up to {part['prior'].iloc[0]:.2f}, limit {THRESHOLD}); "
+            f"(sensitivity to the prior up to {part['prior'].iloc[0]:.3f}, limit {THRESHOLD}); "
             f"{outcome}"
         )
     return said

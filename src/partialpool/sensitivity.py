@@ -6,7 +6,7 @@ data, so that nothing is compiled for a choice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,12 @@ from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import (
     THRESHOLD,
     distance,
+    label,
     named_draws,
     normal_log_likelihood,
     power_scaling,
 )
-from partialpool.prior_findings import findings, label
+from partialpool.prior_findings import findings
 from partialpool.programs import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
@@ -121,6 +122,7 @@ def compare_priors(
     progress = progress or Progress()
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
     program = programs.load(PROGRAM)
+    toolchain.compile_programs([program.path], cmdstan=cmdstan, progress=progress)
 
     def refit(choice: PriorChoice, **changed: Any) -> Fit:
         extra = {**choice.inputs(), "prior_power": 1.0, **changed}
@@ -131,23 +133,29 @@ def compare_priors(
             settings=settings,
             cmdstan=cmdstan,
             extra=extra,
-            progress=progress,
         )
         about = {**fit.about, "title": choice.name, "choice": choice.describe()}
         return Fit(fit.draws, about)
 
     fits: dict[str, Fit] = {}
     failures = []
-    for choice in chosen:
-        try:
-            fits[choice.name] = refit(choice)
-        except SamplingError as error:
-            if choice is chosen[0]:
-                raise
-            failures.append(f"{choice.name}: sampling failed. {error}")
+    with progress.task(f"Fitting under {len(chosen)} choices of priors", len(chosen)) as task:
+        for choice in chosen:
+            try:
+                fits[choice.name] = refit(choice)
+            except SamplingError as error:
+                if choice is chosen[0]:
+                    raise
+                failures.append(f"{choice.name}: sampling failed. {error}")
+            task.advance()
     power = _power(chosen, fits, data)
-    if confirm:
-        power = _confirm(power, chosen, fits, data, refit)
+    flagged = [choice for choice in chosen if _flagged(power, choice).any()]
+    if confirm and flagged:
+        doing = f"Checking what power-scaling flags under {len(flagged)} of them by refits"
+        with progress.task(doing, len(flagged)) as task:
+            for choice in flagged:
+                power = _confirm(power, choice, fits[choice.name], data, refit)
+                task.advance()
     return _comparison(chosen, fits, data, power, failures)
 
 
@@ -312,33 +320,40 @@ def _power(
     return power.assign(refit_prior=np.nan, refit_likelihood=np.nan, confirmed=False)
 
 
+def _flagged(power: pd.DataFrame, choice: PriorChoice) -> pd.Series[bool]:
+    """Rows of a choice that power-scaling flags."""
+    return (power["choice"] == choice.name) & (power["diagnosis"] != "")
+
+
 def _confirm(
     power: pd.DataFrame,
-    choices: Sequence[PriorChoice],
-    fits: Mapping[str, Fit],
+    choice: PriorChoice,
+    fit: Fit,
     data: GroupedData,
-    refit: Any,
+    refit: Callable[..., Fit],
 ) -> pd.DataFrame:
-    """Refit the flagged choices with the prior, and the data, at half and at twice the weight."""
+    """Refit a choice with the prior, and with the data, at half and at twice the weight.
+
+    A refit that fails, or that fails its diagnostics, confirms nothing.
+    """
     power = power.copy()
-    for choice in choices:
-        rows = power.index[power["choice"] == choice.name]
-        flagged = power.loc[rows, "diagnosis"] != ""
-        if not flagged.any():
-            continue
-        draws = named_draws(fits[choice.name], data)[2]
-        for component in ("prior", "likelihood"):
-            distances = np.zeros(len(rows))
-            for weight in REFIT_POWERS:
-                try:
-                    other = refit(choice, **_weighted(component, weight, data))
-                except SamplingError:
-                    distances[:] = np.nan
-                    break
-                changed = named_draws(other, data)[2]
-                distances += [distance(*pair) for pair in zip(draws, changed, strict=True)]
-            power.loc[rows, f"refit_{component}"] = distances / len(REFIT_POWERS)
-        power.loc[rows, "confirmed"] = flagged & (power.loc[rows, "refit_prior"] >= THRESHOLD)
+    rows = power["choice"] == choice.name
+    draws = named_draws(fit, data)[2]
+    for component in ("prior", "likelihood"):
+        distances = np.zeros(int(rows.sum()))
+        for weight in REFIT_POWERS:
+            try:
+                other = refit(choice, **_weighted(component, weight, data))
+            except SamplingError:
+                distances[:] = np.nan
+                break
+            if not diagnostics.trusted(diagnostics.check(other)):
+                distances[:] = np.nan
+                break
+            changed = named_draws(other, data)[2]
+            distances += [distance(*pair) for pair in zip(draws, changed, strict=True)]
+        power.loc[rows, f"refit_{component}"] = distances / len(REFIT_POWERS)
+    power["confirmed"] |= _flagged(power, choice) & (power["refit_prior"] >= THRESHOLD)
     return power
 
 

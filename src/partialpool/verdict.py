@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.power_scaling import label
 
 FloatArray = NDArray[np.float64]
 
@@ -77,6 +78,8 @@ def judge(
     said.append(reason)
     if form:
         said.append(_expectation(form, rows, fits, data))
+    if differ.empty:
+        said.append(_agreement(pairs, titles))
     if MARGINAL in rows:
         said.append(_marginal(rows, form, titles))
     said.append(_wanting_information(fits, data))
@@ -90,13 +93,21 @@ _Rows = Mapping[str, Mapping[Any, Any]]
 
 
 def _disagreement(row: Mapping[Any, Any], titles: Mapping[str, str]) -> str:
-    where = f"{row['quantity']}[{row['group']}]" if row["group"] else row["quantity"]
     size = f"by {abs(row['in_mcse']):.1f} combined Monte Carlo standard errors"
     if not np.isfinite(row["in_mcse"]):
         size = "by what cannot be computed (draws that never move or are not finite)"
     return (
         f"These two fits disagree, trust neither: {titles[row['form']]} and "
-        f"{titles[row['other']]} differ in the {_NAMES[row['statistic']]} of {where} {size}"
+        f"{titles[row['other']]} differ in the {_NAMES[row['statistic']]} of {label(row)} {size}"
+    )
+
+
+def _agreement(pairs: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    worst = pairs.iloc[int(pairs["in_mcse"].abs().argmax())]
+    return (
+        f"The forms agree: they differ most in the {_NAMES[worst['statistic']]} of "
+        f"{label(worst)}, by {abs(worst['in_mcse']):.1f} combined Monte Carlo standard errors "
+        f"({titles[worst['form']]} against {titles[worst['other']]})"
     )
 
 
