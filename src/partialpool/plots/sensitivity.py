@@ -122,7 +122,7 @@ def theta_by_choice(
         + p9.facet_wrap("panel", ncol=_COLUMNS)
         + p9.scale_color_manual({"base": ORANGE, "other": BLUE}, guide=None)
         + p9.labs(x=text(axis_title, width=70), y="", caption=caption)
-        + theme(height=(0.35 + 0.135 * len(choices)) * rows + 0.9, grid="xy")
+        + theme(height=(0.35 + 0.16 * len(choices)) * rows + 0.9, grid="xy")
         + _STRIPS
         + p9.theme(axis_text_y=p9.element_text(size=7.5))
     )
