@@ -122,10 +122,14 @@ def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
         {
             "choice": row["choice"],
             **{name: _with_error(row[name], row[f"{name}_mcse"]) for name in ("mu", "tau", "icc")},
-            "moved most": f"{row['moved']} by {row['largest_movement']:+.2f} sd",
+            "moved most": (
+                f"{row['moved']} by {row['largest_movement']:+.2f} sd"
+                if abs(row["largest_movement"]) > 0
+                else ""
+            ),
             "min ESS": f"{row['ess_min']:.0f}",
             "divergences": row["divergences"],
         }
-        for _, row in summary.iterrows()
+        for _, row in summary.dropna(subset="mu").iterrows()
     ]
     return pd.DataFrame(rows)
