@@ -84,7 +84,7 @@ def shrinkage_arrows(f):
 
 def contrast_matrix(f):
     table = comparisons.contrasts(f.fits, f.data)
-    return plots.contrast_matrix(table, order=f.order, group_title=f.data.group_label)
+    return plots.contrast_matrix(table, order=f.order)
 
 
 def rank_heat_map(f):
@@ -196,17 +196,31 @@ def overlapping(texts):
     return [(a, b) for a, b in pairs if b.y0 < a.y1 - 1 and min(a.x1, b.x1) > max(a.x0, b.x0)]
 
 
-@pytest.mark.parametrize("make", BY_GROUP + OTHERS, ids=lambda make: make.__name__)
-def test_hard_labels_stay_on_the_page_and_off_each_other(make, hard, drawn):
-    figure = drawn(make(hard))
+def assert_clear_margins(figure):
+    """Nothing may touch the edge of the page, let alone be cut by it."""
     page = np.asarray(figure.canvas.buffer_rgba())[..., :3]
     for edge in (page[0], page[-1], page[:, 0], page[:, -1]):
         assert (edge == 255).all()
+
+
+@pytest.mark.parametrize("make", BY_GROUP + OTHERS, ids=lambda make: make.__name__)
+def test_hard_labels_stay_on_the_page_and_off_each_other(make, hard, drawn):
+    figure = drawn(make(hard))
+    assert_clear_margins(figure)
     for axes in figure.axes:
         assert not overlapping([t for t in axes.get_yticklabels() if t.get_text()])
 
 
-@pytest.mark.parametrize("make", BY_GROUP, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [shrinkage_arrows, contrast_matrix, caterpillar])
+def test_few_groups_with_a_long_name_for_a_group_fit_the_page(make, drawn):
+    three = Frames(simulated([5, 9, 30], ["001", "1", "NA"]))
+    three.axes["group_title"] = "Administrative unit of the second level"
+    assert_clear_margins(drawn(make(three)))
+
+
+@pytest.mark.parametrize(
+    "make", [data_by_group, caterpillar, pooling_scatter, shrinkage_arrows, rank_heat_map]
+)
 def test_many_groups_are_shown_by_their_extremes_or_as_a_whole(make, many, drawn):
     figure = drawn(make(many))
     width, height = figure.get_size_inches()
@@ -217,6 +231,13 @@ def test_many_groups_are_shown_by_their_extremes_or_as_a_whole(make, many, drawn
     else:
         assert sum("Site" in label for label in labels) == 24
         assert not overlapping(row_labels(figure))
+
+
+def test_groups_left_out_by_the_caller_are_counted(many, drawn):
+    kept, dropped = plots.extremes(many.order)
+    theta = many.fits[0].posterior["theta"].sel(group=kept).to_dataframe(name="value")
+    figure = drawn(plots.draws_by_group(theta.reset_index(), left_out=dropped))
+    assert "⋮ 36 between ⋮" in [t.get_text() for t in row_labels(figure)]
 
 
 def test_labels_show_as_given(hard, drawn):

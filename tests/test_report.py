@@ -164,6 +164,11 @@ def test_probabilities_carry_the_digits_of_their_error(p, draws, expected):
     assert wording.percent(p, draws) == expected
 
 
+def test_a_label_that_names_its_kind_stands_alone(lesson):
+    assert wording.named(lesson, "5") == "school 5"
+    assert wording.named(lesson, "School 5") == "School 5"
+
+
 def test_lists_of_many_are_cut():
     assert wording.listed(["a"]) == "a"
     assert wording.listed(["a", "b", "c"]) == "a, b and c"
@@ -438,7 +443,7 @@ def folder(hard, tmp_path_factory):
     target = tmp_path_factory.mktemp("results") / "hard $x"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder_module, "plan", small_plan)
-        assert report.write(target, hard.data, hard.fits, delta=2.0) == target
+        assert report.write(target, hard.data, hard.fits, delta=2.0, processes=1) == target
     return target
 
 

@@ -58,7 +58,7 @@ def check_statistics(
         + scale
         + p9.labs(
             x=text(axis_title, width=70),
-            y=text(group_title),
+            y=text(group_title, width=18),
             caption=caption(
                 "Bars: central 50 % and 95 % of the replicated statistics; dot: observed; "
                 "cross: observed outside the 95 % interval."

@@ -28,7 +28,6 @@ def contrast_matrix(
     contrasts: pd.DataFrame,
     *,
     order: list[str],
-    group_title: str = "Group",
     models: Mapping[str, str] | None = None,
 ) -> p9.ggplot:
     """P(theta_row > theta_column) for all pairs, one panel a model.
@@ -40,8 +39,6 @@ def contrast_matrix(
     order
         The groups from the highest to the lowest estimate. Beyond 40 groups the pairs among the
         12 highest and the 12 lowest are shown.
-    group_title
-        What a group is called.
     models
         Name of each model to its title.
     """
@@ -80,8 +77,8 @@ def contrast_matrix(
         + scale
         + p9.scale_x_discrete(limits=kept, labels=across)
         + p9.labs(
-            x="… than this one",
-            y=f"P(this {text(group_title, width=40)} is higher …",
+            x="… than column)",
+            y="P(row is higher …",
             caption=caption(" ".join(filter(None, words))),
         )
         + theme(height=max(down * (rows * (1.0 if few else 0.75) + 0.6), 2) + 0.9, grid="")
@@ -153,7 +150,7 @@ def rank_heat_map(
         + scale
         + p9.labs(
             x="Rank (1 = highest mean)" + (f", in bins of {width}" if width > 1 else ""),
-            y=text(group_title),
+            y=text(group_title, width=18),
             fill="Probability",
         )
         + theme(height=down * (rows + 0.5) + 1.2, grid="")

@@ -112,7 +112,11 @@ def data_by_group(
         )
         + scale
         + p9.coord_flip()
-        + p9.labs(y=text(axis_title, width=70), x=text(group_title), caption=caption(_CAPTION_DATA))
+        + p9.labs(
+            y=text(axis_title, width=70),
+            x=text(group_title, width=18),
+            caption=caption(_CAPTION_DATA),
+        )
         + theme(height=height * 1.15 + 1.1, grid="x")
     )
 
@@ -124,7 +128,11 @@ _CAPTION_DATA = (
 
 
 def draws_by_group(
-    draws: pd.DataFrame, *, axis_title: str = "value", group_title: str = "Group"
+    draws: pd.DataFrame,
+    *,
+    axis_title: str = "value",
+    group_title: str = "Group",
+    left_out: int = 0,
 ) -> p9.ggplot:
     """Box plots of posterior draws by group.
 
@@ -135,10 +143,12 @@ def draws_by_group(
         with the 12 highest and 12 lowest medians are shown, sorted.
     axis_title, group_title
         Title of the axis of values (with its unit) and what a group is called.
+    left_out
+        Groups that the caller left out in the middle, where `draws` holds the extremes only.
     """
     values = {str(g): v.to_numpy() for g, v in draws.groupby("group", sort=False)["value"]}
-    kept, dropped = extremes(list(values))
-    if dropped:
+    kept, dropped = (list(values), left_out) if left_out else extremes(list(values))
+    if dropped and not left_out:
         kept, dropped = extremes(sorted(values, key=lambda g: -float(np.median(values[g]))))
     boxes, beyond = _boxes({g: values[g] for g in kept})
     scale, height = group_axis(kept, dropped, flipped=True)
@@ -152,7 +162,7 @@ def draws_by_group(
         + p9.coord_flip()
         + p9.labs(
             y=text(axis_title, width=70),
-            x=text(group_title),
+            x=text(group_title, width=18),
             caption=caption(
                 "Box: quartiles; bar: median; whiskers: up to 1.5 quartile ranges; "
                 "dots: draws beyond."
@@ -210,6 +220,10 @@ def caterpillar(
         + p9.scale_color_manual({"group": BLUE, "whole": "#B34700"}, guide=None)
         + ([p9.scale_x_log10()] if log else [])
         + scale
-        + p9.labs(x=text(axis_title, width=70), y=text(group_title), caption=caption(f"{words}."))
+        + p9.labs(
+            x=text(axis_title, width=70),
+            y=text(group_title, width=18),
+            caption=caption(f"{words}."),
+        )
         + theme(height=height + 1.1, grid="x")
     )

@@ -75,7 +75,7 @@ def pooling_scatter(
         + scale
         + p9.labs(
             x=f"Posterior mean: {text(axis_title, width=60)}",
-            y=text(group_title),
+            y=text(group_title, width=18),
             caption="Dashed: E[μ]." if at else "",
         )
         + theme(height=height + 1.5, grid="y")
@@ -186,6 +186,10 @@ def shrinkage_arrows(
         )
         + p9.geom_point(p9.aes(x="raw_mean"), color=VERMILLION, fill="white", size=2.2)
         + scale
-        + p9.labs(x=x_title, y=f"{text(group_title)}, fewest observations first", caption=caption)
+        + p9.labs(
+            x=x_title,
+            y=text(group_title, width=18),
+            caption="Fewest observations at the top. " + caption,
+        )
         + theme(height=height + 1.2, grid="y")
     )

@@ -156,7 +156,6 @@ def _contrasts(content: Content, fit: Fit) -> Figure:
         {
             "contrasts": frame,
             "order": order,
-            "group_title": content.data.group_label,
             "models": content.titles,
         },
         "Probability that one group mean is larger than another.",

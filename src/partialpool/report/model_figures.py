@@ -14,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.report import statements
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
-from partialpool.report.wording import highest, lowest, number, rows_of
+from partialpool.report.wording import highest, lowest, named, number, rows_of
 
 _MOST_DRAWS = 4000
 _SQUARED = {"tau2", "sigma2"}
@@ -129,19 +129,20 @@ def _boxes(content: Content, fit: Fit, key: str) -> Figure:
     theta = quantities.by_group(fit, content.data, "theta")
     if theta is None:
         raise ValueError(f"{fit.name} has no theta")
-    medians = content.table("estimates", model=fit.name, parameter="theta")["median"]
-    order = np.arange(content.data.stats.J)
+    medians = content.table("estimates", model=fit.name, parameter="theta")["median"].to_numpy()
+    order = np.arange(len(theta))
     if len(order) > plots.MANY:
-        order = np.argsort(-medians.to_numpy(), kind="stable")
-        order = np.concatenate([order[: plots.MANY], order[-plots.MANY :]])
-    flat = theta.reshape(len(theta), -1)[order]
+        order = np.argsort(-medians, kind="stable")
+    kept, left_out = plots.extremes([content.data.labels[j] for j in order])
+    index = [content.data.labels.index(label) for label in kept]
+    flat = theta.reshape(len(theta), -1)[index]
     flat = flat[:, :: max(1, flat.shape[1] // _MOST_DRAWS)]
-    labels = np.array(content.data.labels, dtype=object)[order]
-    frame = pd.DataFrame({"group": np.repeat(labels, flat.shape[1]), "value": flat.ravel()})
+    labels = np.repeat(np.array(kept, dtype=object), flat.shape[1])
+    frame = pd.DataFrame({"group": labels, "value": flat.ravel()})
     return Figure(
         key,
         "draws_by_group",
-        {"draws": frame, **axes(content)},
+        {"draws": frame, "left_out": left_out, **axes(content)},
         f"Box plots of the draws of θ by {content.data.group_label} under {fit.title}.",
         f"Box plots of posterior draws of the group means under {fit.title}. "
         + _ends(content, fit, "theta"),
@@ -272,7 +273,7 @@ def chains(content: Content, fit: Fit, function: str) -> Maker:
         for row in rows_of(rows.sort_values("ess_bulk", kind="stable").head(most)):
             panel = f"theta {row['group']}"
             panels[panel] = ("theta", content.data.labels.index(row["group"]))
-            labels[panel] = f"θ, {content.data.group_label} {row['group']}"
+            labels[panel] = f"θ, {named(content, row['group'])}"
         worst = content.table("estimates", model=fit.name)["r_hat"].max()
         kind = "Traces" if function == "traces" else "Rank histograms by chain"
         return Figure(

@@ -238,7 +238,8 @@ def compared(content: Content) -> list[str]:
         pairs = [content.table("contrasts", model=fit.name) for fit in shown]
         if all(len(p) for p in pairs):
             before, now = (set(_keys(p[~p["marginal_overlap"]])) for p in pairs)
-            gone = pairs[0][[pair in before - now for pair in _keys(pairs[0])]]
+            lost = before - now
+            gone = pairs[0][[pair in lost for pair in _keys(pairs[0])]]
             if len(gone):
                 said.append(
                     "Apart under no pooling but overlapping under partial pooling, by the "

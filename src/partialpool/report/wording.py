@@ -56,8 +56,9 @@ def group_word(content: Content) -> str:
 
 
 def named(content: Content, label: str) -> str:
-    """Name a group within a sentence."""
-    return f"{group_word(content)} {label}"
+    """Name a group within a sentence; a label that names its kind already stands alone."""
+    word = group_word(content)
+    return label if label.lower().startswith(word.lower()) else f"{word} {label}"
 
 
 def listed(items: Sequence[str]) -> str:
