@@ -1,0 +1,365 @@
+"""Measure partialpool against other samplers, and how its cost grows with the data.
+
+    python scripts/benchmark.py [samplers] [sizes] [edit] [setup] --output FOLDER
+
+writes each table as CSV and Markdown, and figures. Other samplers take part where installed:
+`pip install 'partialpool[benchmark]'`, and Debian's package `jags`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotnine as p9
+from arviz_stats.base import array_stats
+
+import benchmark_peers as peers
+from partialpool import exact, fitting, plots, programs, toolchain
+from partialpool.data import GroupedData, example, read_csv
+from partialpool.priors import Normal, Uniform
+from partialpool.settings import Settings
+
+PARTS = ("samplers", "sizes", "edit", "setup")
+ALTERNATIONS = 5
+ADAPT_DELTA = {"hierarchical_marginal": 0.8}
+"""Stan's own default where there is no funnel; the others keep the default of partialpool."""
+SIZES = (
+    *((n, 8) for n in (10**3, 10**4, 10**5, 10**6, 10**7, 10**8)),
+    *((10**7, j) for j in (10**2, 10**3, 10**4, 10**5)),
+    (2 * 10**7, 10**5),
+    (5 * 10**7, 10**5),
+    (10**8, 5 * 10**4),
+    (10**8, 10**5),
+)
+PACKAGES = (
+    "partialpool",
+    "cmdstanpy",
+    "numpy",
+    "duckdb",
+    "nutpie",
+    "pymc",
+    "numba",
+    "numpyro",
+    "jax",
+)
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all where none is named")
+    parser.add_argument("--output", type=Path, default=Path("results/benchmark"))
+    parser.add_argument("--alternations", type=int, default=ALTERNATIONS)
+    parser.add_argument("--most-rows", type=float, default=1e8, help="largest N of 'sizes'")
+    parser.add_argument("--one-size", nargs=1, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one_size:
+        print(json.dumps(pipeline(Path(given.one_size[0]))))
+        return
+    given.output.mkdir(parents=True, exist_ok=True)
+    about = machine()
+    print("\n".join(f"{name}: {value}" for name, value in about.items()), flush=True)
+    (given.output / "machine.json").write_text(json.dumps(about, indent=2))
+    for part in given.parts or PARTS:
+        if part == "samplers":
+            report(given.output, part, samplers(given.alternations), "ess_per_second", "sampler")
+        elif part == "sizes":
+            report(given.output, part, sizes(int(given.most_rows)), None, None)
+        elif part == "edit":
+            report(given.output, part, edit(given.alternations), None, None)
+        else:
+            report(given.output, part, setup(), None, None)
+
+
+def machine() -> dict[str, str]:
+    """Processor, system and versions."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor()
+    about = {"processor": f"{model}, {os.cpu_count()} cores", "system": platform.platform()}
+    about["python"] = platform.python_version()
+    for name in PACKAGES:
+        try:
+            about[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            about[name] = "not installed"
+    jags = shutil.which("jags") and subprocess.run(
+        ["jags", "/dev/null"], capture_output=True, text=True, check=False
+    ).stdout.split(" on ")[0].removeprefix("Welcome to ")
+    return {**about, "jags": jags or "not installed", "cmdstan": toolchain.find_cmdstan().version}
+
+
+def report(folder: Path, name: str, table: pd.DataFrame, x: str | None, y: str | None) -> None:
+    """Print a table, and save it with its figure."""
+    print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
+    table.to_csv(folder / f"{name}.csv", index=False)
+    (folder / f"{name}.md").write_text(markdown(table), encoding="utf-8")
+    if x and y:
+        order = table.sort_values(x)[y].tolist()
+        figure = (
+            p9.ggplot(table.assign(**{y: pd.Categorical(table[y], categories=order)}))
+            + p9.aes(x=x, y=y)
+            + p9.geom_point(size=2.5)
+            + p9.scale_x_log10()
+            + p9.labs(x="Effective draws a second (the least of all parameters)", y="")
+            + p9.theme_minimal()
+        )
+        plots.save(figure, folder / name)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Table as Markdown."""
+    rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def samplers(alternations: int) -> pd.DataFrame:
+    """Effective draws a second on the homework data, medians over alternating runs.
+
+    Returns
+    -------
+    DataFrame
+        `sampler`, `seconds` from call to draws in memory, `processor` seconds of it (all processes,
+        which a busy machine does not change much), `min_ess_bulk` and `min_ess_tail` over
+        mu, tau, sigma and theta, `ess_per_second` (the smaller of both over seconds), `relative`
+        to the first sampler, `slowest` and `fastest` ESS a second of the runs.
+    """
+    data = read_csv(example())
+    priors = programs.priors_for(data)
+    ready: dict[str, peers.Sampler] = {}
+    for name in ("marginal", "centered", "noncentered"):
+        ready[f"partialpool, {name}"] = stan(f"hierarchical_{name}", data, priors)
+    makers: dict[str, Callable[[], peers.Sampler]] = {
+        "JAGS": functools.partial(peers.jags, data, priors.values)
+    }
+    for title, make in (
+        ("nutpie", peers.nutpie),
+        ("PyMC", peers.pymc),
+        ("NumPyro", peers.numpyro),
+    ):
+        for form in ("centered", "non-centered"):
+            makers[f"{title}, {form}"] = functools.partial(
+                make, data, priors.values, centered=form == "centered"
+            )
+    for title, maker in makers.items():
+        try:
+            ready[title] = maker()
+        except (ImportError, FileNotFoundError):
+            print(f"{title}: not installed, left out")
+    ready["independent draws"] = independent(data, priors)
+    rows = []
+    for run in range(1, alternations + 1):
+        for title, sampler in ready.items():
+            start, used = time.perf_counter(), processor_seconds()
+            draws = sampler(run)
+            seconds, used = time.perf_counter() - start, processor_seconds() - used
+            bulk, tail = least_ess(draws)
+            rows.append((title, seconds, used, bulk, tail, min(bulk, tail) / seconds))
+            print(f"run {run}: {title}: {seconds:.2f} s, ESS {bulk:.0f} / {tail:.0f}", flush=True)
+    columns = ["sampler", "seconds", "processor", "min_ess_bulk", "min_ess_tail", "ess_per_second"]
+    runs = pd.DataFrame(rows, columns=columns).groupby("sampler", sort=False)
+    table = runs.median()
+    table["relative"] = (table["ess_per_second"].iloc[0] / table["ess_per_second"]).round(2)
+    table["slowest"], table["fastest"] = runs["ess_per_second"].min(), runs["ess_per_second"].max()
+    return table.reset_index().round(
+        {"seconds": 3, "processor": 3, **dict.fromkeys([*columns[3:], "slowest", "fastest"], 0)}
+    )
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def least_ess(draws: peers.Draws) -> tuple[float, float]:
+    """Smallest bulk and tail effective sample size of all quantities."""
+    series = [draws[name] for name in ("mu", "tau", "sigma")]
+    series += list(np.moveaxis(draws["theta"], -1, 0))
+    bulk = min(float(array_stats.ess(x, method="bulk")) for x in series)
+    tail = min(float(array_stats.ess(x, method="tail", prob=(0.05, 0.95))) for x in series)
+    return bulk, tail
+
+
+def stan(name: str, data: GroupedData, priors: programs.Priors) -> peers.Sampler:
+    """Sampler of a shipped program; it is compiled here."""
+    program, cmdstan = programs.load(name), toolchain.find_cmdstan()
+    toolchain.compile_programs([program.path], cmdstan=cmdstan)
+
+    def sample(seed: int) -> peers.Draws:
+        settings = Settings(
+            chains=peers.CHAINS,
+            warmup=peers.WARMUP,
+            draws=peers.DRAWS,
+            seed=seed,
+            adapt_delta=ADAPT_DELTA.get(name, Settings.adapt_delta),
+        )
+        [fit] = fitting.fit_programs(
+            [program], data, priors=priors, settings=settings, cmdstan=cmdstan
+        )
+        posterior = fit.posterior
+        return {
+            name: posterior[name].transpose("chain", "draw", ...).to_numpy()
+            for name in peers.QUANTITIES
+        }
+
+    return sample
+
+
+def independent(data: GroupedData, priors: programs.Priors) -> peers.Sampler:
+    """Independent draws of the exact posterior, the limit of what any sampler can do."""
+    value = priors.values
+
+    def sample(seed: int) -> peers.Draws:
+        posterior = exact.hierarchical(
+            data.stats,
+            mu=Normal(value["mu_location"], value["mu_scale"]),
+            tau=Uniform(value["tau_upper"]),
+            sigma=Uniform(value["sigma_upper"]),
+        )
+        size = peers.CHAINS * peers.DRAWS
+        flat = exact.exact_draws(posterior, rng=np.random.default_rng(seed), size=size)
+        shape = (peers.CHAINS, peers.DRAWS)
+        return {name: flat[name].reshape(*shape, *flat[name].shape[1:]) for name in flat}
+
+    return sample
+
+
+def sizes(most_rows: int) -> pd.DataFrame:
+    """Wall time and peak memory from a Parquet file to the estimates of all groups.
+
+    Returns
+    -------
+    DataFrame
+        `rows`, `groups`, seconds to `read`, `fit` and `estimate`, their sum `seconds`, and
+        `peak_gb`, the largest memory of the process with all that it started.
+    """
+    table = []
+    stan("hierarchical_marginal", read_csv(example()), programs.priors_for(read_csv(example())))
+    with tempfile.TemporaryDirectory() as name:
+        for rows, groups in SIZES:
+            if rows > most_rows:
+                continue
+            path = Path(name) / "data.parquet"
+            write_parquet(path, rows, groups)
+            done = subprocess.run(
+                [sys.executable, __file__, "--one-size", str(path)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            table.append({"rows": rows, "groups": groups, **json.loads(done.stdout)})
+            print(table[-1], flush=True)
+    return pd.DataFrame(table)
+
+
+def write_parquet(path: Path, rows: int, groups: int) -> None:
+    """Write simulated data, groups in random order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng([rows, groups])
+    theta = rng.normal(10, 2, groups)
+    schema = pa.schema([("group", pa.int32()), ("y", pa.float64())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, rows, 10**6):
+            count = min(10**6, rows - start)
+            group = rng.integers(0, groups, count, dtype=np.int32)
+            if start == 0:
+                group[: min(groups, count)] = np.arange(min(groups, count))
+            y = theta[group] + rng.normal(0, 5, count)
+            writer.write_table(pa.table([group, y], schema=schema))
+
+
+def pipeline(path: Path) -> dict[str, float]:
+    """Read a file, fit the marginal program and estimate every group; times and memory."""
+    from partialpool.group_posterior import group_estimates
+    from partialpool.scan import scan_statistics
+
+    start = time.perf_counter()
+    data = scan_statistics(path).without_observations()
+    read = time.perf_counter()
+    [fit] = fitting.fit_programs(
+        [programs.load("hierarchical_marginal")],
+        data,
+        priors=programs.priors_for(data),
+        settings=Settings(adapt_delta=ADAPT_DELTA["hierarchical_marginal"]),
+        cmdstan=toolchain.find_cmdstan(),
+    )
+    fitted = time.perf_counter()
+    table = group_estimates(fit.posterior, data.stats)
+    end = time.perf_counter()
+    assert len(table) == data.stats.J
+    used = [
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    return {
+        "read": round(read - start, 3),
+        "fit": round(fitted - read, 3),
+        "estimate": round(end - fitted, 3),
+        "seconds": round(end - start, 3),
+        "peak_gb": round(sum(used) / 1e6, 3),
+    }
+
+
+def edit(alternations: int) -> pd.DataFrame:
+    """Time from a saved edit of a program to its draws, and of the parts of it."""
+    data = read_csv(example())
+    priors = programs.priors_for(data)
+    cmdstan = toolchain.find_cmdstan()
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        for run in range(alternations):
+            for source in ("hierarchical_marginal", "hierarchical_noncentered"):
+                path = Path(name) / f"{source}.stan"
+                text = programs.find_program(source).read_text(encoding="utf-8")
+                seed = time.time_ns()
+                path.write_text(f"{text}// edit {seed} {run}\n", encoding="utf-8")
+                start = time.perf_counter()
+                [fit] = fitting.fit_programs(
+                    [programs.load(path)], data, priors=priors, cmdstan=cmdstan
+                )
+                seconds = time.perf_counter() - start
+                rows.append((source, fit.about["timings"]["compile"], seconds))
+                print(rows[-1], flush=True)
+    table = pd.DataFrame(rows, columns=["program", "compile", "seconds"])
+    return table.groupby("program").median().round(2).reset_index()
+
+
+def setup() -> pd.DataFrame:
+    """Time of `scripts/report` with an empty cache and again with a warm one."""
+    script = Path(__file__).with_name("report")
+    with tempfile.TemporaryDirectory() as name:
+        environment = {**os.environ, "PARTIALPOOL_CACHE": str(Path(name) / "cache")}
+        command = [str(script), "--output", name]
+        rows = [(state, timed(command, environment)) for state in ("cold", "warm")]
+    return pd.DataFrame(rows, columns=["report", "seconds"]).round(1)
+
+
+def timed(command: Sequence[str], environment: dict[str, str]) -> float:
+    """Wall time of a command that must succeed."""
+    start = time.perf_counter()
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
