@@ -364,9 +364,12 @@ def test_a_density_integrates_to_one_and_respects_bounds():
     assert np.abs(normal["density"] - exact).max() < 0.01
 
 
-def test_draws_that_are_all_equal_have_no_density():
-    with pytest.raises(ValueError, match="all draws are equal"):
-        plots.density(np.ones(10))
+@pytest.mark.parametrize(
+    ("draws", "problem"), [(np.ones(10), "all draws are equal"), ([0, np.nan, 1], "not finite")]
+)
+def test_draws_without_a_density_are_refused(draws, problem):
+    with pytest.raises(ValueError, match=problem):
+        plots.density(np.array(draws))
 
 
 def test_extremes_keep_both_ends():

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import stats
 
 from hand_made import make_fit, make_fits, simulated
@@ -292,6 +293,32 @@ def test_a_table_that_fails_leaves_the_others(homework, monkeypatch):
     assert len(found.tables["estimates"])
     html = page.render(found, page.sections(found, {}, {}), made=MADE, missing=found.missing)
     assert "ZeroDivisionError: no luck" in html
+
+
+def test_parts_without_their_table_are_named(lesson):
+    tables = {k: v for k, v in lesson.tables.items() if k not in ("variance", "estimates")}
+    bare = dataclasses.replace(lesson, tables=tables)
+    html = page.render(bare, page.sections(bare, {}, {}), made=MADE, missing={})
+    text = "".join(Reader(html).text)
+    assert "Missing: the table “classical” could not be made" in text
+    assert "School 5 moves most" in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "pooling"),
+    [(["mu", "tau"], "other"), (["theta"], "none"), (["theta", "mu"], "partial")],
+)
+def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, kept, pooling):
+    fit = make_fit(homework, PARTIAL, draws=60, pointwise=False)
+    tree = fit.draws.copy()
+    tree["posterior"] = xr.DataTree(fit.posterior[kept])
+    fit = Fit(tree, {**fit.about, "pooling": pooling})
+    found = content.compute(homework, [fit])
+    assert not found.missing
+    for plan in figures.plan(found, {}):
+        plan.make()
+    html = page.render(found, page.sections(found, {}, {}), made=MADE, missing={})
+    assert "could not" not in "".join(Reader(html).text)
 
 
 def test_long_tables_are_cut_with_a_pointer_to_the_file():

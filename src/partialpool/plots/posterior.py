@@ -43,6 +43,8 @@ def density(
         Columns `value` and `density` (per unit of `value`).
     """
     v = np.asarray(values, dtype=np.float64).ravel()
+    if not np.isfinite(v).all():
+        raise ValueError("draws that are not finite have no density")
     q1, q3 = np.quantile(v, [0.25, 0.75])
     spread = min(float(np.std(v)), float(q3 - q1) / 1.34) or float(np.std(v))
     bandwidth = 0.9 * spread * len(v) ** -0.2

@@ -8,7 +8,15 @@ from functools import cache
 
 import pandas as pd
 
-from partialpool import classical, comparisons, diagnostics, pooling, predictions, predictive
+from partialpool import (
+    classical,
+    comparisons,
+    diagnostics,
+    pooling,
+    predictions,
+    predictive,
+    quantities,
+)
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
@@ -129,4 +137,4 @@ def _pointwise(scores: Mapping[str, predictive.Loo]) -> pd.DataFrame:
         found.pointwise.assign(model=name, threshold=found.summary.threshold)
         for name, found in scores.items()
     ]
-    return pd.concat(frames, ignore_index=True)
+    return quantities.stacked(frames, ("model", "observation", "group", "elpd", "k", "threshold"))

@@ -64,10 +64,13 @@ def plan(content: Content, models: dict[str, statements.Model]) -> list[Plan]:
         plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(content, best)))
         plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(content, best)))
     checked = best or content.fits[0]
-    plans.append(Plan("prediction", "predictions", lambda: _predictions(content, checked)))
-    plans.append(Plan("checks", "check-statistics", lambda: _statistics(content, checked)))
-    plans.append(Plan("checks", "check-density", lambda: _density(content, checked)))
-    plans.append(Plan("checks", "loo-k", lambda: _loo(content, checked)))
+    if len(content.table("predictions", model=checked.name)):
+        plans.append(Plan("prediction", "predictions", lambda: _predictions(content, checked)))
+    if len(content.table("posterior_checks", model=checked.name)):
+        plans.append(Plan("checks", "check-statistics", lambda: _statistics(content, checked)))
+        plans.append(Plan("checks", "check-density", lambda: _density(content, checked)))
+    if len(content.table("loo_pointwise", model=checked.name)):
+        plans.append(Plan("checks", "loo-k", lambda: _loo(content, checked)))
     return plans
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,12 @@ from partialpool.fitting import Fit
 from partialpool.report import cells, mathematics, sentences, statements, views, wording
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
+
+
+_QUESTIONS = (
+    "How well is a new observation in a known group predicted?",
+    "How well is a whole new group predicted?",
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,23 @@ def picture(figure: Figure, folder: Path) -> Picture:
     return Picture(figure.key, figure.caption, figure.alt, source, width, height)
 
 
+def _said(say: Callable[..., list[str]], *arguments: Any) -> list[str]:
+    """Let sentences that cannot be made leave the rest of the page alone."""
+    try:
+        return say(*arguments)
+    except Exception as error:  # the page names the problem instead
+        return [f"This part could not be written ({type(error).__name__}: {error})."]
+
+
+def _view(make: Callable[..., cells.View | None], *arguments: Any) -> cells.View | None:
+    """Let a table that cannot be made leave the rest of the page alone."""
+    try:
+        return make(*arguments)
+    except Exception as error:  # the page names the problem instead
+        problem = f"{type(error).__name__}: {error}"
+        return cells.View(f"the table “{make.__name__}”", (), (), "", note=problem)
+
+
 def sections(
     content: Content,
     pictures: Mapping[str, Sequence[Picture]],
@@ -82,8 +105,8 @@ def sections(
         Section(
             "data",
             "The data",
-            sentences.about_data(content),
-            [views.groups(content)],
+            _said(sentences.about_data, content),
+            [_view(views.groups, content)],
             shown("data"),
         ),
         Section(
@@ -96,20 +119,20 @@ def sections(
         Section(
             "diagnostics",
             "Diagnostics",
-            sentences.verdicts(content),
-            [views.diagnostics(content)],
+            _said(sentences.verdicts, content),
+            [_view(views.diagnostics, content)],
             shown("diagnostics"),
         ),
         Section(
             "shrinkage",
             "Shrinkage",
-            sentences.shrinkage(content, partial),
+            _said(sentences.shrinkage, content, partial),
             [
-                views.shrinkage(content),
-                views.displacement(content, partial) if partial else None,
-                views.variance(content),
-                views.classical(content),
-                views.blup(content),
+                _view(views.shrinkage, content),
+                _view(views.displacement, content, partial) if partial else None,
+                _view(views.variance, content),
+                _view(views.classical, content),
+                _view(views.blup, content),
             ],
             shown("shrinkage"),
         ),
@@ -117,33 +140,41 @@ def sections(
             "comparisons",
             "Comparisons",
             [
-                *sentences.compared(content),
+                *_said(sentences.compared, content),
                 sentences.NOT_A_TEST,
-                *sentences.ranked(content, best),
+                *_said(sentences.ranked, content, best),
             ],
             [
-                views.claims(content),
-                views.contrasts(content),
-                views.ranks(content, best) if best else None,
+                _view(views.claims, content),
+                _view(views.contrasts, content),
+                _view(views.ranks, content, best) if best else None,
             ],
             shown("comparisons"),
         ),
         Section(
             "prediction",
             "Prediction",
-            sentences.predicted(content),
+            _said(sentences.predicted, content),
             [
-                views.predictions(content, checked),
-                views.scores(
-                    content, "loo", "How well is a new observation in a known group predicted?"
+                _view(views.predictions, content, checked),
+                _view(
+                    views.scores,
+                    content,
+                    "loo",
+                    "How well is a new observation in a known group predicted?",
                 ),
-                views.scores(
-                    content, "leave_one_group_out", "How well is a whole new group predicted?"
+                _view(
+                    views.scores,
+                    content,
+                    "leave_one_group_out",
+                    "How well is a whole new group predicted?",
                 ),
             ],
             shown("prediction"),
         ),
-        Section("checks", "Checks", sentences.checked(content, checked), (), shown("checks")),
+        Section(
+            "checks", "Checks", _said(sentences.checked, content, checked), (), shown("checks")
+        ),
     ]
 
 
@@ -162,12 +193,12 @@ def _model(
         names = mathematics.Names(by_group, fit.about["priors"])
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
-    said = says(content, fit) if says else sentences.withheld(content, fit)
+    said = _said(says or sentences.withheld, content, fit)
     return Section(
         f"model-{list(content.titles).index(fit.name) + 1}",
         wording.capital(fit.title),
         said,
-        [views.estimates(content, fit)],
+        [_view(views.estimates, content, fit)],
         pictures,
         [f"{warning}." for warning in fit.about.get("warnings", ())],
         written,
@@ -209,7 +240,7 @@ def render(
         title=content.data.title or content.data.name,
         parts=parts,
         failures=[line for fit in untrusted for line in sentences.withheld(content, fit)],
-        short=sentences.in_short(content),
+        short=_said(sentences.in_short, content),
         made=made,
         missing=missing,
     )
