@@ -17,7 +17,6 @@ from partialpool.report import cells, mathematics, sentences, statements, views,
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 
-
 _QUESTIONS = (
     "How well is a new observation in a known group predicted?",
     "How well is a whole new group predicted?",
