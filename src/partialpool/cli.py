@@ -70,18 +70,21 @@ def report(
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool import pooling, programs
+    from partialpool import pooling, programs, results
     from partialpool.report import write
 
     data, priors = data_options.read(csv)
     names = programs.chosen(program, without)
-    loaded = [programs.load(name, include_paths=include or ()) for name in names]
+    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
     fits = sampling.fit(loaded, data, priors)
     show(
         readable_shrinkage(pooling.shrinkage_table(fits, data), data, fits),
         f"Posterior means (Monte Carlo error), {data.axis_title}",
     )
     target = write(output / data.name, data, fits, delta=delta, progress=progress)
+    for kind, missing in results.read_manifest(target)["missing"].items():
+        for name, reason in missing.items():
+            warn(f"{kind} {name} is missing: {reason}")
     say(f"Report: {target / 'report.html'}")
     finish(target, fits)
 
@@ -103,7 +106,9 @@ def fit(
     from partialpool import pooling, programs, results
 
     data, priors = data_options.read(csv)
-    fits = sampling.fit([programs.load(program, include_paths=include or ())], data, priors)
+    fits = sampling.fit(
+        [programs.load(program, include_paths=include or (), progress=progress)], data, priors
+    )
     table = pooling.estimates(fits, data)
     target = output / f"{data.name}-{fits[0].name}"
     with results.new_folder(target) as folder:
@@ -130,7 +135,7 @@ def compare(
 
     data, priors = data_options.read(csv)
     names = programs.chosen(program, without)
-    loaded = [programs.load(name, include_paths=include or ()) for name in names]
+    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
     fits = sampling.fit(loaded, data, priors)
     estimates = pooling.estimates(fits, data)
     table = pooling.shrinkage_table(fits, data)
@@ -269,7 +274,7 @@ def verify(
 
     data, settings = data_options.read(csv)
     names = [*programs.DEFAULT, "hierarchical_marginal"]
-    fits = sampling.fit([programs.load(name) for name in names], data, settings)
+    fits = sampling.fit([programs.load(name, progress=progress) for name in names], data, settings)
     with progress.task("Integrating the exact posteriors"):
         known = exactness.exact_summary(
             {name: exactness.exact_posterior(name, data.stats, settings) for name in names}
@@ -309,9 +314,12 @@ def cache(
     prune: Annotated[
         int | None, typer.Option(metavar="DAYS", help="Remove what was not used for DAYS days.")
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove every executable.")] = False,
+    clear: Annotated[
+        bool,
+        typer.Option("--clear", help="Remove everything: executables, CmdStan, downloads."),
+    ] = False,
 ) -> None:
-    """List the compiled programs in the cache, or remove some."""
+    """List the compiled programs in the cache, or remove what is not needed."""
     from partialpool import toolchain
 
     if clear or prune is not None:
@@ -319,6 +327,22 @@ def cache(
         say(f"{freed / 1e6:.1f} MB freed")
     else:
         show(toolchain.cache_entries(), "Compiled programs")
+
+
+@app.command()
+def setup(
+    cmdstan: Annotated[
+        str | None, typer.Option(help="CmdStan to set up: a folder, or found, release, assembled.")
+    ] = None,
+    wheel: Annotated[
+        Path | None, typer.Option(help="An httpstan wheel at hand, where there is no network.")
+    ] = None,
+) -> None:
+    """Find or assemble CmdStan now, and mend what is wrong with it."""
+    from partialpool import toolchain
+
+    found = toolchain.find_cmdstan(cmdstan, wheel=wheel, progress=progress)
+    say(f"CmdStan {found.version}, {found.origin}: {found.path}")
 
 
 @app.command()

@@ -25,6 +25,7 @@ from scipy import stats as distributions
 from partialpool import toolchain
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
+from partialpool.progress import Progress
 from partialpool.sufficient import size_classes
 
 Pooling = Literal["complete", "none", "partial", "other"]
@@ -145,7 +146,12 @@ def find_program(name_or_path: str | Path) -> Path:
     )
 
 
-def load(name_or_path: str | Path, *, include_paths: Sequence[Path] = ()) -> Program:
+def load(
+    name_or_path: str | Path,
+    *,
+    include_paths: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Program:
     """Read a Stan program and what it declares; nothing is compiled.
 
     Parameters
@@ -154,6 +160,8 @@ def load(name_or_path: str | Path, *, include_paths: Sequence[Path] = ()) -> Pro
         The name of a shipped program or the path of a `.stan` file.
     include_paths
         Folders in which `#include` looks, besides the program's own.
+    progress
+        Where to report, should stanc have to be fetched first.
 
     Raises
     ------
@@ -162,7 +170,7 @@ def load(name_or_path: str | Path, *, include_paths: Sequence[Path] = ()) -> Pro
     """
     path = find_program(name_or_path)
     include_paths = tuple(include_paths)
-    declared = toolchain.program_info(path, include_paths=include_paths)
+    declared = toolchain.program_info(path, include_paths=include_paths, progress=progress)
     digest = hashlib.sha256(path.read_bytes())
     for included in sorted(declared.get("included_files", [])):
         digest.update(Path(included).read_bytes())

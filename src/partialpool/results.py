@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import InputError
 
@@ -94,3 +94,9 @@ def write_manifest(folder: Path, data: GroupedData, fits: Sequence[Fit]) -> None
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MARK).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """Read what `write_manifest`, or the report, wrote into a folder of results."""
+    manifest: dict[str, Any] = json.loads((Path(folder) / MARK).read_text(encoding="utf-8"))
+    return manifest
