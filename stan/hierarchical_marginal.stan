@@ -1,12 +1,13 @@
 // Partial pooling, marginal: mu and the group means are integrated out, then drawn exactly.
 functions {
-  // Given tau and sigma, mu is normal; its mean and its sd. Here v is the variance of a group's
-  // sample mean about mu, for each group size.
-  tuple(real, real) mu_given(vector v, vector J_k, vector ybar_k,
+  // Mean and precision of mu given tau and sigma, from its prior and from all group means of each
+  // size, whose mean has precision w. The mean is counted from center, as d is.
+  tuple(real, real) mu_given(vector w, vector d, real center,
                              real mu_location, real mu_scale) {
-    real precision = inv_square(mu_scale) + sum(J_k ./ v);
-    real step = sum(J_k .* (ybar_k - mu_location) ./ v) / precision;
-    return (mu_location + step, inv_sqrt(precision));
+    real precision = inv_square(mu_scale) + sum(w);
+    real weighted = inv_square(mu_scale) * (mu_location - center)
+                    + dot_product(w, d);
+    return (weighted / precision, precision);
   }
 }
 data {
@@ -31,7 +32,11 @@ data {
   vector[N_drawn] y_drawn; // their outcomes (hours)
 }
 transformed data {
-  real df = sum(J_k .* (n_k - 1)); // degrees of freedom within groups
+  real df = dot_product(J_k, n_k - 1); // degrees of freedom within groups
+  real center = dot_product(J_k, ybar_k) / sum(J_k); // mean of all sample means (hours)
+  vector[K] d = ybar_k - center; // counted from there, a large offset costs no digits
+  vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the sample means about it
+  vector[K] inv_n = inv(n_k);
 }
 parameters {
   real<lower=0, upper=tau_upper> tau; // sd between group means (hours)
@@ -46,12 +51,11 @@ transformed parameters {
 model {
   target += lprior;
   if (prior_only == 0) {
-    // p(data) = p(data | mu) p(mu) / p(mu | data) for any mu, here its mean given tau and sigma
-    vector[K] v = square(tau) + square(sigma) / n_k;
-    tuple(real, real) given = mu_given(v, J_k, ybar_k, mu_location, mu_scale);
-    vector[K] ss = J_k .* square(ybar_k - given.1) + ssb_k;
-    target += -0.5 * sum(ss ./ v + J_k .* log(v)) + log(given.2);
-    target += normal_lpdf(given.1 | mu_location, mu_scale);
+    // A sample mean of n observations is normal(mu, sqrt(tau^2 + sigma^2 / n)); mu is normal too.
+    vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
+    tuple(real, real) given = mu_given(w, d, center, mu_location, mu_scale);
+    target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
+    target += 0.5 * (given.2 * square(given.1) - log(given.2));
     target += -0.5 * ssw / square(sigma) - df * log(sigma);
   }
 }
@@ -63,10 +67,9 @@ generated quantities {
   real<lower=0> sigma2 = square(sigma); // variance within groups (hours squared)
   {
     int seen = 1 - prior_only; // 0 takes the data out of what follows
-    vector[K] v = tau2 + sigma2 / n_k;
-    tuple(real, real) given = mu_given(v, seen * J_k, ybar_k, mu_location,
-                                       mu_scale);
-    mu = normal_rng(given.1, given.2);
+    vector[K] w = seen * J_k ./ (tau2 + sigma2 * inv_n);
+    tuple(real, real) given = mu_given(w, d, center, mu_location, mu_scale);
+    mu = center + normal_rng(given.1, inv_sqrt(given.2));
     lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
     for (j in 1 : J_drawn) {
       // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all
