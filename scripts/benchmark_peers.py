@@ -140,11 +140,12 @@ def nutpie(data: GroupedData, priors: Mapping[str, float], *, centered: bool) ->
 
 
 def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool) -> Sampler:
-    """PyMC's own NUTS."""
+    """PyMC's own NUTS, its step compiled beforehand."""
     import pymc as package
 
     logging.getLogger("pymc").setLevel(logging.ERROR)
-    model = _pymc_model(data, priors, centered=centered)
+    with _pymc_model(data, priors, centered=centered) as model:
+        step = package.NUTS()
 
     def sample(seed: int) -> Draws:
         with model, warnings.catch_warnings():
@@ -155,6 +156,7 @@ def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool) -> S
                     tune=WARMUP,
                     chains=CHAINS,
                     cores=CORES,
+                    step=step,
                     random_seed=seed,
                     progressbar=False,
                     compute_convergence_checks=False,
