@@ -151,7 +151,7 @@ def samplers(alternations: int) -> pd.DataFrame:
     }
     for title, make in (
         ("nutpie", peers.nutpie),
-        ("PyMC", peers.pymc),
+        ("PyMC", functools.partial(peers.pymc, runs=alternations)),
         ("NumPyro", peers.numpyro),
     ):
         for form in ("centered", "non-centered"):

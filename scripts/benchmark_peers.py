@@ -139,13 +139,13 @@ def nutpie(data: GroupedData, priors: Mapping[str, float], *, centered: bool) ->
     return sample
 
 
-def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool) -> Sampler:
-    """PyMC's own NUTS, its step compiled beforehand."""
+def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool, runs: int) -> Sampler:
+    """PyMC's own NUTS; a step keeps what it adapted, so one is compiled for each run."""
     import pymc as package
 
     logging.getLogger("pymc").setLevel(logging.ERROR)
     with _pymc_model(data, priors, centered=centered) as model:
-        step = package.NUTS()
+        steps = iter([package.NUTS() for _ in range(runs)])
 
     def sample(seed: int) -> Draws:
         with model, warnings.catch_warnings():
@@ -156,7 +156,7 @@ def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool) -> S
                     tune=WARMUP,
                     chains=CHAINS,
                     cores=CORES,
-                    step=step,
+                    step=next(steps),
                     random_seed=seed,
                     progressbar=False,
                     compute_convergence_checks=False,
