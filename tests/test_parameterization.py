@@ -187,6 +187,7 @@ def test_a_program_that_lacks_a_parameter_is_named(homework):
         compare_forms(pair[1:], homework)
 
 
+@pytest.mark.figures
 def test_figures_are_drawn(tmp_path, compared, fits):
     titles = {fit.name: fit.title for fit in fits}
     labels = {"axis_title": "Score ($)", "group_title": "Site <b>"}

@@ -18,6 +18,8 @@ from hand_made import make_fits, simulated
 from partialpool import comparisons, plots, pooling
 from partialpool.plots.theme import fonts, text
 
+pytestmark = pytest.mark.figures
+
 HARD = [
     'São Paulo, "A" <b>&$x$',
     "two\nlines",

@@ -36,6 +36,8 @@ from partialpool.report import (
 )
 from partialpool.report import folder as folder_module
 
+pytestmark = pytest.mark.figures
+
 HARD = ['São Paulo, "A" <b>&$x$', "two\nlines", "🏫 & co", "../../etc", "001", "1"]
 NONE, PARTIAL = "no_pooling", "hierarchical_noncentered"
 MODELS = ["complete_pooling", NONE, PARTIAL]

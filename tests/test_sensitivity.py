@@ -268,6 +268,7 @@ def test_priors_too_vague_to_draw_are_named_instead(homework, named):
     assert boundless.startswith("Nothing to draw: inverse_gamma_0.01.")
 
 
+@pytest.mark.figures
 def test_figures_are_drawn_with_odd_labels_and_many_groups(tmp_path, homework, compared):
     theta = compared.estimates[compared.estimates["quantity"] == "theta"]
     copies = [theta.assign(group=theta["group"] + f" $x_{{{k}}}$ <{k}>") for k in range(3)]
