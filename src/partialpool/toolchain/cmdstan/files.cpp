@@ -8,8 +8,13 @@
 #include <stan/io/stan_csv_reader.hpp>
 #include <stan/version.hpp>
 
+#include <rapidjson/document.h>
+#include <rapidjson/istreamwrapper.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
 #include <algorithm>
-#include <iostream>
+#include <sstream>
 
 namespace command_line {
 
@@ -64,6 +69,22 @@ Context read_context(const std::string& file) {
   return std::make_shared<stan::json::json_data>(stream);
 }
 
+Context read_metric(const std::string& file) {
+  if (stan::io::ends_with(".R", file)) return read_context(file);
+  std::ifstream stream = open_input(file);
+  rapidjson::IStreamWrapper input(stream);
+  rapidjson::Document document;
+  document.ParseStream(input);
+  if (document.HasParseError() || !document.IsObject() || !document.HasMember("inv_metric")) {
+    throw Error("Error: the file \"" + file + "\" must be JSON with a member inv_metric.");
+  }
+  rapidjson::StringBuffer text;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(text);
+  document["inv_metric"].Accept(writer);
+  std::istringstream inv_metric(std::string("{\"inv_metric\": ") + text.GetString() + "}");
+  return std::make_shared<stan::json::json_data>(inv_metric);
+}
+
 std::string marked(const std::string& file, const std::string& mark, const std::string& suffix) {
   return file.substr(0, suffix_position(file)) + "_" + mark + suffix;
 }
@@ -91,15 +112,6 @@ std::vector<std::string> chain_files(const std::vector<std::string>& names, std:
   return is_file(fellows[0]) ? fellows : std::vector<std::string>(count, names[0]);
 }
 
-std::vector<Context> read_contexts(const Argument& files, std::size_t count,
-                                   unsigned int first_id) {
-  std::vector<Context> contexts;
-  for (const std::string& file : chain_files(files.names(), count, first_id)) {
-    contexts.push_back(read_context(file));
-  }
-  return contexts;
-}
-
 Initial initial_values(const Run& run, std::size_t count) {
   const Argument& init = run.tree["init"];
   char* end = nullptr;
@@ -108,23 +120,52 @@ Initial initial_values(const Run& run, std::size_t count) {
     if (!(radius >= 0)) throw Error("Error: init=" + init.value + " must not be negative.");
     return {std::vector<Context>(count, read_context("")), radius};
   }
-  return {read_contexts(init, count, run.id), std::stod(init.initial)};
+  Initial initial{{}, std::stod(init.initial)};
+  for (const std::string& file : chain_files(init.names(), count, run.id)) {
+    initial.contexts.push_back(read_context(file));
+  }
+  return initial;
 }
 
-Eigen::MatrixXd read_parameters(const Run& run, const std::string& file) {
+namespace {
+
+// Header and all rows of a CSV file of an earlier run: CmdStanPy counts on warmup draws, and on the
+// mean that method variational writes first.
+struct Table {
+  std::vector<std::string> header;
+  Eigen::MatrixXd rows;
+};
+
+Table read_table(const std::string& file) {
+  using stan::io::stan_csv_reader;
   std::ifstream stream = open_input(file);
-  const stan::io::stan_csv csv = stan::io::stan_csv_reader::parse(stream, nullptr);
+  Table table;
+  stan::io::stan_csv_metadata about;
+  stan_csv_reader::read_metadata(stream, about);
+  if (!stan_csv_reader::read_header(stream, table.header, false)) {
+    throw Error("Error: the file \"" + file + "\" has no line with the names of columns.");
+  }
+  stan::io::stan_csv_adaptation adaptation;
+  stan_csv_reader::read_adaptation(stream, adaptation);
+  stan::io::stan_csv_timing timing;
+  stan_csv_reader::read_samples(stream, table.rows, timing);
+  return table;
+}
+
+}  // namespace
+
+Eigen::MatrixXd read_parameters(const Run& run, const std::string& file) {
+  const Table table = read_table(file);
   std::vector<std::string> names;
   run.model.constrained_param_names(names, false, false);
-  Eigen::MatrixXd draws(csv.samples.rows(), static_cast<Eigen::Index>(names.size()));
+  Eigen::MatrixXd draws(table.rows.rows(), static_cast<Eigen::Index>(names.size()));
   for (std::size_t i = 0; i < names.size(); ++i) {
-    std::string name = names[i];
-    stan::io::prettify_stan_csv_name(name);
-    const auto column = std::find(csv.header.begin(), csv.header.end(), name);
-    if (column == csv.header.end()) {
-      throw Error("Error: the file \"" + file + "\" has no column for the parameter " + name + ".");
+    const auto column = std::find(table.header.begin(), table.header.end(), names[i]);
+    if (column == table.header.end()) {
+      throw Error("Error: the file \"" + file + "\" has no column " + names[i] +
+                  ", a parameter of the model.");
     }
-    draws.col(static_cast<Eigen::Index>(i)) = csv.samples.col(column - csv.header.begin());
+    draws.col(static_cast<Eigen::Index>(i)) = table.rows.col(column - table.header.begin());
   }
   return draws;
 }

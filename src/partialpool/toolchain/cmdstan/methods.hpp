@@ -60,13 +60,13 @@ struct Run {
 // Reads a file of variables: R dump where its name ends in .R, else JSON. An empty name is an
 // empty context.
 Context read_context(const std::string& file);
+// The inverse metric alone: a file that save_metric wrote names the metric's type as well.
+Context read_metric(const std::string& file);
 
 // The input files of `count` chains: `names` lists one file a chain, or one for all; a.json stands
 // for a_ID.json, with the ids of the chains from `first_id` on, where those exist.
 std::vector<std::string> chain_files(const std::vector<std::string>& names, std::size_t count,
                                      unsigned int first_id);
-std::vector<Context> read_contexts(const Argument& files, std::size_t count,
-                                   unsigned int first_id);
 
 // Initial values: contexts for `count` chains and the radius of random ones.
 struct Initial {

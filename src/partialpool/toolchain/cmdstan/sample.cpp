@@ -49,7 +49,11 @@ Sampling open_sampling(const Run& run) {
 std::vector<Context> start_metrics(const Run& run, std::size_t chains) {
   const Argument& hmc = run.method()["algorithm"]["hmc"];
   if (!hmc["metric_file"].value.empty()) {
-    return read_contexts(hmc["metric_file"], chains, run.id);
+    std::vector<Context> metrics;
+    for (const std::string& file : chain_files(hmc["metric_file"].names(), chains, run.id)) {
+      metrics.push_back(read_metric(file));
+    }
+    return metrics;
   }
   const std::size_t size = run.model.num_params_r();
   const auto identity = std::make_shared<stan::io::array_var_context>(
