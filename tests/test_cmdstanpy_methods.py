@@ -380,6 +380,7 @@ def _log_density(mu: float, tau: float, eta: np.ndarray) -> float:
     return float(likelihood - mu**2 / 8 - tau**2 / 2 - np.sum(eta**2) / 2)
 
 
+@pytest.mark.slow
 def test_threads_share_a_sum(threaded: cmdstanpy.CmdStanModel) -> None:
     assert threaded.exe_info()["STAN_THREADS"] == "true"
     eta = np.linspace(-1, 1, 20)
