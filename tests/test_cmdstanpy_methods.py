@@ -381,6 +381,7 @@ def _log_density(mu: float, tau: float, eta: np.ndarray) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_threads_share_a_sum(threaded: cmdstanpy.CmdStanModel) -> None:
     assert threaded.exe_info()["STAN_THREADS"] == "true"
     eta = np.linspace(-1, 1, 20)
