@@ -157,6 +157,7 @@ def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool, runs
                     chains=CHAINS,
                     cores=CORES,
                     step=next(steps),
+                    mp_ctx="forkserver",  # a fork may hang once JAX has started threads
                     random_seed=seed,
                     progressbar=False,
                     compute_convergence_checks=False,
