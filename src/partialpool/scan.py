@@ -169,19 +169,16 @@ def _statistics(source: Source) -> tuple[GroupStats, tuple[str, ...]]:
             f"SELECT {source.number} FROM {source.table} WHERE {source.number} IS NOT NULL LIMIT 1"
         ).fetchone()
         pivot = float(first[0]) if first else 0.0
-        raw: dict[str, Any] = source.engine.execute(
-            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance FROM ("
-            f"SELECT {source.label} AS label, count(*) AS rows, count(v) AS n, "
-            f"avg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance "
-            f"FROM (SELECT *, {source.number} AS v FROM {source.table}) GROUP BY 1)"
-        ).fetchnumpy()
-    except duckdb.OutOfRangeException:
+        raw = _group_by(source, source.unchecked, pivot)
+        if raw is None:
+            raw = _group_by(source, source.number, pivot)
+    except duckdb.Error as error:
+        raise source.explain(error) from None
+    if raw is None:
         raise InputError(
             f"{source.where}: the squares of the values overflow; "
             "divide the outcome by a suitable unit first"
-        ) from None
-    except duckdb.Error as error:
-        raise source.explain(error) from None
+        )
     rows, n = (_plain(raw[key]).astype(np.int64) for key in ("rows", "n"))
     dropped = int(rows.sum() - n.sum())
     wrong = dropped and not (source.drop_missing and source.count_missing() == dropped)
@@ -209,6 +206,24 @@ def _statistics(source: Source) -> tuple[GroupStats, tuple[str, ...]]:
     if changed:
         notes.append(f"blanks around group labels removed in {changed} rows")
     return ordered(stats), tuple(notes)
+
+
+def _group_by(source: Source, number: str, pivot: float) -> dict[str, Any] | None:
+    """Count and sum by group; None where a sum is not finite."""
+    import duckdb
+
+    try:
+        raw: dict[str, Any] = source.engine.execute(
+            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance FROM ("
+            f"SELECT {source.label} AS label, count(*) AS rows, count(v) AS n, "
+            f"avg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance "
+            f"FROM (SELECT *, {number} AS v FROM {source.table}) GROUP BY 1)"
+        ).fetchnumpy()
+    except duckdb.OutOfRangeException:
+        return None
+    seen = _plain(raw["n"]) > 0
+    finite = np.isfinite(_plain(raw["mean"])[seen]) & np.isfinite(_plain(raw["variance"])[seen])
+    return raw if finite.all() else None
 
 
 def _second_pass(source: Source, stats: GroupStats, labels: Sequence[str]) -> GroupStats:

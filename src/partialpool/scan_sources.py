@@ -39,6 +39,8 @@ class Source:
     """SQL of a row's label, untouched."""
     number: str = field(init=False)
     """SQL of a row's outcome; null where it is no finite number."""
+    unchecked: str = field(init=False)
+    """The same, faster; where it is not finite, sums show it."""
     missing: str = field(init=False)
     """SQL that tells whether an outcome without a number is missing, rather than wrong."""
 
@@ -85,6 +87,7 @@ class Source:
         self.number = (
             f"CASE WHEN isfinite({number}) AND NOT contains({column}, '_') THEN {number} END"
         )
+        self.unchecked = self.number
         spellings = ", ".join(_quoted(word) for word in sorted(grouped.MISSING))
         self.missing = f"{column} IS NULL OR lower(trim({text}, ' \t\n\r\v\f')) IN ({spellings})"
 
@@ -185,6 +188,7 @@ class ParquetSource(Source):
         elif _NUMERIC.fullmatch(kind):
             number = f"CAST({column} AS DOUBLE)"
             self.number = f"CASE WHEN isfinite({number}) THEN {number} END"
+            self.unchecked = number
             self.missing = f"{column} IS NULL OR isnan({number})"
         else:
             raise InputError(
