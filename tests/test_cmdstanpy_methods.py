@@ -147,6 +147,7 @@ def test_sample_writes_profiles_and_dynamics(fit: cmdstanpy.CmdStanMCMC) -> None
     assert len(dynamics) == 1400
 
 
+@pytest.mark.filterwarnings("ignore:The 'float_precision' argument")  # CmdStanPy on pandas 3
 def test_summary_and_diagnose_run_cmdstans_programs(
     fit: cmdstanpy.CmdStanMCMC, cmdstan: CmdStan
 ) -> None:

@@ -556,14 +556,16 @@ def test_a_drawing_process_that_dies_takes_one_figure_with_it(tmp_path):
         drawing.Figure("one", "loo_k", good, "", ""),
         drawing.Figure("none", "no_such_figure", good, "", ""),
     ]
-    failed = drawing.draw_all(made, tmp_path, processes=1)
+    with drawing.drawing_processes(1) as workers:
+        failed = drawing.draw_all(made, tmp_path, workers=workers)
     assert failed["dead"] == "the drawing process ended with code 7"
     assert "no_such_figure" in failed["none"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.png", "one.svg"]
 
 
 def test_no_figures_need_no_process(tmp_path):
-    assert drawing.draw_all([], tmp_path) == {}
+    with drawing.drawing_processes(1) as workers:
+        assert drawing.draw_all([], tmp_path, workers=workers) == {}
 
 
 @pytest.mark.parametrize("name", ["a b", "../x", "モデル", "ok_1-2"])

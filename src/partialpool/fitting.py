@@ -7,6 +7,7 @@ timings), and survives a round trip through a netCDF file.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -274,6 +275,11 @@ class _Model(cmdstanpy.CmdStanModel):
     def __init__(self, executable: Path, report: Task) -> None:
         super().__init__(exe_file=str(executable))
         self._report = report
+        self._info = super().exe_info()
+
+    def exe_info(self) -> dict[str, str]:
+        """Build options of the executable, asked for once and not again for every chain."""
+        return self._info
 
     def _run_cmdstan(self, *args: Any, **kwargs: Any) -> None:
         seen = 0
@@ -467,16 +473,23 @@ def _tree(
             groups["posterior"][name] = array
             per_group = program.outputs[name] == 1 and len(positions) == data.stats.J
             dims[name] = ["group" if per_group else f"{name}_index"]
-    coords: dict[str, Any] = {
-        "group": list(data.labels),
-        "observation": np.arange(1, data.stats.N + 1),
-    }
+    used = {dim for names in dims.values() for dim in names}
+    coords: dict[str, Any] = {}
+    if "group" in used:
+        coords["group"] = list(data.labels)
+    if "observation" in used:
+        coords["observation"] = np.arange(1, data.stats.N + 1)
     tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
     return tree
 
 
 def _versions(cmdstan: toolchain.CmdStan) -> dict[str, str]:
-    return {name: metadata.version(name) for name in _VERSIONS} | {"CmdStan": cmdstan.version}
+    return {**_package_versions(), "CmdStan": cmdstan.version}
+
+
+@functools.cache
+def _package_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in _VERSIONS}
 
 
 def _umask() -> int:

@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,30 @@ class Figure:
     alt: str
 
 
+@contextlib.contextmanager
+def drawing_processes(count: int | None = None) -> Iterator[list[Worker]]:
+    """Start drawing processes, so that they are ready when there is something to draw.
+
+    Parameters
+    ----------
+    count
+        How many; the number of cores, at most four, where None.
+    """
+    workers = [Worker() for _ in range(count or min(_cores(), 4))]
+    try:
+        for worker in workers:
+            worker.start()
+        yield workers
+    finally:
+        for worker in workers:
+            worker.end()
+
+
 def draw_all(
     figures: Sequence[Figure],
     folder: Path,
     *,
-    processes: int | None = None,
+    workers: Sequence[Worker],
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Draw every figure into `folder`, as `key`.png and `key`.svg.
@@ -56,8 +75,8 @@ def draw_all(
         What to draw.
     folder
         Where to; it must exist.
-    processes
-        Drawing processes; the number of cores, at most four, where None.
+    workers
+        From `drawing_processes`.
     progress
         Where to report.
 
@@ -68,15 +87,13 @@ def draw_all(
         only the figure with it that it was drawing.
     """
     progress = progress or Progress()
-    count = min(processes or min(_cores(), 4), len(figures))
     waiting: queue.SimpleQueue[Figure] = queue.SimpleQueue()
     for figure in figures:
         waiting.put(figure)
     failed: dict[str, str] = {}
-    workers = [_Worker() for _ in range(count)]
     with progress.task(f"Drawing {len(figures)} figures", total=len(figures)) as task:
 
-        def work(worker: _Worker) -> None:
+        def work(worker: Worker) -> None:
             with contextlib.suppress(queue.Empty):
                 while True:
                     figure = waiting.get_nowait()
@@ -86,14 +103,10 @@ def draw_all(
                     task.advance()
 
         threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        finally:
-            for worker in workers:
-                worker.end()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     return failed
 
 
@@ -103,19 +116,25 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Worker:
-    """A drawing process, started when first needed and again if it dies."""
+class Worker:
+    """A drawing process, started again if it dies."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
+    def start(self) -> None:
+        """Start the process; it answers when it is asked to draw."""
+        self._process = _start()
+
     def draw(self, figure: Figure, folder: Path) -> str:
+        """Draw a figure; say what went wrong, or nothing."""
         if self._ended:
             return "interrupted"
         if self._process is None or self._process.poll() is not None:
-            self._process = _start()
+            self.start()
         process = self._process
+        assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -129,6 +148,7 @@ class _Worker:
         return str(answer)
 
     def end(self) -> None:
+        """End the process; nothing is drawn any more."""
         self._ended = True
         if self._process is not None:
             _close(self._process)

@@ -16,7 +16,7 @@ from partialpool.fitting import Fit
 from partialpool.progress import Progress
 from partialpool.report import columns, page, statements
 from partialpool.report.content import Content, compute
-from partialpool.report.drawing import Figure, draw_all
+from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
 from partialpool.results import MARK, new_folder
 
@@ -67,13 +67,13 @@ def write(
     """
     target, progress = Path(target), progress or Progress()
     start = time.perf_counter()
-    with new_folder(target) as folder:
+    with new_folder(target) as folder, drawing_processes(processes) as workers:
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
         content = compute(data, fits, delta=delta, progress=progress)
         timings = {"tables": time.perf_counter() - start}
         models = {fit.name: model for fit in fits if (model := statements.of_fit(fit))}
-        pictures, failed = _figures(content, models, folder / "figures", processes, progress)
+        pictures, failed = _figures(content, models, folder / "figures", workers, progress)
         timings["figures"] = time.perf_counter() - start - timings["tables"]
         _tables(content, folder / "tables")
         files = {fit.name: f"fits/{k}-{safe(fit.name)}.nc" for k, fit in enumerate(fits, start=1)}
@@ -95,7 +95,7 @@ def _figures(
     content: Content,
     models: dict[str, statements.Model],
     folder: Path,
-    processes: int | None,
+    workers: Sequence[Worker],
     progress: Progress,
 ) -> tuple[dict[str, list[page.Picture]], dict[str, str]]:
     """Draw what can be drawn; pictures by section, and reasons by key for the rest."""
@@ -107,7 +107,7 @@ def _figures(
             prepared[each.key] = each.make()
         except Exception as error:  # one figure that fails must not take the others with it
             failed[each.key] = f"{type(error).__name__}: {error}"
-    failed |= draw_all(list(prepared.values()), folder, processes=processes, progress=progress)
+    failed |= draw_all(list(prepared.values()), folder, workers=workers, progress=progress)
     pictures: dict[str, list[page.Picture]] = {}
     for each in plans:
         if each.key in failed:
