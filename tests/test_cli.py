@@ -103,6 +103,13 @@ def test_a_parameter_with_another_spelling_of_theta(run, tmp_path):
 
 
 @pytest.mark.stan
+def test_a_prior_setting_that_nothing_reads(run):
+    code, _, err = run("fit", "homework", "--prior", "mu_scael=5")
+    assert code == 2
+    assert "nearest name: 'mu_scale'" in err
+
+
+@pytest.mark.stan
 def test_a_negative_scale(run):
     code, _, err = run("fit", "homework", "--prior", "mu_scale=-1")
     assert code == 2

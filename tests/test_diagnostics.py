@@ -120,6 +120,33 @@ def test_a_chain_that_never_moves_fails(rng):
     assert "a chain that never moves, first mu" in row(table, "finite draws").meaning
 
 
+def test_constants_of_a_program_are_set_aside_and_stuck_parameters_are_not(rng):
+    ones = np.ones((CHAINS, DRAWS, 2))
+    assert not diagnostics.trusted(diagnostics.check(make_fit(rng, theta=ones)))
+    fit = make_fit(rng, theta=ones + np.cumsum(1e-17 * rng.normal(size=ones.shape), axis=1))
+    computed = Fit(fit.draws, {**fit.about, "parameters": ["mu"]})
+    table = diagnostics.check(computed)
+    assert diagnostics.trusted(table)
+    assert "2 constants of the program set aside" in row(table, "finite draws").meaning
+    parts = Fit(make_fit(rng, theta=ones * np.arange(CHAINS)[:, None, None]).draws, computed.about)
+    assert not diagnostics.trusted(diagnostics.check(parts))
+
+
+def test_an_indicator_of_a_rare_event_is_no_stuck_chain(rng):
+    theta = np.zeros((CHAINS, DRAWS, 2))
+    theta[0, 7, 0] = 1
+    fit = make_fit(rng, theta=theta)
+    about = {**fit.about, "parameters": ["mu"], "integers": ["theta"]}
+    assert diagnostics.trusted(diagnostics.check(Fit(fit.draws, about)))
+
+
+def test_a_program_without_anything_that_varies_is_not_trusted(rng):
+    fit = make_fit(rng, mu=np.ones((CHAINS, DRAWS)), theta=np.ones((CHAINS, DRAWS, 2)))
+    table = diagnostics.check(Fit(fit.draws, {**fit.about, "parameters": []}))
+    assert not diagnostics.trusted(table)
+    assert "no quantity that could vary, 3 constants" in row(table, "finite draws").meaning
+
+
 def test_constant_energy_fails(rng):
     table = diagnostics.check(make_fit(rng, energy=np.ones((CHAINS, DRAWS))))
     assert not row(table, "E-BFMI").passed

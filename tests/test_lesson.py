@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from cmdstanpy import CmdStanModel
 
-from partialpool import comparisons, diagnostics, fitting, pooling, programs, toolchain
+from partialpool import (
+    comparisons,
+    diagnostics,
+    fitting,
+    pooling,
+    program_data,
+    programs,
+    toolchain,
+)
 from partialpool.settings import Settings
 
 pytestmark = pytest.mark.stan
@@ -87,7 +95,7 @@ def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
     for name in ("hierarchical_centered", "hierarchical_noncentered"):
         program = programs.load(name)
         executable = toolchain.compile_program(program.path, cmdstan=cmdstan)
-        inputs = programs.stan_data(program, homework, priors)
+        inputs = program_data.stan_data(program, homework, priors)
         forms[name] = (CmdStanModel(exe_file=str(executable)), inputs)
 
     def log_density(name, values):

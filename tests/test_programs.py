@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import programs
+from partialpool import program_data, programs
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.programs import Program
@@ -36,8 +36,42 @@ def test_pooling_is_judged_by_what_a_program_writes():
     assert NONE.pooling == "none"
     assert PARTIAL.pooling == "partial"
     assert declare(scalars=["beta"]).pooling == "other"
-    assert PARTIAL.title == "partial pooling, centered"
     assert declare(scalars=["beta"]).title == "mine"
+
+
+def test_a_copy_of_a_shipped_program_goes_by_its_own_name(tmp_path):
+    path = programs.find_program("hierarchical_centered")
+    assert Program(path, {}, "0").title == "partial pooling, centered"
+    assert Program(tmp_path / path.name, {}, "0").title == "hierarchical_centered"
+
+
+def test_what_a_program_lacks_is_named_with_what_is_missed():
+    found = " ".join(programs.lacking(PARTIAL))
+    for name in ("log_lik", "y_rep", "lprior", "theta_new", "input prior_only"):
+        assert f"no {name}: " in found
+    assert "no theta:" not in found
+    assert "comparison of group means" in programs.lacking(declare(scalars=["beta"]))[0]
+    assert not any("theta_new" in phrase for phrase in programs.lacking(NONE))
+
+
+def test_two_programs_of_one_name_are_refused():
+    twin = Program(Path("other") / "no_pooling.stan", NONE.declared, "1")
+    programs.check_distinct([NONE, COMPLETE])
+    with pytest.raises(InputError, match=r"no_pooling\.stan and other.no_pooling\.stan"):
+        programs.check_distinct([NONE, twin])
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (declare(scalars=["Theta"]), "must be called 'theta'"),
+        (declare(inputs=["N"]), "nothing to draw"),
+        (declare(scalars=["mu"], vectors=["draw"]), "a variable 'draw'"),
+    ],
+)
+def test_names_that_cannot_be_used_are_refused(program, message):
+    with pytest.raises(InputError, match=message):
+        programs._check_names(program)
 
 
 def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
@@ -120,7 +154,7 @@ def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
 def test_a_program_gets_what_it_declares_and_no_more(homework):
     program = declare(inputs=["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"])
     priors = programs.priors_for(homework)
-    given = programs.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
+    given = program_data.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
     assert list(given) == ["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"]
     assert given["N"] == 165
     assert given["group"].min() == 1
@@ -132,7 +166,7 @@ def test_a_program_gets_what_it_declares_and_no_more(homework):
 def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
     program = declare(inputs=["N", "mu_scael"])
     with pytest.raises(InputError) as caught:
-        programs.stan_data(program, homework, programs.priors_for(homework))
+        program_data.stan_data(program, homework, programs.priors_for(homework))
     text = str(caught.value)
     assert "declares 'mu_scael'" in text
     assert "nearest name: 'mu_scale'" in text
@@ -140,27 +174,42 @@ def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
     assert "--extra-data" in text
 
 
+def test_a_setting_that_no_program_reads_is_refused_with_the_nearest_name(homework):
+    priors = programs.priors_for(homework, {"mu_scael": 5.0})
+    with pytest.raises(InputError, match=r"--prior mu_scael: .*nearest name: 'mu_scale'"):
+        program_data.check_settings_used(priors, ["N", "mu_scale"])
+    assert program_data.check_settings_used(priors, ["mu_scael"]) == []
+    given = programs.Priors({"tau_uper": 3.0}, {"tau_uper": "grades.toml"})
+    (note,) = program_data.check_settings_used(given, ["tau_upper"])
+    assert note.startswith("grades.toml sets tau_uper")
+    assert "nearest name: 'tau_upper'" in note
+
+
 def test_a_negative_scale_is_refused(homework):
     priors = programs.priors_for(homework, {"mu_scale": -1.0})
     with pytest.raises(InputError, match="mu_scale = -1: it must be above zero"):
-        programs.stan_data(declare(inputs=["mu_scale"]), homework, priors)
+        program_data.stan_data(declare(inputs=["mu_scale"]), homework, priors)
 
 
 def test_extra_inputs_come_from_json_or_toml(tmp_path):
     (tmp_path / "x.json").write_text('{"knots": [1, 2]}')
     (tmp_path / "x.toml").write_text("knots = [1, 2]")
-    assert programs.read_extra(tmp_path / "x.json") == {"knots": [1, 2]}
-    assert programs.read_extra(tmp_path / "x.toml") == {"knots": [1, 2]}
+    assert program_data.read_extra(tmp_path / "x.json") == {"knots": [1, 2]}
+    assert program_data.read_extra(tmp_path / "x.toml") == {"knots": [1, 2]}
     (tmp_path / "bad.json").write_text("[1, 2]")
     (tmp_path / "worse.json").write_text("{")
+    (tmp_path / "text.json").write_text('{"knots": [1, "2"]}')
+    (tmp_path / "date.toml").write_text("start = 2026-01-01")
     for name, message in (
         ("bad.json", "map names to values"),
         ("worse.json", "line 1"),
         ("none.json", "cannot be read"),
+        ("text.json", "knots holds '2'; inputs"),
+        ("date.toml", "start holds '2026-01-01'"),
         ("x.yaml", r"\.json or a \.toml"),
     ):
         with pytest.raises(InputError, match=message):
-            programs.read_extra(tmp_path / name)
+            program_data.read_extra(tmp_path / name)
 
 
 def test_a_shipped_program_is_copied_once(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, programs, sufficient
+from partialpool import data, program_data, programs, sufficient
 from partialpool.errors import InputError
 
 
@@ -115,10 +115,10 @@ def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path
     make_data().summary().to_csv(path, index=False)
     made = sufficient.read_summary(path).without_observations()
     assert made.stats.N == 64
-    given = programs.stan_data(
+    given = program_data.stan_data(
         programs.load("hierarchical_marginal"), made, programs.priors_for(made)
     )
     assert (given["J_drawn"], given["N_drawn"], len(given["y_drawn"])) == (11, 0, 0)
     centered = programs.load("hierarchical_centered")
     with pytest.raises(InputError, match="needs the observations, and of summary only"):
-        programs.stan_data(centered, made, programs.priors_for(made))
+        program_data.stan_data(centered, made, programs.priors_for(made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit
 
 _PIPE_WIDTH = 110
+_MOST_ROWS = 100
 
 console = Console(
     highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH
@@ -40,7 +42,8 @@ def warn(text: str) -> None:
 
 
 def show(frame: pd.DataFrame, title: str) -> None:
-    """Print a frame as a table: heads may wrap, cells do not."""
+    """Print a frame as a table, its first rows if it is long: heads may wrap, cells do not."""
+    left, frame = len(frame) - _MOST_ROWS, frame.iloc[:_MOST_ROWS]
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     cells = frame.astype(str)
     for position, column in enumerate(cells.columns):
@@ -52,6 +55,8 @@ def show(frame: pd.DataFrame, title: str) -> None:
     for row in cells.itertuples(index=False):
         table.add_row(*(Text(cell) for cell in row))
     console.print(table, soft_wrap=False)
+    if left > 0:
+        say(f"  ... and {left} rows more, which the files hold")
 
 
 def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
@@ -68,13 +73,17 @@ def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
             "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
             "50 %": format_estimate(row["median"], row["mcse_median"]),
             "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"]),
-            "R-hat": f"{row.r_hat:.3f}",
-            "bulk ESS": f"{row.ess_bulk:.0f}",
-            "tail ESS": f"{row.ess_tail:.0f}",
+            "R-hat": _known(row.r_hat, ".3f"),
+            "bulk ESS": _known(row.ess_bulk, ".0f"),
+            "tail ESS": _known(row.ess_tail, ".0f"),
         }
         for _, row in table.iterrows()
     ]
     return pd.DataFrame(rows)
+
+
+def _known(value: float, digits: str) -> str:
+    return "–" if math.isnan(value) else f"{value:{digits}}"
 
 
 def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) -> pd.DataFrame:
@@ -98,7 +107,7 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
 def _with_error(mean: float, mcse: float) -> str:
     from partialpool.formatting import format_estimate, short
 
-    return f"{format_estimate(mean, mcse)} ({short(mcse)})"
+    return f"{format_estimate(mean, mcse)} ({'–' if math.isnan(mcse) else short(mcse)})"
 
 
 def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:

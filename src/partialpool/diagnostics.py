@@ -5,6 +5,8 @@ of at least 100 a chain (Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, 
 16, 667-718), no divergences (Betancourt 2017, arXiv:1701.02434), E-BFMI of at least 0.3 in each
 chain (Betancourt 2016, arXiv:1604.00695; 0.3 as in CmdStan's `diagnose`). Saturated tree depth
 costs efficiency, not validity, and does not fail a fit. A check that cannot be computed has failed.
+What a program holds constant by construction, like the diagonal of a correlation matrix, is no draw
+and is set aside; a parameter that never moves is not.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
+from partialpool.columns import scalar_names
 from partialpool.fitting import Fit
 
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
 E_BFMI_LIMIT = 0.3
+_ROUNDING = 1e-14
 
 
 def check(fit: Fit) -> pd.DataFrame:
@@ -33,11 +37,12 @@ def check(fit: Fit) -> pd.DataFrame:
         `passed`, `gate` (whether failing it makes the fit untrustworthy), `meaning` (count, share
         and what that says) and `remedy` (empty where the check passed).
     """
-    names, draws = _matrix(fit)
-    rows = [_finite(names, draws)]
-    with np.errstate(all="ignore"):
-        rows.append(_r_hat(names, draws))
-        rows.extend(_ess(names, draws, kind) for kind in ("bulk", "tail"))
+    names, draws, constants = _matrix(fit)
+    rows = [_finite(names, draws, constants)]
+    if names:
+        with np.errstate(all="ignore"):
+            rows.append(_r_hat(names, draws))
+            rows.extend(_ess(names, draws, kind) for kind in ("bulk", "tail"))
     stats = fit.sample_stats
     if "diverging" in stats:
         rows.append(_divergences(np.asarray(stats["diverging"])))
@@ -63,22 +68,42 @@ def summary_line(fit: Fit, table: pd.DataFrame) -> str:
     return f"{fit.title}: {verdict} {words}"
 
 
-def _matrix(fit: Fit) -> tuple[list[str], NDArray[np.float64]]:
-    """Flatten the posterior to scalar quantities: names, and draws (quantity, chain, draw)."""
+def _matrix(fit: Fit) -> tuple[list[str], NDArray[np.float64], int]:
+    """Flatten the posterior to scalar quantities, constants of the program left out.
+
+    Returns
+    -------
+    names, draws, constants
+        Names, draws of shape (quantity, chain, draw), and how many constants were left out.
+    """
     names: list[str] = []
     blocks: list[NDArray[np.float64]] = []
+    constants = 0
     for name, array in fit.posterior.data_vars.items():
         values = np.asarray(array.transpose(..., "chain", "draw"), dtype=np.float64)
-        if array.ndim == 2:
-            names.append(str(name))
-            blocks.append(values[None])
-            continue
         block = values.reshape(-1, *values.shape[-2:])
-        dim = next(str(d) for d in array.dims if d not in ("chain", "draw"))
-        labels = array[dim].to_numpy() if dim in array.coords else range(1, len(block) + 1)
-        names.extend(f"{name}[{label}]" for label in labels)
-        blocks.append(block)
-    return names, np.concatenate(blocks)
+        kept = ~_constant(fit, str(name), block)
+        constants += int((~kept).sum())
+        names += [each for each, keep in zip(scalar_names(array), kept, strict=True) if keep]
+        blocks.append(block[kept])
+    return names, np.concatenate(blocks), constants
+
+
+def _constant(fit: Fit, name: str, block: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which elements of a variable a program holds constant, shape (quantity,).
+
+    These are elements that have one value in all chains, but for rounding, of a variable that is
+    computed or of a matrix (parts of which Stan's constraints may fix); and integers that do not
+    change in some chain, as indicators of rare events do not.
+    """
+    if name in fit.about.get("integers", ()):
+        return np.asarray((block == block[:, :, :1]).all(axis=2).any(axis=1))
+    computed = name not in fit.about.get("parameters", (name,))
+    if not computed and fit.posterior[name].ndim < 4:
+        return np.zeros(len(block), dtype=bool)
+    first = block[:, :1, :1]
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.abs(block - first) <= _ROUNDING * np.abs(first)).all(axis=(1, 2)))
 
 
 def _row(
@@ -106,14 +131,24 @@ def _share(count: int, total: int) -> str:
     return f"{count} of {total} ({100 * count / total:.2g} %)"
 
 
-def _finite(names: list[str], draws: NDArray[np.float64]) -> dict[str, Any]:
+def _finite(names: list[str], draws: NDArray[np.float64], constants: int) -> dict[str, Any]:
+    aside = f", {constants} constants of the program set aside" if constants else ""
+    if not names:
+        meaning = f"there is no quantity that could vary{aside}"
+        remedy = "declare a parameter or a generated quantity to draw"
+        return _row("finite draws", 0, "0", False, meaning, remedy)
     bad = ~np.isfinite(draws).all(axis=(1, 2))
     first = draws[:, :, :1]
     stuck = (draws == first).all(axis=2).any(axis=1) & ~bad
     wrong = [names[k] for k in np.flatnonzero(bad | stuck)]
     if not wrong:
         return _row(
-            "finite draws", 0, "0", True, f"all {len(names)} quantities finite and moving", ""
+            "finite draws",
+            0,
+            "0",
+            True,
+            f"all {len(names)} quantities finite and moving{aside}",
+            "",
         )
     kind = "NaN or infinite draws" if bad.any() else "a chain that never moves"
     return _row(

@@ -21,28 +21,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import arviz_base
 import cmdstanpy
 import numpy as np
 import psutil
 import xarray as xr
 
 from partialpool import toolchain
+from partialpool.columns import draws_tree, misfits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
-from partialpool.programs import Pooling, Priors, Program, check_poolable, stan_data
+from partialpool.program_data import stan_data
+from partialpool.programs import Pooling, Priors, Program, check_distinct, check_poolable, lacking
 from partialpool.progress import Progress, Task
 from partialpool.settings import Settings
 
-_STATISTICS = {
-    "lp__": "lp",
-    "accept_stat__": "acceptance_rate",
-    "stepsize__": "step_size",
-    "treedepth__": "tree_depth",
-    "n_leapfrog__": "n_steps",
-    "divergent__": "diverging",
-    "energy__": "energy",
-}
 _VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")
 _ITERATION = re.compile(r"Iteration:\s*(\d+) /")
 _REFRESHES = 10
@@ -61,7 +53,9 @@ class Fit:
     about
         What produced the draws: `program`, `title`, `pooling`, `program_sha256`, `source` (the
         Stan program), `data`, `data_sha256`, `priors`, `priors_sources`, `settings`,
-        `versions`, `cmdstan`, `timings` (seconds), `inputs`, `warnings`.
+        `versions`, `cmdstan`, `timings` (seconds), `inputs`, `parameters` (names in that block),
+        `integers` (names of integer outputs), `lacking` (what the program does not offer, and
+        what is missed for it), `warnings`.
     """
 
     draws: xr.DataTree
@@ -175,6 +169,7 @@ def fit_programs(
     InputError, ToolchainError, SamplingError
         Before any compilation where the input is at fault.
     """
+    check_distinct(programs)
     settings = settings or Settings()
     progress = progress or Progress()
     switches = {"prior_only": prior_only, "pointwise": pointwise}
@@ -210,7 +205,10 @@ def fit_programs(
             "cmdstan": {"version": cmdstan.version, "origin": cmdstan.origin},
             "timings": {"compile": compiling, **timings},
             "inputs": list(program.inputs),
-            "warnings": found,
+            "parameters": list(program.declared["parameters"]),
+            "integers": program.integers,
+            "lacking": lacking(program),
+            "warnings": [*found, *misfits(draws, data)],
         }
         fits.append(Fit(draws, about))
     return fits
@@ -342,7 +340,7 @@ def _sample(
         sampling = time.perf_counter() - start
         columns = chains[0].column_names
         values = np.stack([_verified(chain, columns, settings, program) for chain in chains])
-        tree = _tree(values, columns, program, data)
+        tree = draws_tree(values, columns, data)
     timings = {
         "sampling": sampling,
         "reading": time.perf_counter() - start - sampling,
@@ -436,51 +434,6 @@ def _verified(
         )
     array: np.ndarray[Any, np.dtype[np.float64]] = draws
     return array
-
-
-def _tree(
-    values: np.ndarray[Any, np.dtype[np.float64]],
-    columns: Sequence[str],
-    program: Program,
-    data: GroupedData,
-) -> xr.DataTree:
-    """Name and shape the columns; `values` has shape (chains, draws, columns)."""
-    places: dict[str, list[int]] = {}
-    for position, column in enumerate(columns):
-        places.setdefault(re.split(r"[.:\[]", column, maxsplit=1)[0], []).append(position)
-    groups: dict[str, dict[str, Any]] = {"posterior": {}, "sample_stats": {}}
-    dims: dict[str, list[str]] = {}
-    for name, positions in places.items():
-        array = values[:, :, positions]
-        if name in _STATISTICS:
-            kept = array[..., 0]
-            if name in {"treedepth__", "n_leapfrog__"}:
-                kept = kept.astype(np.int64)
-            if name == "divergent__":
-                kept = kept.astype(bool)
-            groups["sample_stats"][_STATISTICS[name]] = kept
-        elif name.endswith("__"):
-            continue
-        elif name == "lprior":
-            groups.setdefault("log_prior", {})[name] = array[..., 0]
-        elif name in {"log_lik", "y_rep"} and len(positions) == data.stats.N:
-            home = "log_likelihood" if name == "log_lik" else "posterior_predictive"
-            groups.setdefault(home, {})["y"] = array
-            dims["y"] = ["observation"]
-        elif program.outputs[name] == 0:
-            groups["posterior"][name] = array[..., 0]
-        else:
-            groups["posterior"][name] = array
-            per_group = program.outputs[name] == 1 and len(positions) == data.stats.J
-            dims[name] = ["group" if per_group else f"{name}_index"]
-    used = {dim for names in dims.values() for dim in names}
-    coords: dict[str, Any] = {}
-    if "group" in used:
-        coords["group"] = list(data.labels)
-    if "observation" in used:
-        coords["observation"] = np.arange(1, data.stats.N + 1)
-    tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
-    return tree
 
 
 def _versions(cmdstan: toolchain.CmdStan) -> dict[str, str]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from partialpool import diagnostics, fitting, pooling, programs
+from partialpool import diagnostics, fitting, pooling, program_data, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.programs import Priors, Program
@@ -154,7 +154,7 @@ def make_jobs(
         for combination in itertools.product(*grid.values()):
             overrides = dict(zip(grid, map(float, combination), strict=True))
             priors = programs.priors_for(data, overrides)
-            programs.stan_data(program, data, priors)
+            program_data.stan_data(program, data, priors)
             varied = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(

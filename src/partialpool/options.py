@@ -162,9 +162,14 @@ class SamplingOptions:
         """Fit the programs, and show what the diagnostics say before anything else."""
         from partialpool import diagnostics
         from partialpool.fitting import fit_programs
-        from partialpool.programs import read_extra
+        from partialpool.program_data import check_settings_used, read_extra
 
-        extra = read_extra(self.extra_data) if self.extra_data else None
+        declared = {name: None for program in programs for name in program.inputs}
+        for note in check_settings_used(priors, declared):
+            say(f"Note: {note}.")
+        extra = read_extra(self.extra_data) if self.extra_data else {}
+        for name in extra.keys() - declared.keys():
+            say(f"Note: no program of this run declares {name} of {self.extra_data}.")
         fits = fit_programs(
             programs,
             data,
@@ -178,6 +183,8 @@ class SamplingOptions:
         for fit in fits:
             for warning in fit.about["warnings"]:
                 warn(f"{fit.title}: {warning}.")
+            for absence in fit.about["lacking"]:
+                say(f"Note: {fit.title} has {absence}.")
             table = diagnostics.check(fit)
             if diagnostics.trusted(table):
                 say(diagnostics.summary_line(fit, table))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool import quantities
+from partialpool.columns import scalar_names
 from partialpool.data import FloatArray, GroupedData
 from partialpool.fitting import Fit
 from partialpool.summaries import means, quantiles, summarize
@@ -49,8 +50,8 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         for `eta`.
 
         - `model`: name of the program;
-        - `parameter`: name of the variable (with an index from 1, `beta[2]`, where it is neither
-          a scalar nor by group);
+        - `parameter`: name of the variable (with its index from 1, `beta[2]` or `L[2,1]`, where
+          it is neither a scalar nor by group);
         - `group`: label, or empty;
         - `n`: observations behind the row: the group's, or all of them;
         - `mean`, `sd` (u): posterior mean and standard deviation;
@@ -292,9 +293,7 @@ def _flattened(
             if draws is None:
                 values = array.transpose(..., "chain", "draw").to_numpy().astype(np.float64)
                 draws = values.reshape(-1, *values.shape[-2:])
-                names += [f"{name}[{i}]" for i in range(1, len(draws) + 1)]
-            else:
-                names.append(name)
+            names += scalar_names(array)
             groups += [""] * len(draws)
             n += [stats.N] * len(draws)
         if len(draws):

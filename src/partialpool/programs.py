@@ -7,11 +7,8 @@ the prior settings or from extra inputs that the user gives.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import json
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +23,6 @@ from partialpool import toolchain
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.progress import Progress
-from partialpool.sufficient import size_classes
 
 Pooling = Literal["complete", "none", "partial", "other"]
 
@@ -45,6 +41,9 @@ DRAWN_GROUPS = 200
 
 DEFAULT = ("complete_pooling", "no_pooling", "hierarchical_noncentered")
 """The three models of a comparison in which nothing else is asked for."""
+
+RESERVED = ("chain", "draw", "group", "observation")
+"""Names of the dimensions of draws, which no variable of a program may bear."""
 
 _TITLES = {
     "complete_pooling": "complete pooling",
@@ -84,8 +83,9 @@ class Program:
 
     @property
     def title(self) -> str:
-        """The name as people read it."""
-        return _TITLES.get(self.name, self.name)
+        """The name as people read it; an edited copy of a shipped program goes by its own."""
+        shipped = self.path.resolve().parent == shipped_folder().resolve()
+        return _TITLES.get(self.name, self.name) if shipped else self.name
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -95,12 +95,16 @@ class Program:
     @cached_property
     def outputs(self) -> dict[str, int]:
         """Number of dimensions of everything that the program writes for each draw."""
+        return {name: entry["dimensions"] for name, entry in self._written().items()}
+
+    @cached_property
+    def integers(self) -> list[str]:
+        """Names of the integers that the program writes."""
+        return [name for name, entry in self._written().items() if entry["type"] == "int"]
+
+    def _written(self) -> dict[str, Any]:
         blocks = ("parameters", "transformed parameters", "generated quantities")
-        return {
-            name: entry["dimensions"]
-            for block in blocks
-            for name, entry in self.declared[block].items()
-        }
+        return {name: entry for block in blocks for name, entry in self.declared[block].items()}
 
     @property
     def pooling(self) -> Pooling:
@@ -116,6 +120,34 @@ class Program:
         if dimensions == 1:
             return "partial" if {"mu", "tau"} & self.outputs.keys() else "none"
         return "other"
+
+
+def lacking(program: Program) -> list[str]:
+    """Name what a program does not write or declare, and what cannot be had without it.
+
+    Returns
+    -------
+    list of str
+        One phrase for each absence, such as "no lprior: ..."; empty for a program that has all
+        that its kind of pooling has a use for.
+    """
+    wanted = {
+        "theta": "it does not enter the comparison of group means",
+        "log_lik": "leave-one-out scores take the observations for normal(theta, sigma)",
+        "y_rep": "predictive checks take the observations for normal(theta, sigma)",
+        "lprior": "power-scaling cannot tell how sensitive it is to its priors",
+    }
+    if program.pooling == "other":
+        wanted |= {
+            "log_lik": "there are no leave-one-out scores",
+            "y_rep": "there are no predictive checks",
+        }
+    if program.pooling == "partial":
+        wanted["theta_new"] = "a new group is predicted as normal(mu, tau), or not at all"
+    found = [f"no {name}: {loss}" for name, loss in wanted.items() if name not in program.outputs]
+    if "prior_only" not in program.inputs:
+        found.append("no input prior_only: no draws from its priors alone")
+    return found
 
 
 def shipped_folder() -> Path:
@@ -180,12 +212,23 @@ def load(
 
 
 def _check_names(program: Program) -> None:
-    """Refuse a misspelling of the one name by which a program enters the comparison."""
+    """Refuse a misspelling of the one name by which a program enters the comparison, and others."""
     lookalikes = [name for name in program.outputs if name.lower() == "theta" and name != "theta"]
     if lookalikes and "theta" not in program.outputs:
         raise InputError(
             f"{program.path}: it declares {lookalikes[0]!r}; the group means must be called "
             "'theta' (names in Stan are case-sensitive)"
+        )
+    if not program.outputs:
+        raise InputError(
+            f"{program.path}: it declares no parameters and no generated quantities, so there is "
+            "nothing to draw"
+        )
+    reserved = [name for name in RESERVED if name in program.outputs]
+    if reserved:
+        raise InputError(
+            f"{program.path}: it writes a variable {reserved[0]!r}, which is what results call one "
+            "of their dimensions; give the variable another name"
         )
 
 
@@ -207,6 +250,16 @@ class Priors:
     def updated(self, values: Mapping[str, float], *, source: str) -> Priors:
         """Return the settings with some values replaced or added."""
         return Priors({**self.values, **values}, {**self.sources, **dict.fromkeys(values, source)})
+
+
+SCALED, SET_BY_USER = "scaled to the data", "set by the user"
+"""Sources of settings, besides the data's file."""
+
+SETTINGS = (
+    *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
+    *("mu_location", "mu_scale", "tau_upper", "sigma_upper"),
+)
+"""Prior settings of the shipped programs."""
 
 
 def default_priors(stats: GroupStats) -> Priors:
@@ -243,7 +296,7 @@ def default_priors(stats: GroupStats) -> Priors:
         "tau_upper": _rounded(10 * s),
         "sigma_upper": _rounded(10 * s),
     }
-    return Priors(values, dict.fromkeys(values, "scaled to the data"))
+    return Priors(values, dict.fromkeys(values, SCALED))
 
 
 def priors_for(data: GroupedData, overrides: Mapping[str, float] | None = None) -> Priors:
@@ -252,7 +305,7 @@ def priors_for(data: GroupedData, overrides: Mapping[str, float] | None = None) 
     if data.priors:
         priors = priors.updated(data.priors, source=data.priors_source)
     if overrides:
-        priors = priors.updated(overrides, source="set by the user")
+        priors = priors.updated(overrides, source=SET_BY_USER)
     return priors
 
 
@@ -316,6 +369,24 @@ def prior_conflicts(priors: Priors, stats: GroupStats) -> list[str]:
     return found
 
 
+def check_distinct(programs: Sequence[Program]) -> None:
+    """Refuse two programs of one name, by which tables and files tell fits apart.
+
+    Raises
+    ------
+    InputError
+        With the two files.
+    """
+    seen: dict[str, Program] = {}
+    for program in programs:
+        other = seen.setdefault(program.name, program)
+        if other is not program:
+            raise InputError(
+                f"two programs are called {program.name!r}, {other.path} and {program.path}: "
+                "results go by this name, so give one of the files another"
+            )
+
+
 def check_poolable(program: Program, stats: GroupStats) -> list[str]:
     """Refuse data under which a program's posterior is improper; return warnings.
 
@@ -376,105 +447,6 @@ def chosen(named: Sequence[str] | None, without: Sequence[str] | None = None) ->
     if not left:
         raise InputError("--without left no program to fit")
     return left
-
-
-def stan_data(
-    program: Program,
-    data: GroupedData,
-    priors: Priors,
-    *,
-    extra: Mapping[str, Any] | None = None,
-    prior_only: bool = False,
-    pointwise: bool = False,
-) -> dict[str, Any]:
-    """Collect what a program's data block declares.
-
-    Available are the observations (`N`, `J`, `group` from 1, `y`), the sufficient statistics by
-    group (`n`, `ybar`, `ss`) and by group size (`K`, `n_k`, `J_k`, `ybar_k`, `ssb_k`, `ssw`), the
-    prior settings, the switches `prior_only` and `pointwise`, and whatever `extra` adds; `extra`
-    wins. `J_drawn`, `n_drawn`, `ybar_drawn` are the groups whose means are to be drawn (none of
-    more than `DRAWN_GROUPS`), and `N_drawn`, `group_drawn`, `y_drawn` the observations where
-    `pointwise` asks for them.
-
-    Raises
-    ------
-    InputError
-        A declared input is not available (of summarized data the observations are not); the
-        message lists what is, and the nearest name.
-    """
-    stats, sizes = data.stats, size_classes(data.stats)
-    groups = slice(None if stats.J <= DRAWN_GROUPS or pointwise else 0)
-    observations = slice(None if pointwise else 0)
-    available: dict[str, Any] = {
-        "N": data.stats.N,
-        "J": data.stats.J,
-        **({"group": data.group + 1, "y": data.y} if len(data.y) else {}),
-        "n": data.stats.n,
-        "ybar": data.stats.mean,
-        "ss": data.stats.ss,
-        "K": sizes.K,
-        "n_k": sizes.n,
-        "J_k": sizes.groups,
-        "ybar_k": sizes.mean,
-        "ssb_k": sizes.ss,
-        "ssw": sizes.ss_within,
-        "J_drawn": len(stats.n[groups]),
-        "n_drawn": stats.n[groups],
-        "ybar_drawn": stats.mean[groups],
-        "N_drawn": len(data.y[observations]),
-        "group_drawn": data.group[observations] + 1,
-        "y_drawn": data.y[observations],
-        "prior_only": int(prior_only),
-        "pointwise": int(pointwise),
-        **priors.values,
-        **(extra or {}),
-    }
-    missing = [name for name in program.inputs if name not in available]
-    if len(data.y) == 0 and (pointwise or {"y", "group"} & set(missing)):
-        raise InputError(
-            f"{program.title} needs the observations, and of {data.name} only the statistics by "
-            "group are at hand; hierarchical_marginal can be fitted to these"
-        )
-    if missing:
-        near = difflib.get_close_matches(missing[0], available, n=1)
-        raise InputError(
-            f"{program.path}: its data block declares {missing[0]!r}, for which there is no value"
-            + (f" (nearest name: {near[0]!r})" if near else "")
-            + f". Declared: {', '.join(program.inputs)}. Available: {', '.join(available)}. "
-            "Add a number with --prior NAME=NUMBER, or other inputs with --extra-data FILE"
-        )
-    _check_hyperparameters(program, priors)
-    return {name: available[name] for name in program.inputs}
-
-
-def _check_hyperparameters(program: Program, priors: Priors) -> None:
-    for name in program.inputs:
-        value = priors.values.get(name)
-        if value is not None and value <= 0 and name.endswith(("_scale", "_upper", "_shape")):
-            raise InputError(f"prior {name} = {value:g}: it must be above zero")
-
-
-def read_extra(path: str | Path) -> dict[str, Any]:
-    """Read further inputs of a program from a JSON or TOML file.
-
-    Raises
-    ------
-    InputError
-        No such file, an ending other than `.json` or `.toml`, or text that does not parse.
-    """
-    path = Path(path)
-    parse = {".json": json.loads, ".toml": tomllib.loads}.get(path.suffix.lower())
-    if parse is None:
-        raise InputError(f"{path}: extra data are read from a .json or a .toml file")
-    try:
-        values = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: extra data must map names to values")
-    return values
 
 
 def new_program(name: str, target: str | Path) -> Path:

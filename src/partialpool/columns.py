@@ -1,0 +1,158 @@
+"""Columns of Stan's output -> draws by name, shape and label.
+
+Whatever a program writes has a place: scalars, vectors by group, matrices and arrays of any
+shape, integers, tuples and complex numbers. A variable without elements has no column and is
+absent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import arviz_base
+import numpy as np
+import xarray as xr
+
+from partialpool.data import FloatArray, GroupedData
+
+_STATISTICS = {
+    "lp__": "lp",
+    "accept_stat__": "acceptance_rate",
+    "stepsize__": "step_size",
+    "treedepth__": "tree_depth",
+    "n_leapfrog__": "n_steps",
+    "divergent__": "diverging",
+    "energy__": "energy",
+}
+_TYPES = {"treedepth__": np.int64, "n_leapfrog__": np.int64, "divergent__": bool}
+_HOMES = {"log_lik": "log_likelihood", "y_rep": "posterior_predictive"}
+_NAME = re.compile(r"\w+")
+_INDEX = re.compile(r"\[(\d+(?:,\d+)*)\]")
+
+
+def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) -> xr.DataTree:
+    """Name and shape the columns that the chains of a program wrote.
+
+    Parameters
+    ----------
+    values
+        Shape (chain, draw, column).
+    columns
+        Names of the columns as CmdStanPy has them: `mu`, `theta[1]`, `L[2,1]`, `pair.1`,
+        `z[real]`.
+    data
+        The data set; a vector with as many elements as it has groups is by group.
+
+    Returns
+    -------
+    DataTree
+        Groups `posterior`, `sample_stats` and, where there is such, `log_prior` (`lprior`),
+        `log_likelihood` and `posterior_predictive` (`y`, from `log_lik` and `y_rep` by
+        observation). Vectors of other lengths have the dimension `<name>_index`, larger arrays
+        `<name>_index1`, `<name>_index2` and so on, counted from 1; the parts of tuples and of
+        complex numbers are laid side by side and labelled as Stan writes them: `.1`, `[real]`.
+    """
+    places: dict[str, list[int]] = {}
+    for position, column in enumerate(columns):
+        places.setdefault(_stem(column), []).append(position)
+    groups: dict[str, dict[str, Any]] = {"posterior": {}, "sample_stats": {}}
+    dims: dict[str, list[str]] = {}
+    coords: dict[str, Any] = {}
+    for name, positions in places.items():
+        block = values[:, :, positions]
+        tails = [columns[position][len(name) :] for position in positions]
+        if name in _STATISTICS:
+            kept = block[..., 0].astype(_TYPES.get(name, np.float64))
+            groups["sample_stats"][_STATISTICS[name]] = kept
+        elif name.endswith("__"):
+            continue
+        elif name == "lprior" and tails == [""]:
+            groups["log_prior"] = {name: block[..., 0]}
+        elif name in _HOMES and _vector_of(tails, data.stats.N):
+            groups.setdefault(_HOMES[name], {})["y"] = block
+            dims["y"], coords["observation"] = ["observation"], np.arange(1, data.stats.N + 1)
+        elif tails == [""]:
+            groups["posterior"][name] = block[..., 0]
+        elif _vector_of(tails, data.stats.J):
+            groups["posterior"][name] = block
+            dims[name], coords["group"] = ["group"], list(data.labels)
+        else:
+            shaped, labels = _shaped(block, tails)
+            groups["posterior"][name] = shaped
+            dims[name] = _dimensions(name, len(labels))
+            coords |= dict(zip(dims[name], labels, strict=True))
+    tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
+    return tree
+
+
+def misfits(tree: xr.DataTree, data: GroupedData) -> list[str]:
+    """Say which variables of a known meaning have a shape that keeps them from being used."""
+    posterior = tree["posterior"].to_dataset()
+    found = []
+    if "theta" in posterior and not set(posterior["theta"].dims) <= {"chain", "draw", "group"}:
+        found.append(
+            f"its theta has {_size(posterior['theta'])} where there are {data.stats.J} groups: it "
+            "does not enter the comparison of group means"
+        )
+    found += [
+        f"its {name} has {_size(posterior[name])} where there are {data.stats.N} observations: it "
+        "is not used"
+        for name in _HOMES
+        if name in posterior
+    ]
+    return found
+
+
+def _size(array: xr.DataArray) -> str:
+    sizes = [size for dim, size in array.sizes.items() if dim not in ("chain", "draw")]
+    if sizes in ([], [1]):
+        return "a single value"
+    return f"{' x '.join(str(size) for size in sizes)} values"
+
+
+def scalar_names(array: xr.DataArray) -> list[str]:
+    """Name each scalar of a variable, in the order of its flattened values: `L[2,1]`, `pair.1`."""
+    name = str(array.name)
+    along = [str(dim) for dim in array.dims if dim not in ("chain", "draw")]
+    if not along:
+        return [name]
+    labels = [
+        [str(label) for label in array[dim].to_numpy()]
+        if dim in array.coords
+        else [str(k) for k in range(1, array.sizes[dim] + 1)]
+        for dim in along
+    ]
+    if along != ["group"] and len(labels) == 1 and any(x[:1] in ".[" for x in labels[0]):
+        return [f"{name}{label}" for label in labels[0]]
+    return [f"{name}[{','.join(part)}]" for part in itertools.product(*labels)]
+
+
+def _stem(column: str) -> str:
+    found = _NAME.match(column)
+    return found[0] if found else column
+
+
+def _vector_of(tails: Sequence[str], length: int) -> bool:
+    return len(tails) == length and all(tail == f"[{k}]" for k, tail in enumerate(tails, 1))
+
+
+def _shaped(block: FloatArray, tails: Sequence[str]) -> tuple[FloatArray, list[Any]]:
+    """Give the elements of one variable its shape; tuples and complex numbers stay flat."""
+    found = [_INDEX.fullmatch(tail) for tail in tails]
+    indices = [tuple(int(k) for k in match[1].split(",")) for match in found if match]
+    shape = tuple(np.max(indices, axis=0)) if len(indices) == len(tails) else ()
+    if int(np.prod(shape)) != len(tails) or not shape:
+        return block, [list(tails)]
+    shaped = np.empty((*block.shape[:2], *shape))
+    places = tuple(np.array(indices).T - 1)
+    shaped[(slice(None), slice(None), *places)] = block
+    return shaped, [np.arange(1, length + 1) for length in shape]
+
+
+def _dimensions(name: str, count: int) -> list[str]:
+    if count == 1:
+        return [f"{name}_index"]
+    return [f"{name}_index{k}" for k in range(1, count + 1)]
