@@ -7,9 +7,7 @@ from partialpool import diagnostics, plots
 
 root = Path(__file__).resolve().parents[1]
 data = pp.read_csv(root / "data" / "homework.csv")
-programs = [
-    pp.load(name) for name in ("complete_pooling", "no_pooling", "hierarchical_noncentered")
-]
+programs = [pp.load(name) for name in ("complete_pooling", "no_pooling", "hierarchical_marginal")]
 fits = pp.fit_programs(programs, data, priors=pp.priors_for(data))
 
 for fit in fits:

@@ -162,7 +162,7 @@ def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path
     assert saved == {
         "complete_pooling.nc",
         "estimates.csv",
-        "hierarchical_noncentered.nc",
+        "hierarchical_marginal.nc",
         "manifest.json",
         "shrinkage.csv",
         "shrinkage.png",

@@ -36,8 +36,8 @@ def test_every_figure_of_the_lesson_is_drawn(tmp_path, homework, lesson_fits):
         "2-no_pooling-draws",
         "2-no_pooling-theta",
         "2-no_pooling-sigma2",
-        "3-hierarchical_noncentered-theta",
-        "3-hierarchical_noncentered-variances",
+        "3-hierarchical_marginal-theta",
+        "3-hierarchical_marginal-variances",
         "shrinkage",
     } <= drawn
 

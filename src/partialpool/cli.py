@@ -98,7 +98,7 @@ def fit(
     program: Annotated[
         str,
         typer.Option("--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file."),
-    ] = "hierarchical_noncentered",
+    ] = "hierarchical_marginal",
     include: Include = None,
     output: Output = Path("results"),
 ) -> None:
@@ -273,7 +273,7 @@ def verify(
     from partialpool import verify as exactness
 
     data, settings = data_options.read(csv)
-    names = [*programs.DEFAULT, "hierarchical_marginal"]
+    names = [name for name in programs.SHIPPED if name != "hierarchical_centered"]
     fits = sampling.fit([programs.load(name, progress=progress) for name in names], data, settings)
     with progress.task("Integrating the exact posteriors"):
         known = exactness.exact_summary(

@@ -188,7 +188,8 @@ def fit_programs(
     for program, executable, stan_input, found in zip(
         programs, executables, inputs, warnings, strict=True
     ):
-        draws, timings = _sample(program, executable, stan_input, data, settings, progress)
+        used = settings.settled(funnel=program.has_funnel)
+        draws, timings = _sample(program, executable, stan_input, data, used, progress)
         about = {
             "program": program.name,
             "title": program.title,
@@ -199,7 +200,7 @@ def fit_programs(
             "data_sha256": data.sha256,
             "priors": dict(priors.values),
             "priors_sources": dict(priors.sources),
-            "settings": dataclasses.asdict(settings),
+            "settings": dataclasses.asdict(used),
             **switches,
             "versions": _versions(cmdstan),
             "cmdstan": {"version": cmdstan.version, "origin": cmdstan.origin},

@@ -121,9 +121,10 @@ class SamplingOptions:
     chains: Annotated[int, typer.Option(help="Markov chains.")] = Settings.chains
     warmup: Annotated[int, typer.Option(help="Warmup iterations a chain.")] = Settings.warmup
     draws: Annotated[int, typer.Option(help="Draws kept a chain.")] = Settings.draws
-    adapt_delta: Annotated[float, typer.Option(help="Target acceptance rate.")] = (
-        Settings.adapt_delta
-    )
+    adapt_delta: Annotated[
+        float | None,
+        typer.Option(help="Target acceptance rate; 0.9, or 0.995 where there is a funnel."),
+    ] = Settings.adapt_delta
     max_treedepth: Annotated[int, typer.Option(help="Bound on the depth of NUTS's trees.")] = (
         Settings.max_treedepth
     )

@@ -85,7 +85,8 @@ def compare_parameterizations(
     Parameters
     ----------
     data, priors, settings, cmdstan, progress
-        As for `fit_programs`; the same for every form.
+        As for `fit_programs`; the same for every form, so that all take the small steps that
+        those with a funnel need.
     groups
         Labels of groups to show in the figure, besides the one with the weakest data.
 
@@ -100,7 +101,7 @@ def compare_parameterizations(
         [programs.load(name) for name in (CENTERED, NONCENTERED, *marginal)],
         data,
         priors=priors,
-        settings=settings,
+        settings=(settings or Settings()).settled(funnel=True),
         cmdstan=cmdstan,
         extra={"J_drawn": data.stats.J, "n_drawn": data.stats.n, "ybar_drawn": data.stats.mean},
         progress=progress,

@@ -35,11 +35,11 @@ SHIPPED = (
 )
 """Names of the programs that come with the package, in the order in which a report shows them."""
 
-DRAWN_GROUPS = 200
+DRAWN_GROUPS = 1000
 """Most groups whose means a program that integrates over them draws; more come from
 `partialpool.group_posterior`."""
 
-DEFAULT = ("complete_pooling", "no_pooling", "hierarchical_noncentered")
+DEFAULT = ("complete_pooling", "no_pooling", "hierarchical_marginal")
 """The three models of a comparison in which nothing else is asked for."""
 
 RESERVED = ("chain", "draw", "group", "observation")
@@ -105,6 +105,18 @@ class Program:
     def _written(self) -> dict[str, Any]:
         blocks = ("parameters", "transformed parameters", "generated quantities")
         return {name: entry for block in blocks for name, entry in self.declared[block].items()}
+
+    @property
+    def has_funnel(self) -> bool:
+        """Whether it samples effects of groups together with their sd, `tau` or `tau2`.
+
+        Where tau is small the effects are squeezed (or, non-centered, loose): the posterior has
+        the shape of a funnel, and its neck takes small steps (Betancourt and Girolami 2015).
+        """
+        sampled = self.declared["parameters"]
+        return bool({"tau", "tau2"} & sampled.keys()) and any(
+            entry["dimensions"] for entry in sampled.values()
+        )
 
     @property
     def pooling(self) -> Pooling:
