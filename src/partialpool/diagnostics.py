@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from partialpool.columns import scalar_names
 from partialpool.fitting import Fit
+from partialpool.summaries import convergence
 
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
@@ -40,9 +41,9 @@ def check(fit: Fit) -> pd.DataFrame:
     names, draws, constants = _matrix(fit)
     rows = [_finite(names, draws, constants)]
     if names:
-        with np.errstate(all="ignore"):
-            rows.append(_r_hat(names, draws))
-            rows.extend(_ess(names, draws, kind) for kind in ("bulk", "tail"))
+        found, chains = convergence(draws), draws.shape[1]
+        rows.append(_r_hat(names, found["r_hat"]))
+        rows.extend(_ess(names, found[f"ess_{kind}"], kind, chains) for kind in ("bulk", "tail"))
     stats = fit.sample_stats
     if "diverging" in stats:
         rows.append(_divergences(np.asarray(stats["diverging"])))
@@ -161,8 +162,7 @@ def _finite(names: list[str], draws: NDArray[np.float64], constants: int) -> dic
     )
 
 
-def _r_hat(names: list[str], draws: NDArray[np.float64]) -> dict[str, Any]:
-    values = np.array([float(array_stats.rhat(d, method="rank")) for d in draws])
+def _r_hat(names: list[str], values: NDArray[np.float64]) -> dict[str, Any]:
     over = ~(values <= R_HAT_LIMIT)
     worst = int(np.argmax(np.where(np.isnan(values), np.inf, values)))
     return _row(
@@ -175,10 +175,8 @@ def _r_hat(names: list[str], draws: NDArray[np.float64]) -> dict[str, Any]:
     )
 
 
-def _ess(names: list[str], draws: NDArray[np.float64], kind: str) -> dict[str, Any]:
-    prob = (0.05, 0.95) if kind == "tail" else None
-    values = np.array([float(array_stats.ess(d, method=kind, prob=prob)) for d in draws])
-    limit = ESS_PER_CHAIN * draws.shape[1]
+def _ess(names: list[str], values: NDArray[np.float64], kind: str, chains: int) -> dict[str, Any]:
+    limit = ESS_PER_CHAIN * chains
     under = ~(values >= limit)
     worst = int(np.argmin(np.where(np.isnan(values), -np.inf, values)))
     return _row(

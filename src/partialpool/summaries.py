@@ -91,6 +91,32 @@ def summarize(draws: FloatArray) -> dict[str, FloatArray]:
     return found
 
 
+def convergence(draws: FloatArray) -> dict[str, FloatArray]:
+    """Tell whether chains agree, and how many independent draws they are worth.
+
+    Parameters
+    ----------
+    draws
+        Shape (quantity, chain, draw), with at least four draws.
+
+    Returns
+    -------
+    dict
+        `r_hat`, `ess_bulk`, `ess_tail` as in `summarize`; NaN for draws that are not finite.
+    """
+    half = draws.shape[-1] // 2
+    split = np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+    scores = _normal_scores(split)
+    folded = _normal_scores(np.abs(split - np.median(split, axis=(1, 2), keepdims=True)))
+    with np.errstate(all="ignore"):
+        r_hat = [array_stats.rhat(part, method="identity") for part in (scores, folded)]
+        return {
+            "r_hat": np.maximum(*r_hat) if draws.shape[1] > 1 else np.full(len(draws), np.nan),
+            "ess_bulk": array_stats.ess(scores, method="identity"),
+            "ess_tail": array_stats.ess(draws, method="tail", prob=(0.05, 0.95)),
+        }
+
+
 def means(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean of each quantity and its Monte Carlo standard error (NaN where it never moves)."""
     finite, moving = usable(draws)
@@ -165,20 +191,11 @@ def _describe(draws: FloatArray) -> dict[str, FloatArray]:
 
 def _diagnose(draws: FloatArray) -> dict[str, FloatArray]:
     """Errors and diagnostics of quantities that move."""
-    chains, length = draws.shape[1:]
-    if length < _FEWEST:
+    if draws.shape[-1] < _FEWEST:
         return {}
     standard, _, scale = _standardize(draws)
-    half = length // 2
-    split = np.concatenate([standard[:, :, :half], standard[:, :, -half:]], axis=1)
-    scores = _normal_scores(split)
-    folded = _normal_scores(np.abs(split - np.median(split, axis=(1, 2), keepdims=True)))
-    found = {}
+    found = convergence(standard)
     with np.errstate(all="ignore"):
-        r_hat = [array_stats.rhat(part, method="identity") for part in (scores, folded)]
-        found["r_hat"] = np.maximum(*r_hat) if chains > 1 else np.full(len(draws), np.nan)
-        found["ess_bulk"] = array_stats.ess(scores, method="identity")
-        found["ess_tail"] = array_stats.ess(standard, method="tail", prob=(0.05, 0.95))
         found["mcse_mean"] = scale * array_stats.mcse(standard, method="mean")
         ordered = np.sort(standard.reshape(len(draws), -1), axis=1)
         for name in _WITH_ERROR:
