@@ -87,8 +87,8 @@ def _counts(values: FloatArray) -> IntArray:
 def _tails(size: int) -> tuple[FloatArray, FloatArray]:
     """P(R <= r) and P(R >= r) of the number R at each point, shape (points, size + 1)."""
     r, z = np.arange(size + 1), points(size)[:, None]
-    below, above = distributions.binom.cdf(r, size, z), distributions.binom.sf(r - 1, size, z)
-    return np.asarray(below), np.asarray(above)
+    below = np.asarray(distributions.binom.cdf(r, size, z))
+    return below, below[::-1, ::-1]  # the same numbers, so that mirror images tie exactly
 
 
 def _bounds(size: int, gamma: float) -> tuple[IntArray, IntArray]:
