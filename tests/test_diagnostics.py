@@ -154,3 +154,14 @@ def test_constant_energy_fails(rng):
 
 def test_default_settings_are_what_the_limits_are_meant_for():
     assert Settings().chains * diagnostics.ESS_PER_CHAIN == 400
+
+
+def test_one_chain_cannot_be_compared_and_fails(rng):
+    mu, theta = rng.normal(size=(1, DRAWS)), rng.normal(size=(1, DRAWS, 2))
+    one = {"diverging": np.zeros((1, DRAWS), dtype=bool), "energy": rng.normal(size=(1, DRAWS))}
+    fit = make_fit(rng, mu=mu, theta=theta, depth=np.full((1, DRAWS), 3), **one)
+    table = diagnostics.check(fit)
+    assert not diagnostics.trusted(table)
+    assert list(table.loc[~table["passed"], "check"]) == ["R-hat"]
+    assert "one chain has no other to be compared with" in row(table, "R-hat").meaning
+    assert "--chains 4" in row(table, "R-hat").remedy

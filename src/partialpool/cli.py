@@ -74,6 +74,7 @@ def report(
     from partialpool.report import write
 
     data, priors = data_options.read(csv)
+    target = results.check_target(output / data.name)
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
     fits = sampling.fit(loaded, data, priors)
@@ -81,7 +82,7 @@ def report(
         readable_shrinkage(pooling.shrinkage_table(fits, data), data, fits),
         f"Posterior means (Monte Carlo error), {data.axis_title}",
     )
-    target = write(output / data.name, data, fits, delta=delta, progress=progress)
+    write(target, data, fits, delta=delta, progress=progress)
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
             warn(f"{kind} {name} is missing: {reason}")
@@ -106,11 +107,10 @@ def fit(
     from partialpool import pooling, programs, results
 
     data, priors = data_options.read(csv)
-    fits = sampling.fit(
-        [programs.load(program, include_paths=include or (), progress=progress)], data, priors
-    )
+    loaded = programs.load(program, include_paths=include or (), progress=progress)
+    target = results.check_target(output / f"{data.name}-{loaded.name}")
+    fits = sampling.fit([loaded], data, priors)
     table = pooling.estimates(fits, data)
-    target = output / f"{data.name}-{fits[0].name}"
     with results.new_folder(target) as folder:
         table.to_csv(folder / "estimates.csv", index=False)
         fits[0].save(folder / f"{fits[0].name}.nc")
@@ -134,12 +134,12 @@ def compare(
     from partialpool import plots, pooling, programs, results
 
     data, priors = data_options.read(csv)
+    target = results.check_target(output / f"{data.name}-compare")
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
     fits = sampling.fit(loaded, data, priors)
     estimates = pooling.estimates(fits, data)
     table = pooling.shrinkage_table(fits, data)
-    target = output / f"{data.name}-compare"
     with results.new_folder(target) as folder:
         estimates.to_csv(folder / "estimates.csv", index=False)
         table.to_csv(folder / "shrinkage.csv", index=False)
@@ -182,6 +182,7 @@ def priors(
     from partialpool.report.figures import safe
 
     data, settings = data_options.read(csv)
+    target = results.check_target(output / f"{data.name}-priors")
     chosen = choices.choose(choice, data, settings)
     for each in chosen:
         say(each.describe())
@@ -195,7 +196,6 @@ def priors(
     )
     expected = prior_predictive.from_choices(chosen, data)
     labels = {"axis_title": data.axis_title, "group_title": data.group_label}
-    target = output / f"{data.name}-priors"
     with results.new_folder(target) as folder:
         found.estimates.to_csv(folder / "estimates.csv", index=False)
         found.summary.to_csv(folder / "summary.csv", index=False)
@@ -233,6 +233,7 @@ def parameterizations(
     from partialpool.plots.parameterization import effective_draws, funnel
 
     data, settings = data_options.read(csv)
+    target = results.check_target(output / f"{data.name}-parameterizations")
     found = parameterization.compare_parameterizations(
         data,
         priors=settings,
@@ -243,7 +244,6 @@ def parameterizations(
     )
     titles = {each.name: each.title for each in found.fits}
     labels = {"axis_title": data.axis_title, "group_title": data.group_label}
-    target = output / f"{data.name}-parameterizations"
     with results.new_folder(target) as folder:
         found.table.to_csv(folder / "sampling.csv", index=False)
         found.efficiency.to_csv(folder / "efficiency.csv", index=False)
@@ -273,6 +273,7 @@ def verify(
     from partialpool import verify as exactness
 
     data, settings = data_options.read(csv)
+    target = results.check_target(output / f"{data.name}-verify")
     names = [name for name in programs.SHIPPED if name != "hierarchical_centered"]
     fits = sampling.fit([programs.load(name, progress=progress) for name in names], data, settings)
     with progress.task("Integrating the exact posteriors"):
@@ -281,7 +282,6 @@ def verify(
         )
     table = exactness.compare_with_exact(pooling.estimates(fits, data), known)
     verdict = exactness.agreement(table)
-    target = output / f"{data.name}-verify"
     with results.new_folder(target) as folder:
         table.to_csv(folder / "verify.csv", index=False)
         verdict.to_csv(folder / "verdict.csv", index=False)

@@ -11,6 +11,7 @@ and is set aside; a parameter that never moves is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ def check(fit: Fit) -> pd.DataFrame:
     rows = [_finite(names, draws, constants)]
     if names:
         found, chains = convergence(draws), draws.shape[1]
-        rows.append(_r_hat(names, found["r_hat"]))
+        rows.append(_r_hat(names, found["r_hat"], chains))
         rows.extend(_ess(names, found[f"ess_{kind}"], kind, chains) for kind in ("bulk", "tail"))
+    if lost := fit.about.get("lost_chains"):
+        rows.append(_lost_chains(lost, fit.posterior.sizes["chain"]))
     stats = fit.sample_stats
     if "diverging" in stats:
         rows.append(_divergences(np.asarray(stats["diverging"])))
@@ -129,7 +132,7 @@ def _row(
 
 
 def _share(count: int, total: int) -> str:
-    return f"{count} of {total} ({100 * count / total:.2g} %)"
+    return f"{count} of {total} ({100 if count == total else f'{100 * count / total:.2g}'} %)"
 
 
 def _finite(names: list[str], draws: NDArray[np.float64], constants: int) -> dict[str, Any]:
@@ -162,8 +165,17 @@ def _finite(names: list[str], draws: NDArray[np.float64], constants: int) -> dic
     )
 
 
-def _r_hat(names: list[str], values: NDArray[np.float64]) -> dict[str, Any]:
+def _r_hat(names: list[str], values: NDArray[np.float64], chains: int) -> dict[str, Any]:
     over = ~(values <= R_HAT_LIMIT)
+    if chains == 1:
+        return _row(
+            "R-hat",
+            np.nan,
+            f"<= {R_HAT_LIMIT}",
+            False,
+            "cannot be computed: one chain has no other to be compared with",
+            "run at least two chains (--chains 4)",
+        )
     worst = int(np.argmax(np.where(np.isnan(values), np.inf, values)))
     return _row(
         "R-hat",
@@ -186,6 +198,19 @@ def _ess(names: list[str], values: NDArray[np.float64], kind: str, chains: int) 
         not under.any(),
         f"worst {names[worst]}; {_share(int(under.sum()), len(values))} quantities below the limit",
         "too few independent draws: more --draws, or another parameterization",
+    )
+
+
+def _lost_chains(lost: Mapping[str, str], kept: int) -> dict[str, Any]:
+    numbers = "chain " + ", ".join(lost)
+    return _row(
+        "failed chains",
+        len(lost),
+        "0",
+        False,
+        f"{_share(len(lost), len(lost) + kept)} chains failed ({numbers}): what stopped them "
+        "may lie in a part of the posterior that the others have not visited",
+        "read what the failed chains said, in the manifest, and mend that",
     )
 
 

@@ -7,15 +7,18 @@ timings), and survives a round trip through a netCDF file.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import json
 import os
 import re
+import shutil
+import signal
 import tempfile
-import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,13 +30,16 @@ import psutil
 import xarray as xr
 
 from partialpool import toolchain
+from partialpool.chain_guard import guarded
 from partialpool.columns import draws_tree, misfits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
+from partialpool.files import umask
 from partialpool.program_data import stan_data
 from partialpool.programs import Pooling, Priors, Program, check_distinct, check_poolable, lacking
 from partialpool.progress import Progress, Task
 from partialpool.settings import Settings
+from partialpool.toolchain import storage
 
 _VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")
 _ITERATION = re.compile(r"Iteration:\s*(\d+) /")
@@ -55,7 +61,8 @@ class Fit:
         Stan program), `data`, `data_sha256`, `priors`, `priors_sources`, `settings`,
         `versions`, `cmdstan`, `timings` (seconds), `inputs`, `parameters` (names in that block),
         `integers` (names of integer outputs), `lacking` (what the program does not offer, and
-        what is missed for it), `warnings`.
+        what is missed for it), `warnings`, `lost_chains` (number of a chain that failed to
+        what it said, where `Settings.survivors` allows that).
     """
 
     draws: xr.DataTree
@@ -93,15 +100,23 @@ class Fit:
         return self.draws["sample_stats"].to_dataset()
 
     def save(self, path: str | Path) -> Path:
-        """Write the fit to one netCDF file, complete or not at all."""
+        """Write the fit to one netCDF file, complete or not at all.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written, or the disk has no room for it.
+        """
         path = Path(path)
+        if shutil.disk_usage(path.parent).free < self.draws.nbytes:  # HDF5 fails less politely
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         tree = self.draws.copy()
         tree.attrs["partialpool"] = json.dumps(dict(self.about))
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         try:
             tree.to_netcdf(partial, engine="h5netcdf")
-            Path(partial).chmod(0o666 & ~_umask())
+            Path(partial).chmod(0o666 & ~umask())
             Path(partial).replace(path)
         finally:
             Path(partial).unlink(missing_ok=True)
@@ -189,10 +204,10 @@ def fit_programs(
         programs, executables, inputs, warnings, strict=True
     ):
         used = settings.settled(funnel=program.has_funnel)
-        draws, timings = _sample(program, executable, stan_input, data, used, progress)
+        draws, timings, lost = _sample(program, executable, stan_input, data, used, progress)
         about = {
             "program": program.name,
-            "title": program.title,
+            "title": program.title + _survivors(lost, settings),
             "pooling": program.pooling,
             "program_sha256": program.sha256,
             "source": program.path.read_text(encoding="utf-8"),
@@ -210,9 +225,17 @@ def fit_programs(
             "integers": program.integers,
             "lacking": lacking(program),
             "warnings": [*found, *misfits(draws, data)],
+            "lost_chains": {str(chain): said for chain, said in lost.items()},
         }
         fits.append(Fit(draws, about))
     return fits
+
+
+def _survivors(lost: Mapping[int, str], settings: Settings) -> str:
+    """Label of a fit that some chains are missing from."""
+    if not lost:
+        return ""
+    return f" ({settings.chains - len(lost)} of {settings.chains} chains)"
 
 
 def initial_values(
@@ -264,6 +287,24 @@ def initial_values(
     return starts
 
 
+def _write_starts(
+    program: Program,
+    data: GroupedData,
+    settings: Settings,
+    inputs: Mapping[str, Any],
+    folder: Path,
+) -> dict[int, str]:
+    """Write the starting values of each chain that gets some; chain to file."""
+    files = {}
+    if settings.data_inits:
+        for chain, start in enumerate(initial_values(program, data, settings, inputs=inputs), 1):
+            if start:
+                files[chain] = str(folder / f"init-{chain}.json")
+                with _room_on_disk():
+                    cmdstanpy.write_stan_json(files[chain], start)
+    return files
+
+
 class _Model(cmdstanpy.CmdStanModel):
     """A compiled program that reports its iterations.
 
@@ -300,13 +341,14 @@ def _sample(
     data: GroupedData,
     settings: Settings,
     progress: Progress,
-) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Run every chain in a process of its own and gather the draws."""
+) -> tuple[xr.DataTree, dict[str, Any], dict[int, str]]:
+    """Run every chain in a process of its own and gather the draws; also timings, lost chains."""
     start = time.perf_counter()
     iterations = settings.warmup + settings.draws
     with (
         cmdstanpy.disable_logging(),
-        tempfile.TemporaryDirectory(prefix="partialpool-") as folder,
+        _temporary_folder() as folder,
+        guarded(folder),
         progress.task(
             f"Sampling {program.title}: {settings.chains} chains of {settings.warmup} + "
             f"{settings.draws} iterations",
@@ -314,11 +356,10 @@ def _sample(
         ) as task,
     ):
         data_file = Path(folder) / "data.json"
-        cmdstanpy.write_stan_json(str(data_file), dict(inputs))
+        with _room_on_disk():
+            cmdstanpy.write_stan_json(str(data_file), dict(inputs))
         model = _Model(executable, task)
-        starts = (
-            initial_values(program, data, settings, inputs=inputs) if settings.data_inits else None
-        )
+        starts = _write_starts(program, data, settings, inputs, Path(folder))
 
         def run(chain: int) -> cmdstanpy.CmdStanMCMC:
             return model.sample(
@@ -326,7 +367,7 @@ def _sample(
                 chains=1,
                 chain_ids=[chain],
                 seed=settings.seed,
-                inits=(starts[chain - 1] or None) if starts else None,
+                inits=starts.get(chain),
                 iter_warmup=settings.warmup,
                 iter_sampling=settings.draws,
                 adapt_delta=settings.adapt_delta,
@@ -337,7 +378,7 @@ def _sample(
                 show_progress=False,
             )
 
-        chains = _run_chains(run, settings.chains, program, executable, Path(folder))
+        chains, lost = _run_chains(run, settings, program, executable, Path(folder))
         sampling = time.perf_counter() - start
         columns = chains[0].column_names
         values = np.stack([_verified(chain, columns, settings, program) for chain in chains])
@@ -351,44 +392,71 @@ def _sample(
             for entry in chain.time
         ],
     }
-    return tree, timings
+    return tree, timings, lost
+
+
+@contextmanager
+def _room_on_disk() -> Iterator[None]:
+    """Say in which folder there was no room for the files of a run."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{tempfile.tempdir}: " if tempfile.tempdir else ""
+        raise SamplingError(
+            f"{where}temporary files cannot be written ({error.strerror or error}); "
+            "make room, or set TMPDIR to another folder"
+        ) from error
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the files of chains; CmdStan takes a path with a comma for a list."""
+    with _room_on_disk():
+        usable = "," not in tempfile.gettempdir()
+        parent = None if usable else storage.prepare() / "temporary"
+        return tempfile.TemporaryDirectory(prefix="partialpool-", dir=parent)
 
 
 def _run_chains(
-    run: Any, count: int, program: Program, executable: Path, folder: Path
-) -> list[cmdstanpy.CmdStanMCMC]:
-    """Run chains side by side; whatever ends the wait early ends every chain."""
+    run: Any, settings: Settings, program: Program, executable: Path, folder: Path
+) -> tuple[list[cmdstanpy.CmdStanMCMC], dict[int, str]]:
+    """Run chains side by side; whatever ends the wait early ends every chain.
+
+    Returns
+    -------
+    finished, lost
+        The chains that finished, and the number of each that did not to what it said; there are
+        lost ones only where the settings allow to go on with survivors.
+    """
+    count = settings.chains
     with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
         futures: list[Future[cmdstanpy.CmdStanMCMC]] = [
             pool.submit(run, chain) for chain in range(1, count + 1)
         ]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
+            wait(futures, return_when=ALL_COMPLETED if settings.survivors else FIRST_EXCEPTION)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            _end_processes(executable)
+            _end_chains(pool, futures, executable)
             raise
         failed = [k for k, future in enumerate(futures) if future.done() and future.exception()]
-        if failed:
-            pool.shutdown(wait=False, cancel_futures=True)
-            _end_processes(executable)
-            cause = futures[failed[0]].exception()
-            raise SamplingError(_failure(program, failed[0] + 1, count, folder, cause)) from None
-    return [future.result() for future in futures]
+        if failed and not (settings.survivors and len(failed) < count):
+            _end_chains(pool, futures, executable)
+    lost = {k + 1: _failure(program, k + 1, count, folder, futures[k].exception()) for k in failed}
+    if lost and not (settings.survivors and len(lost) < count):
+        raise SamplingError(next(iter(lost.values())))
+    return [future.result() for k, future in enumerate(futures) if k not in failed], lost
 
 
-def _end_processes(executable: Path) -> None:
-    """End the running chains of this process and wait until they are gone."""
-    ours = []
-    for child in psutil.Process().children(recursive=True):
-        try:
-            if Path(child.cmdline()[0]) == executable:
-                child.terminate()
-                ours.append(child)
-        except (psutil.Error, IndexError):
-            continue
-    for child in psutil.wait_procs(ours, timeout=3)[1]:
-        child.kill()
+def _end_chains(pool: ThreadPoolExecutor, futures: Sequence[Future[Any]], executable: Path) -> None:
+    """End the chains that run or are about to start, and wait until they are gone."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    while True:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, IndexError):
+                if Path(child.cmdline()[0]) == executable:
+                    child.kill()
+        if all(future.done() for future in futures):
+            return
+        time.sleep(0.02)
 
 
 def _failure(
@@ -400,9 +468,9 @@ def _failure(
         for file in sorted((folder / f"chain-{chain}").glob("*-stdout.txt"))
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
     ]
-    code = re.search(r"error code (-?\d+)|code '(-?\d+)'", str(cause))
-    exit_code = f" (exit code {next(filter(None, code.groups()))})" if code else ""
-    rejected = [line for line in said if line.startswith(("Exception", "Error"))]
+    code = re.search(r"retcodes=\[(-?\d+)\]|error code (-?\d+)", str(cause))
+    exit_code = f" (exit code {_exit_code(int(code[1] or code[2]))})" if code else ""
+    rejected = [line for start in ("Exception", "Error") for line in said if line.startswith(start)]
     quoted = rejected[:1] + [line for line in said[-3:] if line and line not in rejected[:1]]
     if any("nitialization" in line for line in said):
         advice = (
@@ -410,9 +478,19 @@ def _failure(
             "the data show, give bounds in the parameters block, or try other starts (--stan-inits)"
         )
     else:
-        advice = "The chain's own words are above; a smaller run (--chains 1) is quicker to study"
+        advice = (
+            "The chain's own words are above. --chains 1 is quicker to study; --survivors goes on "
+            "with the chains that finish, and labels the result"
+        )
     detail = "\n".join(f"  {line}" for line in quoted) or f"  {cause}"
     return f"{program.title}: chain {chain} of {count} failed{exit_code}:\n{detail}\n{advice}."
+
+
+def _exit_code(code: int) -> str:
+    """Name the signal that a negative exit code stands for."""
+    with suppress(ValueError):
+        return f"{code}: ended by {signal.Signals(-code).name}" if code < 0 else str(code)
+    return str(code)
 
 
 def _verified(
@@ -444,14 +522,3 @@ def _versions(cmdstan: toolchain.CmdStan) -> dict[str, str]:
 @functools.cache
 def _package_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _VERSIONS}
-
-
-def _umask() -> int:
-    """Read the process's umask (there is no call that only reads it)."""
-    with _UMASK_LOCK:
-        mask = os.umask(0o077)
-        os.umask(mask)
-    return mask
-
-
-_UMASK_LOCK = threading.Lock()

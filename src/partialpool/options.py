@@ -132,6 +132,10 @@ class SamplingOptions:
     stan_inits: Annotated[
         bool, typer.Option("--stan-inits", help="Let Stan choose where chains start.")
     ] = False
+    survivors: Annotated[
+        bool,
+        typer.Option("--survivors", help="Where chains fail, go on with the others, labelled."),
+    ] = False
     extra_data: Annotated[
         Path | None, typer.Option(help="JSON or TOML file of further inputs of a program.")
     ] = None
@@ -149,6 +153,7 @@ class SamplingOptions:
             max_treedepth=self.max_treedepth,
             seed=self.seed,
             data_inits=not self.stan_inits,
+            survivors=self.survivors,
         )
 
     def find_cmdstan(self) -> CmdStan:

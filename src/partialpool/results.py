@@ -7,6 +7,7 @@ The result of an earlier run stays where it is until then, and is never mixed wi
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import InputError
+from partialpool.files import umask
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
@@ -24,6 +26,32 @@ if TYPE_CHECKING:
 
 MARK = "manifest.json"
 """Every finished result folder holds this file; no other folder is ever replaced."""
+
+
+def check_target(target: str | Path) -> Path:
+    """Refuse a place that results cannot go to, before any work is done for them.
+
+    Raises
+    ------
+    InputError
+        `target` is something other than a result, or the folder it would be in cannot be written.
+    """
+    target = Path(target)
+    try:
+        known = target.name != ".." and (not target.exists() or (target / MARK).is_file())
+        there = next(each for each in target.absolute().parents if os.path.lexists(each))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be a folder of results ({error.strerror})") from None
+    if not known:
+        raise InputError(
+            f"{target}: exists and is no result folder of partialpool; "
+            "choose another place with --output"
+        )
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{target.parent}: results cannot be written there; choose another place with --output"
+        )
+    return target
 
 
 @contextmanager
@@ -38,28 +66,25 @@ def new_folder(target: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        `target` is something other than a result, or its parent cannot be written.
+        `target` is something other than a result, its parent cannot be written, or the disk is
+        full. Nothing is kept then, and an earlier result stays.
     """
-    target = Path(target)
-    if target.exists() and not (target / MARK).is_file():
-        raise InputError(
-            f"{target}: exists and is no result folder of partialpool; "
-            "choose another place with --output"
-        )
+    target = check_target(target)
+    folder = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        folder.chmod(target.parent.stat().st_mode & 0o777)
-    except OSError as error:
-        raise InputError(
-            f"{target.parent}: results cannot be written there ({error.strerror}); "
-            "choose another place with --output"
-        ) from None
-    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}-", dir=target.parent))
+        folder.chmod(0o777 & ~umask())
         yield folder
         _swap(folder, target)
+    except OSError as error:
+        raise InputError(
+            f"{target}: the results could not be written ({error}). Nothing of them was kept; make "
+            "room there, or choose another place with --output"
+        ) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _swap(folder: Path, target: Path) -> None:

@@ -35,6 +35,9 @@ class Settings:
     data_inits
         Start `mu`, `tau`, `sigma`, `theta` near the data's moments, spread out over chains, where
         a program has parameters of these names; False leaves all starts to Stan.
+    survivors
+        Go on with the chains that finished where others failed. The fit is labelled so, and fails
+        its diagnostics: what stopped a chain may lie where the survivors have not been.
     """
 
     chains: int = 4
@@ -44,6 +47,7 @@ class Settings:
     max_treedepth: int = 10
     seed: int = 1
     data_inits: bool = True
+    survivors: bool = False
 
     def __post_init__(self) -> None:
         limits = (
