@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from partialpool.console import (
+    headed,
     progress,
     readable_choices,
     readable_estimates,
@@ -31,8 +32,10 @@ from partialpool.options import (
     Csv,
     DataOptions,
     Include,
+    Insist,
     Output,
     Programs,
+    Retry,
     SamplingOptions,
     Without,
     expand,
@@ -67,22 +70,26 @@ def report(
         float | None,
         typer.Option(help="Differences below this count as equivalent (unit of the data)."),
     ] = None,
+    retry: Retry = False,
+    insist: Insist = False,
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool import pooling, programs, results
+    from partialpool import diagnostics, pooling, programs, results
     from partialpool.report import write
 
     data, priors = data_options.read(csv)
     target = results.check_target(output / data.name)
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
-    fits = sampling.fit(loaded, data, priors)
+    fits = sampling.fit(loaded, data, priors, retry=retry)
+    title = f"Posterior means (Monte Carlo error), {data.axis_title}"
+    trusted = diagnostics.verdicts(fits)
     show(
         readable_shrinkage(pooling.shrinkage_table(fits, data), data, fits),
-        f"Posterior means (Monte Carlo error), {data.axis_title}",
+        headed(title, trusted),
     )
-    write(target, data, fits, delta=delta, progress=progress)
+    write(target, data, fits, delta=delta, insist=insist, progress=progress)
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
             warn(f"{kind} {name} is missing: {reason}")
@@ -101,21 +108,23 @@ def fit(
         typer.Option("--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file."),
     ] = "hierarchical_marginal",
     include: Include = None,
+    retry: Retry = False,
     output: Output = Path("results"),
 ) -> None:
     """Fit one Stan program and print its estimates."""
-    from partialpool import pooling, programs, results
+    from partialpool import diagnostics, pooling, programs, results
 
     data, priors = data_options.read(csv)
     loaded = programs.load(program, include_paths=include or (), progress=progress)
     target = results.check_target(output / f"{data.name}-{loaded.name}")
-    fits = sampling.fit([loaded], data, priors)
+    fits = sampling.fit([loaded], data, priors, retry=retry)
     table = pooling.estimates(fits, data)
+    trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
-        table.to_csv(folder / "estimates.csv", index=False)
+        results.label_trust(table, trusted).to_csv(folder / "estimates.csv", index=False)
         fits[0].save(folder / f"{fits[0].name}.nc")
         results.write_manifest(folder, data, fits)
-    show(readable_estimates(table), f"Posterior, {fits[0].title}")
+    show(readable_estimates(table), headed(f"Posterior, {fits[0].title}", trusted))
     finish(target, fits)
 
 
@@ -128,20 +137,22 @@ def compare(
     program: Programs = None,
     without: Without = None,
     include: Include = None,
+    retry: Retry = False,
     output: Output = Path("results"),
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
-    from partialpool import plots, pooling, programs, results
+    from partialpool import diagnostics, plots, pooling, programs, results
 
     data, priors = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-compare")
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
-    fits = sampling.fit(loaded, data, priors)
+    fits = sampling.fit(loaded, data, priors, retry=retry)
     estimates = pooling.estimates(fits, data)
     table = pooling.shrinkage_table(fits, data)
+    trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
-        estimates.to_csv(folder / "estimates.csv", index=False)
+        results.label_trust(estimates, trusted).to_csv(folder / "estimates.csv", index=False)
         table.to_csv(folder / "shrinkage.csv", index=False)
         figure = plots.pooling_scatter(
             estimates,
@@ -153,10 +164,8 @@ def compare(
         for each in fits:
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, fits)
-    show(
-        readable_shrinkage(table, data, fits),
-        f"Posterior means (Monte Carlo error), {data.axis_title}",
-    )
+    title = f"Posterior means (Monte Carlo error), {data.axis_title}"
+    show(readable_shrinkage(table, data, fits), headed(title, trusted))
     finish(target, fits)
 
 
@@ -364,7 +373,7 @@ def finish(target: Path, fits: list[Fit]) -> None:
     from partialpool import diagnostics
 
     say(f"Saved in {target}")
-    if not all(diagnostics.trusted(diagnostics.check(fit)) for fit in fits):
+    if not all(diagnostics.verdicts(fits).values()):
         warn("a fit failed its diagnostics (see above): do not rely on these numbers.")
         raise typer.Exit(UNTRUSTED)
 

@@ -59,6 +59,14 @@ def show(frame: pd.DataFrame, title: str) -> None:
         say(f"  ... and {left} rows more, which the files hold")
 
 
+def headed(title: str, trusted: Mapping[str, bool]) -> str:
+    """Put a warning before the title of a table, where it holds numbers of a fit that failed."""
+    failed = [name for name, passed in trusted.items() if not passed]
+    if not failed:
+        return title
+    return f"NOT TO BE TRUSTED ({', '.join(failed)}: see the warnings above). {title}"
+
+
 def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
     """Turn estimates into text with the digits that their Monte Carlo errors support."""
     import pandas as pd

@@ -11,7 +11,7 @@ and is set aside; a parameter that never moves is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,11 @@ def check(fit: Fit) -> pd.DataFrame:
 def trusted(table: pd.DataFrame) -> bool:
     """Whether every check that counts was passed."""
     return bool(table.loc[table["gate"], "passed"].all())
+
+
+def verdicts(fits: Sequence[Fit]) -> dict[str, bool]:
+    """Whether each fit may be trusted, by its name."""
+    return {fit.name: trusted(check(fit)) for fit in fits}
 
 
 def summary_line(fit: Fit, table: pd.DataFrame) -> str:

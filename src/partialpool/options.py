@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
     from partialpool.programs import Priors, Program
+    from partialpool.remedies import Remedy
     from partialpool.toolchain import CmdStan
 
 
@@ -163,11 +164,16 @@ class SamplingOptions:
         return toolchain.find_cmdstan(self.cmdstan, progress=progress)
 
     def fit(
-        self, programs: list[Program], data: GroupedData, priors: Priors, **switches: Any
+        self,
+        programs: list[Program],
+        data: GroupedData,
+        priors: Priors,
+        *,
+        retry: bool = False,
+        **switches: Any,
     ) -> list[Fit]:
         """Fit the programs, and show what the diagnostics say before anything else."""
-        from partialpool import diagnostics
-        from partialpool.fitting import fit_programs
+        from partialpool import diagnostics, remedies
         from partialpool.program_data import check_settings_used, read_extra
 
         declared = {name: None for program in programs for name in program.inputs}
@@ -176,7 +182,7 @@ class SamplingOptions:
         extra = read_extra(self.extra_data) if self.extra_data else {}
         for name in extra.keys() - declared.keys():
             say(f"Note: no program of this run declares {name} of {self.extra_data}.")
-        fits = fit_programs(
+        fits = remedies.fit_until_trusted(
             programs,
             data,
             priors=priors,
@@ -184,6 +190,8 @@ class SamplingOptions:
             cmdstan=self.find_cmdstan(),
             extra=extra,
             progress=progress,
+            attempts=remedies.ATTEMPTS if retry else 0,
+            report=_say_retry,
             **switches,
         )
         for fit in fits:
@@ -196,9 +204,20 @@ class SamplingOptions:
                 say(diagnostics.summary_line(fit, table))
             else:
                 warn(diagnostics.summary_line(fit, table))
-                for remedy in table.loc[~table["passed"] & table["gate"], "remedy"].unique():
-                    say(f"  Try: {remedy}.")
+                for advice in table.loc[~table["passed"] & table["gate"], "remedy"].unique():
+                    say(f"  Try: {advice}.")
+                taken = {other.name for other in fits} - {fit.name}
+                found = remedies.remedy(fit, table, taken=taken)
+                if found is not None:
+                    say(f"  Remedy: {found.words}; --retry does that.")
         return fits
+
+
+def _say_retry(fit: Fit, found: Remedy) -> None:
+    from partialpool import diagnostics
+
+    warn(diagnostics.summary_line(fit, diagnostics.check(fit)))
+    say(f"  Trying again with {found.words}.")
 
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder that results are put in.")]
@@ -213,4 +232,11 @@ Without = Annotated[
 ]
 Include = Annotated[
     list[Path] | None, typer.Option("--include", help="Folder in which #include looks.")
+]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Fit again with a remedy where a diagnostic fails.")
+]
+Insist = Annotated[
+    bool,
+    typer.Option("--insist", help="Draw conclusions also from fits that fail their diagnostics."),
 ]

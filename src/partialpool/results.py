@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,8 @@ from partialpool.errors import InputError
 from partialpool.files import umask
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
 
@@ -96,6 +98,29 @@ def _swap(folder: Path, target: Path) -> None:
     target.rename(old)
     folder.rename(target)
     shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def label_trust(frame: pd.DataFrame, trusted: Mapping[str, bool]) -> pd.DataFrame:
+    """Say in each row of a table whether the fit that it comes from passed its diagnostics.
+
+    Parameters
+    ----------
+    frame
+        A table; one without a column `model` stays as it is.
+    trusted
+        Name of a model to whether every check that counts was passed.
+
+    Returns
+    -------
+    DataFrame
+        The table with a column `trusted` after `model`.
+    """
+    if "model" not in frame:
+        return frame
+    labelled = frame.copy()
+    verdicts = [trusted[name] for name in frame["model"]]
+    labelled.insert(list(frame.columns).index("model") + 1, "trusted", verdicts)
+    return labelled
 
 
 def write_manifest(folder: Path, data: GroupedData, fits: Sequence[Fit]) -> None:

@@ -10,6 +10,7 @@ _UNIT = "in the unit of the data"
 
 MEANINGS = {
     "model": "name of the Stan program",
+    "trusted": "whether the model's fit passed every diagnostic that counts",
     "group": "label of the group; empty where a row belongs to no group",
     "n": "observations behind the row",
     "parameter": "variable of the Stan program",

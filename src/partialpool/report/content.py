@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import pandas as pd
@@ -16,6 +16,7 @@ from partialpool import (
     predictions,
     predictive,
     quantities,
+    remedies,
 )
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
@@ -41,6 +42,10 @@ class Content:
         Name of a fit to whether it passed every check that counts.
     delta
         Half-width of the region of practical equivalence, or None.
+    insist
+        Whether conclusions are drawn from fits that failed, too.
+    remedies
+        Name of a fit that failed to what could be changed, where something could.
     """
 
     data: GroupedData
@@ -49,6 +54,12 @@ class Content:
     missing: Mapping[str, str]
     trusted: Mapping[str, bool]
     delta: float | None = None
+    insist: bool = False
+    remedies: Mapping[str, str] = field(default_factory=dict)
+
+    def speaks(self, name: str) -> bool:
+        """Whether conclusions are drawn from a fit."""
+        return self.insist or self.trusted[name]
 
     @property
     def titles(self) -> dict[str, str]:
@@ -76,6 +87,7 @@ def compute(
     fits: Sequence[Fit],
     *,
     delta: float | None = None,
+    insist: bool = False,
     progress: Progress | None = None,
 ) -> Content:
     """Compute every table.
@@ -129,7 +141,9 @@ def compute(
             except Exception as error:  # one table that fails must not take the others with it
                 missing[key] = f"{type(error).__name__}: {error}"
             task.advance()
-    return Content(data, tuple(fits), tables, missing, trusted, delta)
+    offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
+    words = {name: found.words for name, found in offered.items() if found is not None}
+    return Content(data, tuple(fits), tables, missing, trusted, delta, insist, words)
 
 
 def _pointwise(scores: Mapping[str, predictive.Loo]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from partialpool.report import columns, page, statements
 from partialpool.report.content import Content, compute
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
-from partialpool.results import MARK, new_folder
+from partialpool.results import MARK, label_trust, new_folder
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
@@ -29,6 +29,7 @@ def write(
     fits: Sequence[Fit],
     *,
     delta: float | None = None,
+    insist: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -49,6 +50,8 @@ def write(
         What to compare, in the order to show.
     delta
         Half-width of the region of practical equivalence, in the unit of the data.
+    insist
+        Draw conclusions from fits that failed a diagnostic, too; the banner stays.
     processes
         Drawing processes; the number of cores, at most four, where None.
     progress
@@ -70,7 +73,7 @@ def write(
     with new_folder(target) as folder, drawing_processes(processes) as workers:
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
-        content = compute(data, fits, delta=delta, progress=progress)
+        content = compute(data, fits, delta=delta, insist=insist, progress=progress)
         timings = {"tables": time.perf_counter() - start}
         models = {fit.name: model for fit in fits if (model := statements.of_fit(fit))}
         pictures, failed = _figures(content, models, folder / "figures", workers, progress)
@@ -121,9 +124,10 @@ def _figures(
 
 
 def _tables(content: Content, folder: Path) -> None:
-    for key, frame in content.tables.items():
+    tables = {key: label_trust(frame, content.trusted) for key, frame in content.tables.items()}
+    for key, frame in tables.items():
         frame.to_csv(folder / f"{key}.csv", index=False)
-    columns.table(content.tables).to_csv(folder / "columns.csv", index=False)
+    columns.table(tables).to_csv(folder / "columns.csv", index=False)
 
 
 def manifest(
@@ -145,6 +149,7 @@ def manifest(
             "notes": list(data.notes),
         },
         "delta": content.delta,
+        "insist": content.insist,
         "fits": [
             {
                 "program": fit.name,

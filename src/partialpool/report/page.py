@@ -233,12 +233,11 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    untrusted = [fit for fit in content.fits if not content.trusted[fit.name]]
     return environment.get_template("report.html").render(
         content=content,
         title=content.data.title or content.data.name,
         parts=parts,
-        failures=[line for fit in untrusted for line in sentences.withheld(content, fit)],
+        failures=sentences.failures(content),
         short=_said(sentences.in_short, content),
         made=made,
         missing=missing,

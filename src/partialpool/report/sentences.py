@@ -39,8 +39,24 @@ def withheld(content: Content, *fits: Fit | None) -> list[str]:
         f"No conclusion is drawn from {fit.title}, because it failed a diagnostic "
         f"({listed(_failed(content, fit))}). Its numbers are shown for study only."
         for fit in fits
-        if fit is not None and not content.trusted[fit.name]
+        if fit is not None and not content.speaks(fit.name)
     ]
+
+
+def failures(content: Content) -> list[str]:
+    """Say which fits failed, what that means here, and what could be changed."""
+    said = []
+    for fit in content.fits:
+        if content.trusted[fit.name]:
+            continue
+        kept = withheld(content, fit) or [
+            f"{capital(fit.title)} failed a diagnostic ({listed(_failed(content, fit))}), so what "
+            "is concluded from it below may be wrong. It is shown because that was asked for."
+        ]
+        if fit.name in content.remedies:
+            kept.append(f"It may be mended by {content.remedies[fit.name]}: --retry does that.")
+        said.append(" ".join(kept))
+    return said
 
 
 def _failed(content: Content, fit: Fit) -> list[str]:
@@ -223,7 +239,7 @@ def compared(content: Content) -> list[str]:
     """How many differences each criterion claims, and what became of them under pooling."""
     first, second = content.one("none"), content.one("partial")
     said = withheld(content, first, second)
-    shown = [fit for fit in (first, second) if fit is not None and content.trusted[fit.name]]
+    shown = [fit for fit in (first, second) if fit is not None and content.speaks(fit.name)]
     claims = rows_of(content.table("claims"))
     for criterion in dict.fromkeys(row["criterion"] for row in claims):
         counts = [
@@ -269,7 +285,7 @@ def _example(content: Content, fit: Fit, pairs: pd.DataFrame) -> list[str]:
 
 def ranked(content: Content, fit: Fit | None) -> list[str]:
     """Who is first, and how sure that is."""
-    if fit is None or not content.trusted[fit.name]:
+    if fit is None or not content.speaks(fit.name):
         return []
     rows = content.table("rank_summary", model=fit.name)
     if rows.empty:
@@ -288,7 +304,7 @@ def predicted(content: Content) -> list[str]:
     """What each model predicts for a new group, and which model predicts best."""
     said = []
     for fit in content.fits:
-        if not content.trusted[fit.name]:
+        if not content.speaks(fit.name):
             continue
         rows = content.table(
             "predictions", model=fit.name, quantity="new observation in a new group"
@@ -307,10 +323,19 @@ def _scores(content: Content) -> list[str]:
     said = []
     for key in ("loo", "leave_one_group_out"):
         rows = content.table(key)
-        rows = rows[[content.trusted[name] for name in rows.get("model", [])]]
+        rows = rows[[content.speaks(name) for name in rows.get("model", [])]]
         if len(rows) < 2:
             continue
         best, second = rows_of(rows.head(2))
+        unreliable = [row for row in rows_of(rows) if row["bad_k"]]
+        said += [
+            f"The score of {content.titles[row['model']]} for {row['question']} is not reliable: "
+            f"{row['bad_k']} Pareto k are beyond the threshold."
+            for row in unreliable
+        ]
+        if unreliable and not content.insist:
+            said.append(f"So no model is said to be best for {best['question']}.")
+            continue
         gap = second["elpd"] - best["elpd"]
         title = content.titles[best["model"]]
         said.append(
@@ -322,12 +347,6 @@ def _scores(content: Content) -> list[str]:
                 else f", ahead of {content.titles[second['model']]} by {abs(gap):.1f}."
             )
         )
-        said += [
-            f"The score of {content.titles[row['model']]} for {row['question']} is not reliable: "
-            f"{row['bad_k']} Pareto k are beyond the threshold."
-            for row in rows_of(rows)
-            if row["bad_k"]
-        ]
     none_fit = content.one("none")
     if none_fit is not None:
         said.append(
@@ -366,7 +385,7 @@ def checked(content: Content, fit: Fit | None) -> list[str]:
 def in_short(content: Content) -> list[str]:
     """State the main results, one sentence each."""
     fit = content.one("partial")
-    if fit is None or not content.trusted[fit.name]:
+    if fit is None or not content.speaks(fit.name):
         return []
     said = []
     mu = _row(content, fit, "mu")
@@ -375,7 +394,7 @@ def in_short(content: Content) -> list[str]:
     said += _moved(content, fit)
     first = content.one("none")
     claims = content.table("claims", criterion="95 % interval of the difference excludes 0")
-    if first is not None and content.trusted[first.name] and len(claims):
+    if first is not None and content.speaks(first.name) and len(claims):
         counts = claims.set_index("model")["claims"]
         if {first.name, fit.name} <= set(counts.index):
             pairs = claims["pairs"].iloc[0]
@@ -388,12 +407,18 @@ def in_short(content: Content) -> list[str]:
 
 
 def verdicts(content: Content) -> list[str]:
-    """One line on the diagnostics of each fit."""
-    tables = [content.table("diagnostics", model=fit.name) for fit in content.fits]
-    return [
-        f"{capital(diagnostics.summary_line(fit, table))}."
-        for fit, table in zip(content.fits, tables, strict=True)
-    ]
+    """One line on the diagnostics of each fit, and on each attempt that failed before it."""
+    said = []
+    for fit in content.fits:
+        for attempt in fit.about.get("attempts", ()):
+            failed = listed([each["check"] for each in attempt["failed"]])
+            said.append(
+                f"An attempt with {attempt['program']} failed {failed}; it was made again with "
+                f"{attempt['remedy']}."
+            )
+        line = diagnostics.summary_line(fit, content.table("diagnostics", model=fit.name))
+        said.append(f"{capital(line)}.")
+    return said
 
 
 def _row(content: Content, fit: Fit, parameter: str) -> Row | None:
