@@ -455,7 +455,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
         url = f"http://127.0.0.1:{web.server_port}/cmdstan.tar.gz"
         monkeypatch.setattr("cmdstanpy.utils.cmdstan.get_download_url", lambda _: url)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        thread = threading.Thread(target=web.serve_forever)
+        thread = threading.Thread(target=web.serve_forever, args=(0.01,))
         thread.start()
         yield web
         web.shutdown()

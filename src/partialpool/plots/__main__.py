@@ -7,6 +7,7 @@ library at their top level.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import sys
@@ -35,6 +36,7 @@ def draw(function: str, arguments: dict[str, Any], stem: str) -> str:
 
 def serve() -> None:
     """Draw until the tasks end."""
+    gc.disable()  # a figure is many small objects, and the process lives for a few figures only
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stray prints must not mix with answers
     while True:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import plotnine as p9
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from partialpool.plots.theme import BLUE, CYCLE, GREY, VERMILLION, caption, text, theme
 
@@ -185,7 +186,7 @@ def rank_plot(draws: pd.DataFrame, *, labels: Mapping[str, str] | None = None) -
     names = _panels(parameters, labels)
     rows = []
     for parameter, frame in draws.groupby("parameter", sort=False):
-        rank = stats.rankdata(frame["value"], method="average") - 0.5
+        rank = frame["value"].rank() - 0.5
         place = np.minimum((rank * _BINS / len(frame)).astype(int), _BINS - 1)
         for chain, bins in pd.Series(place, index=frame["chain"].to_numpy()).groupby(level=0):
             counts = np.bincount(bins, minlength=_BINS)
@@ -195,7 +196,7 @@ def rank_plot(draws: pd.DataFrame, *, labels: Mapping[str, str] | None = None) -
     frame["panel"] = pd.Categorical(frame["panel"], list(dict.fromkeys(names.values())))
     frame["share"] = frame["bin"] / _BINS
     each = len(draws) / len(parameters) / draws["chain"].nunique()
-    low, high = (float(stats.binom.ppf(p, round(each), 1 / _BINS)) for p in (0.025, 0.975))
+    low, high = (math.ceil(special.bdtrik(p, round(each), 1 / _BINS)) for p in (0.025, 0.975))
     return (
         p9.ggplot(frame, p9.aes("share", "count", color="factor(chain)"))
         + p9.annotate("rect", xmin=0, xmax=1, ymin=low, ymax=high, fill="#DDDDDD", alpha=0.7)

@@ -58,12 +58,15 @@ def unpacked(*, wheel: Path | None, progress: Progress) -> Path:
     Raises
     ------
     ToolchainError
-        The wheel cannot be had or the cache cannot be written to.
+        There is no compiler or make to build with, which is said before anything is downloaded;
+        the wheel cannot be had or the cache cannot be written to.
     """
     folder = location()
     record = unpack.read_record(folder)
     if record is not None and unpack.looks_whole(folder, record):
         return folder
+    compiler.make_command()
+    _compiler_to_build_with(folder)
     requirement = wheels.for_this_platform()
     storage.prepare()
     with _lock(progress):

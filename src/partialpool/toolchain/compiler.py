@@ -166,6 +166,7 @@ def for_new_folder(cmdstan: Path | None) -> Compiler:
     raise problem
 
 
+@functools.cache
 def _try_out(compiler: Compiler) -> None:
     """Compile and link a few lines of C++17: a clang without a standard library cannot."""
     with tempfile.TemporaryDirectory() as folder:
