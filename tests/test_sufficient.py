@@ -81,7 +81,7 @@ def test_summaries_are_as_good_as_observations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("group,n,mean\na,2,1\n", "column 'sd' occurs 0 times"),
+        ("group,n,mean\na,2,1\n", "name them with --group, --n, --mean, --sd; the columns are 'g"),
         ("group,n,mean,sd\n", "at least one row"),
         ("group,n,mean,sd\na,2,1,1\na,3,1,1\n", "'a' has more than one row"),
         ("group,n,mean,sd\na,0,1,1\n", "line 2: n is '0'"),

@@ -10,12 +10,15 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
+from partialpool import commands
 from partialpool.console import (
+    UNTRUSTED,
+    finish,
     headed,
     progress,
     readable_choices,
@@ -40,12 +43,6 @@ from partialpool.options import (
     Without,
     expand,
 )
-
-if TYPE_CHECKING:
-    from partialpool.fitting import Fit
-
-UNTRUSTED = 5
-"""Exit code where a fit failed a diagnostic."""
 
 app = typer.Typer(
     name="partialpool",
@@ -79,6 +76,9 @@ def report(
     from partialpool.report import write
 
     data, priors = data_options.read(csv)
+    if commands.too_many_groups(data):
+        commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
+        return
     target = results.check_target(output / data.name)
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
@@ -144,6 +144,9 @@ def compare(
     from partialpool import diagnostics, plots, pooling, programs, results
 
     data, priors = data_options.read(csv)
+    if commands.too_many_groups(data):
+        commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
+        return
     target = results.check_target(output / f"{data.name}-compare")
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
@@ -303,6 +306,9 @@ def verify(
         raise typer.Exit(UNTRUSTED)
 
 
+app.command()(commands.groups)
+
+
 @app.command()
 def new_program(
     name: Annotated[str, typer.Argument(help="Name of a shipped program.")],
@@ -366,16 +372,6 @@ def doctor() -> None:
             failed += 1
             say(f"    {item.remedy}")
     raise typer.Exit(3 if failed else 0)
-
-
-def finish(target: Path, fits: list[Fit]) -> None:
-    """Say where the results are; end with an exit code of its own where a fit failed."""
-    from partialpool import diagnostics
-
-    say(f"Saved in {target}")
-    if not all(diagnostics.verdicts(fits).values()):
-        warn("a fit failed its diagnostics (see above): do not rely on these numbers.")
-        raise typer.Exit(UNTRUSTED)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

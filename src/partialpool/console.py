@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
+
+UNTRUSTED = 5
+"""Exit code where a fit failed a diagnostic."""
 
 _PIPE_WIDTH = 110
 _MOST_ROWS = 100
@@ -39,6 +44,16 @@ def warn(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         f"WARNING: {text}", style="bold red", markup=False
     )
+
+
+def finish(target: Path, fits: Sequence[Fit]) -> None:
+    """Say where the results are; end with an exit code of its own where a fit failed."""
+    from partialpool import diagnostics
+
+    say(f"Saved in {target}")
+    if not all(diagnostics.verdicts(fits).values()):
+        warn("a fit failed its diagnostics (see above): do not rely on these numbers.")
+        raise typer.Exit(UNTRUSTED)
 
 
 def show(frame: pd.DataFrame, title: str) -> None:
@@ -116,6 +131,39 @@ def _with_error(mean: float, mcse: float) -> str:
     from partialpool.formatting import format_estimate, short
 
     return f"{format_estimate(mean, mcse)} ({'–' if math.isnan(mcse) else short(mcse)})"
+
+
+def readable_groups(
+    table: pd.DataFrame, ranks: pd.DataFrame | None, shown: Sequence[str], group_label: str
+) -> pd.DataFrame:
+    """Turn the posterior of chosen groups, and their ranks, into text."""
+    import pandas as pd
+
+    from partialpool.formatting import format_estimate, short
+
+    rows = []
+    for _, row in table.set_index("group", drop=False).loc[list(shown)].iterrows():
+        cells = {
+            group_label: row["group"],
+            "n": f"{row['n']:,}",
+            "sample mean": f"{row['raw_mean']:#.4g}",
+            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "sd": short(row["sd"]),
+        }
+        for title, name in (("2.5 %", "q2.5"), ("97.5 %", "q97.5")):
+            cells[title] = format_estimate(row[name], row[f"mcse_{name}"])
+        rows.append(cells)
+    readable = pd.DataFrame(rows)
+    if ranks is not None:
+        readable["rank, 95 %"] = [
+            f"{low:,}-{high:,}"
+            for low, high in zip(ranks["rank_q2.5"], ranks["rank_q97.5"], strict=True)
+        ]
+        readable["P(first)"] = [
+            format_estimate(p, mcse) if mcse > 0 else f"{p:g}"
+            for p, mcse in zip(ranks["p_best"], ranks["mcse_p_best"], strict=True)
+        ]
+    return readable
 
 
 def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:

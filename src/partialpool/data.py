@@ -141,6 +141,11 @@ class GroupedData:
         return self.stats.labels
 
     @property
+    def has_observations(self) -> bool:
+        """Whether the observations are at hand, and not only their statistics by group."""
+        return len(self.y) > 0
+
+    @property
     def axis_title(self) -> str:
         """The outcome with its unit, for axes and table heads."""
         return f"{self.value_label} ({self.unit})" if self.unit else self.value_label

@@ -96,7 +96,9 @@ class Fit:
 
     @property
     def sample_stats(self) -> xr.Dataset:
-        """The sampler's statistics as a data set."""
+        """The sampler's statistics as a data set; empty where draws came from no sampler."""
+        if "sample_stats" not in self.draws.children:
+            return xr.Dataset()
         return self.draws["sample_stats"].to_dataset()
 
     def save(self, path: str | Path) -> Path:
@@ -516,9 +518,10 @@ def _verified(
 
 
 def _versions(cmdstan: toolchain.CmdStan) -> dict[str, str]:
-    return {**_package_versions(), "CmdStan": cmdstan.version}
+    return {**package_versions(), "CmdStan": cmdstan.version}
 
 
 @functools.cache
-def _package_versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Name and version of each package that draws depend on."""
     return {name: metadata.version(name) for name in _VERSIONS}

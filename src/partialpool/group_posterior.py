@@ -27,10 +27,14 @@ from scipy import special
 
 from partialpool.data import FloatArray, GroupStats, IntArray
 from partialpool.errors import InputError
+from partialpool.programs import Program
 from partialpool.summaries import QUANTILES
 
 TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""
+
+NO_GROUP_DRAWN = {"J_drawn": 0, "n_drawn": (), "ybar_drawn": ()}
+"""Inputs with which the marginal program draws mu, tau and sigma alone."""
 
 _FINEST = 1e-6
 _FEW = 300
@@ -168,6 +172,23 @@ def group_estimates(
     for k, name in enumerate(_WITH_ERROR, start=len(QUANTILES)):
         columns[f"mcse_{name}"] = sd * np.sqrt(np.maximum(shape[k], 0.0))
     return pd.DataFrame(columns)
+
+
+def check_marginal(program: Program) -> None:
+    """Refuse a program under which the group means need not be conditionally normal.
+
+    Raises
+    ------
+    InputError
+        The program is not fitted to the statistics by group size, or lacks mu, tau or sigma.
+    """
+    lacking = {"mu", "tau", "sigma"} - program.outputs.keys()
+    if lacking or not {"ybar_k", "ssb_k", "ssw"} <= set(program.inputs):
+        raise InputError(
+            f"{program.title}: the group means follow from mu, tau and sigma only under the normal "
+            "model of hierarchical_marginal; name that program or an edited copy of it, in which "
+            "the priors may be others"
+        )
 
 
 def positions(stats: GroupStats, labels: Sequence[str]) -> IntArray:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,9 +63,14 @@ def expand(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-EXAMPLE = "homework"
+EXAMPLE = ["homework"]
 Csv = Annotated[
-    str, typer.Argument(metavar="CSV", help="Data file; 'homework' is the shipped example.")
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework' is the "
+        "shipped example.",
+    ),
 ]
 
 
@@ -80,27 +85,41 @@ class DataOptions:
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="Leave out rows whose value is missing.")
     ] = False
+    n: Annotated[
+        str | None, typer.Option(help="Summaries: column of the number of observations.")
+    ] = None
+    mean: Annotated[str | None, typer.Option(help="Summaries: column of the sample mean.")] = None
+    sd: Annotated[str | None, typer.Option(help="Summaries: column of the sample sd.")] = None
+    most_observations: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Of more observations than this, models are given the statistics by group.",
+        ),
+    ] = 100_000
     prior: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=NUMBER", help="Set a hyperparameter; may be repeated."),
     ] = None
 
-    def read(self, csv: str) -> tuple[GroupedData, Priors]:
+    def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
-        from partialpool.data import example, read_csv
+        from partialpool.data import example
         from partialpool.programs import parse_prior_settings, prior_conflicts, priors_for
+        from partialpool.reading import Columns, read
 
-        data = read_csv(
-            example() if csv == EXAMPLE else csv,
-            group=self.group,
-            value=self.value,
+        data = read(
+            example() if list(files) == EXAMPLE else files,
+            columns=Columns(self.group, self.value, self.n, self.mean, self.sd),
             delimiter=self.delimiter,
             decimal=self.decimal,
             drop_missing=self.drop_missing,
+            most_observations=self.most_observations,
+            progress=progress,
         )
         priors = priors_for(data, parse_prior_settings(self.prior or []))
         say(
-            f"{data.title}: {data.stats.N} observations in {data.stats.J} groups "
+            f"{data.title}: {data.stats.N:,} observations in {data.stats.J:,} groups "
             f"({data.axis_title} by {data.group_label})"
         )
         for note in data.notes:
@@ -170,11 +189,14 @@ class SamplingOptions:
         priors: Priors,
         *,
         retry: bool = False,
+        inputs: Mapping[str, Any] | None = None,
         **switches: Any,
     ) -> list[Fit]:
         """Fit the programs, and show what the diagnostics say before anything else."""
         from partialpool import diagnostics, remedies
+        from partialpool.fitting import fit_programs
         from partialpool.program_data import check_settings_used, read_extra
+        from partialpool.summary_fits import fit_summaries, substitutes
 
         declared = {name: None for program in programs for name in program.inputs}
         for note in check_settings_used(priors, declared):
@@ -182,16 +204,19 @@ class SamplingOptions:
         extra = read_extra(self.extra_data) if self.extra_data else {}
         for name in extra.keys() - declared.keys():
             say(f"Note: no program of this run declares {name} of {self.extra_data}.")
+        if not data.has_observations:
+            programs = substitutes(programs, progress=progress)
         fits = remedies.fit_until_trusted(
             programs,
             data,
             priors=priors,
             settings=self.settings(),
             cmdstan=self.find_cmdstan(),
-            extra=extra,
+            extra={**(inputs or {}), **extra},
             progress=progress,
             attempts=remedies.ATTEMPTS if retry else 0,
             report=_say_retry,
+            fit=fit_programs if data.has_observations else fit_summaries,
             **switches,
         )
         for fit in fits:

@@ -80,11 +80,18 @@ def stan_data(
             + f". Declared: {', '.join(program.inputs)}. Available: {', '.join(available)}. "
             "Add a number with --prior NAME=NUMBER, or other inputs with --extra-data FILE"
         )
-    _check_hyperparameters(program, priors)
+    check_hyperparameters(program, priors)
     return {name: available[name] for name in program.inputs}
 
 
-def _check_hyperparameters(program: Program, priors: Priors) -> None:
+def check_hyperparameters(program: Program, priors: Priors) -> None:
+    """Refuse scales, bounds and shapes that are not above zero.
+
+    Raises
+    ------
+    InputError
+        With the setting and its value.
+    """
     for name in program.inputs:
         value = priors.values.get(name)
         if value is not None and value <= 0 and name.endswith(("_scale", "_upper", "_shape")):

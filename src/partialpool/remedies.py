@@ -134,6 +134,7 @@ def fit_until_trusted(
     progress: Progress | None = None,
     attempts: int = ATTEMPTS,
     report: Callable[[Fit, Remedy], None] | None = None,
+    fit: Callable[..., list[Fit]] = fit_programs,
     **how: Any,
 ) -> list[Fit]:
     """Fit programs as `fit_programs` does, and those that fail again with a remedy.
@@ -146,6 +147,8 @@ def fit_until_trusted(
         How often a fit is made again at most.
     report
         Called with a fit that failed and the remedy, before it is made again.
+    fit
+        What fits: `fit_programs`, or another function that is called as it is.
 
     Returns
     -------
@@ -153,25 +156,23 @@ def fit_until_trusted(
         The last attempt of each; `about["attempts"]` lists the earlier ones: `program`,
         `settings`, `failed` (check, value, meaning) and `remedy` (what was changed then).
     """
-    fits = fit_programs(chosen, *arguments, settings=settings, progress=progress, **how)
+    fits = fit(chosen, *arguments, settings=settings, progress=progress, **how)
     for position, program in enumerate(chosen):
         current = program
         earlier: list[Mapping[str, Any]] = []
         for _ in range(attempts):
-            fit = fits[position]
-            table = diagnostics.check(fit)
-            taken = {other.name for other in fits} - {fit.name}
-            found = remedy(fit, table, taken=taken)
+            made = fits[position]
+            table = diagnostics.check(made)
+            taken = {other.name for other in fits} - {made.name}
+            found = remedy(made, table, taken=taken)
             if found is None:
                 break
             if report is not None:
-                report(fit, found)
-            earlier.append(_record(fit, table, found))
+                report(made, found)
+            earlier.append(_record(made, table, found))
             if found.program is not None:
                 current = load(found.program, progress=progress)
-            (again,) = fit_programs(
-                [current], *arguments, settings=found.settings, progress=progress, **how
-            )
+            (again,) = fit([current], *arguments, settings=found.settings, progress=progress, **how)
             fits[position] = dataclasses.replace(
                 again, about={**again.about, "attempts": [*earlier]}
             )

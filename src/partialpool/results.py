@@ -56,6 +56,9 @@ def check_target(target: str | Path) -> Path:
     return target
 
 
+_LONG = 10_000
+
+
 @contextmanager
 def new_folder(target: str | Path) -> Iterator[Path]:
     """Give a folder to write into, and move it to `target` when the block ends well.
@@ -121,6 +124,24 @@ def label_trust(frame: pd.DataFrame, trusted: Mapping[str, bool]) -> pd.DataFram
     verdicts = [trusted[name] for name in frame["model"]]
     labelled.insert(list(frame.columns).index("model") + 1, "trusted", verdicts)
     return labelled
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV or Parquet, by the file's ending; DuckDB writes long ones at once.
+
+    Numbers are written with all their digits.
+    """
+    if path.suffix == ".csv" and len(frame) < _LONG:
+        frame.to_csv(path, index=False)
+        return
+    import duckdb
+
+    with duckdb.connect() as engine:
+        rows = engine.from_df(frame)
+        if path.suffix == ".parquet":
+            rows.write_parquet(str(path))
+        else:
+            rows.write_csv(str(path))
 
 
 def write_manifest(folder: Path, data: GroupedData, fits: Sequence[Fit]) -> None:

@@ -50,6 +50,8 @@ def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             except UnicodeDecodeError:
                 check_text(path)
                 raise
+            except (gzip.BadGzipFile, EOFError) as error:
+                raise InputError(f"{path}: not compressed as its name says ({error})") from None
             if row and any(cell.strip() for cell in row):
                 yield line, row
             elif len(row) > 1:

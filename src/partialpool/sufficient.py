@@ -20,8 +20,8 @@ from partialpool import data as grouped
 from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
 from partialpool.errors import InputError
 
-SUMMARY_COLUMNS = ("group", "n", "mean", "sd")
-"""Columns of a file of summaries, one group a row."""
+SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
+"""Names by which the columns of a file of summaries are known; `group` is the remaining one."""
 
 
 @dataclass(frozen=True)
@@ -163,18 +163,53 @@ def summarized(
     known = {
         key: settings[key] for key in ("group_label", "value_label", "unit") if key in settings
     }
+    name = about.pop("name", path.stem)
     return SummarizedData(
-        name=path.stem,
+        name=name,
         stats=stats,
-        title=settings.get("title", path.stem),
+        title=settings.get("title", name),
         priors=priors,
         priors_source=path.with_suffix(".toml").name if priors else "",
         **{**about, **known},
     )
 
 
-def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") -> SummarizedData:
-    """Read summaries by group from a CSV file with columns `group`, `n`, `mean`, `sd`.
+def summary_columns(
+    header: Sequence[str], group: str | None = None, **named: str | None
+) -> dict[str, str] | None:
+    """Tell which columns of a file hold group, n, mean and sd; None where it is no summary.
+
+    Parameters
+    ----------
+    header
+        Names of all columns.
+    group, **named
+        Names that are known: `group`, `n`, `mean`, `sd`. The others are those of `SUMMARY_NAMES`,
+        whatever their case; the group is called `group`, or is the only column left.
+    """
+    found: dict[str, str] = {}
+    for role, names in SUMMARY_NAMES.items():
+        known = [column for column in header if column.lower() in names]
+        column = named.get(role) or (known[0] if len(known) == 1 else None)
+        if column is None:
+            return None
+        found[role] = column
+    left = [column for column in header if column not in found.values()]
+    group = group or ("group" if "group" in left else left[0] if len(left) == 1 else None)
+    return None if group is None else {"group": group, **found}
+
+
+def read_summary(
+    path: str | Path,
+    *,
+    group: str | None = None,
+    n: str | None = None,
+    mean: str | None = None,
+    sd: str | None = None,
+    delimiter: str = ",",
+    decimal: str = ".",
+) -> SummarizedData:
+    """Read summaries by group from a CSV file, for example with columns `group`, `n`, `mean`, `sd`.
 
     Parameters
     ----------
@@ -182,6 +217,8 @@ def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") 
         One group a row: its label, number of observations, sample mean and sample sd (divisor
         n - 1; empty where n is 1), in any order of columns. A TOML file of the same name beside
         it may give labels, unit and priors, as for a file of observations.
+    group, n, mean, sd
+        Names of the columns, where they are not those that `summary_columns` knows.
     delimiter
         Character between fields.
     decimal
@@ -200,20 +237,31 @@ def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") 
     if len(rows) < 2:
         raise InputError(f"{path}: a header line and at least one row below it are needed")
     header = [name.strip() for name in rows[0][1]]
-    for name in SUMMARY_COLUMNS:
+    named = summary_columns(header, group or settings.get("group"), n=n, mean=mean, sd=sd)
+    if named is None:
+        raise InputError(
+            f"{path}: summaries need columns of the group, n, mean and sd; name them with --group, "
+            f"--n, --mean, --sd; the columns are {', '.join(map(repr, header))}"
+        )
+    for name in named.values():
         if header.count(name) != 1:
             raise InputError(
                 f"{path}: column {name!r} occurs {header.count(name)} times, and once is needed; "
                 f"the columns are {', '.join(map(repr, header))}"
             )
-    columns = {name: header.index(name) for name in SUMMARY_COLUMNS}
+    if len(set(named.values())) < len(named):
+        raise InputError(
+            f"{path}: group, n, mean and sd must be four columns, not "
+            f"{', '.join(map(repr, named.values()))}"
+        )
+    columns = {role: header.index(name) for role, name in named.items()}
     labels, numbers = [], []
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise InputError(
                 f"{path}, line {line}: {len(row)} fields where the header has {len(header)}"
             )
-        cells = {name: row[k] for name, k in columns.items()}
+        cells = {role: row[k] for role, k in columns.items()}
         numbers.append(_summary_row(cells, f"{path}, line {line}", decimal))
         labels.append(cells["group"])
     clean, notes = grouped._strip_labels(
@@ -222,18 +270,24 @@ def read_summary(path: str | Path, *, delimiter: str = ",", decimal: str = ".") 
     repeated = pd.Index(clean)[pd.Index(clean).duplicated()]
     if len(repeated):
         raise InputError(f"{path}: group {repeated[0]!r} has more than one row; one is needed")
-    n, mean, sd = (np.array(column) for column in zip(*numbers, strict=True))
-    stats = ordered(
-        GroupStats(labels=tuple(clean), n=n.astype(np.int64), mean=mean, ss=(n - 1) * sd**2)
-    )
+    counts, means, sds = (np.array(column) for column in zip(*numbers, strict=True))
+    stats = ordered(GroupStats(tuple(clean), counts.astype(np.int64), means, (counts - 1) * sds**2))
     check_overflow(stats, str(path))
-    return summarized(path, stats, settings=settings, source=path.name, sha256=sha256, notes=notes)
+    return summarized(
+        path,
+        stats,
+        settings=settings,
+        source=path.name,
+        sha256=sha256,
+        notes=notes,
+        group_label=named["group"],
+    )
 
 
 def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[float, float, float]:
     """Check one group's n, mean and sd."""
     values: dict[str, float] = {}
-    for name in SUMMARY_COLUMNS[1:]:
+    for name in SUMMARY_NAMES:
         text = cells[name].strip()
         if decimal == "," and "." not in text:
             text = text.replace(",", ".")

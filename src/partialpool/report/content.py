@@ -25,6 +25,8 @@ from partialpool.programs import Pooling
 from partialpool.progress import Progress
 from partialpool.report.checks import group_checks
 
+_OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks")
+
 
 @dataclass(frozen=True)
 class Content:
@@ -126,11 +128,15 @@ def compute(
         "blup": lambda: classical.blup(data),
         "posterior_checks": lambda: group_checks(fits, data),
     }
+    missing: dict[str, str] = {}
+    if not data.has_observations:
+        for key in _OF_OBSERVATIONS:
+            del makers[key]
+            missing[key] = "it needs the observations, and only statistics by group are at hand"
     progress = progress or Progress()
     checked = {fit.name: diagnostics.check(fit) for fit in fits}
     trusted = {name: diagnostics.trusted(table) for name, table in checked.items()}
     tables: dict[str, pd.DataFrame] = {}
-    missing: dict[str, str] = {}
     tables["diagnostics"] = pd.concat(
         [table.assign(model=name) for name, table in checked.items()], ignore_index=True
     )[["model", *next(iter(checked.values())).columns]]

@@ -45,7 +45,7 @@ def plan(content: Content, models: dict[str, statements.Model]) -> list[Plan]:
     models
         Name of a fit to the statements of its program, where its source is known.
     """
-    plans = [Plan("data", "data", lambda: _data(content))]
+    plans = [Plan("data", "data", lambda: _data(content))] if content.data.has_observations else []
     for number_, fit in enumerate(content.fits, start=1):
         for name, make in model_figures.of_model(content, fit, models.get(fit.name)):
             key = f"{number_}-{safe(fit.name)}-{name}"

@@ -1,0 +1,190 @@
+"""Commands for many groups and for many fits; `partialpool.cli` registers them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from partialpool.console import (
+    finish,
+    headed,
+    progress,
+    readable_estimates,
+    readable_groups,
+    say,
+    show,
+)
+from partialpool.errors import InputError
+from partialpool.options import Csv, DataOptions, Include, Output, Retry, SamplingOptions, expand
+
+if TYPE_CHECKING:
+    from partialpool.data import GroupedData
+    from partialpool.programs import Priors
+
+FEWEST_FOR_PARQUET = 10_000
+"""Groups from which on the table of all groups is written as Parquet too."""
+
+
+@expand
+def groups(
+    csv: Csv,
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    program: Annotated[
+        str,
+        typer.Option("--program", "-p", metavar="NAME|FILE", help="The marginal program, edited."),
+    ] = "hierarchical_marginal",
+    top: Annotated[int, typer.Option(help="Groups that are shown and ranked: largest means.")] = 10,
+    lowest: Annotated[
+        bool, typer.Option("--lowest", help="Show the smallest means instead of the largest.")
+    ] = False,
+    show_group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="Show and rank this group instead; may be repeated."),
+    ] = None,
+    draws_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="Write draws of this group's mean; may be repeated."),
+    ] = None,
+    ranks: Annotated[
+        bool, typer.Option("--ranks/--no-ranks", help="Rank the groups shown among all groups.")
+    ] = True,
+    include: Include = None,
+    retry: Retry = False,
+    output: Output = Path("results"),
+) -> None:
+    """Estimate every group by partial pooling, from data of any size, however many groups."""
+    data, priors = data_options.read(csv)
+    estimate_groups(
+        data,
+        priors,
+        sampling,
+        program=program,
+        include=include,
+        top=top,
+        lowest=lowest,
+        show_group=show_group,
+        draws_of=draws_of,
+        ranks=ranks,
+        retry=retry,
+        output=output,
+    )
+
+
+def too_many_groups(data: GroupedData) -> bool:
+    """Tell whether group means can only be estimated without drawing them all; say so."""
+    from partialpool.programs import DRAWN_GROUPS
+
+    if data.has_observations or data.stats.J <= DRAWN_GROUPS:
+        return False
+    say(
+        f"Note: more than {DRAWN_GROUPS:,} groups and no observations: the groups are estimated "
+        "under partial pooling, as by `partialpool groups`. Left out are no pooling's variance of "
+        "each group, and checks and scores that need the observations."
+    )
+    return True
+
+
+def estimate_groups(
+    data: GroupedData,
+    priors: Priors,
+    sampling: SamplingOptions,
+    *,
+    program: str = "hierarchical_marginal",
+    include: list[Path] | None = None,
+    top: int = 10,
+    lowest: bool = False,
+    show_group: list[str] | None = None,
+    draws_of: list[str] | None = None,
+    ranks: bool = True,
+    retry: bool = False,
+    output: Path,
+) -> None:
+    """Fit the hyperparameters, and show and save what follows for the groups."""
+    from partialpool import (
+        diagnostics,
+        group_draws,
+        group_posterior,
+        plots,
+        pooling,
+        programs,
+        results,
+    )
+
+    if top < 1:
+        raise InputError(f"--top {top}: it must be at least 1")
+    stats = data.stats
+    group_posterior.positions(stats, [*(show_group or ()), *(draws_of or ())])
+    loaded = programs.load(program, include_paths=include or (), progress=progress)
+    group_posterior.check_marginal(loaded)
+    target = results.check_target(output / f"{data.name}-groups")
+    fits = sampling.fit([loaded], data, priors, retry=retry, inputs=group_posterior.NO_GROUP_DRAWN)
+    trusted = diagnostics.verdicts(fits)
+    posterior = fits[0].posterior
+    with progress.task(f"Estimating {stats.J:,} groups"):
+        table = group_posterior.group_estimates(posterior, stats)
+        table.insert(1, "trusted", all(trusted.values()))
+    extreme = table["mean"].nsmallest if lowest else table["mean"].nlargest
+    shown = show_group or list(table.loc[extreme(top).index, "group"])
+    found = {"groups": table}
+    if len(shown) > 1:
+        found["contrasts"] = group_draws.group_contrasts(posterior, stats, shown)
+    if ranks:
+        with progress.task(f"Ranking {len(shown)} groups among {stats.J:,}"):
+            found["ranks"] = group_draws.group_ranks(posterior, stats, shown, seed=sampling.seed)
+    if draws_of:
+        drawn = group_draws.draw_groups(posterior, stats, draws_of, seed=sampling.seed)
+        found["draws"] = drawn.to_series().unstack("group").reset_index()
+    estimates = pooling.estimates(fits, data)
+    estimates = estimates[estimates["group"] == ""]
+    with results.new_folder(target) as folder, progress.task("Saving tables, figure and draws"):
+        results.label_trust(estimates, trusted).to_csv(folder / "estimates.csv", index=False)
+        for name, frame in found.items():
+            results.write_table(frame, folder / f"{name}.csv")
+        if stats.J >= FEWEST_FOR_PARQUET:
+            results.write_table(table, folder / "groups.parquet")
+        moved = table.rename(columns={"mean": "estimate"})
+        figure = plots.shrinkage_arrows(
+            moved,
+            axis_title=data.axis_title,
+            group_title=data.group_label,
+            center=float(posterior["mu"].mean()),
+        )
+        plots.save(figure, folder / "shrinkage")
+        fits[0].save(folder / f"{fits[0].name}.nc")
+        results.write_manifest(folder, data, fits)
+    hyper = estimates[estimates["parameter"].isin(["mu", "tau", "sigma"])]
+    show(readable_estimates(hyper), headed(f"Posterior, {fits[0].title}", trusted))
+    which = "smallest" if lowest else "largest"
+    show(
+        readable_groups(table, found.get("ranks"), shown, data.group_label),
+        headed(
+            f"Posterior of the group means, {data.axis_title}"
+            + ("" if show_group else f": the {which} of {stats.J:,}"),
+            trusted,
+        ),
+    )
+    say(_extremes(data, priors))
+    finish(target, fits)
+
+
+def _extremes(data: GroupedData, priors: Priors) -> str:
+    """Say what the two extremes would make of the groups."""
+    from partialpool.exact import complete_pooling
+    from partialpool.formatting import short
+    from partialpool.priors import InverseGammaVariance, Normal
+
+    value = priors.values
+    theta = complete_pooling(
+        data.stats,
+        theta=Normal(value["theta_location"], value["theta_scale"]),
+        sigma=InverseGammaVariance(value["sigma2_shape"], value["sigma2_scale"]),
+    ).sample.fine.theta
+    decimals = max(0, 1 - math.floor(math.log10(theta.sd)))
+    return (
+        f"Complete pooling would put every group at {theta.mean:.{decimals}f} (posterior sd "
+        f"{short(theta.sd)}), no pooling each at its sample mean (raw_mean in groups.csv)."
+    )

@@ -1,0 +1,111 @@
+"""Commands for many groups and many fits, as a user types them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partialpool import cli
+
+pytestmark = pytest.mark.stan
+SHORT = ("--chains", "2", "--warmup", "300", "--draws", "300")
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command in an empty folder; return exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["partialpool", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> pd.DataFrame:
+    """300 groups in two Parquet files; group 299 lies far above the others."""
+    rng = np.random.default_rng(2)
+    site = np.repeat(np.arange(300), rng.integers(1, 12, 300))
+    y = rng.normal(0, 1, 300)[site] + 40 * (site == 299) + rng.normal(0, 2, len(site))
+    frame = pd.DataFrame({"site": site, "y": y}).sample(frac=1, random_state=1)
+    for k in range(2):
+        frame[k::2].to_parquet(tmp_path / f"part-{k}.parquet")
+    return frame
+
+
+def test_every_group_of_many_is_estimated(run, tmp_path, parts):
+    code, out, _ = run(
+        "groups",
+        "part-0.parquet",
+        "part-1.parquet",
+        "--top",
+        "3",
+        "--draws-of",
+        "7",
+        "--draws",
+        "1000",
+    )
+    assert code == 0
+    assert f"{len(parts):,} observations in 300 groups (y by site)" in out
+    assert out.index("diagnostics passed") < out.index("Posterior of the group means")
+    folder = tmp_path / "results" / "part-groups"
+    table = pd.read_csv(folder / "groups.csv", dtype={"group": str}).set_index("group")
+    sample = parts.groupby("site")["y"].mean()
+    np.testing.assert_allclose(table["raw_mean"], sample, rtol=1e-9)
+    assert (table["mcse_mean"] > 0).all()
+    ranks = pd.read_csv(folder / "ranks.csv", dtype={"group": str})
+    assert ranks["group"].tolist() == table["mean"].nlargest(3).index.tolist()
+    assert (ranks["group"][0], ranks["p_best"][0]) == ("299", 1.0)
+    draws = pd.read_csv(folder / "draws.csv")
+    assert len(draws) == 4000
+    assert draws["7"].mean() == pytest.approx(table["mean"]["7"], abs=table["sd"]["7"] / 5)
+    assert len(pd.read_csv(folder / "contrasts.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--draws-of", "x"], "no group is called 'x'; there are 300 groups"),
+        (["--top", "0"], "--top 0: it must be at least 1"),
+        (["-p", "hierarchical_noncentered"], "only under the normal model of hierarchical_marg"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_fit(run, tmp_path, parts, arguments, message):
+    code, out, err = run("groups", "part-*.parquet", *arguments)
+    assert code == 2
+    assert message in err
+    assert "Sampling" not in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_report_on_too_many_groups_is_one_of_all_groups(run, tmp_path, cmdstan):
+    rows = "".join(f"{k},{2 + k % 3},{k % 7},1\n" for k in range(1001))
+    (tmp_path / "many.csv").write_text(f"group,n,mean,sd\n{rows}")
+    code, out, _ = run("report", "many.csv", *SHORT)
+    assert code == 0
+    assert "Left out are no pooling's variance of each group" in out
+    assert len(pd.read_csv(tmp_path / "results" / "many-groups" / "groups.csv")) == 1001
+
+
+def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):
+    (tmp_path / "schools.csv").write_text(
+        "school,n,mean,sd\n1,25,9.46,4.2\n2,23,7.03,2.9\n3,20,7.95,3.0\n4,24,6.23,3.8\n5,9,12,4\n"
+    )
+    code, out, _ = run("compare", "schools.csv", *SHORT)
+    assert code == 0
+    assert "101 observations in 5 groups" in out
+    assert "read as summaries" in out
+    for model in ("no pooling", "partial pooling, marginal", "complete pooling"):
+        assert f"{model}: all" in out
+    table = pd.read_csv(tmp_path / "results" / "schools-compare" / "shrinkage.csv")
+    assert (table["hierarchical_marginal"] < table["no_pooling"]).iloc[[0, 4]].all()
