@@ -186,7 +186,7 @@ def rank_plot(draws: pd.DataFrame, *, labels: Mapping[str, str] | None = None) -
     names = _panels(parameters, labels)
     rows = []
     for parameter, frame in draws.groupby("parameter", sort=False):
-        rank = frame["value"].rank() - 0.5
+        rank = frame["value"].rank().to_numpy() - 0.5
         place = np.minimum((rank * _BINS / len(frame)).astype(int), _BINS - 1)
         for chain, bins in pd.Series(place, index=frame["chain"].to_numpy()).groupby(level=0):
             counts = np.bincount(bins, minlength=_BINS)
