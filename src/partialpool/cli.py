@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool import commands
+from partialpool import commands, rerun_command
 from partialpool.console import (
     UNTRUSTED,
     finish,
@@ -121,9 +121,9 @@ def fit(
     table = pooling.estimates(fits, data)
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
-        results.label_trust(table, trusted).to_csv(folder / "estimates.csv", index=False)
+        results.write_tables(folder, table, trusted)
         fits[0].save(folder / f"{fits[0].name}.nc")
-        results.write_manifest(folder, data, fits)
+        results.write_manifest(folder, data, fits, kind="fit")
     show(readable_estimates(table), headed(f"Posterior, {fits[0].title}", trusted))
     finish(target, fits)
 
@@ -155,8 +155,7 @@ def compare(
     table = pooling.shrinkage_table(fits, data)
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
-        results.label_trust(estimates, trusted).to_csv(folder / "estimates.csv", index=False)
-        table.to_csv(folder / "shrinkage.csv", index=False)
+        results.write_tables(folder, estimates, trusted, shrinkage=table)
         figure = plots.pooling_scatter(
             estimates,
             axis_title=data.axis_title,
@@ -166,7 +165,7 @@ def compare(
         plots.save(figure, folder / "shrinkage")
         for each in fits:
             each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, fits)
+        results.write_manifest(folder, data, fits, kind="compare")
     title = f"Posterior means (Monte Carlo error), {data.axis_title}"
     show(readable_shrinkage(table, data, fits), headed(title, trusted))
     finish(target, fits)
@@ -372,6 +371,9 @@ def doctor() -> None:
             failed += 1
             say(f"    {item.remedy}")
     raise typer.Exit(3 if failed else 0)
+
+
+app.command()(rerun_command.rerun)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

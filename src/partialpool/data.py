@@ -119,6 +119,9 @@ class GroupedData:
         Hash of the file's bytes.
     notes
         What was repaired or left out while reading, one sentence each.
+    reading
+        How to read the data again: `files` (absolute paths), `columns` and the other arguments of
+        `partialpool.reading.read`; empty for data that came from elsewhere.
     """
 
     name: str
@@ -134,6 +137,7 @@ class GroupedData:
     source: str = ""
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -316,6 +320,13 @@ def read_csv(
         priors_source=path.with_suffix(".toml").name if priors else "",
         source=path.name,
         sha256=sha256,
+        reading={
+            "files": [str(path.absolute())],
+            "columns": {"group": header[group_column], "value": header[value_column]},
+            "delimiter": delimiter,
+            "decimal": decimal,
+            "drop_missing": drop_missing,
+        },
     )
 
 

@@ -58,11 +58,13 @@ class Fit:
         `log_prior` (`lprior`), `log_likelihood` and `posterior_predictive` (by observation).
     about
         What produced the draws: `program`, `title`, `pooling`, `program_sha256`, `source` (the
-        Stan program), `data`, `data_sha256`, `priors`, `priors_sources`, `settings`,
-        `versions`, `cmdstan`, `timings` (seconds), `inputs`, `parameters` (names in that block),
-        `integers` (names of integer outputs), `lacking` (what the program does not offer, and
-        what is missed for it), `warnings`, `lost_chains` (number of a chain that failed to
-        what it said, where `Settings.survivors` allows that).
+        Stan program), `included` (path to text of what it includes), `data`, `data_sha256`,
+        `priors`, `priors_sources`, `settings`, `extra` (further inputs), `versions`, `cmdstan`,
+        `timings` (seconds), `inputs`, `parameters` (names in that block), `integers` (names of
+        integer outputs), `lacking` (what the program does not offer, and what is missed for it),
+        `warnings`, `lost_chains` (number of a chain that failed to what it said, where
+        `Settings.survivors` allows that), `attempts` (those that failed before this one, where
+        `remedies.fit_until_trusted` was asked).
     """
 
     draws: xr.DataTree
@@ -213,12 +215,14 @@ def fit_programs(
             "pooling": program.pooling,
             "program_sha256": program.sha256,
             "source": program.path.read_text(encoding="utf-8"),
+            "included": program.included,
             "data": data.name,
             "data_sha256": data.sha256,
             "priors": dict(priors.values),
             "priors_sources": dict(priors.sources),
             "settings": dataclasses.asdict(used),
             **switches,
+            "extra": {name: np.asarray(given).tolist() for name, given in (extra or {}).items()},
             "versions": _versions(cmdstan),
             "cmdstan": {"version": cmdstan.version, "origin": cmdstan.origin},
             "timings": {"compile": compiling, **timings},

@@ -82,6 +82,17 @@ class Program:
         return self.path.stem
 
     @property
+    def included(self) -> dict[str, str]:
+        """Text of each included file, by the path that `#include` finds it under."""
+        folders = (self.path.parent, *self.include_paths)
+        found = {}
+        for file in map(Path, self.declared.get("included_files", ())):
+            near = [f.absolute() for f in folders if file.absolute().is_relative_to(f.absolute())]
+            place = file.absolute().relative_to(near[0]) if near else Path(file.name)
+            found[place.as_posix()] = file.read_text(encoding="utf-8")
+        return found
+
+    @property
     def title(self) -> str:
         """The name as people read it; an edited copy of a shipped program goes by its own."""
         shipped = self.path.resolve().parent == shipped_folder().resolve()

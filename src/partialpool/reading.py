@@ -7,7 +7,7 @@ all that the models with a normal likelihood need.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from partialpool import data as grouped
@@ -88,6 +88,32 @@ def read(
     """
     columns = columns or Columns()
     paths = scan.expand(files)
+    data = _read(
+        paths, columns, delimiter, decimal, drop_missing, most_observations, progress=progress
+    )
+    asked = {role: name for role, name in asdict(columns).items() if name is not None}
+    again = {
+        "files": [str(path.absolute()) for path in paths],
+        "columns": {**data.reading.get("columns", {}), **asked},
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "drop_missing": drop_missing,
+        "most_observations": most_observations,
+    }
+    return replace(data, reading=again)
+
+
+def _read(
+    paths: Sequence[Path],
+    columns: Columns,
+    delimiter: str,
+    decimal: str,
+    drop_missing: bool,
+    most_observations: int,
+    *,
+    progress: Progress | None,
+) -> GroupedData:
+    """Read with the reader that suits the files."""
     text = {"delimiter": delimiter, "decimal": decimal}
     if _are_summaries(paths, columns, delimiter):
         summary = read_summary(

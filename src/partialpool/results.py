@@ -144,23 +144,65 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
             rows.write_csv(str(path))
 
 
-def write_manifest(folder: Path, data: GroupedData, fits: Sequence[Fit]) -> None:
+def write_tables(
+    folder: Path,
+    estimates: pd.DataFrame,
+    trusted: Mapping[str, bool],
+    *,
+    shrinkage: pd.DataFrame | None = None,
+) -> None:
+    """Write the tables of a fit or a comparison: `estimates.csv` and `shrinkage.csv`.
+
+    Parameters
+    ----------
+    estimates
+        Columns of `pooling.estimates`.
+    trusted
+        Name of a model to whether every check that counts was passed.
+    shrinkage
+        Columns of `pooling.shrinkage_table`; not written where None.
+    """
+    write_table(label_trust(estimates, trusted), folder / "estimates.csv")
+    if shrinkage is not None:
+        write_table(shrinkage, folder / "shrinkage.csv")
+
+
+def about_data(data: GroupedData) -> dict[str, Any]:
+    """Describe the data for a manifest, and how to read them again."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "sha256": data.sha256,
+        "observations": data.stats.N,
+        "groups": data.stats.J,
+        "notes": list(data.notes),
+        "reading": dict(data.reading),
+        "labels": {key: getattr(data, key) for key in DATA_LABELS},
+    }
+
+
+DATA_LABELS = ("title", "group_label", "value_label", "unit", "priors_source")
+"""What people read of the data, and the file beside them may have changed since."""
+
+
+def write_manifest(
+    folder: Path, data: GroupedData, fits: Sequence[Fit], *, kind: str = "fits"
+) -> None:
     """Write what is needed to repeat a run: data, programs, priors, settings, seeds, versions.
 
     It is written last, so that its presence says that the folder is complete.
+
+    Parameters
+    ----------
+    kind
+        The command that made the folder, which says what tables it holds.
     """
     manifest = {
+        "kind": kind,
         "partialpool": version("partialpool"),
         "python": platform.python_version(),
         "machine": platform.platform(),
-        "data": {
-            "name": data.name,
-            "file": data.source,
-            "sha256": data.sha256,
-            "observations": data.stats.N,
-            "groups": data.stats.J,
-            "notes": list(data.notes),
-        },
+        "data": about_data(data),
         "fits": [dict(fit.about) for fit in fits],
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
@@ -168,6 +210,22 @@ def write_manifest(folder: Path, data: GroupedData, fits: Sequence[Fit]) -> None
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """Read what `write_manifest`, or the report, wrote into a folder of results."""
-    manifest: dict[str, Any] = json.loads((Path(folder) / MARK).read_text(encoding="utf-8"))
+    """Read what `write_manifest`, or the report, wrote into a folder of results.
+
+    Raises
+    ------
+    InputError
+        The folder holds no result of partialpool.
+    """
+    path = Path(folder) / MARK
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: no result of partialpool, which holds a {MARK} ({error.strerror})"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(manifest, dict) or not {"data", "fits"} <= manifest.keys():
+        raise InputError(f"{path}: it does not describe a result of partialpool")
     return manifest

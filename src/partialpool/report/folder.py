@@ -18,7 +18,7 @@ from partialpool.report import columns, page, statements
 from partialpool.report.content import Content, compute
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
-from partialpool.results import MARK, label_trust, new_folder
+from partialpool.results import MARK, about_data, label_trust, new_folder
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
@@ -139,30 +139,15 @@ def manifest(
     """Collect what is needed to know where the numbers come from, and to make them again."""
     data = content.data
     return {
+        "kind": "report",
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": {
-            "name": data.name,
-            "source": data.source,
-            "sha256": data.sha256,
-            "observations": data.stats.N,
-            "groups": data.stats.J,
-            "notes": list(data.notes),
-        },
+        "data": about_data(data),
         "delta": content.delta,
         "insist": content.insist,
         "fits": [
             {
-                "program": fit.name,
-                "title": fit.title,
-                "pooling": fit.pooling,
-                "program_sha256": fit.about["program_sha256"],
-                "priors": dict(fit.about["priors"]),
-                "priors_sources": dict(fit.about["priors_sources"]),
+                **fit.about,
                 "seed": fit.about["settings"].get("seed"),
-                "settings": dict(fit.about["settings"]),
-                "versions": dict(fit.about["versions"]),
-                "cmdstan": fit.about["cmdstan"],
-                "timings": fit.about["timings"],
                 "trusted": content.trusted[fit.name],
                 "file": files[fit.name],
             }
