@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the arrays here are small
@@ -11,7 +12,7 @@ import gc
 
 import pytest
 
-from partialpool import data, fitting, programs, toolchain
+from partialpool import cli, data, fitting, programs, toolchain
 
 gc.set_threshold(100_000, 20, 100)  # figures are many small objects: a sixth of their time
 
@@ -40,3 +41,19 @@ def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[
         cmdstan=cmdstan,
     )
     return {fit.name: fit for fit in fits}
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command in an empty folder; return exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["partialpool", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return int(ended.value.code or 0), out, err
+
+    return call

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import cli
-
 pytestmark = pytest.mark.stan
 SHORT = ("--chains", "2", "--warmup", "300", "--draws", "300")
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run the command in an empty folder; return exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["partialpool", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 @pytest.fixture
@@ -109,3 +90,19 @@ def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):
         assert f"{model}: all" in out
     table = pd.read_csv(tmp_path / "results" / "schools-compare" / "shrinkage.csv")
     assert (table["hierarchical_marginal"] < table["no_pooling"]).iloc[[0, 4]].all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prior-grid", "mu_scale"], "write NAME=NUMBER,NUMBER,..."),
+        (["--prior-grid", "mu_scael=1,2"], "nearest name: 'mu_scale'"),
+        (["--prior-grid", "tau_upper=1,0"], "tau_upper = 0: it must be above zero"),
+        (["homework"], "two data sets are called 'homework'"),
+    ],
+)
+def test_jobs_are_checked_before_any_is_run(run, tmp_path, arguments, message):
+    code, _, err = run("fit-many", "homework", *arguments)
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "results").exists()

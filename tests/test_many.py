@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,17 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 SHORT = Settings(chains=2, warmup=300, draws=300)
+
+
+@pytest.fixture(scope="module")
+def address(cmdstan: object) -> Iterator[str]:
+    """Scheduler of a real cluster of two processes."""
+    import distributed
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as local:
+        yield local.scheduler_address
 
 
 def make_data(name: str, seed: int) -> data.GroupedData:
@@ -130,13 +142,13 @@ def test_a_dask_frame_reduces_to_the_same_statistics() -> None:
 
 
 @pytest.mark.stan
-def test_a_dask_frame_reduces_on_a_cluster() -> None:
-    with cluster.connection(workers=2):
+def test_a_dask_frame_reduces_on_a_cluster(address: str) -> None:
+    with cluster.connection(address):
         check_dask_frame()
 
 
 @pytest.mark.stan
-def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, cmdstan: object) -> None:
+def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, address: str) -> None:
     jobs = many.make_jobs(
         [make_data("x", 1), make_data("y", 2)],
         [marginal()],
@@ -144,7 +156,7 @@ def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, cmdstan: o
         settings=SHORT,
     )
     seen = []
-    for result in cluster.fit_many(jobs, folder=tmp_path, workers=2):
+    for result in cluster.fit_many(jobs, folder=tmp_path, scheduler=address):
         assert not result.failed, result.message
         assert (tmp_path / f"{result.key}.json").is_file()
         seen.append(result)
@@ -174,7 +186,7 @@ def test_a_dead_worker_loses_nothing(tmp_path: Path, cmdstan: object) -> None:
         settings=SHORT,
     )
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as local:
         results = cluster.fit_many(jobs, folder=tmp_path, scheduler=local.scheduler_address)
         first = next(results)
@@ -182,3 +194,25 @@ def test_a_dead_worker_loses_nothing(tmp_path: Path, cmdstan: object) -> None:
         rest = list(results)
     assert not any(result.failed for result in [first, *rest])
     assert {result.key for result in [first, *rest]} == {job.key for job in jobs}
+
+
+@pytest.mark.stan
+def test_many_fits_are_kept_and_not_made_twice(run, tmp_path, cmdstan, address):
+    rows = "".join(f"{k % 4},{k},{k * k}\n" for k in range(20))
+    (tmp_path / "a.csv").write_text(f"g,x,y\n{rows}")
+    command = ("fit-many", "a.csv", "--group", "g", "--outcome", "x", "--outcome", "y")
+    command += ("--prior-grid", "mu_scale=5,50", "--scheduler", address, "--draws", "1000")
+    code, out, _ = run(*command)
+    assert code == 0
+    assert "4 fits of 2 data sets" in out
+    assert "a x hierarchical_marginal mu_scale=50: all 7 diagnostics passed" in out
+    folder = tmp_path / "results" / "fit-many"
+    fits = pd.read_csv(folder / "fits.csv")
+    assert fits["trusted"].tolist() == [True] * 4
+    table = pd.read_csv(folder / "estimates.csv")
+    mu = table[table["parameter"] == "mu"].set_index("fit")["sd"]
+    assert mu["a y hierarchical_marginal mu_scale=5"] < mu["a y hierarchical_marginal mu_scale=50"]
+    made = {path: path.stat().st_mtime_ns for path in (folder / "fits").iterdir()}
+    code, out, _ = run(*command)
+    assert (code, "[4/4]" in out, "Fitting" in out) == (0, True, False)
+    assert made == {path: path.stat().st_mtime_ns for path in (folder / "fits").iterdir()}

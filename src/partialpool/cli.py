@@ -306,6 +306,7 @@ def verify(
 
 
 app.command()(commands.groups)
+app.command()(commands.fit_many)
 
 
 @app.command()

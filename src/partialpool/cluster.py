@@ -146,7 +146,7 @@ def connection(scheduler: str | None = None, *, workers: int | None = None) -> I
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

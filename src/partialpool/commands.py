@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from partialpool.console import (
+    UNTRUSTED,
     finish,
     headed,
     progress,
     readable_estimates,
+    readable_fits,
     readable_groups,
     say,
     show,
+    warn,
 )
-from partialpool.errors import InputError
-from partialpool.options import Csv, DataOptions, Include, Output, Retry, SamplingOptions, expand
+from partialpool.errors import InputError, SamplingError
+from partialpool.options import (
+    EXAMPLE,
+    Csv,
+    DataOptions,
+    Include,
+    Output,
+    Programs,
+    Retry,
+    SamplingOptions,
+    expand,
+)
+from partialpool.results import write_table
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
@@ -143,9 +158,9 @@ def estimate_groups(
     with results.new_folder(target) as folder, progress.task("Saving tables, figure and draws"):
         results.label_trust(estimates, trusted).to_csv(folder / "estimates.csv", index=False)
         for name, frame in found.items():
-            results.write_table(frame, folder / f"{name}.csv")
+            write_table(frame, folder / f"{name}.csv")
         if stats.J >= FEWEST_FOR_PARQUET:
-            results.write_table(table, folder / "groups.parquet")
+            write_table(table, folder / "groups.parquet")
         moved = table.rename(columns={"mean": "estimate"})
         figure = plots.shrinkage_arrows(
             moved,
@@ -188,3 +203,85 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
         f"Complete pooling would put every group at {theta.mean:.{decimals}f} (posterior sd "
         f"{short(theta.sd)}), no pooling each at its sample mean (raw_mean in groups.csv)."
     )
+
+
+@expand
+def fit_many(
+    csv: Csv,
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    program: Programs = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column of outcomes of each file; may be repeated."),
+    ] = None,
+    prior_grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=A,B,...", help="Values of a hyperparameter to try; may be repeated."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A running Dask scheduler; else local processes."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Local processes; one for each processor by default.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the folder of results.")] = "fit-many",
+    output: Output = Path("results"),
+) -> None:
+    """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
+    from partialpool import cluster, many, programs
+    from partialpool.program_data import read_extra
+    from partialpool.scan import expand as expand_files
+
+    files: list[str] = []
+    for each in csv:
+        files += [each] if each in EXAMPLE else map(str, expand_files(each))
+    data_sets = []
+    for file in files:
+        for column in outcome or [""]:
+            data = data_options.load([file], value=column or None)
+            data_sets.append(replace(data, name=f"{data.name} {column}".strip()))
+    fixed = programs.parse_prior_settings(data_options.prior or [])
+    jobs = many.make_jobs(
+        data_sets,
+        [programs.load(each, progress=progress) for each in program or ["hierarchical_marginal"]],
+        prior_grid={
+            **{prior: [value] for prior, value in fixed.items()},
+            **many.parse_grid(prior_grid or []),
+        },
+        settings=sampling.settings(),
+        extra=read_extra(sampling.extra_data) if sampling.extra_data else None,
+    )
+    folder = output / name
+    if scheduler is None:
+        sampling.find_cmdstan()
+    say(f"{len(jobs)} fits of {len(data_sets)} data sets, kept in {folder}")
+    results: list[many.Result] = []
+    try:
+        for result in cluster.fit_many(
+            jobs, folder=folder / "fits", scheduler=scheduler, workers=workers, progress=progress
+        ):
+            results.append(result)
+            line = f"[{len(results)}/{len(jobs)}] {result.name}: {result.message}"
+            say(line) if result.trusted else warn(line)
+    except KeyboardInterrupt:
+        say(
+            f"Interrupted: {len(results)} of {len(jobs)} fits are kept in {folder}; "
+            "the same command goes on from there."
+        )
+        raise typer.Exit(130) from None
+    order = {job.key: position for position, job in enumerate(jobs)}
+    results.sort(key=lambda result: order[result.key])
+    table = many.results_table(results)
+    write_table(many.overview(results), folder / "fits.csv")
+    write_table(table, folder / "estimates.csv")
+    if len(table):
+        show(readable_fits(table), "Posterior means (Monte Carlo error)")
+    say(f"Saved in {folder}")
+    if any(result.failed for result in results):
+        raise typer.Exit(SamplingError.exit_code)
+    if not all(result.trusted for result in results):
+        raise typer.Exit(UNTRUSTED)

@@ -26,6 +26,7 @@ UNTRUSTED = 5
 """Exit code where a fit failed a diagnostic."""
 
 _PIPE_WIDTH = 110
+_SCALARS = ("theta", "mu", "tau", "sigma")
 _MOST_ROWS = 100
 
 console = Console(
@@ -164,6 +165,26 @@ def readable_groups(
             for p, mcse in zip(ranks["p_best"], ranks["mcse_p_best"], strict=True)
         ]
     return readable
+
+
+def readable_fits(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the estimates of many fits into text: one row a fit, its scalars as columns."""
+    import pandas as pd
+
+    shown = [name for name in _SCALARS if name in set(table.loc[table["group"] == "", "parameter"])]
+    rows = []
+    for name, part in table.groupby("fit", sort=False):
+        values = part[part["group"] == ""].set_index("parameter")
+        row = {"fit": name}
+        for parameter in shown:
+            known = parameter in values.index
+            row[parameter] = (
+                _with_error(values["mean"][parameter], values["mcse_mean"][parameter])
+                if known
+                else ""
+            )
+        rows.append({**row, "trusted": "yes" if part["trusted"].all() else "NO"})
+    return pd.DataFrame(rows)
 
 
 def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:

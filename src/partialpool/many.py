@@ -11,18 +11,20 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from partialpool import diagnostics, fitting, pooling, program_data, programs
+from partialpool import diagnostics, fitting, pooling, program_data, programs, summary_fits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.programs import Priors, Program
@@ -45,6 +47,8 @@ class Job:
         Values of the hyperparameters.
     settings
         How to sample.
+    extra
+        Further inputs of the program.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Job:
     program_text: str
     priors: Priors
     settings: Settings
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -68,6 +73,7 @@ class Job:
             self.program_text,
             dict(self.priors.values),
             dataclasses.asdict(self.settings),
+            dict(self.extra),
         ]
         digest.update(json.dumps(about, sort_keys=True).encode())
         return digest.hexdigest()[:20]
@@ -109,6 +115,7 @@ def make_jobs(
     *,
     prior_grid: Mapping[str, Sequence[float]] | None = None,
     settings: Settings | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> list[Job]:
     """Cross data sets with programs and with a grid of prior settings.
 
@@ -119,16 +126,19 @@ def make_jobs(
     chosen
         Programs, as `partialpool.programs.load` reads them.
     prior_grid
-        Hyperparameter to values; every combination of values is fitted. The others are those of
-        `partialpool.programs.priors_for`.
+        Hyperparameter to values; every combination of the values that a program declares is
+        fitted. The others are those of `partialpool.programs.priors_for`.
     settings
         How to sample.
+    extra
+        Further inputs that the programs declare.
 
     Raises
     ------
     InputError
-        Two data sets or two programs of one name, no values for a hyperparameter, a program that
-        includes other files, or data that a program cannot be fitted to.
+        Two data sets or two programs of one name, no values for a hyperparameter or one that no
+        program reads, a program that includes other files, or data that a program cannot be
+        fitted to.
     """
     for what, names in (
         ("data sets", [data.name for data in data_sets]),
@@ -143,6 +153,11 @@ def make_jobs(
     for name, values in grid.items():
         if not values:
             raise InputError(f"prior {name}: there are no values to try")
+    declared = {name: None for program in chosen for name in program.inputs}
+    named = dict.fromkeys(grid, 0.0)
+    program_data.check_settings_used(
+        programs.Priors(named, dict.fromkeys(named, programs.SET_BY_USER)), declared
+    )
     jobs = []
     for data, program in itertools.product(data_sets, chosen):
         if program.declared.get("included_files"):
@@ -150,23 +165,56 @@ def make_jobs(
                 f"{program.path}: it includes other files, which other machines do not have; "
                 "put their text into the program itself"
             )
-        programs.check_poolable(program, data.stats)
-        for combination in itertools.product(*grid.values()):
-            overrides = dict(zip(grid, map(float, combination), strict=True))
+        try:
+            programs.check_poolable(program, data.stats)
+        except InputError as error:
+            raise InputError(f"{data.name}: {error}") from None
+        varied = [name for name in grid if name in program.inputs]
+        for combination in itertools.product(*(grid[name] for name in varied)):
+            overrides = dict(zip(varied, map(float, combination), strict=True))
             priors = programs.priors_for(data, overrides)
-            program_data.stan_data(program, data, priors)
-            varied = [f"{name}={value:g}" for name, value in overrides.items()]
+            if data.has_observations or not summary_fits.is_exact(program):
+                program_data.stan_data(program, data, priors, extra=extra)
+            shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(
-                    name=" ".join([data.name, program.name, *varied]),
+                    name=" ".join([data.name, program.name, *shown]),
                     data=data,
                     program_name=program.name,
                     program_text=program.path.read_text(encoding="utf-8"),
                     priors=priors,
                     settings=settings or Settings(),
+                    extra=extra or {},
                 )
             )
     return jobs
+
+
+def parse_grid(texts: Sequence[str]) -> dict[str, list[float]]:
+    """Read grids such as `mu_scale=5,10,20`.
+
+    Raises
+    ------
+    InputError
+        Text of another form, a number that is not finite, or a name given twice.
+    """
+    grid: dict[str, list[float]] = {}
+    for text in texts:
+        name, equals, numbers = (part.strip() for part in text.partition("="))
+        try:
+            values = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            values = [math.nan]
+        if not equals or not name.isidentifier() or not all(map(math.isfinite, values)):
+            raise InputError(
+                f"--prior-grid {text}: write NAME=NUMBER,NUMBER,..., for example mu_scale=5,10,20"
+            )
+        if name in grid:
+            raise InputError(
+                f"--prior-grid {text}: {name} is given twice; list all its values once"
+            )
+        grid[name] = list(dict.fromkeys(values))
+    return grid
 
 
 def run_job(job: Job) -> Result:
@@ -176,8 +224,15 @@ def run_job(job: Job) -> Result:
         with tempfile.TemporaryDirectory(prefix="partialpool-") as folder:
             path = Path(folder) / f"{job.program_name}.stan"
             path.write_text(job.program_text, encoding="utf-8")
-            [fit] = fitting.fit_programs(
-                [programs.load(path)], job.data, priors=job.priors, settings=job.settings
+            fit_it = (
+                fitting.fit_programs if job.data.has_observations else summary_fits.fit_summaries
+            )
+            [fit] = fit_it(
+                [programs.load(path)],
+                job.data,
+                priors=job.priors,
+                settings=job.settings,
+                extra=job.extra,
             )
         checks = diagnostics.check(fit)
         estimates = pooling.estimates([fit], job.data)
@@ -188,7 +243,7 @@ def run_job(job: Job) -> Result:
         key=job.key,
         estimates=estimates,
         trusted=diagnostics.trusted(checks),
-        message=diagnostics.summary_line(fit, checks),
+        message=diagnostics.summary_line(fit, checks).removeprefix(f"{fit.title}: "),
         seconds=time.perf_counter() - start,
     )
 
@@ -230,6 +285,22 @@ def load_result(job: Job, folder: str | Path) -> Result | None:
         return Result(key=job.key, estimates=estimates, **content)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def overview(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a fit: `fit`, `trusted`, `failed`, `seconds`, `message`, `key` (of its file)."""
+    rows = [
+        {
+            "fit": result.name,
+            "trusted": result.trusted,
+            "failed": result.failed,
+            "seconds": result.seconds,
+            "message": result.message,
+            "key": result.key,
+        }
+        for result in results
+    ]
+    return pd.DataFrame(rows)
 
 
 def results_table(results: Sequence[Result]) -> pd.DataFrame:

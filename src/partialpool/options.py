@@ -102,21 +102,26 @@ class DataOptions:
         typer.Option(metavar="NAME=NUMBER", help="Set a hyperparameter; may be repeated."),
     ] = None
 
-    def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
-        """Read the data, settle the priors, and show both."""
+    def load(self, files: Sequence[str], *, value: str | None = None) -> GroupedData:
+        """Read the data; `value` names another column of outcomes than the option does."""
         from partialpool.data import example
-        from partialpool.programs import parse_prior_settings, prior_conflicts, priors_for
         from partialpool.reading import Columns, read
 
-        data = read(
+        return read(
             example() if list(files) == EXAMPLE else files,
-            columns=Columns(self.group, self.value, self.n, self.mean, self.sd),
+            columns=Columns(self.group, value or self.value, self.n, self.mean, self.sd),
             delimiter=self.delimiter,
             decimal=self.decimal,
             drop_missing=self.drop_missing,
             most_observations=self.most_observations,
             progress=progress,
         )
+
+    def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
+        """Read the data, settle the priors, and show both."""
+        from partialpool.programs import parse_prior_settings, prior_conflicts, priors_for
+
+        data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))
         say(
             f"{data.title}: {data.stats.N:,} observations in {data.stats.J:,} groups "

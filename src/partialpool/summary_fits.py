@@ -73,7 +73,7 @@ def fit_summaries(
         A program needs the observations, or no pooling is asked of more groups than are drawn.
     """
     settings, progress = settings or Settings(), progress or Progress()
-    exactly = [_shipped(program) and program.name in _EXACT for program in chosen]
+    exactly = [is_exact(program) for program in chosen]
     by_stan = [p for p, known in zip(chosen, exactly, strict=True) if not known]
     fitted = iter(
         fitting.fit_programs(
@@ -116,7 +116,7 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
     InputError
         Another program, data under which its posterior is improper, or too many groups.
     """
-    if program.name not in _EXACT:
+    if not is_exact(program):
         raise InputError(f"{program.name}: its exact posterior is not known")
     programs.check_poolable(program, data.stats)
     check_hyperparameters(program, priors)
@@ -175,8 +175,17 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
     return Fit(draws, about)
 
 
+def is_exact(program: Program) -> bool:
+    """Whether a program is a shipped one, unchanged, whose exact posterior is known."""
+    return program.name in _EXACT and _shipped(program)
+
+
 def _shipped(program: Program) -> bool:
-    return program.path.parent == programs.shipped_folder()
+    """Whether a program is the shipped one of its name, here or as a copy."""
+    if program.name not in programs.SHIPPED:
+        return False
+    shipped = programs.find_program(program.name)
+    return program.path.read_bytes() == shipped.read_bytes()
 
 
 def _draw(
