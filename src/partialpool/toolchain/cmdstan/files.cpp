@@ -14,6 +14,8 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdio>
 #include <sstream>
 
 namespace command_line {
@@ -43,7 +45,30 @@ std::size_t suffix_position(const std::string& file) {
   return in_name ? dot : file.size();
 }
 
+// Writes a number as printf's %.*g does, and returns the position after it.
+char* write_number(char* begin, std::size_t size, int digits, double value) {
+#ifdef __cpp_lib_to_chars
+  return std::to_chars(begin, begin + size, value, std::chars_format::general, digits).ptr;
+#else
+  return begin + std::snprintf(begin, size, "%.*g", digits, value);
+#endif
+}
+
 }  // namespace
+
+void CsvWriter::operator()(const std::vector<double>& values) {
+  if (!is_valid() || values.empty()) return;
+  const int digits = static_cast<int>(get_stream().precision());
+  const std::size_t width = static_cast<std::size_t>(digits) + 10;  // sign, point, exponent, comma
+  row_.resize(values.size() * width);
+  char* end = row_.data();
+  for (const double value : values) {
+    end = write_number(end, width, digits, value);
+    *end++ = ',';
+  }
+  end[-1] = '\n';
+  get_stream().write(row_.data(), end - row_.data());
+}
 
 std::ofstream* Outputs::open(const std::string& file) {
   outputs_.push_back(std::make_unique<Output>(Output{file, std::ofstream(file)}));

@@ -37,7 +37,19 @@ class Outputs {
 struct NoDelete {
   void operator()(std::ofstream*) const {}
 };
-using CsvWriter = stan::callbacks::unique_stream_writer<std::ofstream, NoDelete>;
+
+// Writes what Stan's own writer does, and rows of draws several times as fast: that writer spends
+// more time on the digits of a small model's draws than the model takes to make them.
+class CsvWriter : public stan::callbacks::unique_stream_writer<std::ofstream, NoDelete> {
+ public:
+  using unique_stream_writer::unique_stream_writer;
+  using unique_stream_writer::operator();
+  void operator()(const std::vector<double>& values) override;
+
+ private:
+  std::string row_;
+};
+
 using JsonWriter = stan::callbacks::json_writer<std::ofstream, NoDelete>;
 using Context = std::shared_ptr<stan::io::var_context>;
 
