@@ -153,7 +153,7 @@ def test_a_signal_ends_every_chain_and_leaves_earlier_results(
 
 def test_chains_of_a_killed_process_end_with_it(endless, executable: Path, tmp_path: Path) -> None:
     running = endless(TMPDIR=str(tmp_path))
-    assert list(tmp_path.glob("partialpool-*/chain-*"))
+    assert list(tmp_path.glob("partialpool-*/chains/*"))
     running.kill()
     running.communicate(timeout=20)
     assert _until(lambda: not _chains(executable), seconds=5), "a chain is an orphan"

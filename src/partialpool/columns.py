@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import arviz_base
 import numpy as np
 import xarray as xr
 
@@ -84,8 +83,23 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
             groups["posterior"][name] = shaped
             dims[name] = _dimensions(name, len(labels))
             coords |= dict(zip(dims[name], labels, strict=True))
-    tree: xr.DataTree = arviz_base.from_dict(groups, coords=coords, dims=dims)
-    return tree
+    return xr.DataTree.from_dict(
+        {group: _dataset(variables, dims, coords) for group, variables in groups.items()}
+    )
+
+
+def _dataset(
+    variables: Mapping[str, Any], dims: Mapping[str, Sequence[str]], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Label draws as ArviZ's schema has it: by chain and draw, counted from 0, then the rest."""
+    shapes = {name: ("chain", "draw", *dims.get(name, ())) for name in variables}
+    used = {dim for shape in shapes.values() for dim in shape}
+    chains, draws = next(iter(variables.values())).shape[:2] if variables else (0, 0)
+    labels = {"chain": np.arange(chains), "draw": np.arange(draws), **coords}
+    return xr.Dataset(
+        {name: (shapes[name], array) for name, array in variables.items()},
+        {dim: labels[dim] for dim in labels if dim in used},
+    )
 
 
 def misfits(tree: xr.DataTree, data: GroupedData) -> list[str]:

@@ -45,9 +45,21 @@ def starts(executable: Path) -> bool:
     return result.returncode == 0
 
 
+_started: set[tuple[Path, int, int]] = set()
+
+
 def usable(executable: Path) -> bool:
-    """Whether an executable is in the cache and starts."""
-    return (executable.parent / _ABOUT).is_file() and starts(executable)
+    """Whether an executable is in the cache and starts; a process tries each file once."""
+    try:
+        state = executable.stat()
+    except OSError:
+        return False
+    file = (executable, state.st_size, state.st_mtime_ns)
+    if not (executable.parent / _ABOUT).is_file():
+        return False
+    if file not in _started and starts(executable):
+        _started.add(file)
+    return file in _started
 
 
 def keep(built: Path, key: str, **about: Any) -> None:

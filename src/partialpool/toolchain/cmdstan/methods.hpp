@@ -40,16 +40,27 @@ struct NoDelete {
 
 // Writes what Stan's own writer does, and rows of draws several times as fast: that writer spends
 // more time on the digits of a small model's draws than the model takes to make them.
-class CsvWriter : public stan::callbacks::unique_stream_writer<std::ofstream, NoDelete> {
+class CsvWriter final : public stan::callbacks::writer {
  public:
-  using unique_stream_writer::unique_stream_writer;
-  using unique_stream_writer::operator();
+  CsvWriter() = default;
+  CsvWriter(std::unique_ptr<std::ofstream, NoDelete>&& stream, const std::string& comment_prefix)
+      : writer_(std::move(stream), comment_prefix) {}
+
   void operator()(const std::vector<double>& values) override;
+  void operator()(const std::vector<std::string>& names) override { writer_(names); }
+  void operator()(const Eigen::MatrixXd& values) override { writer_(values); }
+  void operator()(const Eigen::VectorXd& values) override { writer_(values); }
+  void operator()(const Eigen::RowVectorXd& values) override { writer_(values); }
+  void operator()(const std::string& message) override { writer_(message); }
+  void operator()() override { writer_(); }
+
+  bool is_valid() const noexcept override { return writer_.is_valid(); }
+  std::ofstream& get_stream() { return writer_.get_stream(); }
 
  private:
+  stan::callbacks::unique_stream_writer<std::ofstream, NoDelete> writer_;
   std::string row_;
 };
-
 using JsonWriter = stan::callbacks::json_writer<std::ofstream, NoDelete>;
 using Context = std::shared_ptr<stan::io::var_context>;
 

@@ -1,0 +1,292 @@
+"""Runs the chains of a program through CmdStanPy, and reads what they wrote.
+
+`CmdStanModel.sample` is taken apart here into what it does: its arguments, its command line and
+its way of running one, but neither its scan of the output nor its thread pool. So every chain is
+read where it ends, and whatever ends the wait early ends every chain.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cmdstanpy
+import numpy as np
+import psutil
+from cmdstanpy.cmdstan_args import CmdStanArgs, SamplerArgs
+from cmdstanpy.stanfit import RunSet
+
+from partialpool.chain_guard import guarded
+from partialpool.chain_output import ChainOutput, read_chain
+from partialpool.data import FloatArray
+from partialpool.errors import SamplingError
+from partialpool.progress import Progress, Task
+from partialpool.settings import Settings
+from partialpool.toolchain import storage
+
+_ITERATION = re.compile(r"Iteration:\s*(\d+) /")
+_REFRESHES = 10
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the chains of a program wrote.
+
+    Attributes
+    ----------
+    values
+        Shape (chain, draw, column).
+    columns
+        Names of the columns as CmdStanPy has them.
+    seconds
+        Time of `warmup` and `sampling` of each chain, as it measured it.
+    lost
+        Number of each chain that failed to what it said; there are such only where the settings
+        allow to go on with survivors.
+    """
+
+    values: FloatArray
+    columns: tuple[str, ...]
+    seconds: list[dict[str, float]]
+    lost: dict[int, str]
+
+
+def sample(
+    executable: Path,
+    inputs: Mapping[str, Any],
+    settings: Settings,
+    *,
+    title: str,
+    starts: Sequence[Mapping[str, Any]] | None = None,
+    progress: Progress | None = None,
+) -> Sampled:
+    """Run every chain in a process of its own and read its draws.
+
+    Parameters
+    ----------
+    executable
+        The compiled program.
+    inputs
+        What its data block declares.
+    settings
+        How to sample.
+    title
+        What messages call the program.
+    starts
+        Starting values, one set a chain; Stan chooses those that are not given.
+    progress
+        Where to report.
+
+    Raises
+    ------
+    SamplingError
+        A chain failed, wrote less than it should, or found no room on disk.
+    """
+    iterations = settings.warmup + settings.draws
+    with (
+        cmdstanpy.disable_logging(),
+        _temporary_folder() as name,
+        guarded(name),
+        (progress or Progress()).task(
+            f"Sampling {title}: {settings.chains} chains of {settings.warmup} + "
+            f"{settings.draws} iterations",
+            total=settings.chains * iterations,
+        ) as task,
+    ):
+        with _room_on_disk():
+            run = _prepared(executable, inputs, settings, starts or (), Path(name))
+        model = _Model(executable, task)
+        os.environ["STAN_NUM_THREADS"] = "1"  # as CmdStanPy sets it for each run
+
+        def outcome(index: int) -> ChainOutput:
+            with _room_on_disk():
+                model.run_chain(run, index)
+            return _finished(run, index, settings, title)
+
+        outputs, lost = _side_by_side(outcome, settings, executable)
+    return Sampled(
+        np.stack([output.draws for output in outputs]),
+        outputs[0].columns,
+        [output.seconds for output in outputs],
+        lost,
+    )
+
+
+def _prepared(
+    executable: Path,
+    inputs: Mapping[str, Any],
+    settings: Settings,
+    starts: Sequence[Mapping[str, Any]],
+    folder: Path,
+) -> RunSet:
+    """Write the input files of all chains, and have CmdStanPy settle commands and output files."""
+    cmdstanpy.write_stan_json(str(folder / "data.json"), dict(inputs))
+    init_files = []
+    for chain, start in enumerate(starts if all(starts) else (), 1):
+        init_files.append(str(folder / f"init-{chain}.json"))
+        cmdstanpy.write_stan_json(init_files[-1], dict(start))
+    chain_ids = list(range(1, settings.chains + 1))
+    method = SamplerArgs(
+        iter_warmup=settings.warmup,
+        iter_sampling=settings.draws,
+        adapt_delta=settings.adapt_delta,
+        max_treedepth=settings.max_treedepth,
+    )
+    arguments = CmdStanArgs(
+        executable.name,
+        str(executable),
+        chain_ids=chain_ids,
+        method_args=method,
+        data=str(folder / "data.json"),
+        seed=settings.seed,
+        inits=init_files or None,
+        output_dir=str(folder / "chains"),
+        sig_figs=17,
+        refresh=max(1, (settings.warmup + settings.draws) // _REFRESHES),
+    )
+    return RunSet(arguments, chains=settings.chains, chain_ids=chain_ids)
+
+
+class _Model(cmdstanpy.CmdStanModel):
+    """A compiled program that reports its iterations.
+
+    CmdStanPy shows them in bars of its own; this hands its hook for them to `Progress`.
+    """
+
+    def __init__(self, executable: Path, report: Task) -> None:
+        super().__init__(exe_file=str(executable))
+        self._report = report
+
+    def run_chain(self, run: RunSet, index: int) -> None:
+        """Run one chain to its end; its exit code and its words are in `run`."""
+        seen = 0
+
+        def hook(line: str, _chain: int) -> None:
+            nonlocal seen
+            found = _ITERATION.search(line)
+            if found:
+                self._report.advance(int(found[1]) - seen)
+                seen = int(found[1])
+
+        try:
+            self._run_cmdstan(run, index, progress_hook=hook)
+        except RuntimeError as error:  # so CmdStanPy passes on an OSError
+            raise (error.__cause__ or error) from None
+
+
+@contextmanager
+def _room_on_disk() -> Iterator[None]:
+    """Say in which folder there was no room for the files of a run."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # CmdStanPy raises ValueError where it cannot write
+        where = f"{tempfile.tempdir}: " if tempfile.tempdir else ""
+        reason = getattr(error, "strerror", None) or error
+        raise SamplingError(
+            f"{where}temporary files cannot be written ({reason}); "
+            "make room, or set TMPDIR to another folder"
+        ) from error
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the files of chains; CmdStan takes a path with a comma for a list."""
+    with _room_on_disk():
+        usable = "," not in tempfile.gettempdir()
+        parent = None if usable else storage.prepare() / "temporary"
+        return tempfile.TemporaryDirectory(prefix="partialpool-", dir=parent)
+
+
+def _side_by_side(
+    outcome: Any, settings: Settings, executable: Path
+) -> tuple[list[ChainOutput], dict[int, str]]:
+    """Run chains side by side; whatever ends the wait early ends every chain.
+
+    Returns
+    -------
+    finished, lost
+        What the chains wrote that finished, and the number of each that did not to what it said.
+    """
+    count = settings.chains
+    with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
+        futures: list[Future[ChainOutput]] = [pool.submit(outcome, k) for k in range(count)]
+        try:
+            wait(futures, return_when=ALL_COMPLETED if settings.survivors else FIRST_EXCEPTION)
+        except BaseException:
+            _end_chains(pool, futures, executable)
+            raise
+        errors = {
+            k: error
+            for k, future in enumerate(futures)
+            if future.done() and (error := future.exception())
+        }
+        if errors and not (settings.survivors and len(errors) < count):
+            _end_chains(pool, futures, executable)
+            raise next(iter(errors.values()))
+    for error in errors.values():
+        if not isinstance(error, SamplingError):
+            raise error
+    finished = [future.result() for k, future in enumerate(futures) if k not in errors]
+    return finished, {k + 1: str(error) for k, error in errors.items()}
+
+
+def _end_chains(pool: ThreadPoolExecutor, futures: Sequence[Future[Any]], executable: Path) -> None:
+    """End the chains that run or are about to start, and wait until they are gone."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    while True:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, IndexError):
+                if Path(child.cmdline()[0]) == executable:
+                    child.kill()
+        if all(future.done() for future in futures):
+            return
+        time.sleep(0.02)
+
+
+def _finished(run: RunSet, index: int, settings: Settings, title: str) -> ChainOutput:
+    """Read what a chain wrote, if it ended well."""
+    which = f"{title}: chain {index + 1} of {settings.chains}"
+    code = run._retcode(index)
+    if code:
+        raise SamplingError(f"{which} failed (exit code {_exit_code(code)}):\n{_words(run, index)}")
+    try:
+        return read_chain(run.csv_files[index], draws=settings.draws)
+    except (OSError, ValueError) as error:
+        raise SamplingError(
+            f"{which}: its output cannot be read ({error}); a full disk is the usual reason. "
+            "Nothing was saved"
+        ) from None
+
+
+def _words(run: RunSet, index: int) -> str:
+    """Quote a chain that failed, and say what to do about it."""
+    text = Path(run.stdout_files[index]).read_text(encoding="utf-8", errors="replace")
+    said = [line.strip() for line in text.splitlines()]
+    rejected = [line for start in ("Exception", "Error") for line in said if line.startswith(start)]
+    quoted = rejected[:1] + [line for line in said[-3:] if line and line not in rejected[:1]]
+    if any("nitialization" in line for line in said):
+        advice = (
+            "No starting point with a finite density was found. Check that the priors allow what "
+            "the data show, give bounds in the parameters block, or try other starts (--stan-inits)"
+        )
+    else:
+        advice = (
+            "The chain's own words are above. --chains 1 is quicker to study; --survivors goes on "
+            "with the chains that finish, and labels the result"
+        )
+    return "".join(f"  {line}\n" for line in quoted) + f"{advice}."
+
+
+def _exit_code(code: int) -> str:
+    """Name the signal that a negative exit code stands for."""
+    with suppress(ValueError):
+        return f"{code}: ended by {signal.Signals(-code).name}" if code < 0 else str(code)
+    return str(code)
