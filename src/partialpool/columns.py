@@ -48,11 +48,12 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
     Returns
     -------
     DataTree
-        Groups `posterior`, `sample_stats` and, where there is such, `log_prior` (`lprior`),
-        `log_likelihood` and `posterior_predictive` (`y`, from `log_lik` and `y_rep` by
-        observation). Vectors of other lengths have the dimension `<name>_index`, larger arrays
-        `<name>_index1`, `<name>_index2` and so on, counted from 1; the parts of tuples and of
-        complex numbers are laid side by side and labelled as Stan writes them: `.1`, `[real]`.
+        Groups `posterior`, `sample_stats` and, where there is such, `log_prior` (`lprior`, and the
+        `lprior_mu` of a program that integrates over mu), `log_likelihood` and
+        `posterior_predictive` (`y`, from `log_lik` and `y_rep` by observation). Vectors of other
+        lengths have the dimension `<name>_index`, larger arrays `<name>_index1`, `<name>_index2`
+        and so on, counted from 1; the parts of tuples and of complex numbers are laid side by side
+        and labelled as Stan writes them: `.1`, `[real]`.
     """
     places: dict[str, list[int]] = {}
     for position, column in enumerate(columns):
@@ -68,8 +69,8 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
             groups["sample_stats"][_STATISTICS[name]] = kept
         elif name.endswith("__"):
             continue
-        elif name == "lprior" and tails == [""]:
-            groups["log_prior"] = {name: block[..., 0]}
+        elif name in {"lprior", "lprior_mu"} and tails == [""]:
+            groups.setdefault("log_prior", {})[name] = block[..., 0]
         elif name in _HOMES and _vector_of(tails, data.stats.N):
             groups.setdefault(_HOMES[name], {})["y"] = block
             dims["y"], coords["observation"] = ["observation"], np.arange(1, data.stats.N + 1)

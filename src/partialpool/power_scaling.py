@@ -151,10 +151,8 @@ def power_scaling(
             )
         pointwise = fit.draws["log_likelihood"]["y"]
         log_likelihood = pointwise.sum("observation").transpose("chain", "draw").to_numpy()
-    log_prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
-    integrated = quantities.scalar(fit, data, "lprior_mu")
-    if integrated is not None:
-        log_prior = log_prior + integrated
+    parts = fit.draws["log_prior"].to_dataset().to_dataarray()
+    log_prior = parts.sum("variable").transpose("chain", "draw").to_numpy()
     names, groups, draws = named_draws(fit, data)
     frame = pd.DataFrame(
         {
