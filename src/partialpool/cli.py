@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool import commands, rerun_command
+from partialpool import calibrate_command, commands, rerun_command
 from partialpool.console import (
     UNTRUSTED,
     finish,
@@ -307,6 +307,7 @@ def verify(
 
 app.command()(commands.groups)
 app.command()(commands.fit_many)
+app.command()(calibrate_command.calibrate)
 
 
 @app.command()

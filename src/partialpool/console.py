@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit
 
 UNTRUSTED = 5
-"""Exit code where a fit failed a diagnostic."""
+"""Exit code where a fit failed a diagnostic, or a program is not calibrated."""
 
 _PIPE_WIDTH = 110
 _SCALARS = ("theta", "mu", "tau", "sigma")

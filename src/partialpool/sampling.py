@@ -112,7 +112,7 @@ def sample(
                 model.run_chain(run, index)
             return _finished(run, index, settings, title)
 
-        outputs, lost = _side_by_side(outcome, settings, executable)
+        outputs, lost = _side_by_side(outcome, settings, Path(name))
     return Sampled(
         np.stack([output.draws for output in outputs]),
         outputs[0].columns,
@@ -206,7 +206,7 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _side_by_side(
-    outcome: Any, settings: Settings, executable: Path
+    outcome: Any, settings: Settings, folder: Path
 ) -> tuple[list[ChainOutput], dict[int, str]]:
     """Run chains side by side; whatever ends the wait early ends every chain.
 
@@ -221,7 +221,7 @@ def _side_by_side(
         try:
             wait(futures, return_when=ALL_COMPLETED if settings.survivors else FIRST_EXCEPTION)
         except BaseException:
-            _end_chains(pool, futures, executable)
+            _end_chains(pool, futures, folder)
             raise
         errors = {
             k: error
@@ -229,7 +229,7 @@ def _side_by_side(
             if future.done() and (error := future.exception())
         }
         if errors and not (settings.survivors and len(errors) < count):
-            _end_chains(pool, futures, executable)
+            _end_chains(pool, futures, folder)
             raise next(iter(errors.values()))
     for error in errors.values():
         if not isinstance(error, SamplingError):
@@ -238,13 +238,13 @@ def _side_by_side(
     return finished, {k + 1: str(error) for k, error in errors.items()}
 
 
-def _end_chains(pool: ThreadPoolExecutor, futures: Sequence[Future[Any]], executable: Path) -> None:
-    """End the chains that run or are about to start, and wait until they are gone."""
+def _end_chains(pool: ThreadPoolExecutor, futures: Sequence[Future[Any]], folder: Path) -> None:
+    """End this fit's chains, which write into its folder, and wait until they are gone."""
     pool.shutdown(wait=False, cancel_futures=True)
     while True:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error, IndexError):
-                if Path(child.cmdline()[0]) == executable:
+                if any(str(folder) in word for word in child.cmdline()):
                     child.kill()
         if all(future.done() for future in futures):
             return

@@ -1,5 +1,6 @@
 """Frames -> plotnine figures, and nothing else."""
 
+from partialpool.plots.calibration import calibration_curves as calibration_curves
 from partialpool.plots.checks import check_density as check_density
 from partialpool.plots.checks import check_statistics as check_statistics
 from partialpool.plots.checks import loo_k as loo_k

@@ -1,0 +1,109 @@
+"""The command `calibrate`: parse, call the library, print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from partialpool.console import UNTRUSTED, progress, say, show, warn
+from partialpool.options import Include, Output, Programs
+from partialpool.settings import Settings
+
+
+def calibrate(
+    program: Programs = None,
+    include: Include = None,
+    data_sets: Annotated[
+        int, typer.Option(min=10, help="Data sets that are simulated for each program.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of all simulations.")] = Settings.seed,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Fits at a time; one for each processor if not set.")
+    ] = None,
+    cmdstan: Annotated[
+        str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")
+    ] = None,
+    output: Output = Path("results"),
+) -> None:
+    """Check by simulation that posteriors cover the truth as often as they say they do.
+
+    Truth and data are simulated again and again from the model of the lesson, and fitted. All
+    shipped programs are checked, or those named; one of your own is held against the shipped
+    model of its kind. Each outcome is saved: the same command goes on where one was interrupted.
+    """
+    import pandas as pd
+
+    from partialpool import calibration, plots, programs, results, toolchain
+    from partialpool.report.figures import safe
+
+    found = toolchain.find_cmdstan(cmdstan, progress=progress)
+    names = list(dict.fromkeys(program or calibration.PROGRAMS))
+    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    start = time.perf_counter()
+    tables, failed = [], []
+    made: dict[str, Any] = {
+        "partialpool": version("partialpool"),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "cmdstan": found.version,
+        "seed": seed,
+        "data_sets": data_sets,
+        "design": repr(calibration.Design()),
+        "attempts": [dataclasses.asdict(settings) for settings in calibration.ATTEMPTS],
+        "programs": {},
+    }
+    with results.new_folder(output / "calibration") as folder:
+        for each in loaded:
+            outcomes = calibration.calibrate(
+                each,
+                data_sets=data_sets,
+                seed=seed,
+                folder=output / "calibration-data-sets",
+                workers=workers,
+                cmdstan=found,
+                progress=progress,
+            )
+            sentence = calibration.describe(each, outcomes)
+            calibrated = calibration.is_calibrated(outcomes)
+            (say if calibrated else warn)(sentence)
+            if not calibrated:
+                failed.append(each.title)
+            tables.append(calibration.quantity_table(outcomes).assign(program=each.name))
+            shares = calibration.shares_table(outcomes)
+            shares.to_csv(folder / f"{safe(each.name)}-shares.csv", index=False)
+            if len(shares):
+                figure = plots.calibration_curves(calibration.curves(outcomes), title=each.title)
+                plots.save(figure, folder / safe(each.name))
+            made["programs"][each.name] = {
+                "sha256": each.sha256,
+                "calibrated": calibrated,
+                "sentence": sentence,
+                "fits": sum(outcome.attempts for outcome in outcomes),
+                "seconds": sum(outcome.seconds for outcome in outcomes),
+            }
+        table = pd.concat(tables, ignore_index=True)
+        table.to_csv(folder / "quantities.csv", index=False)
+        (folder / results.MARK).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    show(_readable(table, {each.name: each.title for each in loaded}), "Smallest p-values")
+    say(f"Saved in {output / 'calibration'} ({(time.perf_counter() - start) / 60:.1f} minutes)")
+    if failed:
+        raise typer.Exit(UNTRUSTED)
+
+
+def _readable(table: Any, titles: dict[str, str]) -> Any:
+    """The three smallest p-values of each program, as text."""
+    least = table.sort_values("p_value", kind="stable").groupby("program", sort=False).head(3)
+    least = least.sort_values("program", key=lambda names: names.map(list(titles).index))
+    return least.assign(
+        program=least["program"].map(titles),
+        mean_share=least["mean_share"].map("{:.3f}".format),
+        p_value=least["p_value"].map("{:.2g}".format),
+        limit=least["limit"].map("{:.1g}".format),
+    )[["program", "quantity", "data_sets", "mean_share", "p_value", "limit"]]

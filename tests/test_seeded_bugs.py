@@ -1,0 +1,213 @@
+"""Bugs put into the shipped programs on purpose: each is caught, and the right program is not.
+
+Two checks stand guard: the program's log density against SciPy's, point by point, and its draws
+against the exact posterior. The third, simulation-based calibration, is in `test_calibration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import densities
+from partialpool import fitting, pooling, programs, toolchain, verify
+from partialpool.choices import base_choice
+from partialpool.data import GroupedData, group_stats
+from partialpool.priors import SCALE_FAMILIES, Normal
+from partialpool.program_data import stan_data
+from partialpool.settings import Settings
+
+pytestmark = pytest.mark.stan
+
+SHIPPED = (*programs.SHIPPED, "sensitivity")
+SETTINGS = Settings(warmup=500, draws=1000, adapt_delta=0.95, seed=4)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A shipped program and what is changed in its text."""
+
+    program: str
+    changes: Mapping[str, str]
+
+    def write(self, path: Path) -> Path:
+        text = programs.find_program(self.program).read_text(encoding="utf-8")
+        for old, new in self.changes.items():
+            assert text.count(old) == 1, f"{self.program} has changed: {old!r}"
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+BUGS = {
+    "wrong_scale": Edit(
+        "hierarchical_noncentered", {"eta ~ std_normal();": "eta ~ normal(0, 1.2);"}
+    ),
+    "forgotten_jacobian": Edit(
+        "hierarchical_noncentered",
+        {
+            "real<lower=0, upper=tau_upper> tau;": (
+                "real<lower=log(tau_upper) - 12, upper=log(tau_upper)> log_tau;"
+            ),
+            "vector[J] theta = mu": "real tau = exp(log_tau);\n  vector[J] theta = mu",
+        },
+    ),
+    "sigma_for_sigma2": Edit(
+        "complete_pooling", {"y ~ normal(theta, sigma)": "y ~ normal(theta, sigma2)"}
+    ),
+}
+"""A forgotten Jacobian needs a parameter on another scale than its prior; tau is kept above 0."""
+
+
+def without_last_row(data: GroupedData) -> GroupedData:
+    """What a bug on the way from the file to Stan would leave."""
+    y, group = data.y[:-1], data.group[:-1]
+    return replace(data, y=y, group=group, stats=group_stats(y, group, data.labels))
+
+
+@pytest.fixture(scope="module")
+def executables(
+    tmp_path_factory: pytest.TempPathFactory, cmdstan: toolchain.CmdStan
+) -> dict[str, tuple[Path, Path]]:
+    """File and executable of each program, shipped or edited; compiled side by side."""
+    folder = tmp_path_factory.mktemp("edited")
+    files = {name: programs.find_program(name) for name in SHIPPED}
+    files |= {name: edit.write(folder / f"{name}.stan") for name, edit in BUGS.items()}
+    built = toolchain.compile_programs(list(files.values()), cmdstan=cmdstan)
+    return dict(zip(files, zip(files.values(), built, strict=True), strict=True))
+
+
+# The log density
+
+
+def points(program: str, data: GroupedData) -> list[dict[str, Any]]:
+    """Values of the parameters of a shipped program, near the posterior and far from it."""
+    rng = np.random.default_rng(12)
+    shape = () if program == "complete_pooling" else (data.stats.J,)
+    found = []
+    for _ in range(4):
+        eta, mu, tau, sigma = rng.normal(size=shape), rng.normal(8, 3), *rng.uniform(0.3, 6, size=2)
+        every = {
+            "mu": mu,
+            "tau": tau,
+            "sigma": sigma,
+            "eta": eta,
+            "theta": mu + tau * eta,
+            "sigma2": rng.uniform(4, 40, size=shape),
+        }
+        declared = programs.load(program).declared["parameters"]
+        found.append({name: every[name] for name in every if name in declared})
+    return found
+
+
+def off(
+    executable: Path,
+    program: str,
+    data: GroupedData,
+    inputs: Mapping[str, Any],
+    *,
+    on_log_scale: bool = False,
+    jacobian: bool = True,
+) -> float:
+    """Stan's log density minus SciPy's at some points; a constant may be left out of Stan's."""
+    at = points(program, data)
+    density = getattr(densities, program)
+    truth = np.array([density(point, data, inputs) for point in at])
+    if on_log_scale:
+        truth += np.log([point["tau"] for point in at]) if jacobian else 0.0
+        at = [{**point, "log_tau": np.log(point.pop("tau"))} for point in at]
+    difference = densities.stan_log_density(executable, inputs, at) - truth
+    return float(np.ptp(difference))
+
+
+@pytest.mark.parametrize("name", programs.SHIPPED)
+def test_log_densities_of_the_shipped_programs_are_those_of_scipy(
+    name: str, executables: dict[str, tuple[Path, Path]], homework: GroupedData
+) -> None:
+    inputs = stan_data(programs.load(name), homework, programs.priors_for(homework))
+    assert off(executables[name][1], name, homework, inputs) < 1e-8
+
+
+@pytest.mark.parametrize("family", range(len(SCALE_FAMILIES)), ids=list(SCALE_FAMILIES))
+def test_log_densities_under_other_priors_are_those_of_scipy(
+    family: int, executables: dict[str, tuple[Path, Path]], homework: GroupedData
+) -> None:
+    makers = list(SCALE_FAMILIES.values())
+    settings = {1: [7.0], 2: [3.0, 2.5]}
+    tau, sigma = (
+        make(*settings[len(fields(make))]) for make in (makers[family], makers[family - 1])
+    )
+    choice = replace(
+        base_choice(programs.priors_for(homework)), mu=Normal(9, 4), tau=tau, sigma=sigma
+    )
+    inputs = stan_data(
+        programs.load("sensitivity"),
+        homework,
+        programs.Priors({}),
+        extra={**choice.inputs(), "prior_power": 0.7},
+    )
+    assert off(executables["sensitivity"][1], "sensitivity", homework, inputs) < 1e-8
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_the_log_density_gives_each_bug_away(
+    name: str, executables: dict[str, tuple[Path, Path]], homework: GroupedData
+) -> None:
+    program = BUGS[name].program
+    inputs = stan_data(programs.load(program), homework, programs.priors_for(homework))
+    of = {"on_log_scale": True} if name == "forgotten_jacobian" else {}
+    assert off(executables[name][1], program, homework, inputs, **of) > 0.1
+    if name == "forgotten_jacobian":  # and nothing else is wrong with it
+        bare = off(
+            executables[name][1], program, homework, inputs, on_log_scale=True, jacobian=False
+        )
+        assert bare < 1e-8
+
+
+def test_the_log_density_gives_a_dropped_row_away(
+    executables: dict[str, tuple[Path, Path]], homework: GroupedData
+) -> None:
+    program = programs.load("hierarchical_centered")
+    inputs = stan_data(program, without_last_row(homework), programs.priors_for(homework))
+    assert off(executables[program.name][1], program.name, homework, inputs) > 0.1
+
+
+# The draws
+
+
+def agrees(
+    path: Path, program: str, truth: GroupedData, given: GroupedData, cmdstan: toolchain.CmdStan
+) -> bool:
+    """Whether draws of a program, given some data, agree with a shipped model's posterior."""
+    priors = programs.priors_for(truth)
+    fits = fitting.fit_programs(
+        [programs.load(path)], given, priors=priors, settings=SETTINGS, cmdstan=cmdstan
+    )
+    known = verify.exact_summary(
+        {fits[0].name: verify.exact_posterior(program, truth.stats, priors)}
+    )
+    found = verify.agreement(verify.compare_with_exact(pooling.estimates(fits, given), known))
+    return bool(found["agrees"].all())
+
+
+@pytest.mark.parametrize("name", ["complete_pooling", "hierarchical_noncentered", *BUGS])
+def test_draws_agree_with_the_exact_posterior_unless_there_is_a_bug(
+    name: str,
+    executables: dict[str, tuple[Path, Path]],
+    homework: GroupedData,
+    cmdstan: toolchain.CmdStan,
+) -> None:
+    program = BUGS[name].program if name in BUGS else name
+    right = agrees(executables[name][0], program, homework, homework, cmdstan)
+    assert right == (name not in BUGS)
+
+
+def test_draws_without_a_row_disagree(homework: GroupedData, cmdstan: toolchain.CmdStan) -> None:
+    path, fewer = programs.find_program("no_pooling"), without_last_row(homework)
+    assert agrees(path, "no_pooling", homework, homework, cmdstan)
+    assert not agrees(path, "no_pooling", homework, fewer, cmdstan)
