@@ -6,12 +6,13 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import cluster, data, many, programs
+from partialpool import cluster, data, many, programs, sufficient
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 
@@ -117,20 +118,41 @@ def check_dask_frame() -> None:
     rng = np.random.default_rng(4)
     frame = pd.DataFrame({"site": rng.choice(list("abcd"), 500), "y": 1e8 + rng.normal(size=500)})
     expected = data.from_values(frame["site"].tolist(), frame["y"].to_numpy()).stats
-    found = cluster.frame_statistics(
-        dask_frame.from_pandas(frame, npartitions=9), group="site", value="y"
-    )
-    at = [found.labels.index(label) for label in expected.labels]
-    np.testing.assert_array_equal(found.n[at], expected.n)
-    np.testing.assert_allclose(found.mean[at], expected.mean, rtol=1e-15)
-    np.testing.assert_allclose(found.ss[at], expected.ss, rtol=1e-7)
-    frame.loc[77, "y"] = np.nan
-    with pytest.raises(InputError, match="value 78 is nan"):
-        cluster.frame_statistics(
-            dask_frame.from_pandas(frame, npartitions=1), group="site", value="y"
+
+    def found(changed: pd.DataFrame, **options: Any) -> sufficient.SummarizedData:
+        return cluster.dask_statistics(
+            dask_frame.from_pandas(changed, npartitions=9), group="site", value="y", **options
         )
+
+    read = found(frame, name="sites", unit="kg")
+    assert (read.name, read.unit, read.group_label, read.labels) == (
+        "sites",
+        "kg",
+        "site",
+        ("a", "b", "c", "d"),
+    )
+    at = [expected.labels.index(label) for label in read.labels]
+    np.testing.assert_array_equal(read.stats.n, expected.n[at])
+    np.testing.assert_allclose(read.stats.mean, expected.mean[at], rtol=1e-15)
+    np.testing.assert_allclose(read.stats.ss, expected.ss[at], rtol=1e-7)
+    missing = frame.copy()
+    missing.loc[77, "y"] = np.nan
+    with pytest.raises(InputError, match="partition 2, row 22: the outcome is nan; outcomes must"):
+        found(missing)
+    dropped = found(missing, drop_missing=True)
+    assert (dropped.stats.N, dropped.notes) == (499, ("1 row without an outcome left out",))
+    missing.loc[77, "y"] = np.inf
+    with pytest.raises(InputError, match="the outcome is inf"):
+        found(missing, drop_missing=True)
+    with pytest.raises(InputError, match="partition 1, row 1: the group is blank"):
+        found(frame.assign(site=[" ", *frame["site"][1:]]))
+    with pytest.raises(InputError, match="groups 'a' and 'a ' differ only by blanks"):
+        found(frame.assign(site=frame["site"].where(frame.index < 400, frame["site"] + " ")))
+    spaced = found(frame.assign(site=frame["site"].replace("a", " a")))
+    assert spaced.labels == read.labels
+    assert f"removed in {read.stats.n[0]} rows" in spaced.notes[0]
     with pytest.raises(InputError, match="no column 'x'; the columns are 'site', 'y'"):
-        cluster.frame_statistics(
+        cluster.dask_statistics(
             dask_frame.from_pandas(frame, npartitions=1), group="site", value="x"
         )
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from partialpool.cluster import dask_statistics as dask_statistics
     from partialpool.data import GroupedData as GroupedData
     from partialpool.data import from_values as from_values
     from partialpool.data import read_csv as read_csv
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
     from partialpool.errors import ToolchainError as ToolchainError
     from partialpool.fitting import Fit as Fit
     from partialpool.fitting import fit_programs as fit_programs
+    from partialpool.group_posterior import group_estimates as group_estimates
     from partialpool.pooling import estimates as estimates
     from partialpool.pooling import shrinkage_table as shrinkage_table
     from partialpool.programs import Priors as Priors
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
     from partialpool.programs import priors_for as priors_for
+    from partialpool.reading import read as read
     from partialpool.settings import Settings as Settings
 
 __version__ = version("partialpool")
 
 _HOMES = {
+    "dask_statistics": "cluster",
     "GroupedData": "data",
     "from_values": "data",
     "read_csv": "data",
@@ -47,6 +51,8 @@ _HOMES = {
     "load": "programs",
     "priors_for": "programs",
     "Settings": "settings",
+    "group_estimates": "group_posterior",
+    "read": "reading",
 }
 
 __all__ = [*_HOMES]
