@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -204,7 +205,28 @@ def test_priors_are_compared(run, tmp_path, cmdstan):
     )
     assert code == 0
     assert "half-Cauchy" in out
+    hoff = next(line for line in out.splitlines() if line.startswith("  hoff") and "[" in line)
+    assert hoff.count("[") == 3
+    assert re.search(r"^  half_cauchy +9\.\d+ .* 7\.\d+", out, re.MULTILINE)
     assert (tmp_path / "results" / "homework-priors" / "priors.png").exists()
+
+
+@pytest.mark.stan
+def test_priors_alone_are_drawn_or_said_to_be_too_vague(run, tmp_path, cmdstan):
+    arguments = ["prior-predictive", "homework", "--draws", "250", "-p", "hierarchical_noncentered"]
+    code, out, _ = run(*arguments)
+    folder = tmp_path / "results" / "homework-prior-predictive"
+    assert code == 0
+    assert "Too vague to draw: partial pooling, non-centered" in out
+    assert not (folder / "prior_predictive.png").exists()
+    own = [f"--prior={name}" for name in ("tau_upper=5", "sigma_upper=10", "mu_scale=5")]
+    code, out, _ = run(*arguments, *own)
+    assert "usable" in out
+    assert (folder / "prior_predictive.png").exists()
+    assert (folder / "hierarchical_noncentered.nc").exists()
+    code, _, err = run("prior-predictive", "homework", "-p", "sensitivity")
+    assert code == 2
+    assert "need the input prior_only" in err
 
 
 def test_bundles_of_options_become_options():

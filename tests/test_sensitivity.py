@@ -207,6 +207,17 @@ def test_the_distance_of_samples_is_that_of_the_weights_that_made_one_of_the_oth
     assert power_scaling.distance(sample, sample + 100) > 0.9
 
 
+def test_one_table_has_means_and_intervals_of_all_answers(compared):
+    row = compared.summary.set_index("choice").loc["inverse_gamma_1"]
+    long = compared.estimates.set_index(["choice", "quantity", "group"]).sort_index()
+    for name, key in (("tau", ("tau", "")), ("icc", ("icc", "")), ("theta[5]", ("theta", "5"))):
+        own = long.loc[("inverse_gamma_1", *key)]
+        assert row[name] == own["mean"]
+        assert row[f"{name}_q2.5"] == own["q2.5"] < row[name] < row[f"{name}_q97.5"]
+    assert 0 < row["pooling_factor"] < 1
+    assert "pooling_factor_q2.5" not in row
+
+
 def test_movements_are_in_posterior_sds_of_the_base(compared):
     table = compared.estimates.set_index(["choice", "quantity", "group"]).sort_index()
     base, other = table.loc[("base", "tau", "")], table.loc[("inverse_gamma_1", "tau", "")]

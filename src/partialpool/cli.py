@@ -15,13 +15,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool import calibrate_command, commands, rerun_command
+from partialpool import calibrate_command, commands, prior_commands, rerun_command
 from partialpool.console import (
     UNTRUSTED,
     finish,
     headed,
     progress,
-    readable_choices,
     readable_estimates,
     readable_forms,
     readable_shrinkage,
@@ -171,60 +170,8 @@ def compare(
     finish(target, fits)
 
 
-@app.command()
-@expand
-def priors(
-    csv: Csv,
-    data_options: DataOptions,
-    sampling: SamplingOptions,
-    choice: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|PRIORS",
-            help="Name of a choice, or priors such as tau=half_cauchy(5); may be repeated.",
-        ),
-    ] = None,
-    output: Output = Path("results"),
-) -> None:
-    """Refit partial pooling under other priors, and say which answers depend on them."""
-    from partialpool import choices, plots, prior_predictive, results, sensitivity
-    from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
-    from partialpool.plots.sensitivity import prior_sensitivity
-    from partialpool.report.figures import safe
-
-    data, settings = data_options.read(csv)
-    target = results.check_target(output / f"{data.name}-priors")
-    chosen = choices.choose(choice, data, settings)
-    for each in chosen:
-        say(each.describe())
-    found = sensitivity.compare_priors(
-        data,
-        priors=settings,
-        choices=chosen,
-        settings=sampling.settings(),
-        cmdstan=sampling.find_cmdstan(),
-        progress=progress,
-    )
-    expected = prior_predictive.from_choices(chosen, data)
-    labels = {"axis_title": data.axis_title, "group_title": data.group_label}
-    with results.new_folder(target) as folder:
-        found.estimates.to_csv(folder / "estimates.csv", index=False)
-        found.summary.to_csv(folder / "summary.csv", index=False)
-        found.power.to_csv(folder / "power_scaling.csv", index=False)
-        expected.table.to_csv(folder / "prior_predictive.csv", index=False)
-        plots.save(prior_sensitivity(found.densities, found.estimates, **labels), folder / "priors")
-        if not expected.draws.empty:
-            figure = draw_prior_predictive(
-                expected.draws, data.y.tolist(), axis_title=data.axis_title
-            )
-            plots.save(figure, folder / "prior_predictive")
-        for number, (name, refit) in enumerate(found.fits.items(), start=1):
-            refit.save(folder / f"{number}-{safe(name)}.nc")
-        results.write_manifest(folder, data, list(found.fits.values()))
-    show(readable_choices(found.summary), "Posterior means (Monte Carlo error) by choice of priors")
-    for sentence in (*found.sentences, *expected.sentences):
-        say(sentence)
-    finish(target, list(found.fits.values()))
+app.command()(prior_commands.priors)
+app.command()(prior_commands.prior_predictive)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
@@ -70,7 +70,8 @@ def show(frame: pd.DataFrame, title: str) -> None:
         )
     for row in cells.itertuples(index=False):
         table.add_row(*(Text(cell) for cell in row))
-    console.print(table, soft_wrap=False)
+    wide = max(console.width, console.measure(table).minimum)
+    Console(highlight=False, width=wide).print(table)
     if left > 0:
         say(f"  ... and {left} rows more, which the files hold")
 
@@ -187,35 +188,108 @@ def readable_fits(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_OF_FORMS = {
+    "trusted": "passed its diagnostics",
+    "divergences": "divergences",
+    "divergence_share": "share of the draws",
+    "e_bfmi": "E-BFMI by chain",
+    "tree_depth_mean": "tree depth, mean",
+    "tree_depth_max": "tree depth, largest",
+    "tree_depth_saturated": "draws at its limit",
+    "leapfrog_steps": "leapfrog steps",
+    "leapfrog_per_draw": "leapfrog steps a draw",
+    "step_size": "step size",
+    "r_hat_max": "largest R-hat",
+    "ess_bulk_min": "least bulk ESS",
+    "ess_tail_min": "least tail ESS",
+    "slowest": "slowest quantity",
+    "seconds": "seconds of sampling, chains added up",
+    "ess_per_second": "its ESS a second",
+    "ess_per_thousand": "its ESS a thousand gradients",
+}
+
+
 def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
     """Turn the sampling table of several forms into text, one column a form."""
 
     def cell(value: object) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "NO"
         if isinstance(value, float):
             return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
         return str(value)
 
-    turned = table.set_index("form").T
-    readable = turned.map(cell).rename(columns=dict(titles))
+    table = table.assign(ess_per_thousand=1000 * table["ess_per_gradient"])
+    turned = table.set_index("form")[list(_OF_FORMS)].astype(object).T.map(cell)
+    readable = turned.rename(index=_OF_FORMS, columns=dict(titles))
     return readable.rename_axis(index="", columns=None).reset_index()
 
 
 def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
-    """Turn the summary of prior choices into text, one row a choice."""
+    """Turn the summary of prior choices into text: one row a choice, intervals below the means."""
     import pandas as pd
 
+    known = summary.dropna(subset="mu")
     rows = [
         {
             "choice": row["choice"],
-            **{name: _with_error(row[name], row[f"{name}_mcse"]) for name in ("mu", "tau", "icc")},
+            **{name: _with_interval(row, name) for name in ("mu", "tau")},
+            "R": _with_interval(row, "icc"),
+            "pooling": f"{row['pooling_factor']:.2f}",
             "moved most": (
                 f"{row['moved']} by {row['largest_movement']:+.2f} sd"
                 if abs(row["largest_movement"]) > 0
                 else ""
             ),
-            "min ESS": f"{row['ess_min']:.0f}",
-            "divergences": row["divergences"],
+            "ESS": f"{row['ess_min']:.0f}",
+            "div.": f"{row['divergences']:.0f}",
         }
-        for _, row in summary.dropna(subset="mu").iterrows()
+        for _, row in known.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _with_interval(row: pd.Series[Any], name: str) -> str:
+    from partialpool.formatting import format_estimate, short
+
+    low, high = (short(row[f"{name}_{end}"]) for end in ("q2.5", "q97.5"))
+    return f"{format_estimate(row[name], row[f'{name}_mcse'])} [{low}, {high}]"
+
+
+def readable_groups_by_choice(estimates: pd.DataFrame, *, most: int) -> pd.DataFrame:
+    """Turn the group means by choice into text: a row a choice, a column for each group.
+
+    Of more than `most` groups those that move most are shown, in the data's order.
+    """
+    import pandas as pd
+
+    from partialpool.formatting import format_estimate
+
+    theta = estimates[estimates["quantity"] == "theta"]
+    moved = theta["movement"].abs().groupby(theta["group"]).max().sort_values(ascending=False)
+    kept = [group for group in dict.fromkeys(theta["group"]) if group in set(moved.index[:most])]
+    rows = []
+    for choice, part in theta.groupby("choice", sort=False):
+        means = part.set_index("group")
+        cells = {g: format_estimate(means.loc[g, "mean"], means.loc[g, "mcse"]) for g in kept}
+        rows.append({"choice": choice, **cells})
+    return pd.DataFrame(rows)
+
+
+def readable_prior_predictive(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the description of prior observations into text, one row a source."""
+    import pandas as pd
+
+    shown = ("q2.5", "q25", "median", "q75", "q97.5")
+    heads = ("2.5 %", "25 %", "50 %", "75 %", "97.5 %")
+    rows = [
+        {
+            "program": row["source"],
+            **{head: f"{row[name]:.3g}" for head, name in zip(heads, shown, strict=True)},
+            "finite": f"{100 * row['finite']:.4g} %",
+            "widths of the data": f"{row['ranges']:.3g}",
+            "verdict": row["verdict"],
+        }
+        for _, row in table.iterrows()
     ]
     return pd.DataFrame(rows)

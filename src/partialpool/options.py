@@ -187,6 +187,18 @@ class SamplingOptions:
 
         return toolchain.find_cmdstan(self.cmdstan, progress=progress)
 
+    def extra(self, programs: list[Program], priors: Priors) -> dict[str, Any]:
+        """Read further inputs, and say which settings no program of the run reads."""
+        from partialpool.program_data import check_settings_used, read_extra
+
+        declared = {name: None for program in programs for name in program.inputs}
+        for note in check_settings_used(priors, declared):
+            say(f"Note: {note}.")
+        extra = read_extra(self.extra_data) if self.extra_data else {}
+        for name in extra.keys() - declared.keys():
+            say(f"Note: no program of this run declares {name} of {self.extra_data}.")
+        return extra
+
     def fit(
         self,
         programs: list[Program],
@@ -200,15 +212,9 @@ class SamplingOptions:
         """Fit the programs, and show what the diagnostics say before anything else."""
         from partialpool import diagnostics, remedies
         from partialpool.fitting import fit_programs
-        from partialpool.program_data import check_settings_used, read_extra
         from partialpool.summary_fits import fit_summaries, substitutes
 
-        declared = {name: None for program in programs for name in program.inputs}
-        for note in check_settings_used(priors, declared):
-            say(f"Note: {note}.")
-        extra = read_extra(self.extra_data) if self.extra_data else {}
-        for name in extra.keys() - declared.keys():
-            say(f"Note: no program of this run declares {name} of {self.extra_data}.")
+        extra = self.extra(programs, priors)
         if not data.has_observations:
             programs = substitutes(programs, progress=progress)
         fits = remedies.fit_until_trusted(

@@ -33,6 +33,7 @@ BOUNDLESS = 1e6
 """Width in ranges of the data from which priors count as having no scale at all."""
 
 _SIZE = 20_000
+_MOST = 20_000_000
 _SHOWN = 4_000
 _QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
 
@@ -50,11 +51,14 @@ class PriorPredictive:
         that can be shown.
     sentences
         What cannot be shown, and why.
+    fits
+        The fits that programs gave without their likelihood; empty for choices.
     """
 
     table: pd.DataFrame
     draws: pd.DataFrame
     sentences: tuple[str, ...]
+    fits: tuple[Fit, ...] = ()
 
 
 def from_choices(
@@ -88,7 +92,8 @@ def from_programs(
     Parameters
     ----------
     programs
-        Programs that declare `prior_only` and generate `y_rep` or `y_new`.
+        Programs that declare `prior_only` and generate `y_rep`, or `y_new` where there are so many
+        observations that replicating them all is out of proportion.
     data, priors, settings, cmdstan, extra, progress
         As for `fit_programs`.
 
@@ -105,9 +110,11 @@ def from_programs(
                 f"{program.path}: prior predictive draws need {' and '.join(lacking)}, which it "
                 "does not declare; the shipped programs show how"
             )
+    settings = settings or Settings()
     values: dict[str, FloatArray] = {}
-    said = []
+    fits, said = [], []
     for program in programs:
+        replicate = _replicates(program, data, settings)
         try:
             (fit,) = fit_programs(
                 [program],
@@ -117,7 +124,7 @@ def from_programs(
                 cmdstan=cmdstan,
                 extra=extra,
                 prior_only=True,
-                pointwise=True,
+                pointwise=replicate,
                 progress=progress,
             )
         except SamplingError as error:
@@ -126,14 +133,26 @@ def from_programs(
                 f"that numbers overflow. {error}"
             )
             continue
-        if "posterior_predictive" in fit.draws.children:
-            drawn = fit.draws["posterior_predictive"]["y"]
-        else:
-            drawn = fit.posterior["y_new"]
-        values[program.title] = np.asarray(drawn).ravel()
+        fits.append(fit)
+        values[program.title] = _observations(fit)
         said += _distrust(fit)
     found = describe_observations(values, data)
-    return PriorPredictive(found.table, found.draws, (*said, *found.sentences))
+    return PriorPredictive(found.table, found.draws, (*said, *found.sentences), tuple(fits))
+
+
+def _replicates(program: Program, data: GroupedData, settings: Settings) -> bool:
+    """Whether to replicate all observations: not where `y_new` serves and there are many."""
+    many = data.stats.N * settings.chains * settings.draws > _MOST
+    return "y_rep" in program.outputs and not ("y_new" in program.outputs and many)
+
+
+def _observations(fit: Fit) -> FloatArray:
+    """Observations that a fit without likelihood generated, in a row."""
+    if "posterior_predictive" in fit.draws.children:
+        drawn = fit.draws["posterior_predictive"]["y"]
+    else:
+        drawn = fit.posterior["y_rep" if "y_rep" in fit.posterior else "y_new"]
+    return np.asarray(drawn, dtype=np.float64).ravel()
 
 
 def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -> PriorPredictive:
@@ -187,10 +206,12 @@ def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
         )
     over = table[table["verdict"] == "overflow"]
     if len(over):
+        lost = 100 * (1 - over["finite"].min())
+        overflow = f"overflow (up to {_short(lost)} % of them) or " if lost > 0 else ""
         said.append(
             f"Nothing to draw: {'; '.join(over['source'])}. The observations that they expect "
-            f"overflow ({_short(100 * (1 - over['finite'].min()))} % of them) or span more than a "
-            "million times the range of the data: such a prior says nothing of the data's scale"
+            f"{overflow}span more than a million times the range of the data: such a prior says "
+            "nothing of the data's scale"
         )
     return said
 

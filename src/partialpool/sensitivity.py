@@ -45,6 +45,7 @@ _POWER = (
     *("choice", "quantity", "group", "prior", "likelihood", "diagnosis"),
     *("refit_prior", "refit_likelihood", "confirmed"),
 )
+_WIDE = ("mu", "tau", "icc", "pooling_factor", "theta")
 _SUMMARY = ("mean", "mcse", "sd", "q2.5", "q97.5")
 
 
@@ -222,8 +223,10 @@ def summarize_choices(
     -------
     DataFrame
         - `choice`, `priors` (the base's in full, for others what differs);
-        - `mu`, `tau`, `icc`, `pooling_factor`: posterior means, and with `_mcse` their Monte Carlo
-          standard errors (NaN where sampling failed);
+        - `mu`, `tau`, `icc`, `pooling_factor`, and `theta[<group>]` for every group: posterior
+          means, and with `_mcse` their Monte Carlo standard errors, with `_q2.5` and `_q97.5` the
+          ends of their central 95 % intervals (NaN where sampling failed; the pooling factor is
+          one number of the whole posterior and has no interval);
         - `largest_movement` (in posterior sds of the base, with its sign), `moved` (the quantity
           and group that it belongs to);
         - `ess_min` (smallest bulk or tail ESS), `r_hat_max`, `divergences`, `trusted` (whether
@@ -240,10 +243,10 @@ def summarize_choices(
             rows.append({**row, "trusted": False})
             continue
         own = estimates[estimates["choice"] == choice.name]
-        for quantity in ("mu", "tau", "icc", "pooling_factor"):
-            found = own[own["quantity"] == quantity]
-            if len(found):
-                row |= {quantity: found["mean"].iloc[0], f"{quantity}_mcse": found["mcse"].iloc[0]}
+        for _, found in own[own["quantity"].isin(_WIDE)].iterrows():
+            name = label(found)
+            row |= {name: found["mean"], f"{name}_mcse": found["mcse"]}
+            row |= {f"{name}_{end}": found[end] for end in ("q2.5", "q97.5")}
         moved = own.dropna(subset="movement")
         if len(moved):
             most = moved.iloc[int(moved["movement"].abs().argmax())]
@@ -257,11 +260,13 @@ def summarize_choices(
             "trusted": diagnostics.trusted(checks),
         }
         rows.append(row)
+    theta = estimates[estimates["quantity"] == "theta"].drop_duplicates("group")
     columns = ["choice", "priors"]
-    for quantity in ("mu", "tau", "icc", "pooling_factor"):
-        columns += [quantity, f"{quantity}_mcse"]
     columns += ["largest_movement", "moved", "ess_min", "r_hat_max", "divergences", "trusted"]
-    return pd.DataFrame(rows, columns=columns)
+    for name in [*_WIDE[:-1], *(label(row) for _, row in theta.iterrows())]:
+        columns += [name, f"{name}_mcse", f"{name}_q2.5", f"{name}_q97.5"]
+    without = {"pooling_factor_q2.5", "pooling_factor_q97.5"}
+    return pd.DataFrame(rows, columns=[name for name in columns if name not in without])
 
 
 def tau_densities(

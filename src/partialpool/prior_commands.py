@@ -1,0 +1,138 @@
+"""Commands about priors; `partialpool.cli` registers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from partialpool.console import (
+    finish,
+    progress,
+    readable_choices,
+    readable_groups_by_choice,
+    readable_prior_predictive,
+    say,
+    show,
+)
+from partialpool.options import (
+    Csv,
+    DataOptions,
+    Include,
+    Output,
+    Programs,
+    SamplingOptions,
+    Without,
+    expand,
+)
+
+_GROUPS_SHOWN = 10
+
+
+@expand
+def priors(
+    csv: Csv,
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|PRIORS",
+            help="Name of a choice, or priors such as tau=half_cauchy(5); may be repeated.",
+        ),
+    ] = None,
+    output: Output = Path("results"),
+) -> None:
+    """Refit partial pooling under other priors, and say which answers depend on them."""
+    from partialpool import choices, plots, prior_predictive, results, sensitivity
+    from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
+    from partialpool.plots.sensitivity import prior_sensitivity
+    from partialpool.report.figures import safe
+
+    data, settings = data_options.read(csv)
+    target = results.check_target(output / f"{data.name}-priors")
+    chosen = choices.choose(choice, data, settings)
+    for each in chosen:
+        say(
+            f"  {each.name}: {each.describe() if each is chosen[0] else each.difference(chosen[0])}"
+        )
+    found = sensitivity.compare_priors(
+        data,
+        priors=settings,
+        choices=chosen,
+        settings=sampling.settings(),
+        cmdstan=sampling.find_cmdstan(),
+        progress=progress,
+    )
+    expected = prior_predictive.from_choices(chosen, data)
+    labels = {"axis_title": data.axis_title, "group_title": data.group_label}
+    with results.new_folder(target) as folder:
+        found.estimates.to_csv(folder / "estimates.csv", index=False)
+        found.summary.to_csv(folder / "summary.csv", index=False)
+        found.power.to_csv(folder / "power_scaling.csv", index=False)
+        expected.table.to_csv(folder / "prior_predictive.csv", index=False)
+        plots.save(prior_sensitivity(found.densities, found.estimates, **labels), folder / "priors")
+        if not expected.draws.empty:
+            figure = draw_prior_predictive(
+                expected.draws, data.y.tolist(), axis_title=data.axis_title
+            )
+            plots.save(figure, folder / "prior_predictive")
+        for number, (name, refit) in enumerate(found.fits.items(), start=1):
+            refit.save(folder / f"{number}-{safe(name)}.nc")
+        results.write_manifest(folder, data, list(found.fits.values()))
+    show(readable_choices(found.summary), "Posterior means [95 % intervals] by choice of priors")
+    if "theta" in set(found.estimates["quantity"]):
+        show(
+            readable_groups_by_choice(found.estimates, most=_GROUPS_SHOWN),
+            f"Posterior means by {data.group_label} (intervals are in summary.csv)",
+        )
+    for sentence in (*found.sentences, *expected.sentences):
+        say(sentence)
+    finish(target, list(found.fits.values()))
+
+
+@expand
+def prior_predictive(
+    csv: Csv,
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    program: Programs = None,
+    without: Without = None,
+    include: Include = None,
+    output: Output = Path("results"),
+) -> None:
+    """Draw from the priors of programs alone: what they expect before any data, on their scale."""
+    from partialpool import plots, programs, results
+    from partialpool.plots.sensitivity import prior_predictive as draw
+    from partialpool.prior_predictive import from_programs
+
+    data, priors = data_options.read(csv)
+    names = programs.chosen(program, without)
+    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    found = from_programs(
+        loaded,
+        data,
+        priors=priors,
+        settings=sampling.settings(),
+        cmdstan=sampling.find_cmdstan(),
+        extra=sampling.extra(loaded, priors),
+        progress=progress,
+    )
+    target = output / f"{data.name}-prior-predictive"
+    with results.new_folder(target) as folder:
+        found.table.to_csv(folder / "prior_predictive.csv", index=False)
+        if not found.draws.empty:
+            figure = draw(found.draws, data.y.tolist(), axis_title=data.axis_title)
+            plots.save(figure, folder / "prior_predictive")
+        for each in found.fits:
+            each.save(folder / f"{each.name}.nc")
+        results.write_manifest(folder, data, list(found.fits))
+    if len(found.table):
+        show(
+            readable_prior_predictive(found.table),
+            f"Observations that the priors expect, {data.axis_title}",
+        )
+    for sentence in found.sentences:
+        say(sentence)
+    say(f"Saved in {target}")
