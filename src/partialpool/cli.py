@@ -140,7 +140,7 @@ def compare(
     output: Output = Path("results"),
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
-    from partialpool import diagnostics, plots, pooling, programs, results
+    from partialpool import changes, diagnostics, plots, pooling, programs, results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data):
@@ -152,21 +152,31 @@ def compare(
     fits = sampling.fit(loaded, data, priors, retry=retry)
     estimates = pooling.estimates(fits, data)
     table = pooling.shrinkage_table(fits, data)
+    pooled = any(each.name in table for each in fits)
+    moves = changes.changes(fits, data)
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
         results.write_tables(folder, estimates, trusted, shrinkage=table)
-        figure = plots.pooling_scatter(
-            estimates,
-            axis_title=data.axis_title,
-            group_title=data.group_label,
-            models={each.name: each.title for each in fits},
-        )
-        plots.save(figure, folder / "shrinkage")
+        if len(moves):
+            results.write_table(moves, folder / "changes.csv")
+        if pooled:
+            figure = plots.pooling_scatter(
+                estimates,
+                axis_title=data.axis_title,
+                group_title=data.group_label,
+                models={each.name: each.title for each in fits},
+            )
+            plots.save(figure, folder / "shrinkage")
         for each in fits:
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, fits, kind="compare")
-    title = f"Posterior means (Monte Carlo error), {data.axis_title}"
-    show(readable_shrinkage(table, data, fits), headed(title, trusted))
+    if pooled:
+        title = f"Posterior means (Monte Carlo error), {data.axis_title}"
+        show(readable_shrinkage(table, data, fits), headed(title, trusted))
+    else:
+        say("No program writes a theta for each group or one for all: there is nothing to compare")
+    for sentence in changes.sentences(moves, fits):
+        say(sentence)
     finish(target, fits)
 
 

@@ -31,6 +31,9 @@ THRESHOLD = 0.05
 ALPHAS = (0.99, 1.01)
 """Powers at which the sensitivity is taken, as published."""
 
+NAMED = ("mu", "tau", "tau2", "sigma", "sigma2", "theta")
+"""Variables that answers are made of."""
+
 CONFLICT = "prior-data conflict"
 STRONG_PRIOR = "strong prior / weak likelihood"
 
