@@ -228,3 +228,5 @@ def test_unknown_programs_list_the_known_ones(tmp_path):
         programs.find_program("half_pooling")
     with pytest.raises(InputError, match="no such Stan program"):
         programs.find_program(tmp_path / "nowhere.stan")
+    with pytest.raises(InputError, match="nearest name: 'no_pooling'"):
+        programs.find_program("no_poolin")

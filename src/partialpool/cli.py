@@ -71,8 +71,7 @@ def report(
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool import diagnostics, pooling, programs, results
-    from partialpool.report import write
+    from partialpool import programs, results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data):
@@ -81,6 +80,9 @@ def report(
     target = results.check_target(output / data.name)
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    from partialpool import diagnostics, pooling  # slow, and of no use to a program in error
+    from partialpool.report import write
+
     fits = sampling.fit(loaded, data, priors, retry=retry)
     title = f"Posterior means (Monte Carlo error), {data.axis_title}"
     trusted = diagnostics.verdicts(fits)
@@ -111,10 +113,12 @@ def fit(
     output: Output = Path("results"),
 ) -> None:
     """Fit one Stan program and print its estimates."""
-    from partialpool import diagnostics, pooling, programs, results
+    from partialpool import programs, results
 
     data, priors = data_options.read(csv)
     loaded = programs.load(program, include_paths=include or (), progress=progress)
+    from partialpool import diagnostics, pooling  # slow, and of no use to a program in error
+
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
     table = pooling.estimates(fits, data)
@@ -140,7 +144,7 @@ def compare(
     output: Output = Path("results"),
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
-    from partialpool import changes, diagnostics, plots, pooling, programs, results
+    from partialpool import programs, results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data):
@@ -149,6 +153,8 @@ def compare(
     target = results.check_target(output / f"{data.name}-compare")
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    from partialpool import changes, diagnostics, plots, pooling  # slow, and of no use to an error
+
     fits = sampling.fit(loaded, data, priors, retry=retry)
     estimates = pooling.estimates(fits, data)
     table = pooling.shrinkage_table(fits, data)

@@ -103,13 +103,15 @@ def prior_predictive(
     output: Output = Path("results"),
 ) -> None:
     """Draw from the priors of programs alone: what they expect before any data, on their scale."""
-    from partialpool import plots, programs, results
-    from partialpool.plots.sensitivity import prior_predictive as draw
-    from partialpool.prior_predictive import from_programs
+    from partialpool import programs, results
 
     data, priors = data_options.read(csv)
     names = programs.chosen(program, without)
     loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    from partialpool import plots  # slow, and of no use to a program in error
+    from partialpool.plots.sensitivity import prior_predictive as draw
+    from partialpool.prior_predictive import from_programs
+
     found = from_programs(
         loaded,
         data,

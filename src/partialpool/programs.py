@@ -7,6 +7,7 @@ the prior settings or from extra inputs that the user gives.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats as distributions
+from scipy import special
 
 from partialpool import toolchain
 from partialpool.data import GroupedData, GroupStats
@@ -188,17 +189,23 @@ def find_program(name_or_path: str | Path) -> Path:
         Neither a shipped program nor a file.
     """
     path = Path(name_or_path)
+    shipped = sorted(file.stem for file in shipped_folder().glob("*.stan"))
     if path.suffix == ".stan":
         if path.is_file():
             return path
-        raise InputError(f"{path}: no such Stan program")
-    shipped = sorted(file.stem for file in shipped_folder().glob("*.stan"))
+        raise InputError(f"{path}: no such Stan program{_near(path.stem, shipped)}")
     if str(name_or_path) in shipped:
         return shipped_folder() / f"{name_or_path}.stan"
     raise InputError(
-        f"{name_or_path}: no Stan program of that name; the shipped ones are {', '.join(shipped)}; "
+        f"{name_or_path}: no Stan program of that name{_near(str(name_or_path), shipped)}; the "
+        f"shipped ones are {', '.join(shipped)}; "
         "a program of your own is named by its path, which ends in .stan"
     )
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(name, known, n=1)
+    return f" (nearest name: {found[0]!r})" if found else ""
 
 
 def load(
@@ -382,7 +389,7 @@ def prior_conflicts(priors: Priors, stats: GroupStats) -> list[str]:
             found.append(f"the upper bound of {name}, {upper:g}, is below {what}, {needed:.4g}")
     shape, scale = value.get("sigma2_shape"), value.get("sigma2_scale")
     if shape and scale and shape > 0 and scale > 0 and stats.within_sd > 0:
-        below = float(distributions.invgamma.cdf(stats.within_sd**2, shape, scale=scale))
+        below = float(special.gammaincc(shape, scale / stats.within_sd**2))
         if min(below, 1 - below) < 0.001:
             found.append(
                 f"the prior of sigma2, inverse-gamma({shape:g}, {scale:g}), gives less than one "
