@@ -290,7 +290,7 @@ def write_parquet(path: Path, rows: int, groups: int) -> None:
 
 def pipeline(path: Path) -> dict[str, float]:
     """Read a file, fit the marginal program and estimate every group; times and memory."""
-    from partialpool.group_posterior import group_estimates
+    from partialpool.group_posterior import NO_GROUP_DRAWN, group_estimates
     from partialpool.scan import scan_statistics
 
     start = time.perf_counter()
@@ -302,6 +302,7 @@ def pipeline(path: Path) -> dict[str, float]:
         priors=programs.priors_for(data),
         settings=Settings(adapt_delta=ADAPT_DELTA["hierarchical_marginal"]),
         cmdstan=toolchain.find_cmdstan(),
+        extra=NO_GROUP_DRAWN,
     )
     fitted = time.perf_counter()
     table = group_estimates(fit.posterior, data.stats)

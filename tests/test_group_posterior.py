@@ -160,6 +160,28 @@ def test_ranks_agree_with_sorting(wide: xr.Dataset) -> None:
         assert row["draws"] == 4000
 
 
+def test_groups_far_off_are_counted_without_being_drawn(
+    wide: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = make_stats(40, smallest=20, largest=20)
+    shift = np.repeat([0.0, 3000.0, 0.0, -3000.0], 10)
+    stats = GroupStats(near.labels, near.n, near.mean + shift, near.ss)
+    chosen = ["g25", "g3"]
+    drawn = []
+    ranks = group_draws._ranks
+    monkeypatch.setattr(
+        group_draws, "_ranks", lambda *given: drawn.append(given[1].labels) or ranks(*given)
+    )
+    table = group_draws.group_ranks(wide, stats, chosen).set_index("group")
+    assert drawn == [(*near.labels[:10], *near.labels[20:30])]
+    theta = group_draws.draw_groups(wide, stats, stats.labels, seed=9).to_numpy()
+    expected = (-theta).argsort(-1).argsort(-1) + 1
+    for label in chosen:
+        mean = expected[..., stats.labels.index(label)].mean()
+        assert table["expected_rank"][label] == pytest.approx(mean, abs=0.4)
+        assert 11 <= table["rank_q2.5"][label] <= table["rank_q97.5"][label] <= 30
+
+
 def test_the_top_groups_come_first(wide: xr.Dataset) -> None:
     stats = make_stats(500, smallest=50, largest=50)
     top = group_draws.top_groups(wide, stats, count=3)

@@ -27,6 +27,7 @@ from partialpool.group_posterior import (
 
 _MOST_VALUES = 200_000_000
 _FEWEST_DRAWS = 400
+_REACH = 10.0
 
 
 def top_groups(
@@ -131,6 +132,9 @@ def group_ranks(
 ) -> pd.DataFrame:
     """Ranks of chosen groups among all, rank 1 being the largest mean.
 
+    Groups that lie above or below all chosen ones in every draw, by ten conditional sds on either
+    side, are counted without being drawn.
+
     Parameters
     ----------
     posterior, stats
@@ -145,14 +149,20 @@ def group_ranks(
     DataFrame
         One row a group: `group`, `expected_rank`, `mcse_expected_rank`, `rank_q2.5`,
         `rank_q97.5`, `p_best` (rank 1), `mcse_p_best`, and `draws`: how many were used, evenly
-        spaced over the chains, fewer where there are many groups.
+        spaced over the chains, fewer where many groups have to be drawn.
     """
     hyper = Hyperdraws.of(posterior)
     at = positions(stats, groups)
     chains, draws = hyper.mu.shape
-    used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // stats.J) // chains)
+    lowest, highest = _range(hyper, stats)
+    near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
+    above = int((lowest > highest[at].max()).sum())
+    used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // len(near)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
-    ranks = _ranks(hyper, stats, at, kept, np.random.default_rng(seed))
+    rivals = GroupStats(
+        tuple(stats.labels[j] for j in near), stats.n[near], stats.mean[near], stats.ss[near]
+    )
+    ranks = above + _ranks(hyper, rivals, np.searchsorted(near, at), kept, seed)
     best = (ranks == 1).astype(float)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=(1, 2), method="inverted_cdf")
     return pd.DataFrame(
@@ -169,10 +179,27 @@ def group_ranks(
     )
 
 
+def _range(hyper: Hyperdraws, stats: GroupStats) -> tuple[FloatArray, FloatArray]:
+    """Bounds that no draw of a group's mean leaves, counted from the origin, shape (J,).
+
+    The conditional mean, distance + lambda (deviation - distance), is linear in lambda and in the
+    deviation, so it lies between its values at their extremes; the conditional sd is largest for
+    the largest tau and sigma.
+    """
+    n, distance = stats.n.astype(float), stats.mean - hyper.origin
+    ratio = (hyper.sigma / hyper.tau) ** 2
+    factors = [r / (r + n) for r in (ratio.min(), ratio.max())]
+    ends = (hyper.deviation.min(), hyper.deviation.max())
+    corners = np.stack([distance + f * (end - distance) for f in factors for end in ends])
+    sd = 1 / np.sqrt(n / hyper.sigma.max() ** 2 + 1 / hyper.tau.max() ** 2)
+    return corners.min(axis=0) - _REACH * sd, corners.max(axis=0) + _REACH * sd
+
+
 def _ranks(
-    hyper: Hyperdraws, stats: GroupStats, at: IntArray, kept: IntArray, rng: np.random.Generator
+    hyper: Hyperdraws, stats: GroupStats, at: IntArray, kept: IntArray, seed: int
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept)."""
+    rng = np.random.default_rng(seed)
     n = stats.n.astype(float)
     distance = stats.mean - hyper.origin
     chains = len(hyper.mu)
