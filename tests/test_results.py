@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import os
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from hand_made import make_fit
 from partialpool.errors import InputError
-from partialpool.results import new_folder
+from partialpool.results import check_target, new_folder, write_table
 
 
 def finish(target, text):
@@ -60,3 +64,40 @@ def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "results").write_text("a file")
     with pytest.raises(InputError, match="cannot be written"), new_folder(tmp_path / "results/x"):
         pass
+
+
+HARD = ['a,"b"', "line\nbreak", "re\rturn", "cr\r\nlf", "../../etc", "$x$ <b>&", "😀", "=1+1", "1"]
+
+
+@pytest.mark.parametrize("labels", [HARD, ["plain", "labels"]])
+def test_labels_survive_a_table(tmp_path, labels):
+    table = pd.DataFrame({"group": labels, "mean": np.linspace(0, 1 / 3, len(labels))})
+    write_table(table, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [label for label, _ in rows[1:]] == labels
+    assert [float(mean) for _, mean in rows[1:]] == table["mean"].tolist()
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_the_user(tmp_path, mask, homework):
+    before = os.umask(mask)
+    try:
+        with new_folder(tmp_path / "x") as folder:
+            write_table(pd.DataFrame({"a": [1]}), folder / "a.csv")
+            make_fit(homework, "no_pooling", draws=4).save(folder / "fit.nc")
+            (folder / "manifest.json").write_text("{}")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o777 & ~mask
+    for path in (tmp_path / "x").iterdir():
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask, path
+
+
+def test_a_place_is_refused_before_the_work(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    for target in ("thesis", "x/../..", "n" * 300):
+        with pytest.raises(InputError, match=r"no result folder|cannot be a folder"):
+            check_target(tmp_path / target)
+    assert check_target(tmp_path / "deep" / "er" / "x") == tmp_path / "deep" / "er" / "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]

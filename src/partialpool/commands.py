@@ -156,7 +156,7 @@ def estimate_groups(
     estimates = pooling.estimates(fits, data)
     estimates = estimates[estimates["group"] == ""]
     with results.new_folder(target) as folder, progress.task("Saving tables, figure and draws"):
-        results.label_trust(estimates, trusted).to_csv(folder / "estimates.csv", index=False)
+        results.write_tables(folder, estimates, trusted)
         for name, frame in found.items():
             write_table(frame, folder / f"{name}.csv")
         if stats.J >= FEWEST_FOR_PARQUET:

@@ -31,6 +31,9 @@ IntArray = NDArray[np.int64]
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 """Spellings of a missing outcome, compared in lower case and without blanks around them."""
 
+BLANKS = " \t\n\r\v\f"
+"""What may stand around a number; a no-break space, say, is not among them."""
+
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _SHOWN = 10
@@ -282,7 +285,7 @@ def read_csv(
     group = group or settings.get("group")
     value = value or settings.get("value")
 
-    rows = _rows(text, path=path, delimiter=delimiter)
+    rows = _rows(text, path=path, delimiter=delimiter, keep_empty=drop_missing)
     try:
         _, header = next(rows)
     except StopIteration:
@@ -398,8 +401,13 @@ def _checked_priors(setting: object, beside: Path) -> dict[str, float]:
     return {key: float(number) for key, number in setting.items()}
 
 
-def _rows(text: str, *, path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of each row that is not blank."""
+def _rows(
+    text: str, *, path: Path, delimiter: str, keep_empty: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, fields) of each row that is not blank.
+
+    A row of empty fields is refused, or kept like any other where `keep_empty` says so.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     while True:
@@ -409,7 +417,7 @@ def _rows(text: str, *, path: Path, delimiter: str) -> Iterator[tuple[int, list[
             return
         except csv.Error as error:
             raise InputError(f"{path}, line {line}: {error}; check the quotes") from None
-        if row and any(cell.strip() for cell in row):
+        if any(cell.strip() for cell in row) or (keep_empty and len(row) > 1):
             yield line, row
         elif len(row) > 1:
             raise InputError(f"{path}, line {line}: a row of empty fields; remove it")
@@ -486,7 +494,7 @@ def _numbers(
     missing: list[int] = []
     wrong: list[int] = []
     for i, raw in enumerate(texts):
-        text = raw.strip()
+        text = raw.strip(BLANKS)
         if decimal == "," and "." not in text:
             text = text.replace(",", ".")
         if text.lower() in MISSING:

@@ -6,6 +6,7 @@ The result of an earlier run stays where it is until then, and is never mixed wi
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import platform
@@ -132,7 +133,10 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     Numbers are written with all their digits.
     """
     if path.suffix == ".csv" and len(frame) < _LONG:
-        frame.to_csv(path, index=False)
+        text = frame.to_csv(index=False)
+        if "\r" in text:  # not every Python quotes what readers take for the end of a row
+            text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+        path.write_text(text, encoding="utf-8", newline="")
         return
     import duckdb
 

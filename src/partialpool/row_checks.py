@@ -34,8 +34,13 @@ class LabelCheck:
             )
 
 
-def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, fields) of each row that is not blank, reading as it goes."""
+def csv_rows(
+    path: Path, delimiter: str, *, keep_empty: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, fields) of each row that is not blank, reading as it goes.
+
+    A row of empty fields is refused, or kept like any other where `keep_empty` says so.
+    """
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     line = 1
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -52,7 +57,7 @@ def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                 raise
             except (gzip.BadGzipFile, EOFError) as error:
                 raise InputError(f"{path}: not compressed as its name says ({error})") from None
-            if row and any(cell.strip() for cell in row):
+            if any(cell.strip() for cell in row) or (keep_empty and len(row) > 1):
                 yield line, row
             elif len(row) > 1:
                 raise InputError(f"{path}, line {line}: a row of empty fields; remove it")
@@ -65,14 +70,16 @@ def check_text(path: Path) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = pending = 0
     with opener(path, "rb") as file:
-        while block := file.read(1 << 22):
+        block = b"-"
+        while block:
+            block = file.read(1 << 22)
             if (nul := block.find(b"\0")) >= 0:
                 raise InputError(
                     f"{path}: NUL byte at offset {offset + nul}; this is no text file "
                     "(or UTF-16 text: save it as UTF-8)"
                 )
             try:
-                decoder.decode(block)
+                decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 at = offset - pending + error.start
                 raise InputError(
@@ -84,7 +91,7 @@ def check_text(path: Path) -> None:
 
 def kind_of_value(raw: str, decimal: str) -> str:
     """Tell a number from a missing and from a wrong one, as `data.read_csv` does."""
-    text = raw.strip()
+    text = raw.strip(grouped.BLANKS)
     if decimal == "," and "." not in text:
         text = text.replace(",", ".")
     if text.lower() in grouped.MISSING:

@@ -135,7 +135,7 @@ class CsvSource(Source):
         labels = LabelCheck()
         for path in self.paths:
             check_text(path)
-            rows = csv_rows(path, self.delimiter)
+            rows = csv_rows(path, self.delimiter, keep_empty=self.drop_missing)
             next(rows)
             for line, row in rows:
                 grouped._columns(iter([(line, row)]), self._header, *self._at, path=path)

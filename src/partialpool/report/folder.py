@@ -18,7 +18,7 @@ from partialpool.report import columns, page, statements
 from partialpool.report.content import Content, compute
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
-from partialpool.results import MARK, about_data, label_trust, new_folder
+from partialpool.results import MARK, about_data, label_trust, new_folder, write_table
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
@@ -126,8 +126,8 @@ def _figures(
 def _tables(content: Content, folder: Path) -> None:
     tables = {key: label_trust(frame, content.trusted) for key, frame in content.tables.items()}
     for key, frame in tables.items():
-        frame.to_csv(folder / f"{key}.csv", index=False)
-    columns.table(tables).to_csv(folder / "columns.csv", index=False)
+        write_table(frame, folder / f"{key}.csv")
+    write_table(columns.table(tables), folder / "columns.csv")
 
 
 def manifest(

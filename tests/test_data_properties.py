@@ -1,0 +1,190 @@
+"""The two readers of CSV files under any input: never a crash, never a changed value, one verdict.
+
+`data.read_csv` reads small files, `scan.scan_statistics` large ones; what one of them accepts the
+other must, with the same groups and the same statistics.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import nullcontext
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from partialpool import scan
+from partialpool.data import GroupStats, read_csv
+from partialpool.errors import InputError
+
+quick = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+few = settings(quick, max_examples=30)
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["", " ", "a", "a ", "b", "NA", "nan", "None", ".", "1", "001", "+1", "-1.5", "1.", ".5"]
+        + ["1e5", "1E-3", "1e400", "1e-400", "inf", "-Infinity", "1_000", "1,5", "1 000", "0x10"]
+        + ['"', '""', '"a"', "'", "x;y", "\t", "\xa0", "\xa01", "\u2028", "\u00b2", "\u0661", "é"]
+        + ["\ufeff", "1\n2", "a\r\nb", "<b>", "=1+1", "1d", "1f", "1e", "--1", "NaN ", "null"]
+    ),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.text(max_size=5),
+)
+LABELS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8
+).filter(lambda text: text.strip() == text != "")
+VALUES = st.floats(min_value=-1e100, max_value=1e100)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        scan._engine(1) as engine,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(scan, "_engine", lambda _threads: nullcontext(engine))  # to start it once
+        yield Path(place)
+
+
+def small(path: Path, **how: object) -> GroupStats | str:
+    """Return the statistics that the small reader finds, or what it refuses the file with."""
+    try:
+        read = read_csv(path, **how)
+    except InputError as error:
+        return str(error)
+    assert np.isfinite(read.y).all()
+    assert len(read.y) == len(read.group) == read.stats.N
+    assert len(set(read.labels)) == read.stats.J
+    return read.stats
+
+
+def large(path: Path, **how: object) -> GroupStats | str:
+    """Return the same of the reader of large files."""
+    try:
+        return scan.scan_statistics(path, threads=1, **how).stats
+    except InputError as error:
+        return str(error)
+
+
+def assert_alike(path: Path, **how: object) -> None:
+    one, two = small(path, **how), large(path, **how)
+    if isinstance(one, str) or isinstance(two, str):
+        assert isinstance(one, str), f"only the large reader refuses: {two}"
+        assert isinstance(two, str), f"only the small reader refuses: {one}"
+        return
+    order = [two.labels.index(label) for label in one.labels]
+    assert sorted(one.labels) == sorted(two.labels)
+    np.testing.assert_array_equal(one.n, two.n[order])
+    scale = np.abs(one.mean).max()
+    np.testing.assert_allclose(two.mean[order], one.mean, rtol=1e-12, atol=1e-15 * scale)
+    np.testing.assert_allclose(two.ss[order], one.ss, rtol=1e-9, atol=1e-24 * scale**2)
+
+
+# --- any bytes, any cells -----------------------------------------------------------------------
+
+
+@given(raw=st.binary(max_size=60), header=st.sampled_from([b"", b"g,y\n", b"\xef\xbb\xbfg,y\r\n"]))
+@example(raw=b"a,1\nb,2", header=b"g,y\n")
+@example(raw=b"a,1\rb,2\r", header=b"g,y\r")
+@quick
+def test_no_bytes_crash_either_reader(folder: Path, raw: bytes, header: bytes) -> None:
+    path = folder / "any.csv"
+    path.write_bytes(header + raw)
+    assert_alike(path)
+
+
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=6),
+    quoted=st.booleans(),
+    drop=st.booleans(),
+    decimal=st.sampled_from([".", ","]),
+)
+@example(rows=[["a", "\xa01"], ["b", "2"]], quoted=False, drop=False, decimal=".")
+@example(rows=[["a", "1e-400"], ["b", "2"]], quoted=False, drop=False, decimal=".")
+@settings(quick, max_examples=60)
+def test_odd_cells_get_one_verdict(
+    folder: Path, rows: list[list[str]], quoted: bool, drop: bool, decimal: str
+) -> None:
+    path = folder / "cells.csv"
+    text = io.StringIO()
+    if quoted:
+        csv.writer(text, delimiter=";").writerows([["g", "y"], *rows])
+    else:
+        text.write("".join(f"{label};{value}\n" for label, value in [("g", "y"), *rows]))
+    try:
+        path.write_bytes(text.getvalue().encode())
+    except UnicodeEncodeError:
+        assume(False)
+    assert_alike(path, delimiter=";", decimal=decimal, drop_missing=drop)
+
+
+# --- what is accepted comes out as it went in ---------------------------------------------------
+
+
+def _written(folder: Path, rows: list[tuple[str, str]], newline: str) -> Path:
+    path = folder / "written.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator=newline, quoting=csv.QUOTE_ALL).writerows(
+            [("g", "y"), *rows]
+        )
+    return path
+
+
+@given(
+    rows=st.lists(st.tuples(LABELS, VALUES), min_size=1, max_size=20),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
+@few
+def test_labels_and_values_survive_the_file(
+    folder: Path, rows: list[tuple[str, float]], newline: str
+) -> None:
+    path = _written(folder, [(label, repr(value)) for label, value in rows], newline)
+    read = read_csv(path)
+    assert [read.labels[j] for j in read.group] == [label for label, _ in rows]
+    assert [value.hex() for value in read.y] == [float(value).hex() for _, value in rows]
+    assert_alike(path)
+
+
+@given(
+    sign=st.sampled_from(["", "-", "+"]),
+    whole=st.text("0123456789", max_size=25),
+    part=st.text("0123456789", max_size=25),
+    exponent=st.one_of(st.none(), st.integers(-330, 100)),
+)
+@quick
+def test_a_number_is_read_as_the_nearest_double(
+    folder: Path, sign: str, whole: str, part: str, exponent: int | None
+) -> None:
+    assume(whole or part)
+    text = f"{sign}{whole}.{part}" + ("" if exponent is None else f"e{exponent}")
+    exact = Fraction(Decimal(text))
+    assume(abs(exact) < 10**120)
+    found = read_csv(_written(folder, [("a", text), ("b", "1")], "\n")).y[0]
+    nearest = exact.numerator / exact.denominator
+    assert found == nearest
+    assert math.copysign(1, found) == (-1 if sign == "-" else 1)
+
+
+@given(rows=st.lists(st.tuples(LABELS, VALUES), min_size=2, max_size=30))
+@few
+def test_statistics_do_not_depend_on_the_order_of_rows(
+    folder: Path, rows: list[tuple[str, float]]
+) -> None:
+    text = [(label, repr(value)) for label, value in rows]
+    first = read_csv(_written(folder, text, "\n")).stats
+    second = read_csv(_written(folder, text[::-1], "\n")).stats
+    order = [second.labels.index(label) for label in first.labels]
+    np.testing.assert_array_equal(first.n, second.n[order])
+    spread = 1 + np.abs(first.mean)
+    np.testing.assert_allclose(first.mean / spread, second.mean[order] / spread, atol=1e-12)
