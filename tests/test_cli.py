@@ -104,8 +104,9 @@ def test_a_parameter_with_another_spelling_of_theta(run, tmp_path):
 
 
 @pytest.mark.stan
-def test_a_prior_setting_that_nothing_reads(run):
-    code, _, err = run("fit", "homework", "--prior", "mu_scael=5")
+@pytest.mark.parametrize("command", ["fit", "priors", "parameterizations", "prior-predictive"])
+def test_a_prior_setting_that_nothing_reads(run, command):
+    code, _, err = run(command, "homework", "--prior", "mu_scael=5")
     assert code == 2
     assert "nearest name: 'mu_scale'" in err
 

@@ -38,6 +38,9 @@ from partialpool.programs import Priors, default_priors
 BASE = "base"
 """Name of the choice that the others are held against."""
 
+SETTINGS = ("mu_location", "mu_scale", "tau_upper", "sigma_upper")
+"""Prior settings that the base choice is made from."""
+
 _PARAMETERS = ("mu", "tau", "sigma")
 _FAR = 3
 _PART = re.compile(r"\s*(\w+)\s*(?:=|~)\s*(\w+\s*\([^()]*\))\s*[,;]?", re.ASCII)
@@ -95,11 +98,10 @@ def base_choice(priors: Priors) -> PriorChoice:
     InputError
         A setting is missing or outside its range.
     """
-    needed = ("mu_location", "mu_scale", "tau_upper", "sigma_upper")
-    missing = [name for name in needed if name not in priors.values]
+    missing = [name for name in SETTINGS if name not in priors.values]
     if missing:
         raise InputError(f"prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER")
-    location, scale, tau, sigma = (priors.values[name] for name in needed)
+    location, scale, tau, sigma = (priors.values[name] for name in SETTINGS)
     return PriorChoice(BASE, Normal(location, scale), Uniform(tau), Uniform(sigma))
 
 

@@ -41,6 +41,7 @@ from partialpool.options import (
     SamplingOptions,
     Without,
     expand,
+    say_unused,
 )
 
 app = typer.Typer(
@@ -203,11 +204,12 @@ def parameterizations(
     output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
-    from partialpool import parameterization, plots, results
+    from partialpool import choices, parameterization, plots, results
     from partialpool.plots.parameterization import effective_draws, funnel
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-parameterizations")
+    say_unused(settings, choices.SETTINGS)
     found = parameterization.compare_parameterizations(
         data,
         priors=settings,

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -189,11 +189,10 @@ class SamplingOptions:
 
     def extra(self, programs: list[Program], priors: Priors) -> dict[str, Any]:
         """Read further inputs, and say which settings no program of the run reads."""
-        from partialpool.program_data import check_settings_used, read_extra
+        from partialpool.program_data import read_extra
 
         declared = {name: None for program in programs for name in program.inputs}
-        for note in check_settings_used(priors, declared):
-            say(f"Note: {note}.")
+        say_unused(priors, declared)
         extra = read_extra(self.extra_data) if self.extra_data else {}
         for name in extra.keys() - declared.keys():
             say(f"Note: no program of this run declares {name} of {self.extra_data}.")
@@ -247,6 +246,14 @@ class SamplingOptions:
                 if found is not None:
                     say(f"  Remedy: {found.words}; --retry does that.")
         return fits
+
+
+def say_unused(priors: Priors, declared: Collection[str]) -> None:
+    """Refuse settings of the user that a run does not read; name those of the data's file."""
+    from partialpool.program_data import check_settings_used
+
+    for note in check_settings_used(priors, declared):
+        say(f"Note: {note}.")
 
 
 def _say_retry(fit: Fit, found: Remedy) -> None:

@@ -25,6 +25,7 @@ from partialpool.options import (
     SamplingOptions,
     Without,
     expand,
+    say_unused,
 )
 
 _GROUPS_SHOWN = 10
@@ -52,6 +53,7 @@ def priors(
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-priors")
+    say_unused(settings, choices.SETTINGS)
     chosen = choices.choose(choice, data, settings)
     for each in chosen:
         say(
