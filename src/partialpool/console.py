@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +28,8 @@ UNTRUSTED = 5
 """Exit code where a fit failed a diagnostic, or a program is not calibrated."""
 
 _PIPE_WIDTH = 110
+_HEAD_WIDTH = 17
+_ANY_WIDTH = 1000
 _SCALARS = ("theta", "mu", "tau", "sigma")
 _MOST_ROWS = 100
 
@@ -59,21 +63,30 @@ def finish(target: Path, fits: Sequence[Fit]) -> None:
 
 def show(frame: pd.DataFrame, title: str) -> None:
     """Print a frame as a table, its first rows if it is long: heads may wrap, cells do not."""
-    left, frame = len(frame) - _MOST_ROWS, frame.iloc[:_MOST_ROWS]
+    shown = frame.iloc[:_MOST_ROWS].astype(str)
+    table = _table(shown, title, head_width=_ANY_WIDTH)
+    if _width(table) > console.width:
+        table = _table(shown, title, head_width=_HEAD_WIDTH)
+    Console(highlight=False, width=max(console.width, _width(table))).print(table)
+    if len(frame) > _MOST_ROWS:
+        say(f"  ... and {len(frame) - _MOST_ROWS} rows more, which the files hold")
+
+
+def _table(cells: pd.DataFrame, title: str, *, head_width: int) -> Table:
+    """Lay out text, heads wrapped where they are wider than `head_width` and than the cells."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    cells = frame.astype(str)
     for position, column in enumerate(cells.columns):
-        table.add_column(
-            str(column),
-            justify="left" if position == 0 else "right",
-            min_width=int(cells[column].str.len().max()) if len(cells) else None,
-        )
+        widest = int(cells[column].str.len().max()) if len(cells) else 0
+        head = textwrap.fill(str(column), max(widest, head_width), break_long_words=False)
+        justify: Literal["left", "right"] = "left" if position == 0 else "right"
+        table.add_column(Text(head, justify=justify), justify=justify, no_wrap=True)
     for row in cells.itertuples(index=False):
         table.add_row(*(Text(cell) for cell in row))
-    wide = max(console.width, console.measure(table).minimum)
-    Console(highlight=False, width=wide).print(table)
-    if left > 0:
-        say(f"  ... and {left} rows more, which the files hold")
+    return table
+
+
+def _width(table: Table) -> int:
+    return Measurement.get(console, console.options.update(width=_ANY_WIDTH), table).maximum
 
 
 def headed(title: str, trusted: Mapping[str, bool]) -> str:
@@ -234,7 +247,7 @@ def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
         {
             "choice": row["choice"],
             **{name: _with_interval(row, name) for name in ("mu", "tau")},
-            "R": _with_interval(row, "icc"),
+            "icc (R)": _with_interval(row, "icc"),
             "pooling": f"{row['pooling_factor']:.2f}",
             "moved most": (
                 f"{row['moved']} by {row['largest_movement']:+.2f} sd"
@@ -273,6 +286,26 @@ def readable_groups_by_choice(estimates: pd.DataFrame, *, most: int) -> pd.DataF
         means = part.set_index("group")
         cells = {g: format_estimate(means.loc[g, "mean"], means.loc[g, "mcse"]) for g in kept}
         rows.append({"choice": choice, **cells})
+    return pd.DataFrame(rows)
+
+
+def readable_power(table: pd.DataFrame, fits: Sequence[Fit]) -> pd.DataFrame:
+    """Turn sensitivities into text: the ten quantities of a program that its prior moves most."""
+    import pandas as pd
+
+    titles = {fit.name: fit.title for fit in fits}
+    kept = table.sort_values("prior", ascending=False).groupby("model", sort=False).head(10)
+    rows = [
+        {
+            "program": titles[row["model"]],
+            "quantity": f"{row['quantity']}[{row['group']}]" if row["group"] else row["quantity"],
+            "prior": f"{row['prior']:.3f}",
+            "likelihood": f"{row['likelihood']:.3f}",
+            "refits, prior": _known(row["refit_prior"], ".3f"),
+            "diagnosis": row["diagnosis"],
+        }
+        for _, row in kept.sort_index().iterrows()
+    ]
     return pd.DataFrame(rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,12 @@ from partialpool.console import (
     progress,
     readable_choices,
     readable_groups_by_choice,
+    readable_power,
     readable_prior_predictive,
     say,
     show,
 )
+from partialpool.errors import InputError
 from partialpool.options import (
     Csv,
     DataOptions,
@@ -27,6 +29,11 @@ from partialpool.options import (
     expand,
     say_unused,
 )
+
+if TYPE_CHECKING:
+    from partialpool.data import GroupedData
+    from partialpool.fitting import Fit
+    from partialpool.programs import Priors, Program
 
 _GROUPS_SHOWN = 10
 
@@ -43,16 +50,32 @@ def priors(
             help="Name of a choice, or priors such as tau=half_cauchy(5); may be repeated.",
         ),
     ] = None,
+    program: Programs = None,
+    include: Include = None,
     output: Output = Path("results"),
 ) -> None:
-    """Refit partial pooling under other priors, and say which answers depend on them."""
-    from partialpool import choices, plots, prior_predictive, results, sensitivity
+    """Refit partial pooling under other priors, and say which answers depend on them.
+
+    With --program, say instead how sensitive programs of your own are to their priors.
+    """
+    from partialpool import choices, plots, prior_predictive, programs, results, sensitivity
     from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report.figures import safe
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-priors")
+    if program:
+        if choice:
+            raise InputError(
+                "--choice picks priors of the shipped model and --program names models with priors "
+                "of their own: give one of the two"
+            )
+        loaded = [
+            programs.load(each, include_paths=include or (), progress=progress) for each in program
+        ]
+        _of_programs(loaded, data, settings, sampling, target)
+        return
     say_unused(settings, choices.SETTINGS)
     chosen = choices.choose(choice, data, settings)
     for each in chosen:
@@ -92,6 +115,47 @@ def priors(
     for sentence in (*found.sentences, *expected.sentences):
         say(sentence)
     finish(target, list(found.fits.values()))
+
+
+def _of_programs(
+    loaded: list[Program],
+    data: GroupedData,
+    settings: Priors,
+    sampling: SamplingOptions,
+    target: Path,
+) -> None:
+    """Power-scale programs, and set them side by side."""
+    from partialpool import changes, fitting, program_sensitivity, results
+
+    fits = sampling.fit(loaded, data, settings, pointwise=True)
+    by_name = {each.name: each for each in loaded}
+    extra = sampling.extra(loaded, settings)
+
+    def refit(fit: Fit, power: float) -> Fit:
+        (other,) = fitting.fit_programs(
+            [by_name[fit.name]],
+            data,
+            priors=settings,
+            settings=fit.settings,
+            cmdstan=sampling.find_cmdstan(),
+            extra={**extra, "prior_power": power},
+            progress=progress,
+        )
+        return other
+
+    power = program_sensitivity.power_scale(fits, data, refit=refit)
+    moves = changes.changes(fits, data)
+    with results.new_folder(target) as folder:
+        results.write_table(power, folder / "power_scaling.csv")
+        results.write_table(moves, folder / "changes.csv")
+        for each in fits:
+            each.save(folder / f"{each.name}.nc")
+        results.write_manifest(folder, data, fits)
+    if len(power):
+        show(readable_power(power, fits), "Sensitivity to the power of prior and likelihood")
+    for sentence in (*program_sensitivity.sentences(power, fits), *changes.sentences(moves, fits)):
+        say(sentence)
+    finish(target, fits)
 
 
 @expand

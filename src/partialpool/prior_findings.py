@@ -64,7 +64,7 @@ def findings(
         )
     for choice in choices:
         if choice.name in fits and choice.name not in known:
-            said += _flags(choice, power[power["choice"] == choice.name])
+            said += flags(choice.name, power[power["choice"] == choice.name])
     if len(power) and isinstance(choices[0].tau, Uniform):
         said.append(
             "Power-scaling cannot see a uniform prior (to any power it stays the same): "
@@ -73,7 +73,16 @@ def findings(
     return said
 
 
-def _flags(choice: PriorChoice, power: pd.DataFrame) -> list[str]:
+def flags(name: str, power: pd.DataFrame) -> list[str]:
+    """Say what power-scaling flags in one fit, and whether refits confirm it.
+
+    Parameters
+    ----------
+    name
+        What the fit is called.
+    power
+        Its rows: columns of `power_scaling.power_scaling` with `refit_prior` and `confirmed`.
+    """
     said = []
     for diagnosis, part in power[power["diagnosis"] != ""].groupby("diagnosis", sort=False):
         part = part.sort_values("prior", ascending=False)
@@ -86,7 +95,7 @@ def _flags(choice: PriorChoice, power: pd.DataFrame) -> list[str]:
             share = f"{int(part['confirmed'].sum())} of {len(part)}"
             outcome = f"refits with the prior at half and twice its power confirm {share}"
         said.append(
-            f"{choice.name}: power-scaling finds {diagnosis} in {shown}{more} "
+            f"{name}: power-scaling finds {diagnosis} in {shown}{more} "
             f"(sensitivity to the prior up to {part['prior'].iloc[0]:.3f}, limit {THRESHOLD}); "
             f"{outcome}"
         )

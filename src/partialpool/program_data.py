@@ -28,7 +28,8 @@ def stan_data(
 
     Available are the observations (`N`, `J`, `group` from 1, `y`), the sufficient statistics by
     group (`n`, `ybar`, `ss`) and by group size (`K`, `n_k`, `J_k`, `ybar_k`, `ssb_k`, `ssw`), the
-    prior settings, the switches `prior_only` and `pointwise`, and whatever `extra` adds; `extra`
+    prior settings, the switches `prior_only` and `pointwise`, `prior_power` (1: the exponent of the
+    priors in programs that let refits change it), and whatever `extra` adds; `extra`
     wins. `J_drawn`, `n_drawn`, `ybar_drawn` are the groups whose means are to be drawn (none of
     more than `DRAWN_GROUPS`), and `N_drawn`, `group_drawn`, `y_drawn` the observations where
     `pointwise` asks for them.
@@ -62,6 +63,7 @@ def stan_data(
         "group_drawn": data.group[observations] + 1,
         "y_drawn": data.y[observations],
         "prior_only": int(prior_only),
+        "prior_power": 1.0,
         "pointwise": int(pointwise),
         **priors.values,
         **(extra or {}),

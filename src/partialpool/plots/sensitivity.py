@@ -14,7 +14,10 @@ from partialpool.plots.theme import BLUE, GREY, ORANGE, VERMILLION, WIDTH, text,
 _COLUMNS = 3
 _GROUPS = 8
 _ROOM = 1.25
+_TALLEST = 3.0
+_STRIP = 22
 _STRIPS = p9.theme(strip_text=p9.element_text(ha="left", weight="bold", size=8.5))
+_SMALL_STRIPS = p9.theme(strip_text=p9.element_text(ha="left", ma="left", weight="bold", size=7.5))
 
 
 def prior_sensitivity(
@@ -56,7 +59,9 @@ def tau_by_choice(densities: pd.DataFrame, *, axis_title: str = "value") -> p9.g
     choices = list(dict.fromkeys(densities["choice"]))
     frame = densities.assign(choice=_ordered(densities["choice"], choices))
     posterior = frame[frame["kind"] == "posterior"]
-    top = _ROOM * float(posterior["density"].max())
+    peaks = posterior.groupby("choice", observed=True)["density"].max()
+    top = _ROOM * float(min(peaks.max(), _TALLEST * peaks.median()))
+    posterior = posterior.assign(density=posterior["density"].clip(upper=top))
     prior = frame[frame["kind"] == "prior"]
     prior = prior.assign(density=prior["density"].where(prior["density"] <= top))
     rows = -(-len(choices) // _COLUMNS)
@@ -101,7 +106,8 @@ def theta_by_choice(
         caption += f"\nThe {_GROUPS} of {len(groups)} groups that move most."
         groups = [group for group in groups if group in kept]
         theta = theta[theta["group"].isin(groups)]
-    shown = {group: text(f"{group_title} {group}", width=24) for group in groups}
+    shown = {group: text(f"{group_title} {group}", width=_STRIP) for group in groups}
+    lines = max((panel.count("\n") for panel in shown.values()), default=0)
     theta = theta.assign(
         choice=_ordered(theta["choice"], choices[::-1]),
         panel=pd.Categorical(theta["group"].map(shown), list(dict.fromkeys(shown.values()))),
@@ -122,8 +128,8 @@ def theta_by_choice(
         + p9.facet_wrap("panel", ncol=_COLUMNS)
         + p9.scale_color_manual({"base": ORANGE, "other": BLUE}, guide=None)
         + p9.labs(x=text(axis_title, width=70), y="", caption=caption)
-        + theme(height=(0.35 + 0.16 * len(choices)) * rows + 0.9, grid="xy")
-        + _STRIPS
+        + theme(height=(0.35 + 0.12 * lines + 0.16 * len(choices)) * rows + 0.9, grid="xy")
+        + (_SMALL_STRIPS if lines else _STRIPS)
         + p9.theme(axis_text_y=p9.element_text(size=7.5))
     )
 
