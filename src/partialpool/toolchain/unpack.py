@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 RECORD = "assembled/files.json"
 _HEADERS = "assembled/headers.json"
+_EXAMPLE = "examples/bernoulli/"
 _DATE = 1_577_836_800  # one date for all: make must never take a restored header for a new one
 _TREES = {"httpstan/include/": "include/", "httpstan/lib/": "lib/", "httpstan/.dylibs/": ".dylibs/"}
 _SKIPPED = ("include/pybind11/", "include/boost/python/")
-_SOURCES = {".cpp", ".hpp"}
+_FOLDERS = {".cpp": "src/", ".hpp": "src/", ".stan": _EXAMPLE, ".json": _EXAMPLE}
 
 
 @functools.cache
@@ -40,8 +41,8 @@ def package_files() -> dict[str, bytes]:
     for item in folder.iterdir():
         if item.name == "makefile":
             files["makefile"] = item.read_bytes()
-        elif PurePosixPath(item.name).suffix in _SOURCES:
-            files[f"src/{item.name}"] = item.read_bytes()
+        elif (suffix := PurePosixPath(item.name).suffix) in _FOLDERS:
+            files[_FOLDERS[suffix] + item.name] = item.read_bytes()
     return dict(sorted(files.items()))
 
 
@@ -128,6 +129,8 @@ def write_record(folder: Path, **about: Any) -> None:
             continue
         if place.startswith("include"):
             times[place] = os.stat(parent).st_mtime_ns  # noqa: PTH116
+        if f"{place}/" == _EXAMPLE:  # users compile it where it lies
+            names = [name for name in names if f"{_EXAMPLE}{name}" in package_files()]
         for name in names:
             size = os.stat(f"{parent}/{name}").st_size  # noqa: PTH116
             (headers if place.startswith("include") else others)[f"{place}/{name}"] = size

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,11 +154,17 @@ def _download(wheel: Wheel, folder: Path) -> Path:
         outcome = group.run([*command, wheel.requirement])
     found = sorted(folder.glob("*.whl"))
     if not outcome.ok or not found:
-        lines = [line for line in outcome.output.splitlines() if line.startswith("ERROR")]
-        reason = lines[-1] if lines else outcome.output.strip()[-300:]
         raise ToolchainError(
-            f"{wheel.requirement} could not be downloaded by pip: {reason}\n"
+            f"{wheel.requirement} could not be downloaded by pip: {_reason(outcome.output)}\n"
             "Check pip's index and proxy (pip config list), or download the wheel elsewhere and "
             f"let PARTIALPOOL_WHEEL name the file; or {WITHOUT_A_WHEEL}"
         )
     return found[0]
+
+
+def _reason(output: str) -> str:
+    """Return what pip gives as the reason; without a connection it only says "no matching"."""
+    errors = [line for line in output.splitlines() if line.startswith("ERROR")]
+    broken = re.findall(r"connection broken by '\w+\(.*?: (.+?)'?\)'", output)
+    reasons = [*errors[-1:], *(f"the connection failed: {reason}" for reason in broken[-1:])]
+    return "; ".join(reasons) or output.strip()[-300:]

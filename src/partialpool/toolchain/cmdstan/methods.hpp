@@ -3,6 +3,7 @@
 #define COMMAND_LINE_METHODS_HPP
 
 #include "arguments.hpp"
+#include "math.hpp"
 
 #include <stan/callbacks/interrupt.hpp>
 #include <stan/callbacks/json_writer.hpp>
