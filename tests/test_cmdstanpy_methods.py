@@ -93,6 +93,12 @@ def models(folder: Path) -> Mapping[str, cmdstanpy.CmdStanModel]:
     }
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder of its own: programs with profiles write profile.csv where they run."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def threaded(folder: Path) -> cmdstanpy.CmdStanModel:
     return cmdstanpy.CmdStanModel(
