@@ -18,7 +18,8 @@ priors = programs.priors_for(grouped)
 chosen = choices.choose(texts, grouped, priors)
 
 found = sensitivity.compare_priors(grouped, priors=priors, choices=chosen)
-print(found.summary.round(3).to_string(index=False))
+shown = ["choice", "mu", "tau", "icc", "pooling_factor", "moved", "largest_movement", "ess_min"]
+print(found.summary[shown].round(3).to_string(index=False))
 expected = prior_predictive.from_choices(chosen, grouped)
 print(*found.sentences, *expected.sentences, sep="\n")
 

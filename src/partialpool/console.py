@@ -64,17 +64,18 @@ def finish(target: Path, fits: Sequence[Fit]) -> None:
 def show(frame: pd.DataFrame, title: str) -> None:
     """Print a frame as a table, its first rows if it is long: heads may wrap, cells do not."""
     shown = frame.iloc[:_MOST_ROWS].astype(str)
-    table = _table(shown, title, head_width=_ANY_WIDTH)
+    table = _table(shown, head_width=_ANY_WIDTH)
     if _width(table) > console.width:
-        table = _table(shown, title, head_width=_HEAD_WIDTH)
+        table = _table(shown, head_width=_HEAD_WIDTH)
+    console.print(Text(title, style="bold"))
     Console(highlight=False, width=max(console.width, _width(table))).print(table)
     if len(frame) > _MOST_ROWS:
         say(f"  ... and {len(frame) - _MOST_ROWS} rows more, which the files hold")
 
 
-def _table(cells: pd.DataFrame, title: str, *, head_width: int) -> Table:
+def _table(cells: pd.DataFrame, *, head_width: int) -> Table:
     """Lay out text, heads wrapped where they are wider than `head_width` and than the cells."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     for position, column in enumerate(cells.columns):
         widest = int(cells[column].str.len().max()) if len(cells) else 0
         head = textwrap.fill(str(column), max(widest, head_width), break_long_words=False)

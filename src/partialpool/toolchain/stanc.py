@@ -134,7 +134,8 @@ def _ask_stanc(
     for link, folder in zip(listed, folders, strict=True):
         out, messages = out.replace(link, str(folder)), messages.replace(link, str(folder))
     if answer.returncode:
-        raise InputError(f"{stan_file} is not a valid Stan program:\n{messages.strip()}")
+        hint = "\nAnother folder to look in is named with --include" * ("include file" in messages)
+        raise InputError(f"{stan_file} is not a valid Stan program:\n{messages.strip()}{hint}")
     return out
 
 
