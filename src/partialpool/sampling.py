@@ -272,7 +272,9 @@ def _words(run: RunSet, index: int) -> str:
     said = [line.strip() for line in text.splitlines()]
     rejected = [line for start in ("Exception", "Error") for line in said if line.startswith(start)]
     quoted = rejected[:1] + [line for line in said[-3:] if line and line not in rejected[:1]]
-    if any("nitialization" in line for line in said):
+    if any("stage=data initialization" in line for line in rejected):
+        advice = "An input does not fit its declaration: check what --prior and --extra-data give"
+    elif any("nitialization" in line for line in said):
         advice = (
             "No starting point with a finite density was found. Check that the priors allow what "
             "the data show, give bounds in the parameters block, or try other starts (--stan-inits)"
