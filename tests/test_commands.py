@@ -90,6 +90,8 @@ def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):
         assert f"{model}: all" in out
     table = pd.read_csv(tmp_path / "results" / "schools-compare" / "shrinkage.csv")
     assert (table["hierarchical_marginal"] < table["no_pooling"]).iloc[[0, 4]].all()
+    code, out, _ = run("rerun", "results/schools-compare")
+    assert (code, out.count("identical, bit for bit")) == (0, 3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, diagnostics, exact, pooling, programs, summary_fits
+from partialpool import (
+    choices,
+    data,
+    diagnostics,
+    exact,
+    pooling,
+    prior_predictive,
+    programs,
+    summary_fits,
+)
 from partialpool.errors import InputError
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.report import content
@@ -78,6 +87,17 @@ def test_what_cannot_be_drawn_is_refused(summarized: data.GroupedData) -> None:
     refused("no_pooling", summarized, "theta_scale = -1: it must be", theta_scale=-1)
     many = data.from_values([str(k // 2) for k in range(2002)], np.arange(2002.0))
     refused("no_pooling", many, "there are 1001: .* --without no_pooling")
+
+
+def test_priors_are_described_without_the_observations(summarized: data.GroupedData) -> None:
+    homework = data.read_csv(data.example())
+    priors = programs.priors_for(homework, {"mu_scale": 10, "tau_upper": 30, "sigma_upper": 30})
+    chosen = choices.choose(["weak"], homework, priors)
+    with_y, without = (
+        prior_predictive.from_choices(chosen, given) for given in (homework, summarized)
+    )
+    assert without.table["verdict"].tolist() == with_y.table["verdict"].tolist()
+    assert (np.abs(np.log(without.table["ranges"] / with_y.table["ranges"])) < 0.5).all()
 
 
 @pytest.mark.stan

@@ -170,7 +170,7 @@ def estimate_groups(
         )
         plots.save(figure, folder / "shrinkage")
         fits[0].save(folder / f"{fits[0].name}.nc")
-        results.write_manifest(folder, data, fits)
+        results.write_manifest(folder, data, fits, kind="groups")
     hyper = estimates[estimates["parameter"].isin(["mu", "tau", "sigma"])]
     show(readable_estimates(hyper), headed(f"Posterior, {fits[0].title}", trusted))
     which = "smallest" if lowest else "largest"

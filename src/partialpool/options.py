@@ -215,7 +215,12 @@ class SamplingOptions:
 
         extra = self.extra(programs, priors)
         if not data.has_observations:
-            programs = substitutes(programs, progress=progress)
+            given, programs = programs, substitutes(programs, progress=progress)
+            if {program.path for program in given} - {program.path for program in programs}:
+                say(
+                    "Note: without the observations, partial pooling is fitted in its marginal "
+                    "form, which is the same model."
+                )
         fits = remedies.fit_until_trusted(
             programs,
             data,

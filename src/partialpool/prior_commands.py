@@ -98,7 +98,7 @@ def priors(
         found.power.to_csv(folder / "power_scaling.csv", index=False)
         expected.table.to_csv(folder / "prior_predictive.csv", index=False)
         plots.save(prior_sensitivity(found.densities, found.estimates, **labels), folder / "priors")
-        if not expected.draws.empty:
+        if data.has_observations and not expected.draws.empty:
             figure = draw_prior_predictive(
                 expected.draws, data.y.tolist(), axis_title=data.axis_title
             )
@@ -190,7 +190,7 @@ def prior_predictive(
     target = output / f"{data.name}-prior-predictive"
     with results.new_folder(target) as folder:
         found.table.to_csv(folder / "prior_predictive.csv", index=False)
-        if not found.draws.empty:
+        if data.has_observations and not found.draws.empty:
             figure = draw(found.draws, data.y.tolist(), axis_title=data.axis_title)
             plots.save(figure, folder / "prior_predictive")
         for each in found.fits:

@@ -167,7 +167,7 @@ def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -
         `verdict` (`usable`; `vague` where that is more than 20; `overflow` where it is more than
         a million or draws are not finite).
     """
-    low, high = float(data.y.min()), float(data.y.max())
+    low, high = _span(data)
     rows, kept = [], []
     for source, drawn in values.items():
         finite = drawn[np.isfinite(drawn)]
@@ -189,6 +189,14 @@ def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -
     return PriorPredictive(table, draws, tuple(_sentences(table, data)))
 
 
+def _span(data: GroupedData) -> tuple[float, float]:
+    """Range of the observations; of summaries, that of the group means and two sds beyond."""
+    if data.has_observations:
+        return float(data.y.min()), float(data.y.max())
+    beyond = 2 * data.stats.within_sd
+    return float(data.stats.mean.min() - beyond), float(data.stats.mean.max() + beyond)
+
+
 def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
     """Name the sources that cannot be shown, and why."""
     said = []
@@ -198,10 +206,12 @@ def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
         ends = dict.fromkeys((_short(least), _short(most)))
         wide = vague.iloc[int(vague["ranges"].argmax())]
         unit = f" {data.unit}" if data.unit else ""
+        low, high = _span(data)
+        where = "between" if data.has_observations else "for the most part between"
         said.append(
             f"Too vague to draw: {'; '.join(vague['source'])}. The central 95 % of the "
             f"observations that they expect is {' to '.join(ends)} times as wide as the data, "
-            f"which lie between {_short(data.y.min())} and {_short(data.y.max())}{unit}; "
+            f"which lie {where} {_short(low)} and {_short(high)}{unit}; "
             f"{wide['source']} expects {_short(wide['q2.5'])} to {_short(wide['q97.5'])}"
         )
     over = table[table["verdict"] == "overflow"]

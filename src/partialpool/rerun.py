@@ -16,12 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import diagnostics, pooling, programs, reading, results, toolchain
+from partialpool import (
+    diagnostics,
+    group_posterior,
+    pooling,
+    programs,
+    reading,
+    results,
+    toolchain,
+)
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.summary_fits import fit_summaries
 
 IDENTICAL, DIFFERENT, MISSING = "identical", "different", "not there to compare"
 
@@ -151,7 +160,7 @@ def _fit(
         program = programs.load(path, progress=progress)
         if program.sha256 != record["program_sha256"]:
             raise InputError(f"{folder}: the program {name} in its manifest was changed")
-        (fit,) = fit_programs(
+        (fit,) = (fit_programs if data.has_observations else fit_summaries)(
             [program],
             data,
             priors=priors,
@@ -187,6 +196,10 @@ def _write(
             results.write_tables(
                 folder, pooling.estimates(fits, data), diagnostics.verdicts(fits), shrinkage=wide
             )
+        if kind == "groups":
+            table = group_posterior.group_estimates(fits[0].posterior, data.stats)
+            table.insert(1, "trusted", all(diagnostics.verdicts(fits).values()))
+            results.write_table(table, folder / "groups.csv")
         for number, fit in enumerate(fits, start=1):
             fit.save(folder / (f"{fit.name}.nc" if kind != "fits" else f"{number}-{fit.name}.nc"))
         results.write_manifest(folder, data, fits, kind=kind)

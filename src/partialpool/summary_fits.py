@@ -158,6 +158,7 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
         "pooling": program.pooling,
         "program_sha256": program.sha256,
         "source": program.path.read_text(encoding="utf-8"),
+        "included": {},
         "data": data.name,
         "data_sha256": data.sha256,
         "priors": dict(priors.values),
@@ -168,9 +169,13 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
         "versions": fitting.package_versions(),
         "cmdstan": {"version": "none", "origin": "independent draws from the exact posterior"},
         "timings": {"compile": 0.0, "sampling": time.perf_counter() - start, "reading": 0.0},
+        "extra": {},
         "inputs": list(program.inputs),
-        "warnings": [],
+        "parameters": list(program.declared["parameters"]),
+        "integers": [],
         "lacking": [],
+        "warnings": [],
+        "lost_chains": {},
     }
     return Fit(draws, about)
 
