@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the arrays here are small
@@ -57,3 +58,20 @@ def run(monkeypatch, capfd, tmp_path):
         return int(ended.value.code or 0), out, err
 
     return call
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the time went: seconds of all workers by part, and its slowest files."""
+    parts: dict[str, Counter[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                marks = [mark for mark in ("slow", "stan", "figures") if mark in report.keywords]
+                files = parts.setdefault(marks[0] if marks else "no mark", Counter())
+                files[Path(report.nodeid.split("::")[0]).stem] += report.duration
+    if sum(files.total() for files in parts.values()) < 5:
+        return
+    terminalreporter.section("seconds by part")
+    for part, files in sorted(parts.items(), key=lambda item: -item[1].total()):
+        slowest = ", ".join(f"{name} {seconds:.1f}" for name, seconds in files.most_common(4))
+        terminalreporter.write_line(f"{part:8} {files.total():6.1f}   {slowest}")

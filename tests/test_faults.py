@@ -22,8 +22,8 @@ import numpy as np
 import psutil
 import pytest
 
-from partialpool import diagnostics, fitting, programs, toolchain
-from partialpool.data import GroupedData, from_values
+from partialpool import diagnostics, fitting, group_posterior, programs, toolchain
+from partialpool.data import GroupedData, GroupStats, from_values
 from partialpool.errors import InputError, SamplingError
 from partialpool.settings import Settings
 
@@ -347,3 +347,39 @@ def test_on_a_terminal_there_is_a_bar(place: Path, executable: Path) -> None:
     assert process.returncode == 0
     assert b"\x1b[" in shown
     assert "━".encode() in shown
+
+
+# --- data at the edge ---------------------------------------------------------------------------
+
+
+def test_a_million_groups_of_one_to_a_hundred_thousand(
+    cmdstan: toolchain.CmdStan, lesson_fits: object
+) -> None:
+    rng = np.random.default_rng(12)
+    J, none = 1_000_000, np.empty(0)
+    n = rng.choice([1, 2, 5, 100_000], p=[0.5, 0.3, 0.1999, 0.0001], size=J)
+    theta = rng.normal(50, 4, size=J)
+    ss = np.where(n > 1, 64 * rng.chisquare(np.maximum(n - 1, 1)), 0.0)
+    labels = tuple(f"g{j}" for j in range(J))
+    stats = GroupStats(labels, n, rng.normal(theta, 8 / np.sqrt(n)), ss)
+    data = GroupedData("million", none, none.astype(np.int64), stats)
+    before = psutil.Process().memory_info().rss
+    (fit,) = fitting.fit_programs(
+        [programs.load("hierarchical_marginal")],
+        data,
+        priors=programs.priors_for(data),
+        settings=Settings(warmup=500, draws=1000),
+        cmdstan=cmdstan,
+    )
+    table = group_posterior.group_estimates(fit.posterior, stats)
+    assert psutil.Process().memory_info().rss - before < 1.5e9
+    assert diagnostics.trusted(diagnostics.check(fit))
+    for name, truth in (("mu", 50), ("tau", 4), ("sigma", 8)):
+        draws = fit.posterior[name]
+        assert abs(float(draws.mean()) - truth) < 5 * float(draws.std()) < 0.5, name
+    assert len(table) == J
+    error = (table["mean"] - theta) / table["sd"]
+    for size, factor in ((1, 0.8), (2, 2 / 3), (5, 4 / 9), (100_000, 4 / 100_004)):
+        rows = table[n == size]
+        assert abs(rows["lambda_mean"].mean() - factor) < 0.01
+        assert abs(error[n == size].std() - 1) < 0.3, "the sds are those of the errors"
