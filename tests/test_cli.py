@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from partialpool import cli, options
+from partialpool import cli, console, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
 
 
@@ -38,7 +38,7 @@ def write(folder: Path, text: str) -> str:
 def test_each_problem_has_its_own_exit_code():
     codes = [error.exit_code for error in (InputError, ToolchainError, SamplingError)]
     assert codes == [2, 3, 4]
-    assert cli.UNTRUSTED == 5
+    assert console.UNTRUSTED == 5
 
 
 def test_a_missing_file(run, tmp_path):
@@ -177,7 +177,7 @@ def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
     code, out, err = run(
         "fit", "homework", "--warmup", "20", "--draws", "20", "-p", "hierarchical_centered"
     )
-    assert code == cli.UNTRUSTED
+    assert code == console.UNTRUSTED
     assert "NOT TO BE TRUSTED" in err
     assert "Try:" in out
 

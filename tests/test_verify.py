@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import arviz_base
 import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import fitting, pooling, programs, verify
+from hand_made import make_fits
+from partialpool import diagnostics, fitting, pooling, programs, verify, verify_derived
 from partialpool.data import GroupedData, group_stats
 from partialpool.errors import InputError
 from partialpool.exact import HierarchicalPosterior, exact_draws, hierarchical
@@ -55,13 +57,14 @@ def judged(draws: dict[str, Any], known: pd.DataFrame) -> pd.Series:
 
 def test_right_draws_agree(posterior: HierarchicalPosterior, known: pd.DataFrame) -> None:
     verdict = judged(drawn(posterior), known)
-    # theta_1..8, mu, tau, sigma, tau2, sigma2, each with mean, median and two quantiles
-    assert verdict["numbers"] == 13 * 4
+    # theta_1..8, mu, tau, sigma, tau2, sigma2, each with mean, sd and five quantiles; but for the
+    # sds of tau and of tau2, whose tails are too heavy
+    assert verdict["numbers"] == 13 * 7 - 2
     assert verdict["agrees"]
     assert 0.85 < verdict["share_within_2"] <= 1
     assert verdict["quadrature_error"] < 1e-6
     sentence = verify.describe_agreement(verdict.to_frame().T)[0]
-    assert sentence.startswith("m: 52 numbers against the exact posterior; the largest")
+    assert sentence.startswith("m: 89 numbers against the exact posterior; the largest")
     assert sentence.endswith("agrees.")
 
 
@@ -136,8 +139,9 @@ def test_means_without_a_variance_are_left_out() -> None:
     known = verify.exact_summary({"m": posterior})
     comparison = verify.compare_with_exact(estimates(drawn(posterior), ("a", "b")), known)
     statistics = comparison.groupby("parameter", sort=False)["statistic"].agg(list)
-    assert statistics["tau2"] == ["q2.5", "median", "q97.5"]
-    assert statistics["tau"] == ["mean", "q2.5", "median", "q97.5"]
+    quantiles = ["q2.5", "q25", "median", "q75", "q97.5"]
+    assert statistics["tau2"] == quantiles
+    assert statistics["tau"] == ["mean", *quantiles]
     assert verify.agreement(comparison)["agrees"].all()
 
 
@@ -162,6 +166,111 @@ def test_models_are_told_apart(posterior: HierarchicalPosterior) -> None:
     assert verdicts["parameter"].tolist()[1] == "mu"
 
 
+# What follows from several parameters
+
+
+def as_fit(posterior: HierarchicalPosterior, **changes: Any) -> fitting.Fit:
+    rng = np.random.default_rng(6)
+    draws = exact_draws(posterior, rng=rng, size=4 * DRAWS)
+    shaped = {name: x.reshape(4, DRAWS, *x.shape[1:]) for name, x in (draws | changes).items()}
+    tree = arviz_base.from_dict(
+        {"posterior": shaped}, coords={"group": list(posterior.labels)}, dims={"theta": ["group"]}
+    )
+    return fitting.Fit(tree, {"program": "m", "pooling": "partial"})
+
+
+@pytest.fixture(scope="module")
+def derived(posterior: HierarchicalPosterior) -> pd.DataFrame:
+    return verify_derived.exact_derived(posterior).assign(model="m")
+
+
+def test_derived_numbers_of_right_draws_agree(
+    homework: GroupedData,
+    posterior: HierarchicalPosterior,
+    known: pd.DataFrame,
+    derived: pd.DataFrame,
+) -> None:
+    table = verify_derived.derived_estimates(as_fit(posterior), homework)
+    truth = pd.concat([known, derived])
+    comparison = verify.compare_with_exact(table, truth)
+    numbers = comparison.groupby("parameter").size()
+    assert numbers["icc"] == 7
+    assert numbers["theta - theta"] == 28 * 7
+    assert numbers["expected rank"] == 8
+    assert numbers["pooling factor"] == 1
+    assert 15 < numbers["P(theta > theta)"] < 28  # those that are not almost 0 or 1
+    sds = comparison[comparison["statistic"] == "sd"]
+    assert sds.loc[sds["parameter"] == "lambda", "group"].tolist() == ["3", "5", "8"]
+    verdict = verify.agreement(comparison).iloc[0]
+    assert verdict["agrees"], verdict
+    assert verdict["quadrature_error"] < 1e-6
+
+
+def test_derived_numbers_of_wrong_draws_differ(
+    homework: GroupedData,
+    posterior: HierarchicalPosterior,
+    known: pd.DataFrame,
+    derived: pd.DataFrame,
+) -> None:
+    rng = np.random.default_rng(6)
+    wide = doubled_noise(exact_draws(posterior, rng=rng, size=4 * DRAWS))["theta"]
+    table = verify_derived.derived_estimates(as_fit(posterior, theta=wide), homework)
+    comparison = verify.compare_with_exact(table, pd.concat([known, derived]))
+    off = comparison.groupby("parameter")["in_mcse"].max()
+    assert off["theta - theta"] > 6
+    assert off["pooling factor"] > 6
+    assert off["icc"] < 5
+
+
+def test_expected_ranks_and_pooling_factor_are_those_of_many_exact_draws(
+    posterior: HierarchicalPosterior, derived: pd.DataFrame
+) -> None:
+    theta = exact_draws(posterior, rng=np.random.default_rng(7), size=40_000)["theta"]
+    ranks = (-theta).argsort(axis=1).argsort(axis=1).mean(axis=0) + 1
+    found = derived[derived["parameter"] == "expected rank"].set_index("group")["mean"]
+    assert found.sum() == pytest.approx(8 * 9 / 2, abs=1e-9)
+    np.testing.assert_allclose(found.to_numpy(), ranks, atol=0.04)
+    factor = derived.loc[derived["parameter"] == "pooling factor", "mean"].item()
+    direct = 1 - theta.mean(axis=0).var(ddof=1) / theta.var(axis=1, ddof=1).mean()
+    assert factor == pytest.approx(direct, abs=0.01)
+
+
+def test_many_groups_have_no_pairs(homework: GroupedData) -> None:
+    labels = tuple(str(j) for j in range(13))
+    stats = group_stats(np.arange(39.0) % 7, np.repeat(np.arange(13), 3), labels)
+    posterior = hierarchical(stats, mu=Normal(3, 5), tau=Uniform(20), sigma=Uniform(20))
+    assert verify_derived.exact_derived(posterior).empty
+
+
+# Which fits are verified, and how that is said
+
+
+def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
+    homework: GroupedData,
+) -> None:
+    fit = make_fits(homework, names=("complete_pooling",), draws=300)[0]
+    source = programs.find_program("complete_pooling").read_text(encoding="utf-8")
+    shipped = fitting.Fit(fit.draws, {**fit.about, "source": source})
+    assert verify.is_shipped(shipped)
+    edited = {**shipped.about, "source": source.replace("normal", "cauchy", 1)}
+    alone = {**shipped.about, "prior_only": True}
+    for about in (edited, alone, {**shipped.about, "program": "mine"}):
+        assert not verify.is_shipped(fitting.Fit(fit.draws, about))
+        assert verify.verify_shipped([fitting.Fit(fit.draws, about)], homework).empty
+    table = verify.verify_shipped([shipped], homework)
+    line = verify.one_line(verify.agreement(table))
+    assert line.startswith("21 numbers of 1 fits against their exact posteriors: the largest")
+    assert "all agree. The quadrature is good to " in line
+    assert verify.one_line(verify.agreement(table.iloc[:0])).startswith("No number")
+
+
+def test_one_line_names_the_fits_that_differ(known: pd.DataFrame, posterior: Any) -> None:
+    draws = drawn(posterior)
+    draws["mu"] = draws["mu"] + 1
+    comparison = verify.compare_with_exact(estimates(draws, posterior.labels), known)
+    assert ": m DIFFER. The quadrature" in verify.one_line(verify.agreement(comparison))
+
+
 def test_other_programs_and_missing_settings_are_refused(homework: GroupedData) -> None:
     priors = programs.priors_for(homework)
     with pytest.raises(InputError, match="exact posterior of 'mine' is not known"):
@@ -170,6 +279,10 @@ def test_other_programs_and_missing_settings_are_refused(homework: GroupedData) 
         verify.exact_posterior("no_pooling", homework.stats, Priors({}))
     with pytest.raises(InputError, match="mu_location is missing"):
         verify.exact_posterior("hierarchical_marginal", homework.stats, Priors({}))
+
+
+def is_trusted(fit: fitting.Fit) -> bool:
+    return diagnostics.trusted(diagnostics.check(fit))
 
 
 @pytest.mark.stan
@@ -183,9 +296,12 @@ def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
     table = pooling.estimates(list(lesson_fits.values()), homework)
     verdicts = verify.agreement(verify.compare_with_exact(table, known))
     assert set(verdicts["model"]) == set(lesson_fits)
-    assert verdicts["agrees"].all(), verify.describe_agreement(verdicts)
+    trusted = {name for name, fit in lesson_fits.items() if is_trusted(fit)}
+    assert trusted >= lesson_fits.keys() - {"hierarchical_centered"}  # which may diverge here
+    judged_true = verdicts[verdicts["model"].isin(trusted)]
+    assert judged_true["agrees"].all(), verify.describe_agreement(verdicts)
     assert (verdicts["quadrature_error"] < 1e-6).all()
     numbers = verdicts.set_index("model")["numbers"]
-    assert numbers["complete_pooling"] == 3 * 4
-    assert numbers["no_pooling"] == 3 * 8 * 4
-    assert numbers["hierarchical_noncentered"] == (8 + 7) * 4
+    assert numbers["complete_pooling"] == 3 * 7
+    assert numbers["no_pooling"] == 3 * 8 * 7 - 1  # without the sd of sigma2 of nine students
+    assert numbers["hierarchical_noncentered"] == (8 + 7) * 7 - 3  # tau, tau2 and theta_new

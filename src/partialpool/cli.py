@@ -15,9 +15,14 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool import calibrate_command, commands, prior_commands, rerun_command
+from partialpool import (
+    calibrate_command,
+    commands,
+    prior_commands,
+    rerun_command,
+    verify_command,
+)
 from partialpool.console import (
-    UNTRUSTED,
     finish,
     headed,
     progress,
@@ -236,40 +241,7 @@ def parameterizations(
     say(f"Saved in {target}")
 
 
-@app.command()
-@expand
-def verify(
-    data_options: DataOptions,
-    sampling: SamplingOptions,
-    csv: Csv = EXAMPLE,
-    output: Output = Path("results"),
-) -> None:
-    """Compare fits of the shipped programs with their exact posteriors."""
-    from partialpool import pooling, programs, results
-    from partialpool import verify as exactness
-
-    data, settings = data_options.read(csv)
-    target = results.check_target(output / f"{data.name}-verify")
-    names = [name for name in programs.SHIPPED if name != "hierarchical_centered"]
-    fits = sampling.fit([programs.load(name, progress=progress) for name in names], data, settings)
-    with progress.task("Integrating the exact posteriors"):
-        known = exactness.exact_summary(
-            {name: exactness.exact_posterior(name, data.stats, settings) for name in names}
-        )
-    table = exactness.compare_with_exact(pooling.estimates(fits, data), known)
-    verdict = exactness.agreement(table)
-    with results.new_folder(target) as folder:
-        table.to_csv(folder / "verify.csv", index=False)
-        verdict.to_csv(folder / "verdict.csv", index=False)
-        results.write_manifest(folder, data, fits)
-    for sentence in exactness.describe_agreement(verdict):
-        say(sentence)
-    say(f"The exact values themselves are good to {verdict['quadrature_error'].max():.1g} sds")
-    finish(target, fits)
-    if not verdict["agrees"].all():
-        raise typer.Exit(UNTRUSTED)
-
-
+app.command()(verify_command.verify)
 app.command()(commands.groups)
 app.command()(commands.fit_many)
 app.command()(calibrate_command.calibrate)

@@ -15,7 +15,7 @@ from partialpool import quantities
 from partialpool.columns import scalar_names
 from partialpool.data import FloatArray, GroupedData
 from partialpool.fitting import Fit
-from partialpool.summaries import means, quantiles, summarize
+from partialpool.summaries import QUANTILES, means, quantiles, summarize
 
 ORDER = ("none", "partial", "complete")
 """Kinds of pooling, in the order in which tables for people show them."""
@@ -24,14 +24,9 @@ _ESTIMATES = (
     "mean",
     "sd",
     "mcse_mean",
-    "q2.5",
-    "q25",
-    "median",
-    "q75",
-    "q97.5",
-    "mcse_q2.5",
-    "mcse_median",
-    "mcse_q97.5",
+    "mcse_sd",
+    *QUANTILES,
+    *(f"mcse_{name}" for name in QUANTILES),
     "r_hat",
     "ess_bulk",
     "ess_tail",
@@ -55,10 +50,11 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         - `group`: label, or empty;
         - `n`: observations behind the row: the group's, or all of them;
         - `mean`, `sd` (u): posterior mean and standard deviation;
-        - `mcse_mean` (u): Monte Carlo standard error of `mean`;
+        - `mcse_mean`, `mcse_sd` (u): Monte Carlo standard errors of these;
         - `q2.5`, `q25`, `median`, `q75`, `q97.5` (u): posterior quantiles; the outer and the
           inner pair are the central 95 % and 50 % intervals;
-        - `mcse_q2.5`, `mcse_median`, `mcse_q97.5` (u): Monte Carlo standard errors of these;
+        - `mcse_q2.5`, `mcse_q25`, `mcse_median`, `mcse_q75`, `mcse_q97.5` (u): Monte Carlo standard
+          errors of these;
         - `r_hat`: rank-normalised split R-hat, 1 where the chains agree;
         - `ess_bulk`, `ess_tail`: effective number of draws for the middle and for the tails.
 

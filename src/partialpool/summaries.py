@@ -22,7 +22,6 @@ from partialpool.data import FloatArray
 QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
 """Column names of quantiles, and the probability below each."""
 
-_WITH_ERROR = ("q2.5", "median", "q97.5")
 _ONE_SD = (0.1586553, 0.8413447)
 _CHUNK = 2_000_000
 _FEWEST = 4
@@ -57,8 +56,8 @@ def summarize(draws: FloatArray) -> dict[str, FloatArray]:
 
         - `mean`, `sd` (divisor: draws - 1), `q2.5`, `q25`, `median`, `q75`, `q97.5`, in the unit
           of the draws;
-        - `mcse_mean`, `mcse_q2.5`, `mcse_median`, `mcse_q97.5`, Monte Carlo standard errors in
-          the unit of the draws;
+        - `mcse_mean`, `mcse_sd`, `mcse_q2.5` and so on, Monte Carlo standard errors in the unit of
+          the draws;
         - `r_hat`, rank-normalised split R-hat (NaN for a single chain);
         - `ess_bulk`, `ess_tail`, effective numbers of draws for the middle and for the 5 % and
           95 % quantiles (the smaller of the two).
@@ -72,8 +71,9 @@ def summarize(draws: FloatArray) -> dict[str, FloatArray]:
         "mean",
         "sd",
         "mcse_mean",
+        "mcse_sd",
         *QUANTILES,
-        *(f"mcse_{name}" for name in _WITH_ERROR),
+        *(f"mcse_{name}" for name in QUANTILES),
         "r_hat",
         "ess_bulk",
         "ess_tail",
@@ -196,11 +196,12 @@ def _diagnose(draws: FloatArray) -> dict[str, FloatArray]:
     standard, _, scale = _standardize(draws)
     found = convergence(standard)
     with np.errstate(all="ignore"):
-        found["mcse_mean"] = scale * array_stats.mcse(standard, method="mean")
+        for name in ("mean", "sd"):
+            found[f"mcse_{name}"] = scale * array_stats.mcse(standard, method=name)
         ordered = np.sort(standard.reshape(len(draws), -1), axis=1)
-        for name in _WITH_ERROR:
-            ess = array_stats.ess(standard, method="quantile", prob=QUANTILES[name])
-            found[f"mcse_{name}"] = scale * _quantile_error(ordered, QUANTILES[name], ess)
+        for name, probability in QUANTILES.items():
+            ess = array_stats.ess(standard, method="quantile", prob=probability)
+            found[f"mcse_{name}"] = scale * _quantile_error(ordered, probability, ess)
     return found
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from partialpool import exact
-from partialpool.choices import base_choice
-from partialpool.data import GroupStats
+from partialpool import exact, pooling
+from partialpool.choices import PriorChoice, base_choice
+from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
+from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal
-from partialpool.programs import Priors
+from partialpool.programs import Priors, find_program
+from partialpool.verify_derived import derived_estimates, exact_derived
 
 Posterior: TypeAlias = (
     exact.CompletePoolingPosterior | exact.NoPoolingPosterior | exact.HierarchicalPosterior
@@ -29,10 +31,24 @@ VERIFIABLE = (
 )
 """Shipped programs whose posterior is known exactly under the settings of `Priors`."""
 
-FALSE_ALARMS = 0.001
-"""Chance that a model which is right is said to differ, over all its numbers together."""
+MOST_GROUPS = 200
+"""Most groups up to which a report is verified; the command `verify` knows no limit."""
 
+FALSE_ALARMS = 0.001
+"""Chance that anything which is right is said to differ, over all numbers of a table together."""
+
+HEAVY = {"mean": 4.0, "sd": 1.2}
+"""Largest ratio of sd to interquartile range (1 for a normal distribution) up to which a mean or an
+sd is compared. Beyond, the distribution's tails are so heavy that the draws' own Monte Carlo error
+of this number, which rests on the next two moments, cannot be relied on."""
+
+_DEGREES = 50
 _KEYS = ["model", "parameter", "group"]
+_COMPARISON = (
+    *_KEYS,
+    *("statistic", "estimate", "exact", "mcse", "in_mcse", "in_sd", "quadrature_error"),
+)
+_IQR_OF_NORMAL = 2 * special.ndtri(0.75)
 
 
 def exact_posterior(program: str, stats: GroupStats, priors: Priors) -> Posterior:
@@ -57,8 +73,7 @@ def exact_posterior(program: str, stats: GroupStats, priors: Priors) -> Posterio
             f"The exact posterior of {program!r} is not known; it is for {', '.join(VERIFIABLE)}."
         )
     if program.startswith("hierarchical"):
-        prior = base_choice(priors)
-        return exact.hierarchical(stats, mu=prior.mu, tau=prior.tau, sigma=prior.sigma)
+        return exact_alternative(base_choice(priors), stats)
     needed = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
     missing = [name for name in needed if name not in priors.values]
     if missing:
@@ -68,6 +83,82 @@ def exact_posterior(program: str, stats: GroupStats, priors: Priors) -> Posterio
     if program == "complete_pooling":
         return exact.complete_pooling(stats, theta=theta, sigma=sigma)
     return exact.no_pooling(stats, theta=theta, sigma=sigma)
+
+
+def exact_alternative(choice: PriorChoice, stats: GroupStats) -> exact.HierarchicalPosterior:
+    """Exact posterior of the hierarchical model under a choice of priors, of any family.
+
+    Raises
+    ------
+    InputError
+        Statistics that no data can have, or an improper posterior of sigma.
+    """
+    return exact.hierarchical(stats, mu=choice.mu, tau=choice.tau, sigma=choice.sigma)
+
+
+def is_shipped(fit: Fit) -> bool:
+    """Whether a fit is one of a program whose exact posterior is known, text and all.
+
+    A copy that was edited has another text under the same name, and without the likelihood, or
+    without some of its chains, a fit has no posterior to be compared with.
+    """
+    about = fit.about
+    if fit.name not in VERIFIABLE or about.get("prior_only"):
+        return False
+    return bool(about.get("source") == find_program(fit.name).read_text(encoding="utf-8"))
+
+
+def verify_fits(
+    fits: Sequence[Fit], data: GroupedData, posteriors: Mapping[str, Posterior], *, derived: bool
+) -> pd.DataFrame:
+    """Hold the numbers of fits against the exact ones.
+
+    Parameters
+    ----------
+    fits
+        Fits of one data set, each of another name.
+    data
+        The data.
+    posteriors
+        Name of each fit to its exact posterior.
+    derived
+        Whether to compare what `partialpool.verify_derived` derives, too.
+
+    Returns
+    -------
+    DataFrame
+        As from `compare_with_exact`.
+    """
+    estimated = [pooling.estimates(fits, data)]
+    known = [exact_summary(posteriors)]
+    if derived:
+        for fit in fits:
+            estimated.append(derived_estimates(fit, data))
+            known.append(exact_derived(posteriors[fit.name]).assign(model=fit.name))
+    return compare_with_exact(
+        pd.concat([frame for frame in estimated if len(frame)], ignore_index=True),
+        pd.concat([frame for frame in known if len(frame)], ignore_index=True),
+    )
+
+
+def verify_shipped(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+    """Hold what a report shows of fits of shipped programs against the exact posteriors.
+
+    Fits of other programs are left out, and all are where there are more than `MOST_GROUPS` groups.
+
+    Returns
+    -------
+    DataFrame
+        As from `compare_with_exact`; empty where nothing is known.
+    """
+    known = [fit for fit in fits if is_shipped(fit) and data.stats.J <= MOST_GROUPS]
+    posteriors = {
+        fit.name: exact_posterior(fit.name, data.stats, Priors(fit.about["priors"]))
+        for fit in known
+    }
+    if not known:
+        return pd.DataFrame({column: [] for column in _COMPARISON})
+    return verify_fits(known, data, posteriors, derived=False)
 
 
 def exact_summary(posteriors: Mapping[str, Posterior]) -> pd.DataFrame:
@@ -121,6 +212,8 @@ def compare_with_exact(estimates: pd.DataFrame, exact_summary: pd.DataFrame) -> 
         if name.startswith("mcse_") and name.removeprefix("mcse_") in exact_summary.columns
     ]
     both = estimates.merge(exact_summary, on=_KEYS, suffixes=("", "_exact"), validate="one_to_one")
+    interval = (both["q75_exact"] - both["q25_exact"]) / _IQR_OF_NORMAL
+    tails = both["sd_exact"] / interval.where(interval > 0)
     frames = []
     for statistic in statistics:
         estimate, known = both[statistic], both[f"{statistic}_exact"]
@@ -135,8 +228,12 @@ def compare_with_exact(estimates: pd.DataFrame, exact_summary: pd.DataFrame) -> 
                 in_sd=difference / both["sd_exact"],
                 quadrature_error=both["error"],
             )
-        exists = np.isfinite(both["sd_exact"]) if statistic in ("mean", "sd") else slice(None)
-        frames.append(frame.loc[exists])
+        kept = known.notna()
+        if statistic == "mean":  # a probability, for one, has no quartiles and no tails
+            kept &= np.isfinite(both["sd_exact"]) & ~(tails > HEAVY[statistic])
+        if statistic == "sd":
+            kept &= tails <= HEAVY[statistic]
+        frames.append(frame.loc[kept])
     stacked = pd.concat(frames)
     return stacked.sort_index(kind="stable").reset_index(drop=True)
 
@@ -144,9 +241,10 @@ def compare_with_exact(estimates: pd.DataFrame, exact_summary: pd.DataFrame) -> 
 def agreement(comparison: pd.DataFrame) -> pd.DataFrame:
     """Judge each model by its largest distance from the exact posterior.
 
-    A model agrees when no number is further off than `limit`, the distance that the largest of
-    as many standard normal errors exceeds with probability `FALSE_ALARMS` at most (Bonferroni).
-    A distance that cannot be computed has failed.
+    A model agrees when no number is further off than `limit`, which the largest of as many errors
+    as the table has exceeds with probability `FALSE_ALARMS` at most (Bonferroni). The errors are
+    taken to be Student t with 50 degrees of freedom, not normal: Monte Carlo standard errors are
+    estimates themselves, good to about a tenth. A distance that cannot be computed has failed.
 
     Parameters
     ----------
@@ -162,10 +260,10 @@ def agreement(comparison: pd.DataFrame) -> pd.DataFrame:
         in posterior sds), `limit`, `agrees`.
     """
     records = []
+    limit = float(-special.stdtrit(_DEGREES, 0.5 * FALSE_ALARMS / max(1, len(comparison))))
     for model, part in comparison.groupby("model", sort=False):
         distance = part["in_mcse"].to_numpy(dtype=float)
         worst = part.iloc[int(np.argmax(np.where(np.isnan(distance), np.inf, distance)))]
-        limit = float(-special.ndtri(0.5 * FALSE_ALARMS / len(part)))
         records.append(
             {
                 "model": model,
@@ -188,15 +286,35 @@ def describe_agreement(agreement: pd.DataFrame) -> list[str]:
     return [_sentence(row) for _, row in agreement.iterrows()]
 
 
+def one_line(agreement: pd.DataFrame) -> str:
+    """One sentence on all models together."""
+    if agreement.empty:
+        return "No number could be held against an exact posterior."
+    bad = agreement.loc[~agreement["agrees"], "model"].tolist()
+    worst = agreement.iloc[int(agreement["largest"].fillna(np.inf).argmax())]
+    compared = (
+        f"{agreement['numbers'].sum()} numbers of {len(agreement)} fits against their exact "
+        f"posteriors: the largest difference is {worst['largest']:.1f} Monte Carlo standard errors "
+        f"({where(worst)} of {worst['model']}; up to {worst['limit']:.1f} is chance)"
+    )
+    error = f"The quadrature is good to {agreement['quadrature_error'].max():.0e} posterior sds."
+    verdict = f"{', '.join(bad)} DIFFER" if bad else "all agree"
+    return f"{compared}: {verdict}. {error}"
+
+
+def where(row: pd.Series[Any]) -> str:
+    """Name the number that a row of the verdict speaks of."""
+    group = f"[{row['group']}]" if row["group"] else ""
+    return f"{row['statistic']} of {row['parameter']}{group}"
+
+
 def _sentence(row: pd.Series[Any]) -> str:
-    where = f"{row['statistic']} of {row['parameter']}"
-    if row["group"]:
-        where += f"[{row['group']}]"
+    shown = where(row)
     start = f"{row['model']}: {row['numbers']} numbers against the exact posterior"
     if np.isnan(row["largest"]):
-        return f"{start}; the {where} cannot be compared, so the fit has failed."
+        return f"{start}; the {shown} cannot be compared, so the fit has failed."
     verdict = "agrees" if row["agrees"] else "DIFFERS"
     return (
         f"{start}; the largest difference is {row['largest']:.1f} Monte Carlo standard errors "
-        f"({where}; up to {row['limit']:.1f} is chance): {verdict}."
+        f"({shown}; up to {row['limit']:.1f} is chance): {verdict}."
     )

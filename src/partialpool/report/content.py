@@ -17,6 +17,7 @@ from partialpool import (
     predictive,
     quantities,
     remedies,
+    verify,
 )
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
@@ -111,6 +112,7 @@ def compute(
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "groups": data.summary,
         "estimates": lambda: pooling.estimates(fits, data),
+        "exact": lambda: verify.verify_shipped(fits, data),
         "shrinkage": lambda: pooling.shrinkage(fits, data),
         "shrinkage_wide": lambda: pooling.shrinkage_table(fits, data),
         "moved": lambda: pooling.moved(tables["shrinkage"]),

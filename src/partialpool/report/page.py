@@ -13,7 +13,15 @@ import jinja2
 from markupsafe import Markup
 
 from partialpool.fitting import Fit
-from partialpool.report import cells, mathematics, sentences, statements, views, wording
+from partialpool.report import (
+    cells,
+    mathematics,
+    sentences,
+    statements,
+    verification,
+    views,
+    wording,
+)
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 
@@ -118,8 +126,8 @@ def sections(
         Section(
             "diagnostics",
             "Diagnostics",
-            _said(sentences.verdicts, content),
-            [_view(views.diagnostics, content)],
+            [*_said(sentences.verdicts, content), *_said(verification.line, content)],
+            [_view(views.diagnostics, content), _view(verification.view, content)],
             shown("diagnostics"),
         ),
         Section(

@@ -1,0 +1,44 @@
+"""What a report says of its fits beside the exact posteriors: one line and a table."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from partialpool import verify
+from partialpool.report import cells
+from partialpool.report.content import Content
+
+
+def line(content: Content) -> list[str]:
+    """One sentence on all fits whose exact posterior is known; none where there is none."""
+    verdict = _verdict(content)
+    return [] if verdict.empty else [verify.one_line(verdict)]
+
+
+def view(content: Content) -> cells.View | None:
+    """How each fit compares with the exact posterior of its model."""
+    verdict = _verdict(content)
+    if verdict.empty:
+        return None
+    return cells.view(
+        "Fits against exact posteriors, which quadrature knows",
+        verdict.assign(where=verdict.apply(verify.where, axis=1)),
+        [
+            ("Model", cells.text("model")),
+            ("Numbers compared", cells.count("numbers")),
+            ("Largest difference, in MCSE", cells.digits("largest", ".1f")),
+            ("Where", cells.text("where")),
+            ("Chance up to", cells.digits("limit", ".1f")),
+            ("Agrees", cells.yes("agrees")),
+        ],
+        csv="exact",
+        note="MCSE: Monte Carlo standard error.",
+    )
+
+
+def _verdict(content: Content) -> pd.DataFrame:
+    known = content.table("exact")
+    if known.empty:
+        return known
+    verdict = verify.agreement(known)
+    return verdict.assign(model=verdict["model"].map(content.titles))

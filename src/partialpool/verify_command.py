@@ -1,0 +1,127 @@
+"""The command `verify`: parse, call the library, print."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from partialpool.console import UNTRUSTED, finish, progress, say, show, warn
+from partialpool.errors import InputError
+from partialpool.options import EXAMPLE, Csv, DataOptions, Output, SamplingOptions, expand
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partialpool.data import GroupedData
+    from partialpool.programs import Program
+
+
+@expand
+def verify(
+    data_options: DataOptions,
+    sampling: SamplingOptions,
+    csv: Csv = EXAMPLE,
+    program: Annotated[
+        list[str] | None,
+        typer.Option("--program", "-p", metavar="NAME", help="Shipped program; may be repeated."),
+    ] = None,
+    alternatives: Annotated[
+        bool, typer.Option(help="Verify refits under the alternative priors, too.")
+    ] = True,
+    output: Output = Path("results"),
+) -> None:
+    """Compare fits with the exact posteriors, which quadrature knows.
+
+    One dimension is left to integrate under complete and no pooling, two under partial pooling with
+    any prior of `partialpool priors`. Every mean, sd and quantile that is reported is compared, and
+    so are differences between groups, ranks and pooling factors of up to twelve groups.
+    """
+    from partialpool import results, sensitivity
+    from partialpool import verify as exactness
+
+    data, settings = data_options.read(csv)
+    target = results.check_target(output / f"{data.name}-verify")
+    fits = sampling.fit(_possible(program, data), data, settings)
+    known = {fit.name: exactness.exact_posterior(fit.name, data.stats, settings) for fit in fits}
+    if alternatives:
+        compared = sensitivity.compare_priors(
+            data,
+            priors=settings,
+            settings=dataclasses.replace(sampling.settings(), survivors=False),
+            cmdstan=sampling.find_cmdstan(),
+            confirm=False,
+            progress=progress,
+        )
+        for choice in compared.choices:
+            if choice.name in compared.fits:
+                fit = compared.fits[choice.name]
+                name = f"priors: {choice.name}"
+                fits.append(dataclasses.replace(fit, about={**fit.about, "program": name}))
+                known[name] = exactness.exact_alternative(choice, data.stats)
+    with progress.task("Integrating the exact posteriors"):
+        table = exactness.verify_fits(fits, data, known, derived=True)
+        verdict = exactness.agreement(table)
+    with results.new_folder(target) as folder:
+        table.to_csv(folder / "verify.csv", index=False)
+        verdict.to_csv(folder / "verdict.csv", index=False)
+        results.write_manifest(folder, data, fits)
+    show(_readable(verdict), "Fits against exact posteriors")
+    for sentence in exactness.describe_agreement(verdict[~verdict["agrees"]]):
+        warn(sentence)
+    say(exactness.one_line(verdict))
+    finish(target, fits)
+    if not verdict["agrees"].all():
+        raise typer.Exit(UNTRUSTED)
+
+
+def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
+    """Load the programs asked for, or all that the data allow but the centered one.
+
+    The centered program is the same model as the non-centered one, and fails its diagnostics where
+    the variance between groups may be near 0.
+    """
+    from partialpool import programs
+    from partialpool.verify import VERIFIABLE
+
+    for name in names or ():
+        if name not in VERIFIABLE:
+            raise InputError(
+                f"--program {name}: the exact posterior is known of {', '.join(VERIFIABLE)}"
+            )
+    if names:
+        return [programs.load(name, progress=progress) for name in dict.fromkeys(names)]
+    possible = []
+    for name in VERIFIABLE:
+        if name == "hierarchical_centered":
+            continue
+        program = programs.load(name, progress=progress)
+        try:
+            programs.check_poolable(program, data.stats)
+        except InputError as error:
+            if program.pooling == "none":
+                say(f"Left out, as it cannot be fitted to these data: {error}.")
+                continue
+            raise
+        possible.append(program)
+    return possible
+
+
+def _readable(verdict: pd.DataFrame) -> pd.DataFrame:
+    """The verdict on each fit as text."""
+    import pandas as pd
+
+    from partialpool.verify import where
+
+    columns = {
+        "fit": verdict["model"],
+        "numbers": verdict["numbers"],
+        "largest, in MCSE": verdict["largest"].map("{:.1f}".format),
+        "where": verdict.apply(where, axis=1),
+        "within 2": (100 * verdict["share_within_2"]).map("{:.0f} %".format),
+        "": verdict["agrees"].map({True: "agrees", False: "DIFFERS"}),
+    }
+    return pd.DataFrame(columns)
