@@ -314,13 +314,16 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, kept, po
     fit = make_fit(homework, PARTIAL, draws=60, pointwise=False)
     tree = fit.draws.copy()
     tree["posterior"] = xr.DataTree(fit.posterior[kept])
-    fit = Fit(tree, {**fit.about, "pooling": pooling})
+    lacking = ["no lprior: nothing to power-scale"]
+    fit = Fit(tree, {**fit.about, "pooling": pooling, "lacking": lacking})
     found = content.compute(homework, [fit])
     assert not found.missing
     for plan in figures.plan(found, {}):
         plan.make()
     html = page.render(found, page.sections(found, {}, {}), made=MADE, missing={})
-    assert "could not" not in "".join(Reader(html).text)
+    text = "".join(Reader(html).text)
+    assert "could not" not in text
+    assert "The program has no lprior: nothing to power-scale." in text
 
 
 def test_long_tables_are_cut_with_a_pointer_to_the_file():

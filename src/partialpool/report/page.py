@@ -201,10 +201,11 @@ def _model(
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
     said = _said(says or sentences.withheld, content, fit)
+    lacks = [f"The program has {absence}." for absence in fit.about.get("lacking", ())]
     return Section(
         f"model-{list(content.titles).index(fit.name) + 1}",
         wording.capital(fit.title),
-        said,
+        [*said, *lacks],
         [_view(views.estimates, content, fit)],
         pictures,
         [f"{warning}." for warning in fit.about.get("warnings", ())],
