@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from partialpool import cli, console, options
@@ -184,10 +185,25 @@ def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
 
 @pytest.mark.stan
 def test_verify_finds_that_the_shipped_programs_agree_with_the_truth(run, tmp_path, lesson_fits):
-    code, out, _ = run("verify")
+    code, out, _ = run("verify", "--choice", "half_cauchy", "--choice", "inverse_gamma_0.01")
     assert code == 0
-    assert out.count(": agrees.") == 4
-    assert (tmp_path / "results" / "homework-verify" / "verify.csv").exists()
+    assert len(re.findall("agrees *\n", out)) == 7
+    assert "all agree. The quadrature is good to" in out
+    table = pd.read_csv(tmp_path / "results" / "homework-verify" / "verify.csv")
+    assert {"priors: base", "priors: half_cauchy", "hierarchical_noncentered"} < set(table["model"])
+    assert {"icc", "lambda", "theta - theta", "pooling factor"} < set(table["parameter"])
+    assert table["quadrature_error"].max() < 1e-6
+
+
+@pytest.mark.stan
+def test_verify_tells_a_fit_that_fails_and_draws_that_differ(run, lesson_fits):
+    code, out, err = run("verify", "-p", "hierarchical_centered", "--no-alternatives")
+    assert code == console.UNTRUSTED
+    assert "hierarchical_centered" in out
+    assert "NOT TO BE TRUSTED" in err
+    code, _, err = run("verify", "-p", "mine.stan")
+    assert code == 2
+    assert "the exact posterior is known of complete_pooling, no_pooling" in err
 
 
 @pytest.mark.stan

@@ -29,6 +29,10 @@ def verify(
         list[str] | None,
         typer.Option("--program", "-p", metavar="NAME", help="Shipped program; may be repeated."),
     ] = None,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|PRIORS", help="As in `partialpool priors`; may be repeated."),
+    ] = None,
     alternatives: Annotated[
         bool, typer.Option(help="Verify refits under the alternative priors, too.")
     ] = True,
@@ -40,28 +44,30 @@ def verify(
     any prior of `partialpool priors`. Every mean, sd and quantile that is reported is compared, and
     so are differences between groups, ranks and pooling factors of up to twelve groups.
     """
-    from partialpool import results, sensitivity
+    from partialpool import choices, results, sensitivity
     from partialpool import verify as exactness
 
     data, settings = data_options.read(csv)
+    chosen = choices.choose(choice, data, settings) if alternatives else ()
     target = results.check_target(output / f"{data.name}-verify")
     fits = sampling.fit(_possible(program, data), data, settings)
     known = {fit.name: exactness.exact_posterior(fit.name, data.stats, settings) for fit in fits}
-    if alternatives:
+    if chosen:
         compared = sensitivity.compare_priors(
             data,
             priors=settings,
+            choices=chosen,
             settings=dataclasses.replace(sampling.settings(), survivors=False),
             cmdstan=sampling.find_cmdstan(),
             confirm=False,
             progress=progress,
         )
-        for choice in compared.choices:
-            if choice.name in compared.fits:
-                fit = compared.fits[choice.name]
-                name = f"priors: {choice.name}"
+        for each in compared.choices:
+            if each.name in compared.fits:
+                fit = compared.fits[each.name]
+                name = f"priors: {each.name}"
                 fits.append(dataclasses.replace(fit, about={**fit.about, "program": name}))
-                known[name] = exactness.exact_alternative(choice, data.stats)
+                known[name] = exactness.exact_alternative(each, data.stats)
     with progress.task("Integrating the exact posteriors"):
         table = exactness.verify_fits(fits, data, known, derived=True)
         verdict = exactness.agreement(table)
