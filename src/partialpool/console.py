@@ -251,16 +251,19 @@ def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
             "icc (R)": _with_interval(row, "icc"),
             "pooling": f"{row['pooling_factor']:.2f}",
             "moved most": (
-                f"{row['moved']} by {row['largest_movement']:+.2f} sd"
+                f"{textwrap.shorten(row['moved'], 30, placeholder='…]')} by "
+                f"{row['largest_movement']:+.2f} sd"
                 if abs(row["largest_movement"]) > 0
                 else ""
             ),
             "ESS": f"{row['ess_min']:.0f}",
             "div.": f"{row['divergences']:.0f}",
+            "trusted": "yes" if row["trusted"] else "NO",
         }
         for _, row in known.iterrows()
     ]
-    return pd.DataFrame(rows)
+    readable = pd.DataFrame(rows)
+    return readable.drop(columns="trusted") if known["trusted"].all() else readable
 
 
 def _with_interval(row: pd.Series[Any], name: str) -> str:
