@@ -1,9 +1,9 @@
 """Measure partialpool against other samplers, and how its cost grows with the data.
 
-    python scripts/benchmark.py [samplers] [sizes] [edit] [setup] --output FOLDER
+    python scripts/benchmark.py [samplers] [sizes] [edit] [cold] [warm] --output FOLDER
 
-writes each table as CSV and Markdown, and figures. Other samplers take part where installed:
-`pip install 'partialpool[benchmark]'`, and Debian's package `jags`.
+writes each table as CSV and Markdown, and a figure of the samplers. Other samplers take part where
+installed: `pip install 'partialpool[benchmark]'`, and Debian's package `jags`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ from partialpool.data import GroupedData, example, read_csv
 from partialpool.priors import Normal, Uniform
 from partialpool.settings import Settings
 
-PARTS = ("samplers", "sizes", "edit", "setup")
+PARTS = ("samplers", "sizes", "edit", "cold", "warm")
 ALTERNATIONS = 5
-ADAPT_DELTA = {"hierarchical_marginal": 0.8}
-"""Stan's own default where there is no funnel; the others keep the default of partialpool."""
+INDEPENDENT = "independent draws"
 SIZES = (
     *((n, 8) for n in (10**3, 10**4, 10**5, 10**6, 10**7, 10**8)),
     *((10**7, j) for j in (10**2, 10**3, 10**4, 10**5)),
@@ -77,13 +76,17 @@ def main() -> None:
     (given.output / "machine.json").write_text(json.dumps(about, indent=2))
     for part in given.parts or PARTS:
         if part == "samplers":
-            report(given.output, part, samplers(given.alternations), "ess_per_second", "sampler")
+            table = samplers(given.alternations)
+            report(given.output, part, table)
+            plots.save(figure(table), given.output / part)
         elif part == "sizes":
-            report(given.output, part, sizes(int(given.most_rows)), None, None)
+            report(given.output, part, sizes(int(given.most_rows)))
         elif part == "edit":
-            report(given.output, part, edit(given.alternations), None, None)
+            report(given.output, part, edit(given.alternations))
+        elif part == "cold":
+            report(given.output, part, cold())
         else:
-            report(given.output, part, setup(), None, None)
+            report(given.output, part, warm(given.alternations))
 
 
 def machine() -> dict[str, str]:
@@ -106,22 +109,37 @@ def machine() -> dict[str, str]:
     return {**about, "jags": jags or "not installed", "cmdstan": toolchain.find_cmdstan().version}
 
 
-def report(folder: Path, name: str, table: pd.DataFrame, x: str | None, y: str | None) -> None:
-    """Print a table, and save it with its figure."""
+def report(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Print a table and save it."""
     print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
     table.to_csv(folder / f"{name}.csv", index=False)
     (folder / f"{name}.md").write_text(markdown(table), encoding="utf-8")
-    if x and y:
-        order = table.sort_values(x)[y].tolist()
-        figure = (
-            p9.ggplot(table.assign(**{y: pd.Categorical(table[y], categories=order)}))
-            + p9.aes(x=x, y=y)
-            + p9.geom_point(size=2.5)
-            + p9.scale_x_log10()
-            + p9.labs(x="Effective draws a second (the least of all parameters)", y="")
-            + p9.theme_minimal()
+
+
+def figure(table: pd.DataFrame) -> p9.ggplot:
+    """Effective draws a second of each sampler: median, slowest and fastest run."""
+    order = table.sort_values("ess_per_second")["sampler"]
+    kinds = np.where(
+        table["sampler"].str.startswith("partialpool"), "partialpool", "other samplers"
+    )
+    kinds[table["sampler"] == INDEPENDENT] = "limit"
+    shown = table.assign(sampler=pd.Categorical(table["sampler"], categories=order), kind=kinds)
+    return (
+        p9.ggplot(shown)
+        + p9.aes(y="sampler", color="kind")
+        + p9.geom_segment(p9.aes(x="slowest", xend="fastest", yend="sampler"))
+        + p9.geom_point(p9.aes(x="ess_per_second"), size=2.5)
+        + p9.scale_x_log10(labels=lambda breaks: [f"{x:,.0f}" for x in breaks])
+        + p9.scale_color_manual(
+            {"partialpool": "#0072B2", "other samplers": "#555555", "limit": "#D55E00"}
         )
-        plots.save(figure, folder / name)
+        + p9.labs(
+            x="Effective draws a second, least of all parameters (median, slowest, fastest run)",
+            y="",
+        )
+        + p9.theme_minimal()
+        + p9.theme(legend_position="none", figure_size=(8, 3.6), plot_margin=0.02)
+    )
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -132,6 +150,10 @@ def markdown(table: pd.DataFrame) -> str:
 
 def samplers(alternations: int) -> pd.DataFrame:
     """Effective draws a second on the homework data, medians over alternating runs.
+
+    All sample the same model under the same priors, with the same numbers of chains and draws and
+    each with its own defaults. What comes before the first draw of a first run (compilation,
+    imports) is left out for all.
 
     Returns
     -------
@@ -151,7 +173,7 @@ def samplers(alternations: int) -> pd.DataFrame:
     }
     for title, make in (
         ("nutpie", peers.nutpie),
-        ("PyMC", functools.partial(peers.pymc, runs=alternations)),
+        ("PyMC", functools.partial(peers.pymc, runs=alternations + 1)),
         ("NumPyro", peers.numpyro),
     ):
         for form in ("centered", "non-centered"):
@@ -163,7 +185,9 @@ def samplers(alternations: int) -> pd.DataFrame:
             ready[title] = maker()
         except (ImportError, FileNotFoundError):
             print(f"{title}: not installed, left out")
-    ready["independent draws"] = independent(data, priors)
+    ready[INDEPENDENT] = independent(data, priors)
+    for sampler in ready.values():
+        sampler(0)
     rows = []
     for run in range(1, alternations + 1):
         for title, sampler in ready.items():
@@ -209,7 +233,6 @@ def stan(name: str, data: GroupedData, priors: programs.Priors) -> peers.Sampler
             warmup=peers.WARMUP,
             draws=peers.DRAWS,
             seed=seed,
-            adapt_delta=ADAPT_DELTA.get(name, Settings.adapt_delta),
         )
         [fit] = fitting.fit_programs(
             [program], data, priors=priors, settings=settings, cmdstan=cmdstan
@@ -300,7 +323,6 @@ def pipeline(path: Path) -> dict[str, float]:
         [programs.load("hierarchical_marginal")],
         data,
         priors=programs.priors_for(data),
-        settings=Settings(adapt_delta=ADAPT_DELTA["hierarchical_marginal"]),
         cmdstan=toolchain.find_cmdstan(),
         extra=NO_GROUP_DRAWN,
     )
@@ -345,14 +367,27 @@ def edit(alternations: int) -> pd.DataFrame:
     return table.groupby("program").median().round(2).reset_index()
 
 
-def setup() -> pd.DataFrame:
-    """Time of `scripts/report` with an empty cache and again with a warm one."""
+def cold() -> pd.DataFrame:
+    """Time of `scripts/report` with an empty cache, and of what it sets up when that is there."""
     script = Path(__file__).with_name("report")
     with tempfile.TemporaryDirectory() as name:
         environment = {**os.environ, "PARTIALPOOL_CACHE": str(Path(name) / "cache")}
         command = [str(script), "--output", name]
-        rows = [(state, timed(command, environment)) for state in ("cold", "warm")]
+        rows = [(state, timed(command, environment)) for state in ("cold", "again")]
     return pd.DataFrame(rows, columns=["report", "seconds"]).round(1)
+
+
+def warm(alternations: int) -> pd.DataFrame:
+    """Times of `partialpool report homework` when everything is compiled."""
+    command = [sys.executable, "-m", "partialpool", "report", "homework"]
+    with tempfile.TemporaryDirectory() as name:
+        runs = [
+            timed([*command, "--output", str(Path(name) / str(run))], dict(os.environ))
+            for run in range(alternations + 1)
+        ][1:]
+    return pd.DataFrame(
+        {"report": ["warm"], "seconds": [np.median(runs)], "from": min(runs), "to": max(runs)}
+    ).round(1)
 
 
 def timed(command: Sequence[str], environment: dict[str, str]) -> float:

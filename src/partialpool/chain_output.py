@@ -62,7 +62,7 @@ def read_chain(path: str | Path, *, draws: int) -> ChainOutput:
     columns = tuple(munge_varname(name) for name in names[0].decode().strip().split(","))
     first = _FIRST_DRAW.search(text, names.end())
     begin = first.start() if first else len(text)
-    end = text.find(b"\n#", begin) + 1 or len(text)
+    end = _end_of_rows(text, begin)
     rows, fields = text.count(b"\n", begin, end), text.count(b",", begin, end)
     if rows != draws or fields != rows * (len(columns) - 1):
         raise ValueError(
@@ -77,6 +77,14 @@ def read_chain(path: str | Path, *, draws: int) -> ChainOutput:
         _parsed(text[begin:end]),
         {"warmup": seconds["Warm-up"], "sampling": seconds["Sampling"]},
     )
+
+
+def _end_of_rows(text: bytes, begin: int) -> int:
+    """Go back over the lines at the end that are comments: the times."""
+    end = len(text)
+    while (line := text.rfind(b"\n", begin, end - 1) + 1) and text.startswith(b"#", line):
+        end = line
+    return max(begin, end)
 
 
 def _parsed(rows: bytes) -> FloatArray:

@@ -198,7 +198,7 @@ def fit_programs(
     for program, executable, stan_input, found in zip(
         programs, executables, inputs, warnings, strict=True
     ):
-        used = settings.settled(funnel=program.has_funnel)
+        used = settings.settled(program.adapt_delta)
         start = time.perf_counter()
         sampled = sample(
             executable,

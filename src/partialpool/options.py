@@ -148,7 +148,7 @@ class SamplingOptions:
     draws: Annotated[int, typer.Option(help="Draws kept a chain.")] = Settings.draws
     adapt_delta: Annotated[
         float | None,
-        typer.Option(help="Target acceptance rate; 0.9, or 0.995 where there is a funnel."),
+        typer.Option(help="Target acceptance rate; where not given, 0.7 to 0.995, by the program."),
     ] = Settings.adapt_delta
     max_treedepth: Annotated[int, typer.Option(help="Bound on the depth of NUTS's trees.")] = (
         Settings.max_treedepth

@@ -29,7 +29,7 @@ from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import label
 from partialpool.programs import Priors
 from partialpool.progress import Progress
-from partialpool.settings import Settings
+from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
 from partialpool.summaries import summarize
 from partialpool.verdict import CENTERED, MARGINAL, NONCENTERED, Verdict, judge
 
@@ -101,7 +101,7 @@ def compare_parameterizations(
         [programs.load(name) for name in (CENTERED, NONCENTERED, *marginal)],
         data,
         priors=priors,
-        settings=(settings or Settings()).settled(funnel=True),
+        settings=(settings or Settings()).settled(ADAPT_DELTA_IN_FUNNEL),
         cmdstan=cmdstan,
         extra={"J_drawn": data.stats.J, "n_drawn": data.stats.n, "ybar_drawn": data.stats.mean},
         progress=progress,

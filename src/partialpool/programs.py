@@ -24,6 +24,7 @@ from partialpool import toolchain
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.progress import Progress
+from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA_OF_SDS
 
 Pooling = Literal["complete", "none", "partial", "other"]
 
@@ -119,16 +120,19 @@ class Program:
         return {name: entry for block in blocks for name, entry in self.declared[block].items()}
 
     @property
-    def has_funnel(self) -> bool:
-        """Whether it samples effects of groups together with their sd, `tau` or `tau2`.
+    def adapt_delta(self) -> float:
+        """Target acceptance rate that suits its posterior.
 
-        Where tau is small the effects are squeezed (or, non-centered, loose): the posterior has
-        the shape of a funnel, and its neck takes small steps (Betancourt and Girolami 2015).
+        Where effects of groups are sampled together with their sd, `tau` or `tau2`, a small tau
+        squeezes them (or, non-centered, sets them loose): the posterior has the shape of a funnel,
+        and its neck takes small steps (Betancourt and Girolami 2015).
         """
         sampled = self.declared["parameters"]
-        return bool({"tau", "tau2"} & sampled.keys()) and any(
-            entry["dimensions"] for entry in sampled.values()
-        )
+        if not {"tau", "tau2"} & sampled.keys():
+            return ADAPT_DELTA
+        if any(entry["dimensions"] for entry in sampled.values()):
+            return ADAPT_DELTA_IN_FUNNEL
+        return ADAPT_DELTA_OF_SDS
 
     @property
     def pooling(self) -> Pooling:

@@ -35,6 +35,8 @@ from partialpool.toolchain import storage
 
 _ITERATION = re.compile(r"Iteration:\s*(\d+) /")
 _REFRESHES = 10
+_CHAINS_PER_CORE = 2
+"""Chains at once: while one starts or is read, another keeps the core busy."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,9 @@ def _prepared(
         data=str(folder / "data.json"),
         seed=settings.seed,
         inits=init_files or None,
-        output_dir=str(folder / "chains"),
+        output_dir=str(folder),
         sig_figs=17,
+        save_profile=True,  # or what `profile` statements measure goes to the working directory
         refresh=max(1, (settings.warmup + settings.draws) // _REFRESHES),
     )
     return RunSet(arguments, chains=settings.chains, chain_ids=chain_ids)
@@ -216,7 +219,7 @@ def _side_by_side(
         What the chains wrote that finished, and the number of each that did not to what it said.
     """
     count = settings.chains
-    with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(count, _CHAINS_PER_CORE * (os.cpu_count() or 1))) as pool:
         futures: list[Future[ChainOutput]] = [pool.submit(outcome, k) for k in range(count)]
         try:
             wait(futures, return_when=ALL_COMPLETED if settings.survivors else FIRST_EXCEPTION)

@@ -10,6 +10,12 @@ from partialpool.errors import InputError
 ADAPT_DELTA = 0.9
 """Target acceptance rate of programs without a funnel."""
 
+ADAPT_DELTA_OF_SDS = 0.7
+"""Target acceptance rate of programs that sample tau and integrate the group effects out. Few
+parameters allow long steps: on seven data sets of 3 to 40 groups the smallest ESS of tau and sigma
+was 1.2 to 1.6 times that at 0.9, for two thirds of the gradients; no draw of 224,000 diverged, and
+two did at 0.6."""
+
 ADAPT_DELTA_IN_FUNNEL = 0.995
 """Target acceptance rate of programs that sample group effects together with their sd tau. On the
 homework data none of 30 seeds gave a divergence; at 0.98 and 0.99 one seed in 30 did."""
@@ -26,8 +32,8 @@ class Settings:
     warmup, draws
         Iterations of each chain that adapt, and that are kept.
     adapt_delta
-        Target acceptance rate of the adaptation, between 0 and 1; where None, `ADAPT_DELTA` or
-        `ADAPT_DELTA_IN_FUNNEL`, by the program.
+        Target acceptance rate of the adaptation, between 0 and 1; where None, `ADAPT_DELTA`,
+        `ADAPT_DELTA_OF_SDS` or `ADAPT_DELTA_IN_FUNNEL`, by the program.
     max_treedepth
         Bound on the depth of NUTS's trees.
     seed
@@ -66,10 +72,8 @@ class Settings:
             if not holds:
                 raise InputError(f"{name} = {getattr(self, name)}: it must be {must}")
 
-    def settled(self, *, funnel: bool) -> Settings:
-        """Fill in what depends on the program: whether its posterior has a funnel."""
+    def settled(self, adapt_delta: float) -> Settings:
+        """Fill in what depends on the program, where it is left open."""
         if self.adapt_delta is not None:
             return self
-        return dataclasses.replace(
-            self, adapt_delta=ADAPT_DELTA_IN_FUNNEL if funnel else ADAPT_DELTA
-        )
+        return dataclasses.replace(self, adapt_delta=adapt_delta)
