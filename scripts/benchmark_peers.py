@@ -140,7 +140,10 @@ def nutpie(data: GroupedData, priors: Mapping[str, float], *, centered: bool) ->
 
 
 def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool, runs: int) -> Sampler:
-    """PyMC's own NUTS; a step keeps what it adapted, so one is compiled for each run."""
+    """PyMC's own NUTS; a step keeps what it adapted, so one is compiled for each run.
+
+    Its chains run one after another: on two cores, processes take longer to start than they save.
+    """
     import pymc as package
 
     logging.getLogger("pymc").setLevel(logging.ERROR)
@@ -155,9 +158,8 @@ def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool, runs
                     draws=DRAWS,
                     tune=WARMUP,
                     chains=CHAINS,
-                    cores=CORES,
+                    cores=1,
                     step=next(steps),
-                    mp_ctx="forkserver",  # a fork may hang once JAX has started threads
                     random_seed=seed,
                     progressbar=False,
                     compute_convergence_checks=False,

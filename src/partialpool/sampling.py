@@ -1,19 +1,20 @@
-"""Runs the chains of a program through CmdStanPy, and reads what they wrote.
+"""Runs the chains of a program, and reads what they wrote.
 
-`CmdStanModel.sample` is taken apart here into what it does: its arguments, its command line and
-its way of running one, but neither its scan of the output nor its thread pool. So every chain is
-read where it ends, and whatever ends the wait early ends every chain.
+CmdStanPy checks the arguments, writes the input files, composes the commands and names the output
+files, as it does in `CmdStanModel.sample`. What that method does next takes longer than a small
+model: a thread for each chain, and two scans of each file in Python. Here one loop listens to all
+chains and reads each where it ends; whatever ends the wait early ends every chain.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import selectors
 import signal
+import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from typing import Any
 
 import cmdstanpy
 import numpy as np
-import psutil
 from cmdstanpy.cmdstan_args import CmdStanArgs, SamplerArgs
 from cmdstanpy.stanfit import RunSet
 
@@ -33,7 +33,7 @@ from partialpool.progress import Progress, Task
 from partialpool.settings import Settings
 from partialpool.toolchain import storage
 
-_ITERATION = re.compile(r"Iteration:\s*(\d+) /")
+_ITERATION = re.compile(rb"Iteration:\s*(\d+) /")
 _REFRESHES = 10
 _CHAINS_PER_CORE = 2
 """Chains at once: while one starts or is read, another keeps the core busy."""
@@ -106,15 +106,7 @@ def sample(
     ):
         with _room_on_disk():
             run = _prepared(executable, inputs, settings, starts or (), Path(name))
-        model = _Model(executable, task)
-        os.environ["STAN_NUM_THREADS"] = "1"  # as CmdStanPy sets it for each run
-
-        def outcome(index: int) -> ChainOutput:
-            with _room_on_disk():
-                model.run_chain(run, index)
-            return _finished(run, index, settings, title)
-
-        outputs, lost = _side_by_side(outcome, settings, Path(name))
+        outputs, lost = _side_by_side(run, settings, title=title, report=task)
     return Sampled(
         np.stack([output.draws for output in outputs]),
         outputs[0].columns,
@@ -159,33 +151,6 @@ def _prepared(
     return RunSet(arguments, chains=settings.chains, chain_ids=chain_ids)
 
 
-class _Model(cmdstanpy.CmdStanModel):
-    """A compiled program that reports its iterations.
-
-    CmdStanPy shows them in bars of its own; this hands its hook for them to `Progress`.
-    """
-
-    def __init__(self, executable: Path, report: Task) -> None:
-        super().__init__(exe_file=str(executable))
-        self._report = report
-
-    def run_chain(self, run: RunSet, index: int) -> None:
-        """Run one chain to its end; its exit code and its words are in `run`."""
-        seen = 0
-
-        def hook(line: str, _chain: int) -> None:
-            nonlocal seen
-            found = _ITERATION.search(line)
-            if found:
-                self._report.advance(int(found[1]) - seen)
-                seen = int(found[1])
-
-        try:
-            self._run_cmdstan(run, index, progress_hook=hook)
-        except RuntimeError as error:  # so CmdStanPy passes on an OSError
-            raise (error.__cause__ or error) from None
-
-
 @contextmanager
 def _room_on_disk() -> Iterator[None]:
     """Say in which folder there was no room for the files of a run."""
@@ -208,8 +173,43 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="partialpool-", dir=parent)
 
 
+class _Chain:
+    """A running chain: what it says goes to its file, and how far it has come to `report`."""
+
+    def __init__(self, run: RunSet, index: int, report: Task) -> None:
+        self.index = index
+        self._report, self._seen = report, 0
+        self._words = Path(run.stdout_files[index]).open("wb", buffering=0)  # noqa: SIM115
+        self.process = subprocess.Popen(
+            run.cmd(index),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "STAN_NUM_THREADS": "1"},
+        )
+        assert self.process.stdout is not None
+        self.output = self.process.stdout
+
+    def listen(self) -> bool:
+        """Take what it says next; False when it has ended."""
+        said = os.read(self.output.fileno(), 1 << 16)
+        self._words.write(said)
+        for iteration in map(int, _ITERATION.findall(said)):
+            self._report.advance(iteration - self._seen)
+            self._seen = iteration
+        return bool(said)
+
+    def end(self, *, at_once: bool) -> int:
+        """Wait for its exit code, or kill it."""
+        if at_once:
+            self.process.kill()
+        self.output.close()
+        self._words.close()
+        return self.process.wait()
+
+
 def _side_by_side(
-    outcome: Any, settings: Settings, folder: Path
+    run: RunSet, settings: Settings, *, title: str, report: Task
 ) -> tuple[list[ChainOutput], dict[int, str]]:
     """Run chains side by side; whatever ends the wait early ends every chain.
 
@@ -218,46 +218,43 @@ def _side_by_side(
     finished, lost
         What the chains wrote that finished, and the number of each that did not to what it said.
     """
-    count = settings.chains
-    with ThreadPoolExecutor(min(count, _CHAINS_PER_CORE * (os.cpu_count() or 1))) as pool:
-        futures: list[Future[ChainOutput]] = [pool.submit(outcome, k) for k in range(count)]
+    waiting, running = list(range(settings.chains)), set[_Chain]()
+    finished: dict[int, ChainOutput] = {}
+    lost: dict[int, str] = {}
+    at_once = _CHAINS_PER_CORE * (os.cpu_count() or 1)
+    with selectors.DefaultSelector() as selector:
         try:
-            wait(futures, return_when=ALL_COMPLETED if settings.survivors else FIRST_EXCEPTION)
-        except BaseException:
-            _end_chains(pool, futures, folder)
-            raise
-        errors = {
-            k: error
-            for k, future in enumerate(futures)
-            if future.done() and (error := future.exception())
-        }
-        if errors and not (settings.survivors and len(errors) < count):
-            _end_chains(pool, futures, folder)
-            raise next(iter(errors.values()))
-    for error in errors.values():
-        if not isinstance(error, SamplingError):
-            raise error
-    finished = [future.result() for k, future in enumerate(futures) if k not in errors]
-    return finished, {k + 1: str(error) for k, error in errors.items()}
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    with _room_on_disk():
+                        chain = _Chain(run, waiting.pop(0), report)
+                    running.add(chain)
+                    selector.register(chain.output, selectors.EVENT_READ, chain)
+                for key, _ in selector.select():
+                    chain = key.data
+                    with _room_on_disk():
+                        if chain.listen():
+                            continue
+                    selector.unregister(chain.output)
+                    running.remove(chain)
+                    code = chain.end(at_once=False)
+                    try:
+                        finished[chain.index] = _finished(run, chain.index, code, settings, title)
+                    except SamplingError as error:
+                        lost[chain.index + 1] = str(error)
+                        if not settings.survivors:
+                            raise
+        finally:
+            for chain in running:
+                chain.end(at_once=True)
+    if not finished:
+        raise SamplingError(lost[min(lost)])
+    return [finished[index] for index in sorted(finished)], lost
 
 
-def _end_chains(pool: ThreadPoolExecutor, futures: Sequence[Future[Any]], folder: Path) -> None:
-    """End this fit's chains, which write into its folder, and wait until they are gone."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    while True:
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error, IndexError):
-                if any(str(folder) in word for word in child.cmdline()):
-                    child.kill()
-        if all(future.done() for future in futures):
-            return
-        time.sleep(0.02)
-
-
-def _finished(run: RunSet, index: int, settings: Settings, title: str) -> ChainOutput:
+def _finished(run: RunSet, index: int, code: int, settings: Settings, title: str) -> ChainOutput:
     """Read what a chain wrote, if it ended well."""
     which = f"{title}: chain {index + 1} of {settings.chains}"
-    code = run._retcode(index)
     if code:
         raise SamplingError(f"{which} failed (exit code {_exit_code(code)}):\n{_words(run, index)}")
     try:
