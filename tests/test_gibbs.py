@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
+from partialpool import choices, programs, toolchain, verify
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.exact import hierarchical
 from partialpool.gibbs import gibbs, hoff_priors
+from partialpool.gibbs_check import compare_samplers
 from partialpool.priors import HalfCauchy, InverseGammaVariance, Normal
+from partialpool.settings import Settings
 
 UNBALANCED = GroupStats(
     ("a", "b", "c", "d", "e"),
@@ -115,3 +118,29 @@ def test_what_the_sampler_cannot_do_is_refused() -> None:
     broken = GroupStats(("a",), np.array([0]), np.array([1.0]), np.array([0.0]))
     with pytest.raises(InputError, match="n must be 1 or more"):
         gibbs(broken, **priors, rng=rng)
+
+
+# Beside Stan
+
+
+@pytest.mark.stan
+def test_stan_and_gibbs_agree_with_the_exact_posterior(
+    homework: GroupedData, cmdstan: toolchain.CmdStan
+) -> None:
+    choice = choices.named_choices(homework, programs.priors_for(homework))["hoff"]
+    settings = Settings(warmup=500, draws=1000)
+    found = compare_samplers(homework, choice, settings=settings, cmdstan=cmdstan)
+    verdict = verify.agreement(found.comparison).set_index("model")
+    assert verdict.index.tolist() == ["Stan", "Gibbs"]
+    assert verdict["agrees"].all(), verify.one_line(verdict.reset_index())
+    assert (verdict["numbers"] > 350).all()
+    speed = found.speed.set_index("sampler")
+    assert (speed["draws"] == 4000).all()
+    assert (speed["ess"] > 400).all()
+    assert speed["ess_per_second"].to_numpy() == pytest.approx(speed["ess"] / speed["seconds"])
+
+
+def test_samplers_are_compared_under_inverse_gamma_priors_only(homework: GroupedData) -> None:
+    named = choices.named_choices(homework, programs.priors_for(homework))
+    with pytest.raises(InputError, match="half_cauchy: the Gibbs sampler needs inverse-gamma"):
+        compare_samplers(homework, named["half_cauchy"])

@@ -1,0 +1,20 @@
+"""Check Stan by a sampler that shares no code with it, and compare their speed.
+
+    python scripts/gibbs_sampler.py [CSV]
+
+The model is partial pooling with inverse-gamma priors on both variances, by default those of Hoff
+(2009), exercise 8.3: there every full conditional is a standard distribution, so that a Gibbs
+sampler of a few lines of NumPy (src/partialpool/gibbs.py) does what Stan does.
+"""
+
+import sys
+
+from partialpool import choices, data, programs, verify
+from partialpool.gibbs_check import compare_samplers
+
+grouped = data.read_csv(sys.argv[1] if len(sys.argv) > 1 else data.example())
+choice = choices.named_choices(grouped, programs.priors_for(grouped))["hoff"]
+print(choice.describe())
+found = compare_samplers(grouped, choice)
+print(verify.one_line(verify.agreement(found.comparison)))
+print(found.speed.round({"seconds": 2, "ess": 0, "ess_per_second": 0}).to_string(index=False))
