@@ -16,6 +16,7 @@ from partialpool.errors import InputError
 from partialpool.exact import HierarchicalPosterior, exact_draws, hierarchical
 from partialpool.priors import HalfCauchy, Normal, Uniform
 from partialpool.programs import Priors
+from partialpool.settings import Settings
 from partialpool.summaries import summarize
 
 DRAWS = 1000
@@ -235,6 +236,16 @@ def test_expected_ranks_and_pooling_factor_are_those_of_many_exact_draws(
     assert factor == pytest.approx(direct, abs=0.01)
 
 
+def test_ranks_and_probabilities_that_are_almost_certain_are_left_out() -> None:
+    y = np.concatenate([np.arange(10.0) / 10, 90 + np.arange(10.0) / 10])
+    stats = group_stats(y, np.repeat([0, 1], 10), ("low", "high"))
+    posterior = hierarchical(stats, mu=Normal(50, 50), tau=Uniform(500), sigma=Uniform(500))
+    found = verify_derived.exact_derived(posterior)
+    assert found["parameter"].tolist() == ["theta - theta", "pooling factor"]
+    assert found["mean"].dtype == np.float64
+    assert found["sd"].dtype == np.float64
+
+
 def test_many_groups_have_no_pairs(homework: GroupedData) -> None:
     labels = tuple(str(j) for j in range(13))
     stats = group_stats(np.arange(39.0) % 7, np.repeat(np.arange(13), 3), labels)
@@ -305,3 +316,31 @@ def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
     assert numbers["complete_pooling"] == 3 * 7
     assert numbers["no_pooling"] == 3 * 8 * 7 - 1  # without the sd of sigma2 of nine students
     assert numbers["hierarchical_noncentered"] == (8 + 7) * 7 - 3  # tau, tau2 and theta_new
+
+
+@pytest.mark.stan
+@pytest.mark.slow
+def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
+    homework: GroupedData, posterior: HierarchicalPosterior, derived: pd.DataFrame, cmdstan: Any
+) -> None:
+    name, priors = "hierarchical_marginal", programs.priors_for(homework)
+    known = pd.concat([verify.exact_summary({name: posterior}), derived.assign(model=name)])
+    tables = []
+    for seed in range(20):
+        fits = fitting.fit_programs(
+            [programs.load(name)],
+            homework,
+            priors=priors,
+            settings=Settings(draws=1000, seed=seed),
+            cmdstan=cmdstan,
+        )
+        found = [
+            pooling.estimates(fits, homework),
+            verify_derived.derived_estimates(fits[0], homework),
+        ]
+        tables.append(verify.compare_with_exact(pd.concat(found), known))
+    off = pd.concat(tables)["in_mcse"]
+    assert len(off) > 7000
+    assert 0.92 < (off < 1.96).mean() < 0.97
+    assert 0.97 < (off < 2.58).mean() < 0.998
+    assert 0.9 < np.sqrt((off**2).mean()) < 1.15

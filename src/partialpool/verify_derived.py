@@ -95,7 +95,7 @@ def exact_derived(posterior: exact.CompletePoolingPosterior | Pooled) -> pd.Data
     frames.append(_expected_ranks(pairs, posterior.labels))
     if isinstance(posterior, exact.HierarchicalPosterior):
         frames.append(_pooling_factor(pairs, posterior))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
 
 def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[FloatArray]]:
