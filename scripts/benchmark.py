@@ -138,7 +138,12 @@ def figure(table: pd.DataFrame) -> p9.ggplot:
             y="",
         )
         + p9.theme_minimal()
-        + p9.theme(legend_position="none", figure_size=(8, 3.6), plot_margin=0.02)
+        + p9.theme(
+            legend_position="none",
+            figure_size=(8, 3.6),
+            plot_margin=0.02,
+            axis_title_x=p9.element_text(size=10),
+        )
     )
 
 
@@ -166,8 +171,9 @@ def samplers(alternations: int) -> pd.DataFrame:
     data = read_csv(example())
     priors = programs.priors_for(data)
     ready: dict[str, peers.Sampler] = {}
-    for name in ("marginal", "centered", "noncentered"):
-        ready[f"partialpool, {name}"] = stan(f"hierarchical_{name}", data, priors)
+    for form in ("marginal", "centered", "non-centered"):
+        name = f"hierarchical_{form.replace('-', '')}"
+        ready[f"partialpool, {form}"] = stan(name, data, priors)
     makers: dict[str, Callable[[], peers.Sampler]] = {
         "JAGS": functools.partial(peers.jags, data, priors.values)
     }

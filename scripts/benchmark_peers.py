@@ -170,12 +170,13 @@ def pymc(data: GroupedData, priors: Mapping[str, float], *, centered: bool, runs
 
 
 def numpyro(data: GroupedData, priors: Mapping[str, float], *, centered: bool) -> Sampler:
-    """NumPyro's NUTS, all chains in one vectorized program."""
+    """NumPyro's NUTS, chains in parallel on as many devices as JAX makes of the processor."""
     import jax
     import numpyro as package
     from numpyro import distributions as dist
     from numpyro.infer import MCMC, NUTS
 
+    package.set_host_device_count(CHAINS)
     package.enable_x64()
     group, y = jax.numpy.asarray(data.group), jax.numpy.asarray(data.y)
 
@@ -196,7 +197,7 @@ def numpyro(data: GroupedData, priors: Mapping[str, float], *, centered: bool) -
         num_warmup=WARMUP,
         num_samples=DRAWS,
         num_chains=CHAINS,
-        chain_method="vectorized",
+        chain_method="parallel",
         progress_bar=False,
     )
 
