@@ -14,7 +14,7 @@ from partialpool.settings import Settings
 pytestmark = pytest.mark.stan
 
 QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
-SETTINGS = Settings(draws=4000, adapt_delta=0.9, seed=11)
+SETTINGS = Settings(draws=4000, seed=11)
 
 
 def unbalanced() -> data.GroupedData:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import program_data, programs
+from partialpool import program_data, programs, settings
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.programs import Program
@@ -230,3 +230,20 @@ def test_unknown_programs_list_the_known_ones(tmp_path):
         programs.find_program(tmp_path / "nowhere.stan")
     with pytest.raises(InputError, match="nearest name: 'no_pooling'"):
         programs.find_program("no_poolin")
+
+
+@pytest.mark.parametrize(
+    ("program", "adapt_delta"),
+    [
+        (declare(scalars=["theta", "sigma2"]), settings.ADAPT_DELTA),
+        (declare(vectors=["theta", "sigma2"]), settings.ADAPT_DELTA),
+        (declare(scalars=["mu", "tau", "sigma"], vectors=["eta"]), settings.ADAPT_DELTA_IN_FUNNEL),
+        (declare(scalars=["mu", "tau2"], vectors=["theta"]), settings.ADAPT_DELTA_IN_FUNNEL),
+        (declare(scalars=["tau", "sigma"]), settings.ADAPT_DELTA_OF_SDS),
+    ],
+)
+def test_a_program_says_how_small_steps_should_be(program: Program, adapt_delta: float) -> None:
+    assert program.adapt_delta == adapt_delta
+    assert settings.Settings().settled(program.adapt_delta).adapt_delta == adapt_delta
+    given = settings.Settings(adapt_delta=0.85)
+    assert given.settled(program.adapt_delta).adapt_delta == 0.85
