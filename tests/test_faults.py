@@ -81,17 +81,17 @@ def _run(place: Path, *arguments: str, **inputs: float) -> subprocess.CompletedP
     return done
 
 
-def _chains(executable: Path) -> list[psutil.Process]:
-    """Return the running chains of the program."""
+def _chains(folder: Path) -> list[psutil.Process]:
+    """Return the running chains that write below a folder."""
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if (process.info["cmdline"] or [""])[0] == str(executable)
-        and "method=sample" in process.info["cmdline"]
+        if "method=sample" in (words := process.info["cmdline"] or [])
+        and any(word.startswith(f"file={folder}") for word in words)
     ]
 
 
-def _until(condition: Callable[[], object], seconds: float = 30) -> bool:
+def _until(condition: Callable[[], object], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -101,31 +101,31 @@ def _until(condition: Callable[[], object], seconds: float = 30) -> bool:
 
 
 @pytest.fixture
-def endless(place: Path, executable: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a fit that would take minutes; it is awaited until its chains run."""
+def endless(
+    place: Path, executable: Path, tmp_path: Path
+) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start a fit that would take minutes, its files in `tmp_path`; give it when chains run."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(**environment: str) -> subprocess.Popen[str]:
-        before = {chain.pid for chain in _chains(executable)}
-        assert not before
+    def start() -> subprocess.Popen[str]:
         process = subprocess.Popen(
             _command(place, **ENDLESS),
             cwd=place,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **environment},
+            env={**os.environ, "TMPDIR": str(tmp_path)},
         )
         started.append(process)
         at_once = min(4, 2 * (os.cpu_count() or 1))
-        assert _until(lambda: len(_chains(executable)) == at_once)
+        assert _until(lambda: len(_chains(tmp_path)) == at_once)
         return process
 
     yield start
     for process in started:
         process.kill()
         process.communicate()
-    for chain in _chains(executable):
+    for chain in _chains(tmp_path):
         with suppress(psutil.Error):
             chain.kill()
 
@@ -135,43 +135,43 @@ def endless(place: Path, executable: Path) -> Iterator[Callable[..., subprocess.
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_every_chain_and_leaves_earlier_results(
-    number: int, code: int, endless, place: Path, executable: Path, tmp_path: Path
+    number: int, code: int, endless, place: Path, tmp_path: Path
 ) -> None:
     earlier = place / "results" / "données-troubled"
     earlier.mkdir(parents=True, exist_ok=True)
     (earlier / "manifest.json").write_text("earlier")
-    running = endless(TMPDIR=str(tmp_path))
+    running = endless()
     running.send_signal(number)
-    said, _ = running.communicate(timeout=20)
+    said, _ = running.communicate(timeout=60)
     assert running.returncode == code, said
     assert "Traceback" not in said
-    assert not _chains(executable)
+    assert not _chains(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert [path.name for path in (place / "results").iterdir()] == [earlier.name]
     assert (earlier / "manifest.json").read_text() == "earlier"
 
 
-def test_chains_of_a_killed_process_end_with_it(endless, executable: Path, tmp_path: Path) -> None:
-    running = endless(TMPDIR=str(tmp_path))
+def test_chains_of_a_killed_process_end_with_it(endless, tmp_path: Path) -> None:
+    running = endless()
     assert list(tmp_path.glob("partialpool-*/*.csv"))
     running.kill()
-    running.communicate(timeout=20)
-    assert _until(lambda: not _chains(executable), seconds=5), "a chain is an orphan"
-    assert _until(lambda: not list(tmp_path.glob("partialpool-*")), seconds=5), "files are left"
+    running.communicate(timeout=60)
+    assert _until(lambda: not _chains(tmp_path), seconds=30), "a chain is an orphan"
+    assert _until(lambda: not list(tmp_path.glob("partialpool-*")), seconds=30), "files are left"
 
 
 # --- chains that fail ---------------------------------------------------------------------------
 
 
-def test_a_killed_chain_ends_the_run_with_its_number_and_signal(endless, executable: Path) -> None:
+def test_a_killed_chain_ends_the_run_with_its_number_and_signal(endless, tmp_path: Path) -> None:
     running = endless()
-    victim = _chains(executable)[0]
+    victim = _chains(tmp_path)[0]
     number = next(word for word in victim.cmdline() if word.startswith("id=")).removeprefix("id=")
     victim.kill()
-    said, _ = running.communicate(timeout=20)
+    said, _ = running.communicate(timeout=60)
     assert running.returncode == SamplingError.exit_code
     assert f"chain {number} of 4 failed (exit code -9: ended by SIGKILL)" in said
-    assert not _chains(executable)
+    assert not _chains(tmp_path)
 
 
 def _limit_for_one(program: programs.Program, data: GroupedData, inputs: dict[str, float]) -> int:

@@ -12,7 +12,7 @@ import xarray as xr
 from hand_made import make_fit
 from partialpool import diagnostics, programs, remedies
 from partialpool.fitting import Fit
-from partialpool.report import content, folder, page, sentences
+from partialpool.report import content, folder, page, sentences, trust
 from partialpool.settings import Settings
 
 MADE = {
@@ -138,7 +138,7 @@ def failed(homework):
 def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
     found = content.compute(*failed)
     assert found.trusted == {"no_pooling": True, "hierarchical_noncentered": False}
-    (line,) = sentences.failures(found)
+    (line,) = trust.failures(found)
     assert "No conclusion is drawn from partial pooling, non-centered" in line
     assert "adapt_delta 0.99" in line or "hierarchical_marginal in place of" in line
     assert "--retry" in line
@@ -149,7 +149,7 @@ def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
 
 def test_who_insists_gets_the_conclusions_below_the_banner(failed):
     found = content.compute(*failed, insist=True)
-    (line,) = sentences.failures(found)
+    (line,) = trust.failures(found)
     assert "may be wrong" in line
     assert len(sentences.in_short(found)) > 1
     assert any("moves" in said for said in sentences.shrinkage(found, found.fits[1]))
@@ -159,7 +159,7 @@ def test_who_insists_gets_the_conclusions_below_the_banner(failed):
 
 
 def test_earlier_attempts_are_told(failed):
-    said = sentences.verdicts(content.compute(*failed))
+    said = trust.verdicts(content.compute(*failed))
     assert said[1] == (
         "An attempt with hierarchical_centered failed divergences; it was made again with "
         "smaller steps."

@@ -18,6 +18,7 @@ from partialpool.report import (
     mathematics,
     sentences,
     statements,
+    trust,
     verification,
     views,
     wording,
@@ -126,7 +127,7 @@ def sections(
         Section(
             "diagnostics",
             "Diagnostics",
-            [*_said(sentences.verdicts, content), *_said(verification.line, content)],
+            [*_said(trust.verdicts, content), *_said(verification.line, content)],
             [_view(views.diagnostics, content), _view(verification.view, content)],
             shown("diagnostics"),
         ),
@@ -200,7 +201,7 @@ def _model(
         names = mathematics.Names(by_group, fit.about["priors"])
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
-    said = _said(says or sentences.withheld, content, fit)
+    said = _said(says or trust.withheld, content, fit)
     lacks = [f"The program has {absence}." for absence in fit.about.get("lacking", ())]
     return Section(
         f"model-{list(content.titles).index(fit.name) + 1}",
@@ -246,7 +247,7 @@ def render(
         content=content,
         title=content.data.title or content.data.name,
         parts=parts,
-        failures=sentences.failures(content),
+        failures=trust.failures(content),
         short=_said(sentences.in_short, content),
         made=made,
         missing=missing,
