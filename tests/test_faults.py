@@ -91,7 +91,7 @@ def _chains(folder: Path) -> list[psutil.Process]:
     ]
 
 
-def _until(condition: Callable[[], object], seconds: float = 60) -> bool:
+def _until(condition: Callable[[], object], seconds: float = 150) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -142,7 +142,7 @@ def test_a_signal_ends_every_chain_and_leaves_earlier_results(
     (earlier / "manifest.json").write_text("earlier")
     running = endless()
     running.send_signal(number)
-    said, _ = running.communicate(timeout=60)
+    said, _ = running.communicate(timeout=150)
     assert running.returncode == code, said
     assert "Traceback" not in said
     assert not _chains(tmp_path)
@@ -155,7 +155,7 @@ def test_chains_of_a_killed_process_end_with_it(endless, tmp_path: Path) -> None
     running = endless()
     assert list(tmp_path.glob("partialpool-*/*.csv"))
     running.kill()
-    running.communicate(timeout=60)
+    running.communicate(timeout=150)
     assert _until(lambda: not _chains(tmp_path), seconds=30), "a chain is an orphan"
     assert _until(lambda: not list(tmp_path.glob("partialpool-*")), seconds=30), "files are left"
 
@@ -168,7 +168,7 @@ def test_a_killed_chain_ends_the_run_with_its_number_and_signal(endless, tmp_pat
     victim = _chains(tmp_path)[0]
     number = next(word for word in victim.cmdline() if word.startswith("id=")).removeprefix("id=")
     victim.kill()
-    said, _ = running.communicate(timeout=60)
+    said, _ = running.communicate(timeout=150)
     assert running.returncode == SamplingError.exit_code
     assert f"chain {number} of 4 failed (exit code -9: ended by SIGKILL)" in said
     assert not _chains(tmp_path)
