@@ -44,7 +44,7 @@ def verify(
     any prior of `partialpool priors`. Every mean, sd and quantile that is reported is compared, and
     so are differences between groups, ranks and pooling factors of up to twelve groups.
     """
-    from partialpool import choices, results, sensitivity
+    from partialpool import choices, diagnostics, results, sensitivity
     from partialpool import verify as exactness
 
     data, settings = data_options.read(csv)
@@ -66,6 +66,9 @@ def verify(
             if each.name in compared.fits:
                 fit = compared.fits[each.name]
                 name = f"priors: {each.name}"
+                checks = diagnostics.check(fit)
+                if not diagnostics.trusted(checks):
+                    warn(diagnostics.summary_line(fit, checks))
                 fits.append(dataclasses.replace(fit, about={**fit.about, "program": name}))
                 known[name] = exactness.exact_alternative(each, data.stats)
     with progress.task("Integrating the exact posteriors"):
@@ -109,7 +112,8 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
             programs.check_poolable(program, data.stats)
         except InputError as error:
             if program.pooling == "none":
-                say(f"Left out, as it cannot be fitted to these data: {error}.")
+                reason, _, _ = str(error).partition(". ")
+                say(f"Left out: {reason}.")
                 continue
             raise
         possible.append(program)
