@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 from partialpool import cli, data, fitting, programs, toolchain
 
 gc.set_threshold(100_000, 20, 100)  # figures are many small objects: a sixth of their time
+
+# A test run that is started in the background ignores SIGINT, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
