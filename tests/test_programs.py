@@ -52,6 +52,8 @@ def test_what_a_program_lacks_is_named_with_what_is_missed():
     assert "no theta:" not in found
     assert "comparison of group means" in programs.lacking(declare(scalars=["beta"]))[0]
     assert not any("theta_new" in phrase for phrase in programs.lacking(NONE))
+    assert "take the observations for normal" in found
+    assert "there are no leave-one-out scores" in programs.lacking(declare(scalars=["theta"]))[0]
 
 
 def test_two_programs_of_one_name_are_refused():

@@ -165,7 +165,7 @@ def lacking(program: Program) -> list[str]:
         "y_rep": "predictive checks take the observations for normal(theta, sigma)",
         "lprior": "power-scaling cannot tell how sensitive it is to its priors",
     }
-    if program.pooling == "other":
+    if program.pooling == "other" or not {"sigma", "sigma2"} & program.outputs.keys():
         wanted |= {
             "log_lik": "there are no leave-one-out scores",
             "y_rep": "there are no predictive checks",
