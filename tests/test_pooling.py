@@ -52,7 +52,6 @@ def test_summaries_are_arviz_s(length: int) -> None:
         "ess_bulk": array_stats.ess(draws, method="bulk"),
         "ess_tail": array_stats.ess(draws, method="tail", prob=(0.05, 0.95)),
         "mcse_mean": array_stats.mcse(draws, method="mean"),
-        "mcse_sd": array_stats.mcse(draws, method="sd"),
         "mcse_q2.5": array_stats.mcse(draws, method="quantile", prob=0.025),
         "mcse_q25": array_stats.mcse(draws, method="quantile", prob=0.25),
         "mcse_median": array_stats.mcse(draws, method="median"),
@@ -63,6 +62,22 @@ def test_summaries_are_arviz_s(length: int) -> None:
     }
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("correlation", [-0.6, 0.0, 0.7])
+def test_errors_of_sds_cover_the_truth_of_alternating_and_of_sticky_chains(
+    correlation: float,
+) -> None:
+    rng = np.random.default_rng(8)
+    steps = rng.normal(size=(300, 4, 500))
+    draws = np.empty_like(steps)
+    draws[..., 0] = steps[..., 0]
+    for k in range(1, 500):
+        kept = np.sqrt(1 - correlation**2)
+        draws[..., k] = correlation * draws[..., k - 1] + kept * steps[..., k]
+    found = summarize(draws)
+    off = (found["sd"] - 1) / found["mcse_sd"]
+    assert 0.88 < np.sqrt((off**2).mean()) < 1.15
 
 
 def test_summaries_do_not_depend_on_a_large_offset() -> None:

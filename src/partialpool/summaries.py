@@ -196,8 +196,8 @@ def _diagnose(draws: FloatArray) -> dict[str, FloatArray]:
     standard, _, scale = _standardize(draws)
     found = convergence(standard)
     with np.errstate(all="ignore"):
-        for name in ("mean", "sd"):
-            found[f"mcse_{name}"] = scale * array_stats.mcse(standard, method=name)
+        found["mcse_mean"] = scale * array_stats.mcse(standard, method="mean")
+        found["mcse_sd"] = scale * _sd_error(standard)
         ordered = np.sort(standard.reshape(len(draws), -1), axis=1)
         for name, probability in QUANTILES.items():
             ess = array_stats.ess(standard, method="quantile", prob=probability)
@@ -210,6 +210,15 @@ def _normal_scores(draws: FloatArray) -> FloatArray:
     ranks = distributions.rankdata(draws.reshape(len(draws), -1), axis=1)
     scores: FloatArray = special.ndtri((ranks - 0.375) / (ranks.shape[1] + 0.25))
     return scores.reshape(draws.shape)
+
+
+def _sd_error(standard: FloatArray) -> FloatArray:
+    """Monte Carlo standard error of the sd, which is 1, from the squared deviations' own ESS.
+
+    ArviZ 0.8 takes the ESS of the mean instead, which is too large where draws alternate about it.
+    """
+    squares = standard.reshape(len(standard), -1) ** 2
+    return np.asarray(0.5 * squares.std(axis=1) / np.sqrt(array_stats.ess(standard, method="sd")))
 
 
 def _quantile_error(ordered: FloatArray, probability: float, ess: FloatArray) -> FloatArray:
