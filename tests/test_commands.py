@@ -39,7 +39,10 @@ def test_every_group_of_many_is_estimated(run, tmp_path, parts):
     assert code == 0
     assert f"{len(parts):,} observations in 300 groups (y by site)" in out
     assert out.index("diagnostics passed") < out.index("Posterior of the group means")
-    folder = tmp_path / "results" / "part-groups"
+    page = (tmp_path / "results" / "part-groups" / "report.html").read_text()
+    assert "Posterior of 3 of 300 group means" in page
+    assert "could not be written" not in page
+    folder = tmp_path / "results" / "part-groups" / "tables"
     table = pd.read_csv(folder / "groups.csv", dtype={"group": str}).set_index("group")
     sample = parts.groupby("site")["y"].mean()
     np.testing.assert_allclose(table["raw_mean"], sample, rtol=1e-9)
@@ -74,8 +77,10 @@ def test_a_report_on_too_many_groups_is_one_of_all_groups(run, tmp_path, cmdstan
     (tmp_path / "many.csv").write_text(f"group,n,mean,sd\n{rows}")
     code, out, _ = run("report", "many.csv", *SHORT)
     assert code == 0
-    assert "Left out are no pooling's variance of each group" in out
-    assert len(pd.read_csv(tmp_path / "results" / "many-groups" / "groups.csv")) == 1001
+    assert "too many groups to draw each: no pooling's variance of each group" in out
+    folder = tmp_path / "results" / "many-groups"
+    assert "too many groups to draw each" in (folder / "report.html").read_text()
+    assert len(pd.read_csv(folder / "tables" / "groups.csv")) == 1001
 
 
 def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):

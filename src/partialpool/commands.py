@@ -90,17 +90,10 @@ def groups(
 
 
 def too_many_groups(data: GroupedData) -> bool:
-    """Tell whether group means can only be estimated without drawing them all; say so."""
+    """Whether the groups can only be estimated without drawing the mean of each."""
     from partialpool.programs import DRAWN_GROUPS
 
-    if data.has_observations or data.stats.J <= DRAWN_GROUPS:
-        return False
-    say(
-        f"Note: more than {DRAWN_GROUPS:,} groups and no observations: the groups are estimated "
-        "under partial pooling, as by `partialpool groups`. Left out are no pooling's variance of "
-        "each group, and checks and scores that need the observations."
-    )
-    return True
+    return not data.has_observations and data.stats.J > DRAWN_GROUPS
 
 
 def estimate_groups(
@@ -128,6 +121,9 @@ def estimate_groups(
         programs,
         results,
     )
+    from partialpool.report import columns
+    from partialpool.report.drawing import Figure
+    from partialpool.report.many_groups import write_page
 
     if top < 1:
         raise InputError(f"--top {top}: it must be at least 1")
@@ -155,21 +151,32 @@ def estimate_groups(
         found["draws"] = drawn.to_series().unstack("group").reset_index()
     estimates = pooling.estimates(fits, data)
     estimates = estimates[estimates["group"] == ""]
+    said = [_extremes(data, priors), *_left_out(data)]
+    figure = Figure(
+        "shrinkage",
+        "shrinkage_arrows",
+        {
+            "shrinkage": table.rename(columns={"mean": "estimate"}),
+            "axis_title": data.axis_title,
+            "group_title": data.group_label,
+            "center": float(posterior["mu"].mean()),
+        },
+        "From the sample mean to the posterior mean, by group size.",
+        f"Sample means and posterior means of {min(stats.J, 2000):,} groups by their size.",
+    )
     with results.new_folder(target) as folder, progress.task("Saving tables, figure and draws"):
-        results.write_tables(folder, estimates, trusted)
+        for name in ("tables", "figures", "fits"):
+            (folder / name).mkdir()
+        found["estimates"] = results.label_trust(estimates, trusted)
+        found["diagnostics"] = diagnostics.check(fits[0]).assign(model=fits[0].name)
         for name, frame in found.items():
-            write_table(frame, folder / f"{name}.csv")
+            write_table(frame, folder / "tables" / f"{name}.csv")
         if stats.J >= FEWEST_FOR_PARQUET:
-            write_table(table, folder / "groups.parquet")
-        moved = table.rename(columns={"mean": "estimate"})
-        figure = plots.shrinkage_arrows(
-            moved,
-            axis_title=data.axis_title,
-            group_title=data.group_label,
-            center=float(posterior["mu"].mean()),
-        )
-        plots.save(figure, folder / "shrinkage")
-        fits[0].save(folder / f"{fits[0].name}.nc")
+            write_table(table, folder / "tables" / "groups.parquet")
+        write_table(columns.table(found), folder / "tables" / "columns.csv")
+        plots.save(plots.shrinkage_arrows(**figure.arguments), folder / "figures" / figure.key)
+        fits[0].save(folder / "fits" / f"{fits[0].name}.nc")
+        write_page(folder, data, fits[0], found, shown=shown, said=said, figure=figure)
         results.write_manifest(folder, data, fits, kind="groups")
     hyper = estimates[estimates["parameter"].isin(["mu", "tau", "sigma"])]
     show(readable_estimates(hyper), headed(f"Posterior, {fits[0].title}", trusted))
@@ -182,8 +189,20 @@ def estimate_groups(
             trusted,
         ),
     )
-    say(_extremes(data, priors))
+    for sentence in said:
+        say(sentence)
+    say(f"Report: {target / 'report.html'}")
     finish(target, fits)
+
+
+def _left_out(data: GroupedData) -> list[str]:
+    """Say what of the comparison many groups do without."""
+    if not too_many_groups(data):
+        return []
+    return [
+        "Left out, as there are too many groups to draw each: no pooling's variance of each group, "
+        "comparisons of all pairs, and checks and scores that need the observations."
+    ]
 
 
 def _extremes(data: GroupedData, priors: Priors) -> str:

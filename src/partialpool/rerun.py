@@ -199,7 +199,8 @@ def _write(
         if kind == "groups":
             table = group_posterior.group_estimates(fits[0].posterior, data.stats)
             table.insert(1, "trusted", all(diagnostics.verdicts(fits).values()))
-            results.write_table(table, folder / "groups.csv")
+            (folder / "tables").mkdir()
+            results.write_table(table, folder / "tables" / "groups.csv")
         for number, fit in enumerate(fits, start=1):
             fit.save(folder / (f"{fit.name}.nc" if kind != "fits" else f"{number}-{fit.name}.nc"))
         results.write_manifest(folder, data, fits, kind=kind)

@@ -121,7 +121,8 @@ def sections(
             "models",
             "The models",
             children=[
-                _model(content, fit, shown(f"model:{fit.name}"), models) for fit in content.fits
+                model_section(content, fit, shown(f"model:{fit.name}"), models)
+                for fit in content.fits
             ],
         ),
         Section(
@@ -189,12 +190,13 @@ def sections(
 _SAYS = {"complete": sentences.complete, "none": sentences.none, "partial": sentences.partial}
 
 
-def _model(
+def model_section(
     content: Content,
     fit: Fit,
     pictures: Sequence[Picture],
     models: Mapping[str, statements.Model],
 ) -> Section:
+    """Part of the page on one model: its mathematics, its priors, and what its fit says."""
     written: list[Markup] = []
     if fit.name in models:
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}

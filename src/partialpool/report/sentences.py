@@ -60,7 +60,7 @@ def about_data(content: Content) -> list[str]:
                 "observations. A small sample gives an extreme mean more easily, so this may be "
                 "a difference between groups or an accident of sampling."
             )
-    return said + [f"{note}." for note in data.notes]
+    return said + [f"{capital(note)}." for note in data.notes]
 
 
 def complete(content: Content, fit: Fit) -> list[str]:
