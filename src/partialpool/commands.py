@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 FEWEST_FOR_PARQUET = 10_000
 """Groups from which on the table of all groups is written as Parquet too."""
 
+MOST_COMPARED = 50
+"""Most groups of which all pairs are compared."""
+
 
 @expand
 def groups(
@@ -141,7 +144,7 @@ def estimate_groups(
     extreme = table["mean"].nsmallest if lowest else table["mean"].nlargest
     shown = show_group or list(table.loc[extreme(top).index, "group"])
     found = {"groups": table}
-    if len(shown) > 1:
+    if 1 < len(shown) <= MOST_COMPARED:
         found["contrasts"] = group_draws.group_contrasts(posterior, stats, shown)
     if ranks:
         with progress.task(f"Ranking {len(shown)} groups among {stats.J:,}"):
