@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.stan
-SHORT = ("--chains", "2", "--warmup", "300", "--draws", "300")
+SHORT = ("--draws", "1000")
 
 
 @pytest.fixture

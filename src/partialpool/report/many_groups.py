@@ -10,7 +10,7 @@ import pandas as pd
 from partialpool import diagnostics
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.report import cells, page, sentences, statements, views
+from partialpool.report import cells, page, sentences, statements, trust, views
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.folder import manifest
@@ -60,7 +60,7 @@ def write_page(
         page.Section(
             "diagnostics",
             "Diagnostics",
-            sentences.verdicts(content),
+            trust.verdicts(content),
             [views.diagnostics(content)],
         ),
         page.Section(
