@@ -62,10 +62,17 @@ def programs(cmdstan: CmdStan, tmp_path_factory: pytest.TempPathFactory) -> Iter
             command, cwd=cmdstan.path, capture_output=True, text=True, check=False
         )
 
-    made = make(*(str(folder / name) for name in names))
-    assert made.returncode == 0, made.stderr
-    yield folder
-    make("clean")
+    (folder / "probe.cpp").write_text("int main() {}\n")
+    words = make("-s", "print-COMPILE").stdout.partition(" = ")[2].split()
+    probe = subprocess.run([*words, "probe.cpp", "-o", "probe"], cwd=folder, check=False)
+    if probe.returncode:
+        pytest.skip(f"{words[0]} has no sanitizers (Debian: apt-get install libclang-rt-dev)")
+    try:
+        made = make(*(str(folder / name) for name in names))
+        assert made.returncode == 0, made.stderr
+        yield folder
+    finally:
+        make("clean")
 
 
 @pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
