@@ -83,6 +83,15 @@ def test_a_report_on_too_many_groups_is_one_of_all_groups(run, tmp_path, cmdstan
     assert len(pd.read_csv(folder / "tables" / "groups.csv")) == 1001
 
 
+def test_observations_in_too_many_groups_are_reported_alike(run, tmp_path, cmdstan):
+    rows = "".join(f"{k // 2},{k % 7 + k % 11}\n" for k in range(2002))
+    (tmp_path / "pairs.csv").write_text(f"group,value\n{rows}")
+    code, out, _ = run("report", "pairs.csv", *SHORT)
+    assert code == 0
+    assert "too many groups to draw each" in out
+    assert len(pd.read_csv(tmp_path / "results/pairs-groups/tables/groups.csv")) == 1001
+
+
 def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):
     (tmp_path / "schools.csv").write_text(
         "school,n,mean,sd\n1,25,9.46,4.2\n2,23,7.03,2.9\n3,20,7.95,3.0\n4,24,6.23,3.8\n5,9,12,4\n"

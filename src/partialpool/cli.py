@@ -80,7 +80,7 @@ def report(
     from partialpool import programs, results
 
     data, priors = data_options.read(csv)
-    if commands.too_many_groups(data):
+    if commands.too_many_groups(data, named=program):
         commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / data.name)
@@ -153,7 +153,7 @@ def compare(
     from partialpool import programs, results
 
     data, priors = data_options.read(csv)
-    if commands.too_many_groups(data):
+    if commands.too_many_groups(data, named=program):
         commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / f"{data.name}-compare")

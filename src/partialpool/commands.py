@@ -92,11 +92,14 @@ def groups(
     )
 
 
-def too_many_groups(data: GroupedData) -> bool:
-    """Whether the groups can only be estimated without drawing the mean of each."""
+def too_many_groups(data: GroupedData, *, named: list[str] | None = None) -> bool:
+    """Whether to estimate the groups without drawing the mean of each.
+
+    Programs that the user names are fitted as they are, where the observations are at hand.
+    """
     from partialpool.programs import DRAWN_GROUPS
 
-    return not data.has_observations and data.stats.J > DRAWN_GROUPS
+    return data.stats.J > DRAWN_GROUPS and not (named and data.has_observations)
 
 
 def estimate_groups(
