@@ -11,24 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from partialpool import cli, console, options
+from partialpool import console, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run the command in an empty folder; return exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["partialpool", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 def write(folder: Path, text: str) -> str:
