@@ -135,6 +135,7 @@ def failed(homework):
     return homework, fits
 
 
+@pytest.mark.figures
 def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
     found = content.compute(*failed)
     assert found.trusted == {"no_pooling": True, "hierarchical_noncentered": False}
@@ -147,6 +148,7 @@ def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
     assert sentences.in_short(found) == []
 
 
+@pytest.mark.figures
 def test_who_insists_gets_the_conclusions_below_the_banner(failed):
     found = content.compute(*failed, insist=True)
     (line,) = trust.failures(found)
@@ -158,6 +160,7 @@ def test_who_insists_gets_the_conclusions_below_the_banner(failed):
     assert "In short" in html
 
 
+@pytest.mark.figures
 def test_earlier_attempts_are_told(failed):
     said = trust.verdicts(content.compute(*failed))
     assert said[1] == (
@@ -167,6 +170,7 @@ def test_earlier_attempts_are_told(failed):
     assert "NOT TO BE TRUSTED" in said[2]
 
 
+@pytest.mark.figures
 def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
     import pandas as pd
 
@@ -180,6 +184,7 @@ def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
     assert not told[(told["column"] == "trusted") & (told["meaning"] == "")].size
 
 
+@pytest.mark.figures
 def test_no_model_is_best_where_pareto_k_are_bad(failed):
     data, fits = failed
     found = content.compute(data, fits, insist=False)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stan, pytest.mark.slow]
 
-FLAGS = ["O=1", "CXXFLAGS=-g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined"]
+# RapidJSON, which Stan carries, adds one to a null pointer before its first allocation.
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize=pointer-overflow"
+FLAGS = ["O=1", f"CXXFLAGS=-g1 {SANITIZERS} -fno-sanitize-recover=undefined"]
 DATA = "data file=group_means.data.json"
 SHORT = f"{DATA} sample num_samples=20 num_warmup=60"
 STATIC = f"{SHORT} algorithm=hmc engine=static int_time=1"
