@@ -225,7 +225,7 @@ def _partition_statistics(
     values = pd.to_numeric(part.iloc[:, 1], errors="coerce")
     missing = part.iloc[:, 1].isna().to_numpy()
     y = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~np.isfinite(y) & ~(missing if drop_missing else False)
+    wrong = ~np.isfinite(y) & ~(missing & drop_missing)
     if wrong.any():
         first = int(np.argmax(wrong))
         outcome = part.iloc[first, 1]
