@@ -14,7 +14,7 @@ from partialpool.errors import InputError
 from partialpool.fitting import Fit, Settings
 from partialpool.parameterization import compare_forms
 from partialpool.plots import parameterization as figures
-from partialpool.verdict import CENTERED, MARGINAL, NONCENTERED
+from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 
 FORMS = (CENTERED, NONCENTERED)
 

@@ -46,6 +46,7 @@ from partialpool.options import (
     SamplingOptions,
     Without,
     expand,
+    load_chosen,
     say_unused,
 )
 
@@ -77,15 +78,14 @@ def report(
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool import programs, results
+    from partialpool import results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data, named=program):
         commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / data.name)
-    names = programs.chosen(program, without)
-    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    loaded = load_chosen(program, without, include)
     from partialpool import diagnostics, pooling  # slow, and of no use to a program in error
     from partialpool.report import write
 
@@ -150,15 +150,14 @@ def compare(
     output: Output = Path("results"),
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
-    from partialpool import programs, results
+    from partialpool import results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data, named=program):
         commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / f"{data.name}-compare")
-    names = programs.chosen(program, without)
-    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    loaded = load_chosen(program, without, include)
     from partialpool import changes, diagnostics, plots, pooling  # slow, and of no use to an error
 
     fits = sampling.fit(loaded, data, priors, retry=retry)

@@ -288,3 +288,13 @@ Insist = Annotated[
     bool,
     typer.Option("--insist", help="Draw conclusions also from fits that fail their diagnostics."),
 ]
+
+
+def load_chosen(
+    named: list[str] | None, without: list[str] | None, include: list[Path] | None
+) -> list[Program]:
+    """Load the programs of a comparison, as `--program`, `--without` and `--include` say."""
+    from partialpool import programs
+
+    names = programs.chosen(named, without)
+    return [programs.load(name, include_paths=include or (), progress=progress) for name in names]

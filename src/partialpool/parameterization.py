@@ -27,11 +27,11 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import label
-from partialpool.programs import Priors
+from partialpool.programs import CENTERED, MARGINAL, NONCENTERED, Priors
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
 from partialpool.summaries import summarize
-from partialpool.verdict import CENTERED, MARGINAL, NONCENTERED, Verdict, judge
+from partialpool.verdict import Verdict, judge
 
 FloatArray = NDArray[np.float64]
 

@@ -27,6 +27,7 @@ from partialpool.options import (
     SamplingOptions,
     Without,
     expand,
+    load_chosen,
     say_unused,
 )
 
@@ -169,11 +170,10 @@ def prior_predictive(
     output: Output = Path("results"),
 ) -> None:
     """Draw from the priors of programs alone: what they expect before any data, on their scale."""
-    from partialpool import programs, results
+    from partialpool import results
 
     data, priors = data_options.read(csv)
-    names = programs.chosen(program, without)
-    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    loaded = load_chosen(program, without, include)
     from partialpool import plots  # slow, and of no use to a program in error
     from partialpool.plots.sensitivity import prior_predictive as draw
     from partialpool.prior_predictive import from_programs

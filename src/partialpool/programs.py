@@ -28,20 +28,19 @@ from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA
 
 Pooling = Literal["complete", "none", "partial", "other"]
 
-SHIPPED = (
-    "complete_pooling",
-    "no_pooling",
-    "hierarchical_centered",
-    "hierarchical_noncentered",
-    "hierarchical_marginal",
-)
+CENTERED = "hierarchical_centered"
+NONCENTERED = "hierarchical_noncentered"
+MARGINAL = "hierarchical_marginal"
+"""Names of the shipped forms of the hierarchical model."""
+
+SHIPPED = ("complete_pooling", "no_pooling", CENTERED, NONCENTERED, MARGINAL)
 """Names of the programs that come with the package, in the order in which a report shows them."""
 
 DRAWN_GROUPS = 1000
 """Most groups whose means a program that integrates over them draws; more come from
 `partialpool.group_posterior`."""
 
-DEFAULT = ("complete_pooling", "no_pooling", "hierarchical_marginal")
+DEFAULT = ("complete_pooling", "no_pooling", MARGINAL)
 """The three models of a comparison in which nothing else is asked for."""
 
 RESERVED = ("chain", "draw", "group", "observation")
@@ -50,9 +49,9 @@ RESERVED = ("chain", "draw", "group", "observation")
 _TITLES = {
     "complete_pooling": "complete pooling",
     "no_pooling": "no pooling",
-    "hierarchical_centered": "partial pooling, centered",
-    "hierarchical_noncentered": "partial pooling, non-centered",
-    "hierarchical_marginal": "partial pooling, marginal",
+    CENTERED: "partial pooling, centered",
+    NONCENTERED: "partial pooling, non-centered",
+    MARGINAL: "partial pooling, marginal",
 }
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from partialpool import diagnostics
 from partialpool.fitting import Fit, fit_programs
-from partialpool.programs import Program, load
+from partialpool.programs import CENTERED, MARGINAL, NONCENTERED, Program, load
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 
@@ -32,8 +32,8 @@ MOST_DRAWS = 20_000
 """Draws a chain that are asked for at most."""
 
 OTHER_FORM = {
-    "hierarchical_centered": "hierarchical_noncentered",
-    "hierarchical_noncentered": "hierarchical_marginal",
+    CENTERED: NONCENTERED,
+    NONCENTERED: MARGINAL,
 }
 """A shipped program to the one that writes the same model so that it may sample better."""
 

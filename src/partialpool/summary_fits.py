@@ -22,15 +22,19 @@ from partialpool.exact.pooling_extremes import Sample
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.program_data import check_hyperparameters
-from partialpool.programs import DRAWN_GROUPS, Priors, Program
+from partialpool.programs import (
+    CENTERED,
+    DRAWN_GROUPS,
+    MARGINAL,
+    NONCENTERED,
+    Priors,
+    Program,
+)
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 
-MARGINAL = "hierarchical_marginal"
-"""The shipped program that is fitted to statistics by group."""
-
 _EXACT = ("complete_pooling", "no_pooling")
-_SAME_MODEL = ("hierarchical_centered", "hierarchical_noncentered")
+_SAME_MODEL = (CENTERED, NONCENTERED)
 
 
 def substitutes(chosen: Sequence[Program], *, progress: Progress | None = None) -> list[Program]:

@@ -14,12 +14,9 @@ from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.power_scaling import label
+from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 
 FloatArray = NDArray[np.float64]
-
-CENTERED = "hierarchical_centered"
-NONCENTERED = "hierarchical_noncentered"
-MARGINAL = "hierarchical_marginal"
 
 CLOSE = 1.25
 """Ratio of efficiencies up to which two forms count as equally good."""
