@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from partialpool import cluster, data, many, programs, sufficient
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 
-pytest.importorskip("distributed")
-# Dask and Tornado leave sockets and event loops to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is optional"),
+    # Dask and Tornado leave sockets and event loops to the garbage collector.
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 SHORT = Settings(chains=2, warmup=300, draws=300)
 
