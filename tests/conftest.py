@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: the arrays here are small
 
@@ -14,7 +16,11 @@ import gc
 
 import pytest
 
-from partialpool import cli, data, fitting, programs, toolchain
+if TYPE_CHECKING:
+    from partialpool import data, fitting, toolchain
+
+# What the fixtures need is imported by them: with -n, the process that runs no test imports only
+# this file, and the workers start when it has.
 
 gc.set_threshold(100_000, 20, 100)  # figures are many small objects: a sixth of their time
 
@@ -24,13 +30,27 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file whose `pytestmark` is a mark that -m excludes from all of its tests."""
+    if collection_path.suffix != ".py" or re.search(r"\bor\b|\(", config.option.markexpr):
+        return None
+    excluded = re.findall(r"\bnot (\w+)", config.option.markexpr)
+    line = re.search("^pytestmark = .*", collection_path.read_text("utf-8"), re.MULTILINE)
+    marks = re.findall(r"pytest\.mark\.(\w+)", line[0]) if line else []
+    return any(mark in excluded for mark in marks) or None
+
+
 @pytest.fixture(scope="session")
 def homework() -> data.GroupedData:
+    from partialpool import data
+
     return data.read_csv(ROOT / "data" / "homework.csv")
 
 
 @pytest.fixture(scope="session")
 def cmdstan() -> toolchain.CmdStan:
+    from partialpool import toolchain
+
     found = toolchain.find_cmdstan()
     os.environ["CMDSTAN"] = str(found.path)
     return found
@@ -39,6 +59,8 @@ def cmdstan() -> toolchain.CmdStan:
 @pytest.fixture(scope="session")
 def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[str, fitting.Fit]:
     """Fits of the shipped programs to the homework data with the shipped defaults."""
+    from partialpool import fitting, programs
+
     fits = fitting.fit_programs(
         [programs.load(name) for name in programs.SHIPPED],
         homework,
@@ -51,6 +73,8 @@ def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[
 @pytest.fixture
 def run(monkeypatch, capfd, tmp_path):
     """Run the command in an empty folder; return exit code, standard output, standard error."""
+    from partialpool import cli
+
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
