@@ -34,26 +34,53 @@ from partialpool.priors import Normal, ScalePrior
 
 @dataclass(frozen=True)
 class Grid:
-    """One resolution of the quadrature.
+    """One resolution of the quadrature; each part of it is worked out when it is first used.
 
     Attributes
     ----------
     problem
         Data and priors.
-    tau, sigma, ratio
-        Marginal densities of log tau, log sigma and log(tau / sigma).
-    weights
-        Probabilities of the nodes in the plane, shape (nodes,), sum 1.
-    given
-        Moments of mu at the nodes.
+    coarser
+        The grid of which this is the refinement, if it is one.
     """
 
     problem: Problem
-    tau: Marginal
-    sigma: Marginal
-    ratio: Marginal
-    weights: Array
-    given: Conditional
+    coarser: Grid | None = None
+
+    @cached_property
+    def tau(self) -> Marginal:
+        """Marginal density of log tau."""
+        return self._marginal(0, self.coarser and self.coarser.tau)
+
+    @cached_property
+    def sigma(self) -> Marginal:
+        """Marginal density of log sigma."""
+        return self._marginal(1, self.coarser and self.coarser.sigma)
+
+    @cached_property
+    def ratio(self) -> Marginal:
+        """Marginal density of log(tau / sigma)."""
+        return self._marginal(2, self.coarser and self.coarser.ratio)
+
+    def _marginal(self, plane: int, coarse: Marginal | None) -> Marginal:
+        outer = self.problem.planes()[plane]
+        return outer.marginal() if coarse is None else outer.refined(coarse)
+
+    @cached_property
+    def _nodes(self) -> tuple[Array, Array, Array]:
+        refine = self.coarser is not None
+        return self.problem.planes()[0].nodes(self.tau, refine=refine)
+
+    @property
+    def weights(self) -> Array:
+        """Probabilities of the nodes in the plane, shape (nodes,), sum 1."""
+        return self._nodes[2]
+
+    @cached_property
+    def given(self) -> Conditional:
+        """Moments of mu at the nodes."""
+        x, z, _ = self._nodes
+        return self.problem.conditional(np.exp(2 * x), np.exp(2 * z))
 
     def mixture(self, mean: Array, variance: Array) -> NormalMixture:
         """Mixture of normals with these moments at the nodes, mean counted from the origin."""
@@ -113,24 +140,12 @@ class HierarchicalPosterior:
     @cached_property
     def coarse(self) -> Grid:
         """Grid that meets the tolerances of the quadrature."""
-        by_tau, by_sigma, by_ratio = self.problem.planes()
-        tau = by_tau.marginal()
-        return self._grid(tau, by_sigma.marginal(), by_ratio.marginal(), refine=False)
+        return Grid(self.problem)
 
     @cached_property
     def fine(self) -> Grid:
         """The same with twice the nodes in each direction; the numbers reported are its."""
-        planes, coarse = self.problem.planes(), self.coarse
-        marginals = (coarse.tau, coarse.sigma, coarse.ratio)
-        tau, sigma, ratio = (
-            plane.refined(marginal) for plane, marginal in zip(planes, marginals, strict=True)
-        )
-        return self._grid(tau, sigma, ratio, refine=True)
-
-    def _grid(self, tau: Marginal, sigma: Marginal, ratio: Marginal, *, refine: bool) -> Grid:
-        x, z, weights = self.problem.planes()[0].nodes(tau, refine=refine)
-        given = self.problem.conditional(np.exp(2 * x), np.exp(2 * z))
-        return Grid(self.problem, tau, sigma, ratio, weights, given)
+        return Grid(self.problem, coarser=self.coarse)
 
     @property
     def log_marginal_likelihood(self) -> float:
