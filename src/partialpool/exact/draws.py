@@ -83,10 +83,10 @@ def _within_panel(plane: Plane, nodes: Array, x: Array, p: Array) -> Array:
     The log density is smooth in u, so at each node of v the Legendre series through its values
     at the panel's nodes of u gives it between them, at a cost that does not depend on the data.
     """
-    lowers, uppers, orders = plane.rows(nodes)
-    lower, upper = lowers.min(), uppers.max()
-    widening = (upper - lower) / (uppers - lowers).min()
-    order = min(int(np.ceil(orders.max() * widening)), _MOST_NODES)
+    rows = plane.rows(nodes)
+    lower, upper = rows.lower.min(), rows.upper.max()
+    widening = (upper - lower) / (rows.upper - rows.lower).min()
+    order = min(int(np.ceil(rows.orders.max() * widening)), _MOST_NODES)
     points, weights, to_series = rule(order)
     v = lower + 0.5 * (upper - lower) * (1 + points)
     over_u = rule(ORDER)[2] @ plane.log_density(nodes[:, None], v[None, :])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.exact.quadrature import (
     Array,
@@ -25,6 +26,27 @@ from partialpool.exact.quadrature import (
 _ORDERS = (24, 48, 96, 192, 384)
 _TOLERANCE = 1e-10
 _NEGLIGIBLE = 1e-16
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is known of the inner variable v at each of some values of u, shape (rows,) each.
+
+    Attributes
+    ----------
+    lower, upper
+        Range of v that matters.
+    orders
+        Nodes that integrate over it.
+    integral, finer
+        Log of the integral with that many nodes, and with twice as many.
+    """
+
+    lower: Array
+    upper: Array
+    orders: NDArray[np.int64]
+    integral: Array
+    finer: Array
 
 
 @dataclass(frozen=True)
@@ -68,34 +90,28 @@ class Plane:
 
     def log_marginal(self, u: Array, *, refine: bool = False) -> Array:
         """Log of the integral over v at each u, shape (rows,)."""
-        lower, upper, orders = self.rows(u)
-        result = np.empty_like(u)
-        for order in np.unique(orders):
-            chosen = orders == order
-            result[chosen] = self._integrate(
-                u[chosen], lower[chosen], upper[chosen], int(order) * (2 if refine else 1)
-            )
-        return result
+        rows = self.rows(u)
+        return rows.finer if refine else rows.integral
 
-    def rows(self, u: Array) -> tuple[Array, Array, Array]:
-        """Range of v that matters at each u, and the order that integrates it.
+    def rows(self, u: Array) -> Rows:
+        """Range of v that matters at each u, the order that integrates it, and the integrals.
 
         An order will do when twice as many nodes change the integral by less than 1e-10 of
         itself.
         """
         lower, upper = narrow(lambda v: self.log_density(u[:, None], v), *self.inner(u))
-        orders = np.full(u.size, _ORDERS[-1])
-        open_rows = np.arange(u.size)
-        before = self._integrate(u, lower, upper, _ORDERS[0])
-        for order in _ORDERS[:-1]:
-            at = open_rows
-            after = self._integrate(u[at], lower[at], upper[at], 2 * order)
-            settled = np.abs(after - before) < _TOLERANCE
-            orders[at[settled]] = order
-            open_rows, before = at[~settled], after[~settled]
-            if open_rows.size == 0:
+        orders = np.full(u.size, _ORDERS[0])
+        integral = self._integrate(u, lower, upper, _ORDERS[0])
+        finer = np.empty_like(integral)
+        at = np.arange(u.size)
+        for order in _ORDERS:
+            orders[at] = order
+            finer[at] = self._integrate(u[at], lower[at], upper[at], 2 * order)
+            at = at[~(np.abs(finer[at] - integral[at]) < _TOLERANCE)]
+            if at.size == 0 or order == _ORDERS[-1]:
                 break
-        return lower, upper, orders
+            integral[at] = finer[at]
+        return Rows(lower, upper, orders, integral, finer)
 
     def nodes(self, outer: Marginal, *, refine: bool) -> tuple[Array, Array, Array]:
         """Nodes of the quadrature over the plane: u, v and probability, each shape (nodes,).
@@ -105,12 +121,12 @@ class Plane:
         u, mass = outer.nodes.ravel(), outer.weights.ravel()
         keep = mass * np.exp(2 * np.maximum(u - u[np.argmax(mass)], 0)) > _NEGLIGIBLE
         u, mass = u[keep], mass[keep]
-        lower, upper, orders = self.rows(u)
+        rows = self.rows(u)
         parts = []
-        for order in np.unique(orders):
-            at = orders == order
+        for order in np.unique(rows.orders):
+            at = rows.orders == order
             count = int(order) * (2 if refine else 1)
-            v = panel_nodes(lower[at], upper[at], count)
+            v = panel_nodes(rows.lower[at], rows.upper[at], count)
             values = self.log_density(u[at, None], v)
             share = np.exp(values - values.max(axis=1, keepdims=True)) * rule(count)[1]
             share *= (mass[at] / share.sum(axis=1))[:, None]

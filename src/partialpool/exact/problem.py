@@ -37,7 +37,7 @@ from partialpool.exact.statistics import (
 )
 from partialpool.priors import Normal, ScalePrior
 
-_BLOCK = 2_000_000
+_BLOCK = 60_000
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,14 @@ class Problem:
         x, z
             Arrays that broadcast against each other.
         """
-        x, z = np.broadcast_arrays(x, z)
-        flat = [self._between(*part) for part in self._blocks(np.exp(2 * x), np.exp(2 * z))]
-        between = np.concatenate(flat).reshape(x.shape)
-        priors = self.tau.log_density(np.exp(x)) + self.sigma.log_density(np.exp(z)) + x + z
-        return np.asarray(between + log_spread(z, self.spare, self.ss) + priors)
+        tau, sigma = np.exp(x), np.exp(z)
+        tau2, sigma2 = np.broadcast_arrays(tau**2, sigma**2)
+        flat = [self._between(*part) for part in self._blocks(tau2, sigma2)]
+        of_sigma = self.sigma.log_density(sigma) + log_spread(z, self.spare, self.ss) + z
+        total = np.concatenate(flat).reshape(tau2.shape)
+        total += self.tau.log_density(tau) + x
+        total += of_sigma
+        return total
 
     def conditional(self, tau2: Array, sigma2: Array) -> Conditional:
         """Moments of mu given the variances, each shape (k,)."""
@@ -183,7 +186,9 @@ class Problem:
 
     def _precisions(self, tau2: Array, sigma2: Array) -> Array:
         """Precision of a group mean about mu, by distinct size, shape (sizes, k)."""
-        return 1 / (tau2 + sigma2 / self._sizes[0][:, None])
+        variances = sigma2 / self._sizes[0][:, None]
+        variances += tau2
+        return np.reciprocal(variances, out=variances)
 
     def _mu(self, precisions: Array) -> tuple[Array, Array]:
         """Mean and precision of mu, each shape (k,)."""
@@ -198,9 +203,12 @@ class Problem:
         _, counts, means, squares = self._sizes
         w = self._precisions(tau2, sigma2)
         h, precision = self._mu(w)
-        distance = _over_sizes(counts, w * (means[:, None] - h) ** 2) + _over_sizes(squares, w)
+        apart = means[:, None] - h
+        apart *= apart
+        apart *= w
+        distance = _over_sizes(counts, apart) + _over_sizes(squares, w)
         distance += ((self.mu.location - self.origin - h) / self.mu.scale) ** 2
-        log_determinant = np.log(precision) - _over_sizes(counts, np.log(w))
+        log_determinant = np.log(precision) - _over_sizes(counts, np.log(w, out=w))
         return -0.5 * (distance + log_determinant)
 
     def planes(self) -> tuple[Plane, Plane, Plane]:
