@@ -50,17 +50,17 @@ class Grid:
     @cached_property
     def tau(self) -> Marginal:
         """Marginal density of log tau."""
-        return self._marginal(0, self.coarser and self.coarser.tau)
+        return self._marginal(0, None if self.coarser is None else self.coarser.tau)
 
     @cached_property
     def sigma(self) -> Marginal:
         """Marginal density of log sigma."""
-        return self._marginal(1, self.coarser and self.coarser.sigma)
+        return self._marginal(1, None if self.coarser is None else self.coarser.sigma)
 
     @cached_property
     def ratio(self) -> Marginal:
         """Marginal density of log(tau / sigma)."""
-        return self._marginal(2, self.coarser and self.coarser.ratio)
+        return self._marginal(2, None if self.coarser is None else self.coarser.ratio)
 
     def _marginal(self, plane: int, coarse: Marginal | None) -> Marginal:
         outer = self.problem.planes()[plane]

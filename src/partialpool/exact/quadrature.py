@@ -35,6 +35,7 @@ CLOSE = 1e-9
 """Distance from a probability, as a share of it, at which Newton's next step is the last."""
 
 _SCAN = 65
+_ENOUGH = 16
 _MOST_HALVINGS = 16
 _MOST_PANELS = 200
 _TOLERANCE = 1e-10
@@ -103,7 +104,8 @@ def narrow(log_density: LogDensity, lower: Array, upper: Array) -> tuple[Array, 
 
     A scan of each range keeps the points that are within `DROP` of the row's maximum (also
     after multiplication by ``exp(HIGHEST_MOMENT * u)`` to the right of it) and one point more
-    on each side; the scan is repeated on what is left, until it no longer shrinks much.
+    on each side; the scan is repeated on what is left, until that is so many intervals that the
+    four of them that may lie outside add little work.
 
     Parameters
     ----------
@@ -123,9 +125,8 @@ def narrow(log_density: LogDensity, lower: Array, upper: Array) -> tuple[Array, 
         kept = envelope >= values[rows, best][:, None] - DROP
         first = np.maximum(np.argmax(kept, axis=1) - 1, 0)
         last = np.minimum(_SCAN - np.argmax(kept[:, ::-1], axis=1), _SCAN - 1)
-        before = upper - lower
         lower, upper = points[rows, first], points[rows, last]
-        if np.all(upper - lower > 0.7 * before):
+        if np.all(last - first >= _ENOUGH):
             break
     return lower, upper
 
