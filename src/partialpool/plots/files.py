@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import plotnine as p9
+from matplotlib.figure import Figure
 
 mpl.use("agg")
 
@@ -26,9 +27,26 @@ def save(figure: p9.ggplot, stem: str | Path) -> tuple[int, int]:
     with mpl.rc_context({"svg.hashsalt": stem.name, "svg.fonttype": "path"}):
         drawn = figure.draw()
         try:
+            _lay_out(drawn)
             drawn.savefig(stem.parent / f"{stem.name}.png", dpi=DPI, metadata={"Software": None})
+            _unscale(drawn)
             drawn.savefig(stem.parent / f"{stem.name}.svg", metadata={"Date": None})
             width, height = drawn.get_size_inches()
         finally:
             pyplot.close(drawn)
     return round(width * DPI), round(height * DPI)
+
+
+def _lay_out(drawn: Figure) -> None:
+    """Place everything once; with a layout engine, every file would be laid out and drawn twice."""
+    engine = drawn.get_layout_engine()
+    if engine is not None:
+        drawn.set_dpi(DPI)
+        engine.execute(drawn)
+        drawn.set_layout_engine(None)
+
+
+def _unscale(drawn: Figure) -> None:
+    """Let colour bars take the resolution of the next file; plotnine keeps that of the first."""
+    for box in drawn.findobj(lambda artist: hasattr(artist, "_dpi_corrected")):
+        vars(box)["_dpi_corrected"] = False
