@@ -120,7 +120,8 @@ def test_what_no_setting_mends_has_no_remedy(passing, check):
 
 
 @pytest.fixture(scope="module")
-def failed(homework):
+def insisting(homework):
+    """What is said of a fit that failed to one who insists on it."""
     fits = [
         make_fit(homework, "no_pooling", draws=250),
         make_fit(homework, "hierarchical_noncentered", draws=250, diverging=5),
@@ -132,37 +133,40 @@ def failed(homework):
         "remedy": "smaller steps",
     }
     fits[1] = dataclasses.replace(fits[1], about={**fits[1].about, "attempts": [attempt]})
-    return homework, fits
+    return content.compute(homework, fits, insist=True)
+
+
+@pytest.fixture(scope="module")
+def failed(insisting):
+    return dataclasses.replace(insisting, insist=False)
 
 
 @pytest.mark.figures
 def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
-    found = content.compute(*failed)
-    assert found.trusted == {"no_pooling": True, "hierarchical_noncentered": False}
-    (line,) = trust.failures(found)
+    assert failed.trusted == {"no_pooling": True, "hierarchical_noncentered": False}
+    (line,) = trust.failures(failed)
     assert "No conclusion is drawn from partial pooling, non-centered" in line
     assert "adapt_delta 0.99" in line or "hierarchical_marginal in place of" in line
     assert "--retry" in line
-    html = page.render(found, page.sections(found, {}, {}), made=MADE, missing={})
+    html = page.render(failed, page.sections(failed, {}, {}), made=MADE, missing={})
     assert html.index("--retry") < html.index("<h2>The data</h2>")
-    assert sentences.in_short(found) == []
+    assert sentences.in_short(failed) == []
 
 
 @pytest.mark.figures
-def test_who_insists_gets_the_conclusions_below_the_banner(failed):
-    found = content.compute(*failed, insist=True)
-    (line,) = trust.failures(found)
+def test_who_insists_gets_the_conclusions_below_the_banner(insisting):
+    (line,) = trust.failures(insisting)
     assert "may be wrong" in line
-    assert len(sentences.in_short(found)) > 1
-    assert any("moves" in said for said in sentences.shrinkage(found, found.fits[1]))
-    html = page.render(found, page.sections(found, {}, {}), made=MADE, missing={})
+    assert len(sentences.in_short(insisting)) > 1
+    assert any("moves" in said for said in sentences.shrinkage(insisting, insisting.fits[1]))
+    html = page.render(insisting, page.sections(insisting, {}, {}), made=MADE, missing={})
     assert 'role="alert"' in html
     assert "In short" in html
 
 
 @pytest.mark.figures
 def test_earlier_attempts_are_told(failed):
-    said = trust.verdicts(content.compute(*failed))
+    said = trust.verdicts(failed)
     assert said[1] == (
         "An attempt with hierarchical_centered failed divergences; it was made again with "
         "smaller steps."
@@ -174,7 +178,7 @@ def test_earlier_attempts_are_told(failed):
 def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
     import pandas as pd
 
-    folder._tables(content.compute(*failed), tmp_path)
+    folder._tables(failed, tmp_path)
     table = pd.read_csv(tmp_path / "estimates.csv")
     assert list(table.columns[:2]) == ["model", "trusted"]
     verdicts = table.groupby("model")["trusted"].agg(["min", "max"])
@@ -186,15 +190,13 @@ def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
 
 @pytest.mark.figures
 def test_no_model_is_best_where_pareto_k_are_bad(failed):
-    data, fits = failed
-    found = content.compute(data, fits, insist=False)
-    trusted = dict.fromkeys(found.trusted, True)
-    good = dataclasses.replace(found, trusted=trusted)
+    trusted = dict.fromkeys(failed.trusted, True)
+    good = dataclasses.replace(failed, trusted=trusted)
     assert any("scores best" in said for said in sentences.predicted(good))
     tables = {
-        key: found.tables[key].assign(bad_k=2, max_k=0.9) for key in ("loo", "leave_one_group_out")
+        key: failed.tables[key].assign(bad_k=2, max_k=0.9) for key in ("loo", "leave_one_group_out")
     }
-    bad = dataclasses.replace(good, tables={**found.tables, **tables})
+    bad = dataclasses.replace(good, tables={**failed.tables, **tables})
     said = sentences.predicted(bad)
     assert not any("scores best" in each for each in said)
     assert any("2 Pareto k are beyond the threshold" in each for each in said)
