@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import partialpool
+from partialpool.drawing_process import EARLY
 from partialpool.progress import Progress
 
 
@@ -124,17 +125,16 @@ class Worker:
         self._ended = False
 
     def start(self) -> None:
-        """Start the process; it answers when it is asked to draw."""
-        self._process = _start()
+        """Start the process ahead of its first figure; what takes time is then behind it."""
+        self._process = _start(EARLY)
 
     def draw(self, figure: Figure, folder: Path) -> str:
         """Draw a figure; say what went wrong, or nothing."""
         if self._ended:
             return "interrupted"
         if self._process is None or self._process.poll() is not None:
-            self.start()
+            self._process = _start()
         process = self._process
-        assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -164,11 +164,11 @@ def _close(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(*arguments: str) -> subprocess.Popen[bytes]:
     package = str(Path(partialpool.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
-        [sys.executable, "-m", "partialpool.plots"],
+        [sys.executable, "-m", "partialpool.drawing_process", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -12,9 +12,13 @@ import os
 import pickle
 import sys
 import warnings
+from importlib import import_module
 from typing import Any
 
-from partialpool import plots
+EARLY = "early"
+"""Argument of a process that is started before there is anything to draw."""
+
+_PLOTS = "partialpool.plots"
 
 
 def draw(function: str, arguments: dict[str, Any], stem: str) -> str:
@@ -28,6 +32,7 @@ def draw(function: str, arguments: dict[str, Any], stem: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            plots = import_module(_PLOTS)
             plots.save(getattr(plots, function)(**arguments), stem)
     except Exception as error:  # whatever a figure fails of, the report goes on without it
         return f"{type(error).__name__}: {error}"
@@ -39,6 +44,8 @@ def serve() -> None:
     gc.disable()  # a figure is many small objects, and the process lives for a few figures only
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stray prints must not mix with answers
+    if EARLY in sys.argv[1:]:
+        import_module(_PLOTS)
     while True:
         try:
             task = pickle.load(sys.stdin.buffer)
