@@ -17,7 +17,7 @@ import xarray as xr
 from scipy import stats
 
 from hand_made import make_fit, make_fits, simulated
-from partialpool import report
+from partialpool import pooling, report
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.programs import shipped_folder
@@ -45,7 +45,7 @@ MODELS = ["complete_pooling", NONE, PARTIAL]
 
 @pytest.fixture(scope="module")
 def lesson(homework):
-    return content.compute(homework, make_fits(homework, MODELS, draws=1000, pointwise=False))
+    return content.compute(homework, make_fits(homework, MODELS, draws=250, pointwise=False))
 
 
 @pytest.fixture(scope="module")
@@ -143,12 +143,12 @@ def test_nothing_is_concluded_from_a_fit_that_failed(lesson):
 
 def test_a_trusted_fit_speaks_for_its_kind(homework):
     fits = [
-        make_fit(homework, "hierarchical_centered", draws=60, diverging=5),
-        make_fit(homework, PARTIAL, draws=60),
+        make_fit(homework, name, draws=10, pointwise=False)
+        for name in ("hierarchical_centered", PARTIAL)
     ]
-    found = content.compute(homework, fits)
     trusted = {"hierarchical_centered": False, PARTIAL: True}
-    assert dataclasses.replace(found, trusted=trusted).one("partial") is fits[1]
+    found = content.Content(homework, tuple(fits), {}, {}, trusted)
+    assert found.one("partial") is fits[1]
     assert (
         dataclasses.replace(found, trusted=dict.fromkeys(trusted, False)).one("partial") is fits[0]
     )
@@ -289,9 +289,10 @@ def test_a_table_that_fails_leaves_the_others(homework, monkeypatch):
         raise ZeroDivisionError("no luck")
 
     monkeypatch.setattr(content.comparisons, "contrasts", broken)
+    monkeypatch.setattr(content.verify, "verify_shipped", broken)
     found = content.compute(homework, make_fits(homework, [NONE, PARTIAL], draws=60))
     assert found.missing["contrasts"] == "ZeroDivisionError: no luck"
-    assert "claims" in found.missing
+    assert set(found.missing) == {"contrasts", "claims", "exact"}
     assert len(found.tables["estimates"])
     html = page.render(found, page.sections(found, {}, {}), made=MADE, missing=found.missing)
     assert "ZeroDivisionError: no luck" in html
@@ -328,8 +329,10 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, kept, po
 
 def test_long_tables_are_cut_with_a_pointer_to_the_file():
     made = simulated([4] * 60, [f"g{k}" for k in range(60)])
-    found = content.compute(made, make_fits(made, [PARTIAL], draws=60))
-    view = views.displacement(found, found.fits[0])
+    fit = make_fit(made, PARTIAL, draws=60, pointwise=False)
+    tables = {"shrinkage": pooling.shrinkage([fit], made)}
+    found = content.Content(made, (fit,), tables, {}, {PARTIAL: True})
+    view = views.displacement(found, fit)
     assert view is not None
     assert (len(view.rows), view.dropped, view.csv) == (40, 20, "shrinkage")
 
@@ -473,7 +476,13 @@ def small_plan(found, _models):
 @pytest.fixture(scope="module")
 def folder(hard, tmp_path_factory):
     target = tmp_path_factory.mktemp("results") / "hard $x"
+
+    def computed(data, fits, *, delta, insist, progress):
+        assert (data, tuple(fits), delta, insist) == (hard.data, hard.fits, hard.delta, False)
+        return hard
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder_module, "compute", computed)
         patch.setattr(folder_module, "plan", small_plan)
         assert report.write(target, hard.data, hard.fits, delta=2.0, processes=1) == target
     return target
@@ -525,9 +534,10 @@ def test_an_interrupted_report_leaves_the_earlier_one(tmp_path, hard, monkeypatc
         raise error
 
     monkeypatch.setattr(folder_module, "draw_all", stop)
+    monkeypatch.setattr(folder_module, "plan", small_plan)
     monkeypatch.setattr(folder_module, "compute", lambda *_args, **_how: hard)
     with pytest.raises(error):
-        report.write(target, hard.data, hard.fits)
+        report.write(target, hard.data, hard.fits, processes=1)
     assert (target / "manifest.json").read_text() == "earlier"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
@@ -559,8 +569,11 @@ def test_a_drawing_process_that_dies_takes_one_figure_with_it(tmp_path):
         drawing.Figure("one", "loo_k", good, "", ""),
         drawing.Figure("none", "no_such_figure", good, "", ""),
     ]
-    with drawing.drawing_processes(1) as workers:
-        failed = drawing.draw_all(made, tmp_path, workers=workers)
+    worker = drawing.Worker()  # not started early: it dies before it has imported much
+    try:
+        failed = drawing.draw_all(made, tmp_path, workers=[worker])
+    finally:
+        worker.end()
     assert failed["dead"] == "the drawing process ended with code 7"
     assert "no_such_figure" in failed["none"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.png", "one.svg"]
