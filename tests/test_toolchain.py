@@ -122,22 +122,35 @@ def test_an_unwritable_cache_is_an_error_before_any_work(
         toolchain.find_cmdstan("assembled")
 
 
-def test_a_lock_keeps_a_second_process_waiting_and_says_so(own_cache: Path, lines: Lines) -> None:
+def test_a_lock_keeps_a_second_process_waiting_and_says_so(own_cache: Path) -> None:
     holder = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            "import sys, time\n"
+            "import sys\n"
             "from partialpool.progress import Progress\n"
             "from partialpool.toolchain import storage\n"
             "with storage.lock('x', waiting_for='', progress=Progress()):\n"
             "    print('held', flush=True)\n"
-            "    time.sleep(0.8)\n",
+            "    sys.stdin.read()\n",
         ],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert holder.stdin is not None
     assert holder.stdout is not None
+    release = holder.stdin.close
+
+    class Releasing(Lines):
+        """Has the lock let go when it is told that someone waits."""
+
+        def line(self, text: str) -> None:
+            super().line(text)
+            assert holder.poll() is None
+            release()
+
+    lines = Releasing()
     with holder, holder.stdout:
         assert holder.stdout.readline() == "held\n"
         with storage.lock("x", waiting_for="it works", progress=lines):
@@ -449,10 +462,11 @@ def test_a_folder_assembled_here_does_not_count_as_an_installation(
 
 class _Answer(BaseHTTPRequestHandler):
     status = 200
+    asked_enough = threading.Event()
 
     def do_HEAD(self) -> None:
         if self.status == 0:
-            time.sleep(1)
+            self.asked_enough.wait(10)
         self.send_response(self.status or 200)
         self.end_headers()
 
@@ -462,6 +476,7 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    monkeypatch.setattr(_Answer, "asked_enough", threading.Event())
     with HTTPServer(("127.0.0.1", 0), _Answer) as web:
         url = f"http://127.0.0.1:{web.server_port}/cmdstan.tar.gz"
         monkeypatch.setattr("cmdstanpy.utils.cmdstan.get_download_url", lambda _: url)
@@ -469,19 +484,26 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
         thread = threading.Thread(target=web.serve_forever, args=(0.01,))
         thread.start()
         yield web
+        _Answer.asked_enough.set()
         web.shutdown()
         thread.join()
 
 
-@pytest.mark.parametrize(("status", "reachable"), [(200, True), (404, False), (0, False)])
+@pytest.mark.parametrize(
+    ("status", "seconds", "reachable"), [(200, 0.5, True), (404, 0.5, False), (0, 0.1, False)]
+)
 def test_the_probe_answers_within_its_time(
-    status: int, reachable: bool, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    status: int,
+    seconds: float,
+    reachable: bool,
+    server: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_Answer, "status", status)
-    monkeypatch.setattr(locate, "_PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(locate, "_PROBE_SECONDS", seconds)
     start = time.monotonic()
     assert locate.release_reachable() is reachable
-    assert time.monotonic() - start < 0.9
+    assert time.monotonic() - start < seconds + 0.4
     assert server.server_port
 
 
