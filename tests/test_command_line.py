@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stan
 
 REFERENCE = Path(__file__).parent / "reference"
+PROGRAMS = Path(__file__).parent / "programs"
 INPUTS = [*REFERENCE.glob("*.json"), *REFERENCE.glob("*.csv")]
 DIFFERS_BETWEEN_RUNS = re.compile(r"start_datetime|[Ss]econds|stancflags|seed = \d+ \(Default\)")
 # Elsewhere the same arithmetic may round another way and the chains part after some iterations.
@@ -54,11 +55,11 @@ FAILURES = [case for case in CASES if case.exit_code != 0]
 
 @pytest.fixture(scope="module")
 def programs(cmdstan: CmdStan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the executables of both reference programs, made side by side."""
+    """The folder with the executables of the programs below, made side by side."""
     folder = tmp_path_factory.mktemp("reference")
-    names = sorted({case.program for case in CASES})
+    names = [*sorted({case.program for case in CASES}), "talkative"]
     for name in names:
-        shutil.copy(REFERENCE / f"{name}.stan", folder)
+        shutil.copy((REFERENCE if name != "talkative" else PROGRAMS) / f"{name}.stan", folder)
     made = subprocess.run(
         ["make", "-j2", *(str(folder / name) for name in names)],
         cwd=cmdstan.path,
@@ -266,6 +267,22 @@ def test_chains_in_one_process_equal_chains_of_their_own(run, folder: Path) -> N
         np.testing.assert_array_equal(
             _draws(folder / f"both_{chain}.csv"), _draws(folder / "one.csv")
         )
+
+
+def test_what_a_program_prints_arrives_once_and_in_order(run, folder: Path) -> None:
+    done = run("random seed=1 sample num_warmup=60 num_samples=40 output sig_figs=6", "talkative")
+    assert done.returncode == 0
+    said = [line for line in done.stdout.splitlines() if line.startswith(("at ", "drawn "))]
+    rows = _draws(folder / "output.csv")
+    mu, root, steps = rows[:, -2], rows[:, -1], rows[:, 4]
+    drawn = [float(line.split()[1]) for line in said if line.startswith("drawn")]
+    np.testing.assert_allclose(drawn, mu, rtol=1e-5)
+    between = "\n".join(said).split("drawn ")[1:-1]
+    assert [part.count("at ") for part in between] == [1 + n for n in steps[1:]]
+    assert (mu < 0).any()
+    np.testing.assert_array_equal(np.isnan(root), mu < 0)
+    assert done.stdout.count("no root of -") == (mu < 0).sum()
+    assert done.stderr.count("mu must stay below 1.5") > 0
 
 
 def test_each_chain_starts_from_its_own_file(run, folder: Path) -> None:

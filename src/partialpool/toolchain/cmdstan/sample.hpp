@@ -2,6 +2,7 @@
 #ifndef COMMAND_LINE_SAMPLE_HPP
 #define COMMAND_LINE_SAMPLE_HPP
 
+#include "evaluations.hpp"
 #include "methods.hpp"
 
 #include <string>
