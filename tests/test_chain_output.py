@@ -46,6 +46,32 @@ def test_every_double_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     assert output.seconds == {"warmup": 0.012, "sampling": 3.4e-05}
 
 
+def test_doubles_are_read_as_they_are(tmp_path: Path) -> None:
+    values = np.random.default_rng(17).normal(size=(1000, 6))
+    values[0] = [np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308]
+    values.tofile(tmp_path / "chain.doubles")
+    csv = _write(tmp_path / "chain.csv", [])
+    output = read_chain(csv, draws=1000, doubles=tmp_path / "chain.doubles")
+    np.testing.assert_array_equal(output.draws, values)
+    assert np.signbit(output.draws[0, 3])
+    assert output.seconds == {"warmup": 0.012, "sampling": 3.4e-05}
+
+
+@pytest.mark.parametrize("size", [0, 47, 8 * 6 * 4 - 1, 8 * 6 * 4 + 8])
+def test_doubles_that_are_too_few_or_too_many_are_refused(tmp_path: Path, size: int) -> None:
+    csv = _write(tmp_path / "chain.csv", [])
+    (tmp_path / "chain.doubles").write_bytes(bytes(size))
+    with pytest.raises(ValueError, match="4 draws of 6 columns were asked for"):
+        read_chain(csv, draws=4, doubles=tmp_path / "chain.doubles")
+
+
+def test_doubles_without_the_closing_lines_are_refused(tmp_path: Path) -> None:
+    csv = _write(tmp_path / "chain.csv", [], closing="")
+    np.ones((4, 6)).tofile(tmp_path / "chain.doubles")
+    with pytest.raises(ValueError, match="lines that end it"):
+        read_chain(csv, draws=4, doubles=tmp_path / "chain.doubles")
+
+
 ROW = "-1.5,0,1,2,3,4"
 
 
@@ -80,15 +106,20 @@ def test_a_file_cut_at_any_place_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.stan
+@pytest.mark.parametrize("as_doubles", [False, True])
 def test_the_draws_are_those_of_cmdstanpy(
-    homework: data.GroupedData, cmdstan: toolchain.CmdStan
+    as_doubles: bool, homework: data.GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:
+    if as_doubles and not cmdstan.has_draws_file:
+        pytest.skip("this CmdStan writes no doubles")
     program = programs.load("hierarchical_marginal")
     executable = toolchain.compile_program(program.path, cmdstan=cmdstan)
     inputs = stan_data(program, homework, programs.priors_for(homework))
     starts = [{"tau": 1.0 + chain, "sigma": 4.0} for chain in range(2)]
     settings = Settings(chains=2, warmup=50, draws=60, adapt_delta=0.85, max_treedepth=3, seed=9)
-    ours = sample(executable, inputs, settings, title="marginal", starts=starts)
+    ours = sample(
+        executable, inputs, settings, title="marginal", starts=starts, as_doubles=as_doubles
+    )
     theirs = cmdstanpy.CmdStanModel(exe_file=str(executable)).sample(
         data=inputs,
         chains=2,

@@ -214,6 +214,25 @@ def test_a_full_disk_is_an_error(run) -> None:
     assert re.search(r"/dev/full.*incomplete.*disk full", done.stderr)
 
 
+def test_draws_as_doubles_are_those_of_the_csv_file(run, folder: Path) -> None:
+    assert run(f"{SHORT} num_chains=2 output sig_figs=18 file=text.csv").returncode == 0
+    assert run(f"{SHORT} num_chains=2 draws_file=raw.bin output file=rest.csv").returncode == 0
+    for chain in (1, 2):
+        expected = _draws(folder / f"text_{chain}.csv")
+        found = np.fromfile(folder / f"raw_{chain}.bin").reshape(expected.shape)
+        np.testing.assert_array_equal(found, expected)
+        rest = (folder / f"rest_{chain}.csv").read_text()
+        assert "# " + "    draws_file = raw.bin\n" in rest
+        assert not _draws(folder / f"rest_{chain}.csv").size
+        assert rest.count("\n") == (folder / f"text_{chain}.csv").read_text().count("\n") + 1 - 20
+
+
+def test_a_full_disk_below_doubles_is_an_error(run) -> None:
+    done = run(f"{SHORT} draws_file=/dev/full")
+    assert done.returncode == 1
+    assert re.search(r"/dev/full.*incomplete.*disk full", done.stderr)
+
+
 def test_help_states_names_valid_values_and_defaults_as_recorded(run) -> None:
     done = run("sample help-all")
     assert done.returncode == 0
@@ -224,7 +243,10 @@ def test_help_states_names_valid_values_and_defaults_as_recorded(run) -> None:
         for previous, line in zip(["", *explained], explained, strict=False)
         if line and (not previous or stated.match(line))
     ]
-    assert facts == (REFERENCE / "help_all_sample.txt").read_text().splitlines()
+    ours = ["  draws_file=<string>", "    Valid values: All", "    Defaults to"]
+    assert facts[-3:] == ours
+    facts[1] = facts[1].removesuffix(", draws_file")
+    assert facts[:-3] == (REFERENCE / "help_all_sample.txt").read_text().splitlines()
 
 
 def test_help_is_at_every_level(run) -> None:

@@ -1,7 +1,8 @@
-"""A chain's CSV file -> its draws.
+"""The files of a chain -> its draws.
 
-CmdStanPy scans each file twice, line by line, before it reads it. With small models that takes
-longer than the sampling, so files are read here, once, by pandas' parser.
+CmdStanPy scans each CSV file twice, line by line, before it reads it. With small models that takes
+longer than the sampling, so files are read here, once, by pandas' parser; or, where the program
+could write them so, draws are read as the doubles that they are.
 """
 
 from __future__ import annotations
@@ -45,38 +46,67 @@ class ChainOutput:
     seconds: dict[str, float]
 
 
-def read_chain(path: str | Path, *, draws: int) -> ChainOutput:
-    """Read the CSV file of a chain that was to write `draws` draws after its warmup.
+def read_chain(path: str | Path, *, draws: int, doubles: Path | None = None) -> ChainOutput:
+    """Read what a chain wrote that was to write `draws` draws after its warmup.
+
+    Parameters
+    ----------
+    path
+        Its CSV file.
+    draws
+        How many rows there should be.
+    doubles
+        The file of its `draws_file`, which has the rows then.
 
     Raises
     ------
     OSError
         There is no such file.
     ValueError
-        It is not whole: rows, fields or the closing lines are missing.
+        A file is not whole: rows, fields or the closing lines are missing.
     """
     text = Path(path).read_bytes()
     names = _NAMES.search(text)
     if names is None:
         raise ValueError("it has no line with the names of columns")
     columns = tuple(munge_varname(name) for name in names[0].decode().strip().split(","))
-    first = _FIRST_DRAW.search(text, names.end())
-    begin = first.start() if first else len(text)
-    end = _end_of_rows(text, begin)
-    rows, fields = text.count(b"\n", begin, end), text.count(b",", begin, end)
-    if rows != draws or fields != rows * (len(columns) - 1):
-        raise ValueError(
-            f"{rows} rows and {rows + fields} numbers, where {draws} draws of {len(columns)} "
-            "columns were asked for"
-        )
+    if doubles is None:
+        values, end = _rows(text, names.end(), draws, len(columns))
+    else:
+        values, end = _doubles(doubles, draws, len(columns)), names.end()
     seconds = {what.decode(): float(value) for value, what in _SECONDS.findall(text, end)}
     if len(seconds) != 2:
         raise ValueError("the lines that end it are missing")
     return ChainOutput(
-        columns,
-        _parsed(text[begin:end]),
-        {"warmup": seconds["Warm-up"], "sampling": seconds["Sampling"]},
+        columns, values, {"warmup": seconds["Warm-up"], "sampling": seconds["Sampling"]}
     )
+
+
+def _doubles(path: Path, draws: int, columns: int) -> FloatArray:
+    """Read rows of doubles."""
+    values = np.fromfile(path)
+    if values.size != draws * columns:
+        raise ValueError(
+            f"{values.size} numbers, where {draws} draws of {columns} columns were asked for"
+        )
+    return values.reshape(draws, columns)
+
+
+def _rows(text: bytes, begin: int, draws: int, columns: int) -> tuple[FloatArray, int]:
+    """Read the rows of a CSV file, the first of which comes after `begin`, and say where they end.
+
+    Any number of comments may stand before them.
+    """
+    first = _FIRST_DRAW.search(text, begin)
+    begin = first.start() if first else len(text)
+    end = _end_of_rows(text, begin)
+    rows, fields = text.count(b"\n", begin, end), text.count(b",", begin, end)
+    if rows != draws or fields != rows * (columns - 1):
+        raise ValueError(
+            f"{rows} rows and {rows + fields} numbers, where {draws} draws of {columns} "
+            "columns were asked for"
+        )
+    return _parsed(text[begin:end]), end
 
 
 def _end_of_rows(text: bytes, begin: int) -> int:

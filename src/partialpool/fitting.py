@@ -208,6 +208,7 @@ def fit_programs(
             starts=initial_values(program, data, used, inputs=stan_input)
             if used.data_inits
             else None,
+            as_doubles=cmdstan.has_draws_file,
             progress=progress,
         )
         sampling = time.perf_counter() - start

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import sys
 import threading
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +50,13 @@ class CmdStan:
     def stanc(self) -> Path:
         """The compiler from Stan to C++."""
         return self.path / "bin" / "stanc"
+
+    @functools.cached_property
+    def has_draws_file(self) -> bool:
+        """Whether its programs know `draws_file`, which CmdStan's own do not."""
+        with suppress(OSError):
+            return "draws_file" in (self.path / "src" / "table.cpp").read_text(encoding="utf-8")
+        return False
 
 
 def find_cmdstan(

@@ -297,6 +297,7 @@ Wish parse(Argument& tree, const std::vector<std::string>& words, const std::str
 
 void echo(const Argument& tree, const std::string& prefix, std::ostream& out) {
   for (const Argument& child : tree.children) {
+    if (child.ours && child.is_default()) continue;
     out << prefix << child.name;
     if (child.kind == Kind::category) {
       out << "\n";
@@ -313,6 +314,7 @@ void echo(const Argument& tree, const std::string& prefix, std::ostream& out) {
 
 void echo(const Argument& tree, stan::callbacks::structured_writer& writer) {
   for (const Argument& child : tree.children) {
+    if (child.ours && child.is_default()) continue;
     switch (child.kind) {
       case Kind::category:
         writer.begin_record(child.name);

@@ -63,6 +63,7 @@ struct Argument {
   void set(const std::string& given);
 
   double number = 0;  // the value of a real in full precision
+  bool ours = false;  // CmdStan has no such argument: the echo has it only where it is given
 };
 
 // The whole tree, every value at its default.

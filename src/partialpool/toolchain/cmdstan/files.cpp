@@ -58,6 +58,11 @@ char* write_number(char* begin, std::size_t size, int digits, double value) {
 
 void CsvWriter::operator()(const std::vector<double>& values) {
   if (!is_valid() || values.empty()) return;
+  if (doubles_ != nullptr) {
+    doubles_->write(reinterpret_cast<const char*>(values.data()),
+                    static_cast<std::streamsize>(values.size() * sizeof(double)));
+    return;
+  }
   const int digits = static_cast<int>(get_stream().precision());
   const std::size_t width = static_cast<std::size_t>(digits) + 10;  // sign, point, exponent, comma
   row_.resize(values.size() * width);

@@ -17,6 +17,15 @@ namespace services = stan::services;
 
 namespace {
 
+std::vector<CsvWriter> open_draws(const Run& run, std::size_t chains) {
+  std::vector<CsvWriter> writers = open_csvs(run, chains);
+  const std::string& doubles = run.method()["draws_file"].value;
+  if (doubles.empty()) return writers;
+  const std::vector<std::string> files = output_files(doubles, chains, run.id);
+  for (std::size_t i = 0; i < chains; ++i) writers[i].write_rows_to(*run.outputs.open(files[i]));
+  return writers;
+}
+
 std::vector<JsonWriter> open_metrics(const Run& run, bool save, std::size_t chains) {
   const std::string& csv = run.output()["file"].value;
   std::vector<JsonWriter> writers;
@@ -39,7 +48,7 @@ Sampling open_sampling(const Run& run) {
           chains,
           initial_values(run, chains),
           no_writers(chains),
-          open_csvs(run, chains),
+          open_draws(run, chains),
           open_diagnostics(run, chains),
           open_metrics(run, adapt && method["adapt"]["save_metric"].flag(), chains)};
 }

@@ -119,6 +119,9 @@ Argument sample_arguments() {
       {engine, metric, text("metric_file", "File with the inverse metric to start from"),
        positive("stepsize", "Step size to start from", "1"),
        between("stepsize_jitter", "Share of the step size that varies at random", "0", 0, 1)});
+  Argument draws_file = text(
+      "draws_file", "File for the draws as doubles, row after row, in place of the CSV file's rows");
+  draws_file.ours = true;
   return category(
       "sample", "Draw from the posterior by Markov chain Monte Carlo",
       {count("num_samples", "Iterations after warmup", 1000),
@@ -127,7 +130,7 @@ Argument sample_arguments() {
        positive_integer("thin", "Write every so manieth draw", 1), adapt,
        choice("algorithm", "Sampler", "hmc",
               {hmc, mark("fixed_param", "Parameters stay at their initial values")}),
-       positive_integer("num_chains", "Chains to run", 1)});
+       positive_integer("num_chains", "Chains to run", 1), draws_file});
 }
 
 Argument optimize_arguments() {
