@@ -1,13 +1,16 @@
 // Partial pooling, marginal: mu and the group means are integrated out, then drawn exactly.
 functions {
-  // Mean and precision of mu given tau and sigma, from its prior and from all group means of each
-  // size, whose mean has precision w. The mean is counted from center, as d is.
-  tuple(real, real) mu_given(vector w, vector d, real center,
-                             real mu_location, real mu_scale) {
-    real precision = inv_square(mu_scale) + sum(w);
+  // Precision of mu given tau and sigma, from its prior and from all group means of each size,
+  // whose mean has precision w.
+  real mu_precision(vector w, real mu_scale) {
+    return inv_square(mu_scale) + sum(w);
+  }
+  // Its mean, counted from center, as d is.
+  real mu_mean(vector w, vector d, real center, real mu_location,
+               real mu_scale) {
     real weighted = inv_square(mu_scale) * (mu_location - center)
                     + dot_product(w, d);
-    return (weighted / precision, precision);
+    return weighted / mu_precision(w, mu_scale);
   }
 }
 data {
@@ -37,12 +40,18 @@ transformed data {
   vector[K] d = ybar_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the sample means about it
   vector[K] inv_n = inv(n_k);
+  real se = sqrt(ssw / df * dot_product(J_k, inv_n) / sum(J_k)); // typical error of a sample mean
+  real stretched_upper = ((1 + tau_upper / se) ^ 4 - 1) ^ 0.25;
 }
 parameters {
-  real<lower=0, upper=tau_upper> tau; // sd between group means (hours)
+  real<lower=0, upper=stretched_upper> tau_stretched; // stands for tau: see below
   real<lower=0, upper=sigma_upper> sigma; // sd within groups (hours)
 }
 transformed parameters {
+  // Sd between group means (hours): se * ((1 + tau_stretched^4)^(1/4) - 1). Far above se that is
+  // proportional to tau_stretched; towards 0, where data tell little of tau, it takes fewer steps
+  // of the sampler, which would lose its way there on the scale of log(tau).
+  real tau = se * expm1(log1p(square(square(tau_stretched))) / 4);
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
   // Homework: every sd up to 1000 hours is as likely as any other; a week has 168.
   lprior += uniform_lpdf(tau | 0, tau_upper);
@@ -50,12 +59,14 @@ transformed parameters {
 }
 model {
   target += lprior;
+  target += 3 * log(tau_stretched / (1 + tau / se)); // tau's derivative by tau_stretched
   if (prior_only == 0) {
     // A sample mean of n observations is normal(mu, sqrt(tau^2 + sigma^2 / n)); mu is normal too.
     vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
-    tuple(real, real) given = mu_given(w, d, center, mu_location, mu_scale);
+    real precision = mu_precision(w, mu_scale);
+    real mean_mu = mu_mean(w, d, center, mu_location, mu_scale);
     target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
-    target += 0.5 * (given.2 * square(given.1) - log(given.2));
+    target += 0.5 * (precision * square(mean_mu) - log(precision));
     target += -0.5 * ssw / square(sigma) - df * log(sigma);
   }
 }
@@ -68,8 +79,9 @@ generated quantities {
   {
     int seen = 1 - prior_only; // 0 takes the data out of what follows
     vector[K] w = seen * J_k ./ (tau2 + sigma2 * inv_n);
-    tuple(real, real) given = mu_given(w, d, center, mu_location, mu_scale);
-    mu = center + normal_rng(given.1, inv_sqrt(given.2));
+    mu = center
+         + normal_rng(mu_mean(w, d, center, mu_location, mu_scale),
+                      inv_sqrt(mu_precision(w, mu_scale)));
     lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
     for (j in 1 : J_drawn) {
       // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all

@@ -40,11 +40,21 @@ def hierarchical_noncentered(values: Values, data: GroupedData, prior: Values) -
 
 
 def hierarchical_marginal(values: Values, data: GroupedData, prior: Values) -> float:
-    """The observations are one multivariate normal when mu and theta are integrated out."""
+    """The observations are one multivariate normal when mu and theta are integrated out.
+
+    The program samples s where tau = se ((1 + s^4)^(1/4) - 1), se^2 being the mean over groups of
+    the variance within groups by the size of the group.
+    """
+    within = ((data.y - data.stats.mean[data.group]) ** 2).sum() / (data.stats.N - data.stats.J)
+    se = math.sqrt(within * (1 / data.stats.n).mean())
+    stretched = float(values["tau_stretched"])
+    slope = (stretched / (1 + stretched**4) ** 0.25) ** 3
+    values = {**values, "tau": se * ((1 + stretched**4) ** 0.25 - 1)}
     covariance = _covariance(values, data) + prior["mu_scale"] ** 2
     mean = np.full(data.stats.N, prior["mu_location"])
     bounds = -math.log(prior["tau_upper"]) - math.log(prior["sigma_upper"])
-    return bounds + float(stats.multivariate_normal.logpdf(data.y, mean, covariance))
+    density = float(stats.multivariate_normal.logpdf(data.y, mean, covariance))
+    return bounds + density + math.log(slope)
 
 
 def sensitivity(values: Values, data: GroupedData, prior: Values) -> float:

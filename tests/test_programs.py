@@ -14,13 +14,13 @@ from partialpool.errors import InputError
 from partialpool.programs import Program
 
 
-def declare(inputs=(), scalars=(), vectors=(), name="mine") -> Program:
+def declare(inputs=(), scalars=(), vectors=(), transformed=(), name="mine") -> Program:
     real = {"type": "real"}
     declared = {
         "inputs": {i: {**real, "dimensions": 0} for i in inputs},
         "parameters": {p: {**real, "dimensions": 0} for p in scalars}
         | {p: {**real, "dimensions": 1} for p in vectors},
-        "transformed parameters": {},
+        "transformed parameters": {p: {**real, "dimensions": 0} for p in transformed},
         "generated quantities": {},
     }
     return Program(Path(f"{name}.stan"), declared, "0" * 64)
@@ -241,7 +241,9 @@ def test_unknown_programs_list_the_known_ones(tmp_path):
         (declare(vectors=["theta", "sigma2"]), settings.ADAPT_DELTA),
         (declare(scalars=["mu", "tau", "sigma"], vectors=["eta"]), settings.ADAPT_DELTA_IN_FUNNEL),
         (declare(scalars=["mu", "tau2"], vectors=["theta"]), settings.ADAPT_DELTA_IN_FUNNEL),
+        (declare(vectors=["theta"], transformed=["tau"]), settings.ADAPT_DELTA_IN_FUNNEL),
         (declare(scalars=["tau", "sigma"]), settings.ADAPT_DELTA_OF_SDS),
+        (declare(scalars=["x", "sigma"], transformed=["tau"]), settings.ADAPT_DELTA_OF_SDS),
     ],
 )
 def test_a_program_says_how_small_steps_should_be(program: Program, adapt_delta: float) -> None:

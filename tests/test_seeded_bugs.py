@@ -99,6 +99,7 @@ def points(program: str, data: GroupedData) -> list[dict[str, Any]]:
             "eta": eta,
             "theta": mu + tau * eta,
             "sigma2": rng.uniform(4, 40, size=shape),
+            "tau_stretched": rng.uniform(0.1, 6),
         }
         declared = programs.load(program).declared["parameters"]
         found.append({name: every[name] for name in every if name in declared})

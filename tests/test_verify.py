@@ -326,7 +326,7 @@ def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
     name, priors = "hierarchical_marginal", programs.priors_for(homework)
     known = pd.concat([verify.exact_summary({name: posterior}), derived.assign(model=name)])
     tables = []
-    for seed in range(20):
+    for seed in range(60):
         fits = fitting.fit_programs(
             [programs.load(name)],
             homework,
@@ -340,7 +340,7 @@ def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
         ]
         tables.append(verify.compare_with_exact(pd.concat(found), known))
     off = pd.concat(tables)["in_mcse"]
-    assert len(off) > 7000
+    assert len(off) > 21_000
     assert 0.92 < (off < 1.96).mean() < 0.97
     assert 0.97 < (off < 2.58).mean() < 0.998
     assert 0.9 < np.sqrt((off**2).mean()) < 1.15

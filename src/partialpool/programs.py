@@ -127,7 +127,8 @@ class Program:
         and its neck takes small steps (Betancourt and Girolami 2015).
         """
         sampled = self.declared["parameters"]
-        if not {"tau", "tau2"} & sampled.keys():
+        known = sampled | self.declared["transformed parameters"]
+        if not {"tau", "tau2"} & known.keys():
             return ADAPT_DELTA
         if any(entry["dimensions"] for entry in sampled.values()):
             return ADAPT_DELTA_IN_FUNNEL

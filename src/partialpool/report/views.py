@@ -17,6 +17,9 @@ from partialpool.report import cells
 from partialpool.report.content import Content
 from partialpool.report.wording import capital, number
 
+_STAND_INS = ("eta", "tau_stretched")
+"""Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
+
 
 def _of_data(content: Content, column: str) -> cells.Maker:
     """Cells of sample statistics: four digits of the overall sd, the same for a whole column."""
@@ -45,7 +48,7 @@ def estimates(content: Content, fit: Fit) -> cells.View | None:
     frame = content.table("estimates", model=fit.name)
     if frame.empty:
         return None
-    frame = frame[frame["parameter"] != "eta"]
+    frame = frame[~frame["parameter"].isin(_STAND_INS)]
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
     return cells.view(
         f"Posterior under {fit.title}",
