@@ -67,7 +67,7 @@ def tau_by_choice(densities: pd.DataFrame, *, axis_title: str = "value") -> p9.g
     rows = -(-len(choices) // _COLUMNS)
     return (
         p9.ggplot(posterior, p9.aes("tau", "density"))
-        + p9.geom_area(fill=BLUE, alpha=0.35)
+        + p9.geom_area(position="identity", fill=BLUE, alpha=0.35)
         + p9.geom_line(color=BLUE, size=0.7)
         + p9.geom_line(data=prior, color=VERMILLION, linetype="dashed", size=0.8, na_rm=True)
         + p9.facet_wrap("choice", ncol=_COLUMNS)
@@ -159,7 +159,12 @@ def prior_predictive(
     return (
         p9.ggplot(inside, p9.aes("value"))
         + p9.geom_histogram(
-            p9.aes(y=p9.after_stat("density")), bins=50, fill=ORANGE, alpha=0.55, color="none"
+            p9.aes(y=p9.after_stat("density")),
+            position="identity",
+            bins=50,
+            fill=ORANGE,
+            alpha=0.55,
+            color="none",
         )
         + p9.geom_rug(data=data, sides="b", color=BLUE, alpha=0.35, length=0.06)
         + p9.facet_wrap("source", ncol=columns)
