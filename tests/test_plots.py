@@ -154,33 +154,39 @@ OTHERS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hard():
     return Frames(simulated([9, 14, 5, 30, 7, 8, 20, 3], HARD))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def few():
     frames = Frames(simulated([5, 9, 30], ["001", "1", "NA"]))
     frames.axes["group_title"] = "Administrative unit of the second level"
     return frames
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def many():
     sizes = np.random.default_rng(4).integers(2, 12, 44)
     return Frames(simulated(list(sizes), [f"Site {j:03d}" for j in range(44)]))
 
 
-def drawn(figure):
-    """Draw a figure for real, at a low resolution."""
+def artists(figure):
+    """Make what a figure consists of, without a place on the page."""
     made = figure.draw()
-    FigureCanvasAgg(made).draw()
     pyplot.close(made)
     return made
 
 
-@pytest.fixture(scope="module")
+def drawn(figure):
+    """Draw a figure for real, at a low resolution."""
+    made = artists(figure)
+    FigureCanvasAgg(made).draw()
+    return made
+
+
+@pytest.fixture(scope="session")
 def drawn_hard(hard):
     """Draw the figure of the hard labels that a function makes, once for all tests."""
     return cache(lambda make: drawn(make(hard)))
@@ -289,7 +295,7 @@ def test_a_character_without_a_glyph_is_named():
 
 
 def test_a_caterpillar_is_thick_over_half_of_the_mass_and_thin_over_95_percent(hard):
-    figure = drawn(plots.caterpillar(hard.rows("theta")))
+    figure = artists(plots.caterpillar(hard.rows("theta")))
     lines = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
     spans = {
         float(c.get_linewidths()[0]): {tuple(np.round(s[:, 0], 9)) for s in c.get_segments()}
@@ -333,7 +339,7 @@ def test_a_model_has_its_colour_in_every_figure(hard):
     colours = []
     for kept in (["no_pooling", PARTIAL], [PARTIAL]):
         frame = hard.estimates[hard.estimates["model"].isin(kept)]
-        axes = drawn(plots.pooling_scatter(frame, models=models)).axes[0]
+        axes = artists(plots.pooling_scatter(frame, models=models)).axes[0]
         means = np.sort(hard.rows("theta")["mean"])
         points = next(
             c
@@ -353,7 +359,7 @@ def test_the_contrast_matrix_never_claims_certainty():
             "p_greater": [1.0, 0.993, 0.75],
         }
     )
-    figure = drawn(plots.contrast_matrix(table, order=["a", "b", "c"]))
+    figure = artists(plots.contrast_matrix(table, order=["a", "b", "c"]))
     cells = [t.get_text() for t in words(figure)]
     assert cells.count(">99") == 2
     assert cells.count("<1") == 2
@@ -404,7 +410,7 @@ def test_ranks_of_chains_that_differ_leave_the_band():
     assert first == 40
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def saved(few, tmp_path_factory):
     """One figure saved twice: stems of its files, and the sizes reported."""
     stems = [tmp_path_factory.mktemp(name) / "f" for name in ("one", "two")]

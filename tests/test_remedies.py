@@ -119,7 +119,7 @@ def test_what_no_setting_mends_has_no_remedy(passing, check):
 # What a report says
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def insisting(homework):
     """What is said of a fit that failed to one who insists on it."""
     fits = [
@@ -136,7 +136,7 @@ def insisting(homework):
     return content.compute(homework, fits, insist=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def failed(insisting):
     return dataclasses.replace(insisting, insist=False)
 

@@ -43,12 +43,12 @@ NONE, PARTIAL = "no_pooling", "hierarchical_noncentered"
 MODELS = ["complete_pooling", NONE, PARTIAL]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lesson(homework):
     return content.compute(homework, make_fits(homework, MODELS, draws=250, pointwise=False))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hard():
     made = simulated([9, 14, 5, 30, 7, 8], HARD)
     return content.compute(made, make_fits(made, MODELS, draws=150), delta=2.0)
@@ -316,7 +316,9 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, kept, po
     tree = fit.draws.copy()
     tree["posterior"] = xr.DataTree(fit.posterior[kept])
     lacking = ["no lprior: nothing to power-scale"]
-    fit = Fit(tree, {**fit.about, "pooling": pooling, "lacking": lacking})
+    edited = fit.about["source"] + "// edited: no exact posterior is known\n"
+    about = {"pooling": pooling, "lacking": lacking, "source": edited}
+    fit = Fit(tree, {**fit.about, **about})
     found = content.compute(homework, [fit])
     assert not found.missing
     for plan in figures.plan(found, {}):
@@ -403,7 +405,7 @@ class Reader(HTMLParser):
         self.text.append(data)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hard_page(hard):
     models = {fit.name: statements.of_fit(fit) for fit in hard.fits}
     broken = page.Picture("loo-k", "", problem='ValueError: <b>"bad"</b>')
@@ -473,7 +475,7 @@ def small_plan(found, _models):
     return [data, plan("checks", "broken", broken), plan("checks", "wrong", wrong)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(hard, tmp_path_factory):
     target = tmp_path_factory.mktemp("results") / "hard $x"
 
