@@ -82,13 +82,18 @@ def lesson(homework: GroupedData) -> HierarchicalPosterior:
     return hierarchical(homework.stats, **LESSON)
 
 
+@pytest.fixture(scope="module")
+def lesson_summary(lesson: HierarchicalPosterior) -> pd.DataFrame:
+    return lesson.summary()
+
+
 # The lesson's numbers
 
 
 def test_partial_pooling_of_the_homework_data_agrees_with_the_published_means(
-    lesson: HierarchicalPosterior,
+    lesson_summary: pd.DataFrame,
 ) -> None:
-    summary = lesson.summary()
+    summary = lesson_summary
     published = [9.1151, 7.1711, 7.8933, 6.5243, 10.4256, 6.5196, 6.4630, 7.4522]
     assert column(summary, "theta", "mean") == pytest.approx(published, abs=0.02)
     assert column(summary, "mu", "mean") == pytest.approx([7.77], abs=0.02)
@@ -436,11 +441,11 @@ def test_moments_that_do_not_exist_are_infinite() -> None:
 
 
 def test_shifting_and_scaling_data_and_priors_shifts_and_scales_the_posterior(
-    homework: GroupedData, lesson: HierarchicalPosterior
+    homework: GroupedData, lesson_summary: pd.DataFrame
 ) -> None:
     base, shift, scale = homework.stats, 1e6, 1e-3
     moved = statistics(base.n, shift + scale * base.mean, scale**2 * base.ss)
-    before = by_name(lesson.summary())
+    before = by_name(lesson_summary)
     after = by_name(
         hierarchical(
             moved,
@@ -468,11 +473,11 @@ def test_shifting_and_scaling_data_and_priors_shifts_and_scales_the_posterior(
 
 
 def test_the_order_of_groups_does_not_matter(
-    homework: GroupedData, lesson: HierarchicalPosterior
+    homework: GroupedData, lesson_summary: pd.DataFrame
 ) -> None:
     base = homework.stats
     turned = GroupStats(base.labels[::-1], base.n[::-1], base.mean[::-1], base.ss[::-1])
-    before = by_name(lesson.summary()).sort_index()
+    before = by_name(lesson_summary).sort_index()
     after = by_name(hierarchical(turned, **LESSON).summary()).sort_index()
     assert before.drop(columns="error").to_numpy() == pytest.approx(
         after.drop(columns="error").to_numpy(), rel=1e-9
@@ -482,14 +487,16 @@ def test_the_order_of_groups_does_not_matter(
 # Draws
 
 
-def test_exact_draws_have_the_exact_distribution(lesson: HierarchicalPosterior) -> None:
+def test_exact_draws_have_the_exact_distribution(
+    lesson: HierarchicalPosterior, lesson_summary: pd.DataFrame
+) -> None:
     size = 20_000
     draws = exact_draws(lesson, rng=np.random.default_rng(5), size=size)
     assert draws["theta"].shape == (size, 8)
     flat = {("mu", ""): draws["mu"], ("tau", ""): draws["tau"], ("sigma", ""): draws["sigma"]}
     flat |= {("icc", ""): draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2)}
     flat |= {("theta", label): draws["theta"][:, j] for j, label in enumerate(lesson.labels)}
-    exact = by_name(lesson.summary())
+    exact = by_name(lesson_summary)
     for key, values in flat.items():
         row = exact.loc[key]
         assert abs(values.mean() - row["mean"]) < 4.5 * row["sd"] / math.sqrt(size)

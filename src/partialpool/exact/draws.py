@@ -18,7 +18,7 @@ from partialpool.exact.quadrature import (
     ORDER,
     Array,
     Marginal,
-    evaluate_series,
+    distribution,
     invert,
     rule,
 )
@@ -97,14 +97,24 @@ def _within_panel(plane: Plane, nodes: Array, x: Array, p: Array) -> Array:
         density = np.exp(values - values.max(axis=1, keepdims=True))
         steps = np.cumsum(density * weights, axis=1)
         target = p[part] * steps[:, -1]
-        first = points[np.argmax(steps >= target[:, None], axis=1)]
+        first = _between_nodes(steps, target, weights)
         series = to_series @ density.T
-        rising = legendre.legint(series, lbnd=-1, axis=0)
-
-        def share(t: Array, rising: Array = rising, series: Array = series) -> tuple[Array, Array]:
-            return evaluate_series(rising, t), evaluate_series(series, t)
-
+        share = distribution(legendre.legint(series, lbnd=-1, axis=0), series)
         enough = CLOSE * np.minimum(target, steps[:, -1] - target)
         ones = np.ones_like(target)
         result[part] = invert(share, target, -ones, ones, enough=enough, start=first)
     return np.asarray(lower + 0.5 * (upper - lower) * (1 + result))
+
+
+def _between_nodes(steps: Array, target: Array, weights: Array) -> Array:
+    """Points between -1 and 1 near which distribution functions reach `target`.
+
+    The sum of the first weights of a Gauss rule lies between two nodes, and there the sum of as
+    many weights times density is about the distribution function.
+    """
+    rows = np.arange(target.size)
+    after = np.argmax(steps >= target[:, None], axis=1)
+    before = np.where(after > 0, steps[rows, after - 1], 0.0)
+    fraction = (target - before) / (steps[rows, after] - before)
+    ends = np.concatenate([[-1.0], np.cumsum(weights) - 1])
+    return np.asarray(ends[after] + fraction * weights[after])

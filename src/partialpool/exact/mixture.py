@@ -71,14 +71,15 @@ class NormalMixture:
 
     def _share(self, x: Array) -> tuple[Array, Array]:
         """Distribution function and density at `x`, counted from the origin."""
-        z = x[:, None] - self.means
-        z /= self.sds
-        density = z * z
-        density *= -0.5
-        np.exp(density, out=density)
-        below = special.ndtr(z, out=z)
         heights = self.weights / (self.sds * _SQRT_2PI)
-        return np.einsum("qk,k", below, self.weights), np.einsum("qk,k", density, heights)
+        below, density = np.empty_like(x), np.empty_like(x)
+        for i, value in enumerate(x):  # one by one, as all at once would leave the cache
+            z = (value - self.means) / self.sds
+            below[i] = np.einsum("k,k", special.ndtr(z), self.weights)
+            z *= z
+            z *= -0.5
+            density[i] = np.einsum("k,k", np.exp(z, out=z), heights)
+        return below, density
 
     def _expect(self, values: Array) -> float:
         return float((self.weights * values).sum())

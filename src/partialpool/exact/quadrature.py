@@ -51,9 +51,22 @@ def rule(order: int) -> tuple[Array, Array, Array]:
     return nodes, weights, coefficients
 
 
-def evaluate_series(series: Array, x: Array) -> Array:
-    """Values of Legendre series, shape (degrees, k), each at its own point, shape (k,)."""
-    return np.asarray(legendre.legval(x, series, tensor=False), dtype=float)
+def distribution(rising: Array, slopes: Array) -> Callable[[Array], tuple[Array, Array]]:
+    """Values and slopes of distribution functions, each at its own point, for `invert`.
+
+    Parameters
+    ----------
+    rising, slopes
+        Legendre series of the functions, shape (degrees + 1, k), and of their derivatives, shape
+        (degrees, k).
+    """
+    both = np.stack([rising, np.pad(slopes, ((0, 1), (0, 0)))], axis=1)
+
+    def share(x: Array) -> tuple[Array, Array]:
+        value, slope = legendre.legval(x, both, tensor=False)
+        return value, slope
+
+    return share
 
 
 def invert(
@@ -193,10 +206,7 @@ class Marginal:
         series, integrals, at_edges = self._distribution
         panel = np.clip(np.searchsorted(at_edges, flat, side="right") - 1, 0, self._half.size - 1)
         rising, slopes = integrals[:, panel], (self._half * series)[:, panel]
-
-        def share(x: Array) -> tuple[Array, Array]:
-            return evaluate_series(rising, x), evaluate_series(slopes, x)
-
+        share = distribution(rising, slopes)
         ones = np.ones_like(flat)
         enough = CLOSE * np.minimum(flat, 1 - flat)
         x = invert(share, flat - at_edges[panel], -ones, ones, enough=enough)
