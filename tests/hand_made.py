@@ -18,6 +18,7 @@ from partialpool.programs import Priors, priors_for, shipped_folder
 from partialpool.settings import Settings
 
 CHAINS = 4
+_SIDE_BY_SIDE = 40
 TITLES = {
     "complete_pooling": ("complete pooling", "complete"),
     "no_pooling": ("no pooling", "none"),
@@ -47,17 +48,19 @@ def no_pooling(data: GroupedData, p: dict[str, float], rng: Any, size: int) -> d
 
 
 def _gibbs(n: Any, mean: Any, ss: Any, p: dict[str, float], rng: Any, size: int) -> Any:
-    sigma2 = np.maximum(ss / n, 1e-3)
+    """Draws of theta and sigma2 from many chains that run side by side."""
+    steps = -(-size // _SIDE_BY_SIDE)
+    sigma2 = np.maximum(ss / n, 1e-3) * np.ones((_SIDE_BY_SIDE, *np.shape(n)))
     thetas, sigma2s = [], []
-    for _ in range(size + 20):
+    for _ in range(steps + 20):
         precision = n / sigma2 + p["theta_scale"] ** -2
         location = (n * mean / sigma2 + p["theta_location"] * p["theta_scale"] ** -2) / precision
         theta = rng.normal(location, precision**-0.5)
         rate = p["sigma2_scale"] + 0.5 * (ss + n * (mean - theta) ** 2)
-        sigma2 = rate / rng.gamma(p["sigma2_shape"] + 0.5 * n)
+        sigma2 = rate / rng.gamma(p["sigma2_shape"] + 0.5 * n, size=rate.shape)
         thetas.append(theta)
         sigma2s.append(sigma2)
-    return np.array(thetas[20:]), np.array(sigma2s[20:])
+    return tuple(np.concatenate(values[20:])[:size] for values in (thetas, sigma2s))
 
 
 def partial(data: GroupedData, p: dict[str, float], rng: Any, size: int) -> dict[str, Any]:
