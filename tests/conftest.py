@@ -40,6 +40,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return any(mark in excluded for mark in marks) or None
 
 
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over all that was imported: none of it goes."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def homework() -> data.GroupedData:
     from partialpool import data
