@@ -41,9 +41,11 @@ def _lay_out(drawn: Figure) -> None:
     """Place everything once; with a layout engine, every file would be laid out and drawn twice."""
     engine = drawn.get_layout_engine()
     if engine is not None:
+        dpi = drawn.get_dpi()
         drawn.set_dpi(DPI)
         engine.execute(drawn)
         drawn.set_layout_engine(None)
+        drawn.set_dpi(dpi)  # that of the points in an SVG that are many enough to be an image
 
 
 def _unscale(drawn: Figure) -> None:
