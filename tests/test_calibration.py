@@ -14,7 +14,6 @@ from partialpool import calibration, data, programs, toolchain, uniformity
 from partialpool.calibration.run import shares_below
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.plots import calibration_curves
 from partialpool.priors import InverseGammaVariance, Normal, Uniform
 
 SLOW = 100
@@ -173,7 +172,7 @@ def test_no_trusted_fit_is_no_calibration() -> None:
 
 @pytest.mark.figures
 def test_the_figure_marks_what_leaves_the_envelope(tmp_path: Path) -> None:
-    from partialpool.plots import save
+    from partialpool.plots import calibration_curves, save
 
     shares = uniform_shares(3)
     shares["tau"] = 0.5 * shares["tau"]

@@ -8,12 +8,11 @@ import pytest
 import xarray as xr
 
 from hand_made import make_fit, simulated
-from partialpool import parameterization, plots, programs, verdict
+from partialpool import parameterization, programs, verdict
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, Settings
 from partialpool.parameterization import compare_forms
-from partialpool.plots import parameterization as figures
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 
 FORMS = (CENTERED, NONCENTERED)
@@ -189,6 +188,9 @@ def test_a_program_that_lacks_a_parameter_is_named(homework):
 
 @pytest.mark.figures
 def test_figures_are_drawn(tmp_path, compared, fits):
+    from partialpool import plots
+    from partialpool.plots import parameterization as figures
+
     titles = {fit.name: fit.title for fit in fits}
     labels = {"axis_title": "Score ($)", "group_title": "Site <b>"}
     for figure in (

@@ -15,7 +15,6 @@ from hand_made import make_fit, simulated
 from partialpool import (
     choices,
     exact,
-    plots,
     power_scaling,
     prior_predictive,
     programs,
@@ -23,7 +22,6 @@ from partialpool import (
 )
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.plots import sensitivity as figures
 from partialpool.priors import (
     SCALE_FAMILIES,
     HalfCauchy,
@@ -281,6 +279,9 @@ def test_priors_too_vague_to_draw_are_named_instead(homework, named):
 
 @pytest.mark.figures
 def test_figures_are_drawn_with_odd_labels_and_many_groups(tmp_path, homework, compared):
+    from partialpool import plots
+    from partialpool.plots import sensitivity as figures
+
     theta = compared.estimates[compared.estimates["quantity"] == "theta"]
     copies = [theta.assign(group=theta["group"] + f" $x_{{{k}}}$ <{k}>") for k in range(3)]
     many = pd.concat(copies)
