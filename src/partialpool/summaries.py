@@ -22,6 +22,7 @@ from partialpool.data import FloatArray
 QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
 """Column names of quantiles, and the probability below each."""
 
+_TAILS = (0.05, 0.95)
 _ONE_SD = (0.1586553, 0.8413447)
 _CHUNK = 2_000_000
 _FEWEST = 4
@@ -104,16 +105,16 @@ def convergence(draws: FloatArray) -> dict[str, FloatArray]:
     dict
         `r_hat`, `ess_bulk`, `ess_tail` as in `summarize`; NaN for draws that are not finite.
     """
-    half = draws.shape[-1] // 2
-    split = np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+    split = _split(draws)
     scores = _normal_scores(split)
     folded = _normal_scores(np.abs(split - np.median(split, axis=(1, 2), keepdims=True)))
+    tails = np.quantile(draws, _TAILS, axis=(1, 2))
     with np.errstate(all="ignore"):
         r_hat = [array_stats.rhat(part, method="identity") for part in (scores, folded)]
         return {
             "r_hat": np.maximum(*r_hat) if draws.shape[1] > 1 else np.full(len(draws), np.nan),
             "ess_bulk": array_stats.ess(scores, method="identity"),
-            "ess_tail": array_stats.ess(draws, method="tail", prob=(0.05, 0.95)),
+            "ess_tail": np.minimum(*(_ess_below(split, at) for at in tails)),
         }
 
 
@@ -199,10 +200,26 @@ def _diagnose(draws: FloatArray) -> dict[str, FloatArray]:
         found["mcse_mean"] = scale * array_stats.mcse(standard, method="mean")
         found["mcse_sd"] = scale * _sd_error(standard)
         ordered = np.sort(standard.reshape(len(draws), -1), axis=1)
+        split = _split(standard)
         for name, probability in QUANTILES.items():
-            ess = array_stats.ess(standard, method="quantile", prob=probability)
+            ess = _ess_below(split, np.quantile(ordered, probability, axis=1))
             found[f"mcse_{name}"] = scale * _quantile_error(ordered, probability, ess)
     return found
+
+
+def _split(draws: FloatArray) -> FloatArray:
+    """Cut each chain in two halves, without the draw in the middle of an odd number."""
+    half = draws.shape[-1] // 2
+    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+
+
+def _ess_below(split: FloatArray, at: FloatArray) -> FloatArray:
+    """Effective sample size of the share of draws up to `at`, shape (quantity,).
+
+    What ArviZ calls that of a quantile, without its search for the quantile of each quantity.
+    """
+    ess = np.asarray(array_stats.ess(split <= at[:, None, None], method="identity"))
+    return np.where(np.isnan(at), np.nan, ess)
 
 
 def _normal_scores(draws: FloatArray) -> FloatArray:
