@@ -40,7 +40,8 @@ transformed data {
   vector[K] d = ybar_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the sample means about it
   vector[K] inv_n = inv(n_k);
-  real se = sqrt(ssw / df * dot_product(J_k, inv_n) / sum(J_k)); // typical error of a sample mean
+  real ms_total = (ssw + dot_product(J_k .* n_k, ms)) / dot_product(J_k, n_k);
+  real se = sqrt(ms_total * dot_product(J_k, inv_n) / sum(J_k)); // rough error of a sample mean (hours)
   real stretched_upper = ((1 + tau_upper / se) ^ 4 - 1) ^ 0.25;
 }
 parameters {
@@ -49,8 +50,8 @@ parameters {
 }
 transformed parameters {
   // Sd between group means (hours): se * ((1 + tau_stretched^4)^(1/4) - 1). Far above se that is
-  // proportional to tau_stretched; towards 0, where data tell little of tau, it takes fewer steps
-  // of the sampler, which would lose its way there on the scale of log(tau).
+  // se * tau_stretched; below, it falls with the fourth power, so that log(tau_stretched), which
+  // Stan works with, has no long tail towards tau = 0 for chains to get lost in.
   real tau = se * expm1(log1p(square(square(tau_stretched))) / 4);
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
   // Homework: every sd up to 1000 hours is as likely as any other; a week has 168.

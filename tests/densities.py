@@ -42,11 +42,11 @@ def hierarchical_noncentered(values: Values, data: GroupedData, prior: Values) -
 def hierarchical_marginal(values: Values, data: GroupedData, prior: Values) -> float:
     """The observations are one multivariate normal when mu and theta are integrated out.
 
-    The program samples s where tau = se ((1 + s^4)^(1/4) - 1), se^2 being the mean over groups of
-    the variance within groups by the size of the group.
+    The program samples s where tau = se ((1 + s^4)^(1/4) - 1), se^2 being the mean square of all
+    observations about the mean of the group means, by the harmonic mean of the group sizes.
     """
-    within = ((data.y - data.stats.mean[data.group]) ** 2).sum() / (data.stats.N - data.stats.J)
-    se = math.sqrt(within * (1 / data.stats.n).mean())
+    square = ((data.y - data.stats.mean.mean()) ** 2).mean()
+    se = math.sqrt(square * (1 / data.stats.n).mean())
     stretched = float(values["tau_stretched"])
     slope = (stretched / (1 + stretched**4) ** 0.25) ** 3
     values = {**values, "tau": se * ((1 + stretched**4) ** 0.25 - 1)}

@@ -105,11 +105,18 @@ def test_it_draws_with_little_correlation(
     )
 
 
-def test_the_prior_alone(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> None:
+@pytest.mark.parametrize("single", [False, True])
+def test_the_prior_alone(
+    single: bool, homework: data.GroupedData, cmdstan: toolchain.CmdStan
+) -> None:
+    """Also for groups of one value each, which leave nothing to scale tau by but their spread."""
+    made = homework
+    if single:
+        made = data.from_values(list("abcdefgh"), np.array([1, 4, 2, 8, 5, 7, 3, 6.0]))
     settings = programs.priors_for(homework).updated(
         {"mu_location": 20, "mu_scale": 10, "tau_upper": 6, "sigma_upper": 12}, source="test"
     )
-    found = fit("marginal", homework, cmdstan, priors=settings, prior_only=True)
+    found = fit("marginal", made, cmdstan, priors=settings, prior_only=True)
     posterior = found.posterior
     theta = posterior["theta"].isel(group=3)
     for draws, mean, sd in (

@@ -273,7 +273,7 @@ def initial_values(
     within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
     within = within or 1.0
     between = max(float(np.std(stats.mean)), 0.1 * within)
-    se = within * np.sqrt(np.mean(1 / stats.n))
+    se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
     declared = program.declared["parameters"]
     starts = []
     for chain in range(1, settings.chains + 1):
