@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import arviz_base
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from partialpool.data import GroupedData, from_values
@@ -156,10 +156,16 @@ def make_fit(
             "y": -0.5 * ((data.y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
         }
         dims["y"] = ["observation"]
-    tree = arviz_base.from_dict(
-        groups,
-        coords={"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)},
-        dims=dims,
+    coords = {"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)}
+    tree = xr.DataTree.from_dict(
+        {
+            group: xr.Dataset(
+                {k: (("chain", "draw", *dims.get(k, ())), v) for k, v in variables.items()},
+                {"chain": range(CHAINS), "draw": range(draws)}
+                | {dim: coords[dim] for k in variables for dim in dims.get(k, ())},
+            )
+            for group, variables in groups.items()
+        }
     )
     title, pooling = TITLES[name]
     settings = Settings(chains=CHAINS, draws=draws)
