@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from partialpool.columns import dataset
 from partialpool.data import GroupedData, from_values
 from partialpool.fitting import Fit
 from partialpool.programs import Priors, priors_for, shipped_folder
@@ -158,14 +159,7 @@ def make_fit(
         dims["y"] = ["observation"]
     coords = {"group": list(data.labels), "observation": np.arange(1, data.stats.N + 1)}
     tree = xr.DataTree.from_dict(
-        {
-            group: xr.Dataset(
-                {k: (("chain", "draw", *dims.get(k, ())), v) for k, v in variables.items()},
-                {"chain": range(CHAINS), "draw": range(draws)}
-                | {dim: coords[dim] for k in variables for dim in dims.get(k, ())},
-            )
-            for group, variables in groups.items()
-        }
+        {group: dataset(variables, dims, coords) for group, variables in groups.items()}
     )
     title, pooling = TITLES[name]
     settings = Settings(chains=CHAINS, draws=draws)

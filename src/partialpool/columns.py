@@ -85,11 +85,11 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
             dims[name] = _dimensions(name, len(labels))
             coords |= dict(zip(dims[name], labels, strict=True))
     return xr.DataTree.from_dict(
-        {group: _dataset(variables, dims, coords) for group, variables in groups.items()}
+        {group: dataset(variables, dims, coords) for group, variables in groups.items()}
     )
 
 
-def _dataset(
+def dataset(
     variables: Mapping[str, Any], dims: Mapping[str, Sequence[str]], coords: Mapping[str, Any]
 ) -> xr.Dataset:
     """Label draws as ArviZ's schema has it: by chain and draw, counted from 0, then the rest."""

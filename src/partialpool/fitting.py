@@ -261,8 +261,8 @@ def initial_values(
 
     Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has it),
     `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over groups;
-    Stan chooses the rest. A start far from the data, as
-    Stan's own are for most units, costs warmup and can strand a chain.
+    Stan chooses the rest. A start far from the data, as Stan's own are for most units, costs warmup
+    and can strand a chain.
 
     Returns
     -------
