@@ -12,12 +12,11 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from partialpool.exact.hierarchical import HierarchicalPosterior
-from partialpool.exact.plane import Plane
+from partialpool.exact.plane import Outer, Plane, Rows
 from partialpool.exact.quadrature import (
     CLOSE,
     ORDER,
     Array,
-    Marginal,
     distribution,
     invert,
     rule,
@@ -65,7 +64,7 @@ def exact_draws(
     }
 
 
-def _inner_quantiles(plane: Plane, outer: Marginal, u: Array, p: Array) -> Array:
+def _inner_quantiles(plane: Plane, outer: Outer, u: Array, p: Array) -> Array:
     """Values of v below which the shares `p` of its conditional distributions given u lie."""
     result = np.empty_like(u)
     panels = np.clip(np.searchsorted(outer.edges, u, side="right") - 1, 0, outer.edges.size - 2)
@@ -73,23 +72,23 @@ def _inner_quantiles(plane: Plane, outer: Marginal, u: Array, p: Array) -> Array
         left, right = outer.edges[panel : panel + 2]
         drawn = np.flatnonzero(panels == panel)
         x = 2 * (u[drawn] - left) / (right - left) - 1
-        result[drawn] = _within_panel(plane, outer.nodes[panel], x, p[drawn])
+        rows = outer.rows.take(slice(panel * ORDER, (panel + 1) * ORDER))
+        result[drawn] = _within_panel(plane, rows, x, p[drawn])
     return result
 
 
-def _within_panel(plane: Plane, nodes: Array, x: Array, p: Array) -> Array:
+def _within_panel(plane: Plane, rows: Rows, x: Array, p: Array) -> Array:
     """Quantiles of v for values of u in one panel, at `x` between -1 and 1.
 
     The log density is smooth in u, so at each node of v the Legendre series through its values
     at the panel's nodes of u gives it between them, at a cost that does not depend on the data.
     """
-    rows = plane.rows(nodes)
     lower, upper = rows.lower.min(), rows.upper.max()
     widening = (upper - lower) / (rows.upper - rows.lower).min()
     order = min(int(np.ceil(rows.orders.max() * widening)), _MOST_NODES)
     points, weights, to_series = rule(order)
     v = lower + 0.5 * (upper - lower) * (1 + points)
-    over_u = rule(ORDER)[2] @ plane.log_density(nodes[:, None], v[None, :])
+    over_u = rule(ORDER)[2] @ plane.log_density(rows.u[:, None], v[None, :])
     result = np.empty_like(x)
     for start in range(0, x.size, _BATCH):
         part = slice(start, start + _BATCH)

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from partialpool.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.exact.plane import Outer
 from partialpool.exact.problem import Conditional, Problem
-from partialpool.exact.quadrature import Array, Marginal
+from partialpool.exact.quadrature import Array
 from partialpool.exact.statistics import SufficientStatistics
 from partialpool.exact.table import (
     DEFAULT_PROBS,
@@ -48,28 +49,27 @@ class Grid:
     coarser: Grid | None = None
 
     @cached_property
-    def tau(self) -> Marginal:
+    def tau(self) -> Outer:
         """Marginal density of log tau."""
         return self._marginal(0, None if self.coarser is None else self.coarser.tau)
 
     @cached_property
-    def sigma(self) -> Marginal:
+    def sigma(self) -> Outer:
         """Marginal density of log sigma."""
         return self._marginal(1, None if self.coarser is None else self.coarser.sigma)
 
     @cached_property
-    def ratio(self) -> Marginal:
+    def ratio(self) -> Outer:
         """Marginal density of log(tau / sigma)."""
         return self._marginal(2, None if self.coarser is None else self.coarser.ratio)
 
-    def _marginal(self, plane: int, coarse: Marginal | None) -> Marginal:
+    def _marginal(self, plane: int, coarse: Outer | None) -> Outer:
         outer = self.problem.planes()[plane]
         return outer.marginal() if coarse is None else outer.refined(coarse)
 
     @cached_property
     def _nodes(self) -> tuple[Array, Array, Array]:
-        refine = self.coarser is not None
-        return self.problem.planes()[0].nodes(self.tau, refine=refine)
+        return self.problem.planes()[0].nodes(self.tau)
 
     @property
     def weights(self) -> Array:

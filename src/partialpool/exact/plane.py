@@ -8,7 +8,7 @@ density of the outer variable, which `quadrature.marginal` resolves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,30 +23,63 @@ from partialpool.exact.quadrature import (
     rule,
 )
 
-_ORDERS = (24, 48, 96, 192, 384)
+_FEWEST, _MOST = 24, 384
 _TOLERANCE = 1e-10
 _NEGLIGIBLE = 1e-16
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What is known of the inner variable v at each of some values of u, shape (rows,) each.
+    """How to integrate over the inner variable v at each of some values of u.
 
     Attributes
     ----------
+    u
+        Values of u in ascending order, shape (rows,).
     lower, upper
-        Range of v that matters.
+        Range of v that matters at each, shape (rows,).
     orders
-        Nodes that integrate over it.
-    integral, finer
-        Log of the integral with that many nodes, and with twice as many.
+        Nodes that integrate over it, shape (rows,).
     """
 
+    u: Array
     lower: Array
     upper: Array
     orders: NDArray[np.int64]
-    integral: Array
-    finer: Array
+
+    def at(self, u: Array) -> Rows:
+        """Rows at other values of u: the ranges of the nearest ones on both sides, joined."""
+        before = np.maximum(np.searchsorted(self.u, u, side="right") - 1, 0)
+        after = np.minimum(np.searchsorted(self.u, u), self.u.size - 1)
+        return Rows(
+            u,
+            np.minimum(self.lower[before], self.lower[after]),
+            np.maximum(self.upper[before], self.upper[after]),
+            np.maximum(self.orders[before], self.orders[after]),
+        )
+
+    def merged(self, other: Rows) -> Rows:
+        """These rows and others, in ascending order of u."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        both = Rows(*(np.concatenate(pair) for pair in pairs))
+        return both.take(np.argsort(both.u))
+
+    def take(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Rows:
+        """Some of the rows."""
+        return Rows(self.u[which], self.lower[which], self.upper[which], self.orders[which])
+
+
+@dataclass(frozen=True)
+class Outer(Marginal):
+    """Marginal density of the outer variable u.
+
+    Attributes
+    ----------
+    rows
+        The rows at its nodes, panel by panel.
+    """
+
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -73,79 +106,110 @@ class Plane:
     tail_rate: float
     breaks: tuple[float, ...] = ()
 
-    def marginal(self) -> Marginal:
+    def marginal(self) -> Outer:
         """Marginal density of u."""
         lower, upper = narrow(self._profile, *(np.array([end]) for end in self.outer))
-        return marginal(
-            self.log_marginal,
+        known: Rows | None = None
+
+        def log_marginal(u: Array) -> Array:
+            nonlocal known
+            rows, integrals = self._resolve(u, known)
+            known = rows if known is None else known.merged(rows)
+            return integrals
+
+        found = marginal(
+            log_marginal,
             float(lower[0]),
             float(upper[0]),
             tail_rate=self.tail_rate,
             breaks=self.breaks,
         )
+        assert known is not None
+        rows = known.at(found.nodes.ravel())
+        return Outer(found.edges, found.log_values, found.tail_rate, rows)
 
-    def refined(self, coarse: Marginal) -> Marginal:
+    def refined(self, coarse: Outer) -> Outer:
         """The marginal with its panels halved and the number of inner nodes doubled."""
-        return refined(lambda u: self.log_marginal(u, refine=True), coarse)
+        parts: list[Rows] = []
 
-    def log_marginal(self, u: Array, *, refine: bool = False) -> Array:
-        """Log of the integral over v at each u, shape (rows,)."""
-        rows = self.rows(u)
-        return rows.finer if refine else rows.integral
+        def log_marginal(u: Array) -> Array:
+            near = coarse.rows.at(u)
+            parts.append(Rows(u, *self._range(u, near), 2 * near.orders))
+            return self._integrals(parts[-1])
 
-    def rows(self, u: Array) -> Rows:
-        """Range of v that matters at each u, the order that integrates it, and the integrals.
+        fine = refined(log_marginal, coarse)
+        (rows,) = parts
+        return Outer(fine.edges, fine.log_values, fine.tail_rate, rows)
 
-        An order will do when twice as many nodes change the integral by less than 1e-10 of
-        itself.
-        """
-        lower, upper = narrow(lambda v: self.log_density(u[:, None], v), *self.inner(u))
-        orders = np.full(u.size, _ORDERS[0])
-        integral = self._integrate(u, lower, upper, _ORDERS[0])
-        finer = np.empty_like(integral)
-        at = np.arange(u.size)
-        for order in _ORDERS:
-            orders[at] = order
-            finer[at] = self._integrate(u[at], lower[at], upper[at], 2 * order)
-            at = at[~(np.abs(finer[at] - integral[at]) < _TOLERANCE)]
-            if at.size == 0 or order == _ORDERS[-1]:
-                break
-            integral[at] = finer[at]
-        return Rows(lower, upper, orders, integral, finer)
-
-    def nodes(self, outer: Marginal, *, refine: bool) -> tuple[Array, Array, Array]:
+    def nodes(self, outer: Outer) -> tuple[Array, Array, Array]:
         """Nodes of the quadrature over the plane: u, v and probability, each shape (nodes,).
 
         Nodes whose probability would not show in any first or second moment are left out.
         """
-        u, mass = outer.nodes.ravel(), outer.weights.ravel()
-        keep = mass * np.exp(2 * np.maximum(u - u[np.argmax(mass)], 0)) > _NEGLIGIBLE
-        u, mass = u[keep], mass[keep]
-        rows = self.rows(u)
+        rows, mass = outer.rows, outer.weights.ravel()
+        keep = mass * np.exp(2 * np.maximum(rows.u - rows.u[np.argmax(mass)], 0)) > _NEGLIGIBLE
         parts = []
-        for order in np.unique(rows.orders):
-            at = rows.orders == order
-            count = int(order) * (2 if refine else 1)
-            v = panel_nodes(rows.lower[at], rows.upper[at], count)
-            values = self.log_density(u[at, None], v)
-            share = np.exp(values - values.max(axis=1, keepdims=True)) * rule(count)[1]
+        for order in np.unique(rows.orders[keep]):
+            at = keep & (rows.orders == order)
+            v = panel_nodes(rows.lower[at], rows.upper[at], int(order))
+            values = self.log_density(rows.u[at, None], v)
+            share = np.exp(values - values.max(axis=1, keepdims=True)) * rule(int(order))[1]
             share *= (mass[at] / share.sum(axis=1))[:, None]
-            parts.append((np.broadcast_to(u[at, None], v.shape).ravel(), v.ravel(), share.ravel()))
+            u = np.broadcast_to(rows.u[at, None], v.shape)
+            parts.append((u.ravel(), v.ravel(), share.ravel()))
         u, v, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         reach = np.maximum(v - v[np.argmax(weight)], 0) + np.maximum(u - u[np.argmax(weight)], 0)
         keep = weight * np.exp(2 * reach) > _NEGLIGIBLE
         return u[keep], v[keep], weight[keep] / weight[keep].sum()
 
-    def _integrate(self, u: Array, lower: Array, upper: Array, order: int) -> Array:
-        values = self.log_density(u[:, None], panel_nodes(lower, upper, order))
-        peak = values.max(axis=1)
-        total = np.einsum("rk,k->r", np.exp(values - peak[:, None]), rule(order)[1])
-        return np.asarray(peak + np.log(0.5 * (upper - lower) * total))
+    def _resolve(self, u: Array, known: Rows | None) -> tuple[Rows, Array]:
+        """Rows at values of u, and the logs of their integrals.
+
+        An order will do when twice as many nodes change the integral by less than 1e-10 of
+        itself. What is known of other rows says where to look, and from which order on.
+        """
+        near = None if known is None else known.at(u)
+        orders = np.full(u.size, _FEWEST) if near is None else near.orders
+        rows = Rows(u, *self._range(u, near), orders)
+        integrals = self._integrals(rows)
+        at = np.arange(u.size)
+        while at.size:
+            finer = self._integrals(replace(rows.take(at), orders=2 * orders[at]))
+            rough = (np.abs(finer - integrals[at]) >= _TOLERANCE) & (orders[at] < _MOST)
+            at = at[rough]
+            orders[at] *= 2
+            integrals[at] = finer[rough]
+        return rows, integrals
+
+    def _range(self, u: Array, near: Rows | None) -> tuple[Array, Array]:
+        """Range of v that matters at each u, searched for around the ranges of rows nearby."""
+        ends = self.inner(u)
+        if near is None:
+            return narrow(lambda v: self.log_density(u[:, None], v), *ends)
+        margin = near.upper - near.lower
+        start = np.clip(near.lower - margin, *ends), np.clip(near.upper + margin, *ends)
+        lower, upper = narrow(lambda v: self.log_density(u[:, None], v), *start)
+        beyond = (lower == start[0]) & (lower > ends[0]) | (upper == start[1]) & (upper < ends[1])
+        if beyond.any():
+            lower[beyond], upper[beyond] = self._range(u[beyond], None)
+        return lower, upper
+
+    def _integrals(self, rows: Rows) -> Array:
+        """Logs of the integrals over v, shape (rows,)."""
+        result = np.empty_like(rows.u)
+        for order in np.unique(rows.orders):
+            at = rows.orders == order
+            lower, upper = rows.lower[at], rows.upper[at]
+            values = self.log_density(rows.u[at, None], panel_nodes(lower, upper, int(order)))
+            peak = values.max(axis=1)
+            total = np.einsum("rk,k->r", np.exp(values - peak[:, None]), rule(int(order))[1])
+            result[at] = peak + np.log(0.5 * (upper - lower) * total)
+        return result
 
     def _profile(self, u: Array) -> Array:
         """Largest log density at each u of a row of points: stands in for the marginal."""
         points = u.ravel()
         lower, upper = self.inner(points)
         lower, upper = narrow(lambda v: self.log_density(points[:, None], v), lower, upper)
-        values = self.log_density(points[:, None], panel_nodes(lower, upper, _ORDERS[1]))
+        values = self.log_density(points[:, None], panel_nodes(lower, upper, 2 * _FEWEST))
         return np.asarray(values.max(axis=1)).reshape(u.shape)
