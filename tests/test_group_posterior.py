@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from scipy import special
@@ -36,6 +37,20 @@ def wide() -> xr.Dataset:
     return make_posterior(relative_sd=0.3)
 
 
+@pytest.fixture(scope="module")
+def uneven(wide: xr.Dataset) -> tuple[GroupStats, pd.DataFrame]:
+    """Groups of many sizes, and the estimates of them all."""
+    stats = make_stats(3000, smallest=1, largest=3000)
+    return stats, group_posterior.group_estimates(wide, stats)
+
+
+@pytest.fixture(scope="module")
+def even(wide: xr.Dataset) -> tuple[GroupStats, pd.DataFrame]:
+    """Groups of one size, and the estimates of them all."""
+    stats = make_stats(3000, smallest=20, largest=20)
+    return stats, group_posterior.group_estimates(wide, stats)
+
+
 def test_estimates_agree_with_draws_of_theta(wide: xr.Dataset) -> None:
     stats = make_stats(12, smallest=1, largest=40)
     table = group_posterior.group_estimates(wide, stats).set_index("group")
@@ -55,12 +70,11 @@ def test_estimates_agree_with_draws_of_theta(wide: xr.Dataset) -> None:
         assert np.abs(below - p).max() < 5 * np.sqrt(p * (1 - p) / len(draws)), name
 
 
-@pytest.mark.parametrize(("smallest", "largest"), [(20, 20), (1, 3000)])
+@pytest.mark.parametrize("groups", ["even", "uneven"])
 def test_interpolation_for_many_groups_is_exact(
-    wide: xr.Dataset, smallest: int, largest: int
+    wide: xr.Dataset, groups: str, request: pytest.FixtureRequest
 ) -> None:
-    stats = make_stats(3000, smallest=smallest, largest=largest)
-    all_groups = group_posterior.group_estimates(wide, stats)
+    stats, all_groups = request.getfixturevalue(groups)
     by_mean = np.argsort(stats.mean)
     some = by_mean[[0, 1, 500, 1500, 2500, 2998, 2999]]
     exact = group_posterior.group_estimates(wide, stats, groups=[stats.labels[j] for j in some])
@@ -69,9 +83,10 @@ def test_interpolation_for_many_groups_is_exact(
         assert (error <= 0.05 * exact["mcse_median"]).all(), column
 
 
-def test_many_sizes_of_groups_are_interpolated_without_loss(wide: xr.Dataset) -> None:
-    stats = make_stats(3000, smallest=1, largest=3000)
-    table = group_posterior.group_estimates(wide, stats)
+def test_many_sizes_of_groups_are_interpolated_without_loss(
+    wide: xr.Dataset, uneven: tuple[GroupStats, pd.DataFrame]
+) -> None:
+    stats, table = uneven
     tau2, sigma2 = wide["tau"].to_numpy() ** 2, wide["sigma"].to_numpy() ** 2
     for j in (0, 17, 2999):
         factor = sigma2 / (sigma2 + stats.n[j] * tau2)

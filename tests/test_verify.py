@@ -36,17 +36,27 @@ def known(posterior: HierarchicalPosterior) -> pd.DataFrame:
     return verify.exact_summary({"m": posterior})
 
 
-def drawn(posterior: HierarchicalPosterior, seed: int = 1) -> dict[str, Any]:
-    draws = exact_draws(posterior, rng=np.random.default_rng(seed), size=4 * DRAWS)
+def drawn(posterior: HierarchicalPosterior) -> dict[str, Any]:
+    draws = exact_draws(posterior, rng=np.random.default_rng(1), size=4 * DRAWS)
     return draws | {"tau2": draws["tau"] ** 2, "sigma2": draws["sigma"] ** 2}
 
 
-def estimates(draws: dict[str, Any], labels: tuple[str, ...], model: str = "m") -> pd.DataFrame:
+@pytest.fixture(scope="module")
+def draws(posterior: HierarchicalPosterior) -> dict[str, Any]:
+    return drawn(posterior)
+
+
+@pytest.fixture(scope="module")
+def table(posterior: HierarchicalPosterior, draws: dict[str, Any]) -> pd.DataFrame:
+    return estimates(draws, posterior.labels)
+
+
+def estimates(draws: dict[str, Any], labels: tuple[str, ...]) -> pd.DataFrame:
     rows = [(name, "", x) for name, x in draws.items() if x.ndim == 1]
     rows += [("theta", label, draws["theta"][:, j]) for j, label in enumerate(labels)]
     parameters, groups, values = zip(*rows, strict=True)
     found = summarize(np.stack(values).reshape(len(rows), 4, -1))
-    about = {"model": model, "parameter": parameters, "group": groups}
+    about = {"model": "m", "parameter": parameters, "group": groups}
     return pd.DataFrame(about | found)
 
 
@@ -56,8 +66,8 @@ def judged(draws: dict[str, Any], known: pd.DataFrame) -> pd.Series:
     return verify.agreement(comparison).iloc[0]
 
 
-def test_right_draws_agree(posterior: HierarchicalPosterior, known: pd.DataFrame) -> None:
-    verdict = judged(drawn(posterior), known)
+def test_right_draws_agree(table: pd.DataFrame, known: pd.DataFrame) -> None:
+    verdict = verify.agreement(verify.compare_with_exact(table, known)).iloc[0]
     # theta_1..8, mu, tau, sigma, tau2, sigma2, each with mean, sd and five quantiles; but for the
     # sds of tau and of tau2, whose tails are too heavy
     assert verdict["numbers"] == 13 * 7 - 2
@@ -83,10 +93,8 @@ def labels_turned(draws: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("bug", [doubled_noise, sigma_for_sigma2, labels_turned])
-def test_wrong_draws_differ(
-    posterior: HierarchicalPosterior, known: pd.DataFrame, bug: Any
-) -> None:
-    verdict = judged(bug(drawn(posterior)), known)
+def test_wrong_draws_differ(draws: dict[str, Any], known: pd.DataFrame, bug: Any) -> None:
+    verdict = judged(bug(draws), known)
     assert not verdict["agrees"]
     sentence = verify.describe_agreement(verdict.to_frame().T)[0]
     assert sentence.endswith("DIFFERS.")
@@ -103,10 +111,9 @@ def test_draws_under_another_prior_differ(
 
 
 def test_draws_without_the_jacobian_of_log_tau_differ(
-    posterior: HierarchicalPosterior, known: pd.DataFrame
+    draws: dict[str, Any], known: pd.DataFrame
 ) -> None:
     # Forgetting it leaves a prior of tau proportional to 1/tau: resample by that weight.
-    draws = drawn(posterior)
     weights = 1 / draws["tau"]
     rng = np.random.default_rng(3)
     chosen = rng.choice(weights.size, weights.size, p=weights / weights.sum())
@@ -123,11 +130,10 @@ def test_draws_given_all_observations_but_one_differ(
 
 
 def test_an_estimate_that_is_not_finite_has_failed(
-    posterior: HierarchicalPosterior, known: pd.DataFrame
+    draws: dict[str, Any], known: pd.DataFrame
 ) -> None:
-    draws = drawn(posterior)
-    draws["mu"] = np.where(np.arange(draws["mu"].size) == 7, np.nan, draws["mu"])
-    verdict = judged(draws, known)
+    mu = np.where(np.arange(draws["mu"].size) == 7, np.nan, draws["mu"])
+    verdict = judged(draws | {"mu": mu}, known)
     assert not verdict["agrees"]
     assert verdict["parameter"] == "mu"
     sentence = verify.describe_agreement(verdict.to_frame().T)[0]
@@ -147,22 +153,20 @@ def test_means_without_a_variance_are_left_out() -> None:
 
 
 def test_sds_are_compared_where_their_errors_are_known(
-    posterior: HierarchicalPosterior, known: pd.DataFrame
+    table: pd.DataFrame, known: pd.DataFrame
 ) -> None:
-    table = estimates(drawn(posterior), posterior.labels)
-    table["mcse_sd"] = table["sd"] / np.sqrt(2 * 4 * DRAWS)
-    comparison = verify.compare_with_exact(table, known)
+    errors = table["sd"] / np.sqrt(2 * 4 * DRAWS)
+    comparison = verify.compare_with_exact(table.assign(mcse_sd=errors), known)
     theta = comparison[(comparison["parameter"] == "theta") & (comparison["statistic"] == "sd")]
     assert len(theta) == 8
     assert theta["in_mcse"].max() < 4.5
 
 
-def test_models_are_told_apart(posterior: HierarchicalPosterior) -> None:
-    known = verify.exact_summary({"one": posterior, "two": posterior})
-    draws = drawn(posterior)
-    good = estimates(draws, posterior.labels, "one")
-    bad = estimates(draws | {"mu": draws["mu"] + 1}, posterior.labels, "two")
-    verdicts = verify.agreement(verify.compare_with_exact(pd.concat([good, bad]), known))
+def test_models_are_told_apart(table: pd.DataFrame, known: pd.DataFrame) -> None:
+    both = pd.concat([known.assign(model="one"), known.assign(model="two")])
+    good, bad = table.assign(model="one"), table.assign(model="two")
+    bad.loc[bad["parameter"] == "mu", "mean"] += 1
+    verdicts = verify.agreement(verify.compare_with_exact(pd.concat([good, bad]), both))
     assert verdicts.set_index("model")["agrees"].to_dict() == {"one": True, "two": False}
     assert verdicts["parameter"].tolist()[1] == "mu"
 
@@ -275,10 +279,9 @@ def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
     assert verify.one_line(verify.agreement(table.iloc[:0])).startswith("No number")
 
 
-def test_one_line_names_the_fits_that_differ(known: pd.DataFrame, posterior: Any) -> None:
-    draws = drawn(posterior)
-    draws["mu"] = draws["mu"] + 1
-    comparison = verify.compare_with_exact(estimates(draws, posterior.labels), known)
+def test_one_line_names_the_fits_that_differ(table: pd.DataFrame, known: pd.DataFrame) -> None:
+    shifted = table.assign(mean=table["mean"] + (table["parameter"] == "mu"))
+    comparison = verify.compare_with_exact(shifted, known)
     assert ": m DIFFER. The quadrature" in verify.one_line(verify.agreement(comparison))
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 from partialpool import comparisons, exact, pooling, quantities
 from partialpool.data import FloatArray, GroupedData
 from partialpool.fitting import Fit
-from partialpool.summaries import summarize
+from partialpool.summaries import means, summarize
 
 MOST_GROUPS = 12
 """Most groups whose pairs are all compared; with more, ranks and differences are left out."""
@@ -49,12 +49,13 @@ def derived_estimates(fit: Fit, data: GroupedData) -> pd.DataFrame:
     names, groups, blocks = _draws(fit, data)
     frames = []
     if blocks:
-        found = summarize(np.stack(blocks))
-        odds = np.array(names) == GREATER  # of these only the mean says anything
-        found = {
-            k: x if k.endswith("mean") else np.where(odds, np.nan, x) for k, x in found.items()
-        }
-        frames.append(pd.DataFrame(found).assign(parameter=names, group=groups))
+        draws = np.stack(blocks)
+        frames.append(pd.DataFrame(summarize(draws)).assign(parameter=names, group=groups))
+        apart = np.array(names) == DIFFERENCE
+        if apart.any():
+            mean, error = means((draws[apart] > 0).astype(np.float64))
+            odds = {"group": np.array(groups)[apart], "mean": mean, "mcse_mean": error}
+            frames.append(pd.DataFrame(odds).assign(parameter=GREATER))
     if data.stats.J <= MOST_GROUPS and fit.pooling in ("none", "partial"):
         ranks = comparisons.rank_summary([fit], data)
         columns = {"expected_rank": "mean", "mcse": "mcse_mean"}
@@ -116,10 +117,9 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
     theta = quantities.by_group(fit, data, "theta")
     if fit.pooling != "complete" and theta is not None and 1 < len(theta) <= MOST_GROUPS:
         for i, j in itertools.combinations(range(len(theta)), 2):
-            difference = theta[i] - theta[j]
-            names += [DIFFERENCE, GREATER]
-            groups += 2 * [f"{stats.labels[i]} > {stats.labels[j]}"]
-            blocks += [difference, (difference > 0).astype(np.float64)]
+            names.append(DIFFERENCE)
+            groups.append(f"{stats.labels[i]} > {stats.labels[j]}")
+            blocks.append(theta[i] - theta[j])
     return names, groups, blocks
 
 
