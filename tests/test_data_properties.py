@@ -35,7 +35,21 @@ CELLS = st.one_of(
         ["", " ", "a", "a ", "b", "NA", "nan", "None", ".", "1", "001", "+1", "-1.5", "1.", ".5"]
         + ["1e5", "1E-3", "1e400", "1e-400", "inf", "-Infinity", "1_000", "1,5", "1 000", "0x10"]
         + ['"', '""', '"a"', "'", "x;y", "\t", "\xa0", "\xa01", "\u2028", "\u00b2", "\u0661", "é"]
-        + ["\ufeff", "1\n2", "a\r\nb", "<b>", "=1+1", "1d", "1f", "1e", "--1", "NaN ", "null"]
+        + [
+            "\ufeff",
+            "1\n2",
+            "a\r\nb",
+            "\ra",
+            "1\r",
+            "<b>",
+            "=1+1",
+            "1d",
+            "1f",
+            "1e",
+            "--1",
+            "NaN ",
+            "null",
+        ]
     ),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.text(max_size=5),
@@ -112,6 +126,8 @@ def test_no_bytes_crash_either_reader(folder: Path, raw: bytes, header: bytes) -
 )
 @example(rows=[["a", "\xa01"], ["b", "2"]], quoted=False, drop=False, decimal=".")
 @example(rows=[["a", "1e-400"], ["b", "2"]], quoted=False, drop=False, decimal=".")
+@example(rows=[["a", "1\r"], ["b", "2\rc;3"], ["\rd", "4"]], quoted=False, drop=False, decimal=".")
+@example(rows=[["a\rb", "1\r"], ["c", "2"]], quoted=True, drop=False, decimal=".")
 @settings(quick, max_examples=60)
 def test_odd_cells_get_one_verdict(
     folder: Path, rows: list[list[str]], quoted: bool, drop: bool, decimal: str

@@ -24,7 +24,7 @@ from partialpool import data as grouped
 from partialpool.data import FloatArray, GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.progress import Progress
-from partialpool.scan_sources import CsvSource, ParquetSource, Source, listed
+from partialpool.scan_sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
 from partialpool.sufficient import SummarizedData, check_overflow, ordered, summarized
 
 if TYPE_CHECKING:
@@ -245,7 +245,11 @@ def _statistics(source: Source) -> tuple[GroupStats, tuple[str, ...]]:
         if raw is None:
             raw = _group_by(source, source.number, pivot)
     except duckdb.Error as error:
-        raise source.explain(error) from None
+        problem = source.explain(error)
+        if isinstance(problem, UnexplainedError) and source.relax():
+            found, others = _statistics(source)
+            return found, ("line ends are mixed, which slows reading", *others)
+        raise problem from None
     if raw is None:
         raise InputError(
             f"{source.where}: the squares of the values overflow; "

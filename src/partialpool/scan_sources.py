@@ -20,6 +20,10 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 
 
+class UnexplainedError(InputError):
+    """The engine refuses a file with which nothing is wrong by the checks of small files."""
+
+
 @dataclass
 class Source:
     """What both kinds of file need: columns found, and SQL for label, number and raw text."""
@@ -56,6 +60,10 @@ class Source:
     def explain(self, error: Exception | None) -> InputError:
         """Say what is wrong in words, when the engine has found that something is."""
         raise NotImplementedError
+
+    def relax(self) -> bool:
+        """Have the engine read less strictly from now on; False where it does or cannot."""
+        return False
 
     def count_missing(self) -> int:
         """Count the rows whose outcome is missing."""
@@ -118,15 +126,24 @@ class CsvSource(Source):
             list(header), self.group, self.value, path=self.paths[0], delimiter=self.delimiter
         )
         self.columns = (header[self._at[0]], header[self._at[1]])
-        names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(len(header)))
-        files = ", ".join(_quoted(_literal(path)) for path in self.paths)
-        self.table = (
-            f"read_csv([{files}], auto_detect = false, header = true, "
-            f"delim = {_quoted(self.delimiter)}, quote = '\"', escape = '\"', nullstr = '', "
-            f"strict_mode = true, columns = {{{names}}})"
-        )
+        self.table = self._read_csv("strict_mode = true")
         self.label = f"c{self._at[0]}"
         self._text_as_number(f"c{self._at[1]}")
+
+    def _read_csv(self, mode: str) -> str:
+        names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(len(self._header)))
+        files = ", ".join(_quoted(_literal(path)) for path in self.paths)
+        return (
+            f"read_csv([{files}], auto_detect = false, header = true, "
+            f"delim = {_quoted(self.delimiter)}, quote = '\"', escape = '\"', nullstr = '', "
+            f"columns = {{{names}}}, {mode})"
+        )
+
+    def relax(self) -> bool:
+        """Take files whose line ends are mixed, which the engine's strict mode refuses."""
+        strict = self.table
+        self.table = self._read_csv("strict_mode = false, new_line = '\\n'")
+        return self.table != strict
 
     def explain(self, error: Exception | None) -> InputError:
         """Read the files row by row, as small ones are, and say what is wrong first."""
@@ -159,7 +176,7 @@ class CsvSource(Source):
             return labels.error
         if error is None:
             return InputError(f"{self.where}: every value of {self.columns[1]!r} is missing")
-        return InputError(f"{self.where}: cannot be read ({error})")
+        return UnexplainedError(f"{self.where}: cannot be read ({error})")
 
 
 class ParquetSource(Source):
