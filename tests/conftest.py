@@ -45,6 +45,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def no_stan_unmarked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test reach Stan, not even its compiler, unless it is marked as one that does."""
+    if request.node.get_closest_marker("stan") is None:
+        monkeypatch.setenv("PARTIALPOOL_CMDSTAN", "/this-test-is-not-marked-stan")
+
+
 @pytest.fixture(scope="session")
 def homework() -> data.GroupedData:
     from partialpool import data

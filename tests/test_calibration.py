@@ -46,6 +46,7 @@ def simulated(name: str, design: calibration.Design, size: int) -> list[calibrat
     return [calibration.simulate(program, design, rng) for rng in rngs]
 
 
+@pytest.mark.stan
 def test_truths_have_the_priors_and_data_have_the_truths(design: calibration.Design) -> None:
     value = design.priors.values
     found = simulated("hierarchical_centered", design, 300)
@@ -68,6 +69,7 @@ def test_truths_have_the_priors_and_data_have_the_truths(design: calibration.Des
     assert np.ptp([each.data.y[0] for each in found]) > 0
 
 
+@pytest.mark.stan
 def test_truths_of_the_extremes_have_their_priors(design: calibration.Design) -> None:
     value = design.priors.values
     sigma = InverseGammaVariance(value["sigma2_shape"], value["sigma2_scale"])
@@ -79,6 +81,7 @@ def test_truths_of_the_extremes_have_their_priors(design: calibration.Design) ->
         assert found[7].truth["sigma2"] == pytest.approx(found[7].truth["sigma"] ** 2)
 
 
+@pytest.mark.stan
 def test_each_family_of_priors_is_drawn_and_handed_to_the_program(
     design: calibration.Design,
 ) -> None:
@@ -91,6 +94,7 @@ def test_each_family_of_priors_is_drawn_and_handed_to_the_program(
     assert found[0].extra["prior_power"] == 1
 
 
+@pytest.mark.stan
 def test_a_program_without_group_means_cannot_be_simulated(tmp_path: Path) -> None:
     path = tmp_path / "other.stan"
     path.write_text("parameters { real x; } model { x ~ std_normal(); }", encoding="utf-8")
@@ -131,6 +135,7 @@ def test_draws_are_thinned_to_what_they_are_worth() -> None:
 # Judgement
 
 
+@pytest.mark.stan
 def test_uniform_ranks_are_called_calibrated() -> None:
     found = outcomes(uniform_shares(1), failed=3)
     table = calibration.quantity_table(found)
@@ -149,6 +154,7 @@ def test_uniform_ranks_are_called_calibrated() -> None:
     assert (drawn["upper"] >= 0).all()
 
 
+@pytest.mark.stan
 def test_one_quantity_that_is_not_uniform_is_enough() -> None:
     shares = uniform_shares(2)
     shares["theta[b]"] = shares["theta[b]"] ** 2
@@ -163,6 +169,7 @@ def test_one_quantity_that_is_not_uniform_is_enough() -> None:
     assert outside.index[~outside].tolist() == ["theta[b]"]
 
 
+@pytest.mark.stan
 def test_no_trusted_fit_is_no_calibration() -> None:
     found = outcomes(pd.DataFrame(), failed=4)
     assert not calibration.is_calibrated(found)

@@ -49,6 +49,7 @@ def marginal() -> programs.Program:
     return programs.load("hierarchical_marginal")
 
 
+@pytest.mark.stan
 def test_jobs_are_all_combinations() -> None:
     jobs = many.make_jobs(
         [make_data("x", 1), make_data("y", 2)],
@@ -62,6 +63,7 @@ def test_jobs_are_all_combinations() -> None:
     assert jobs[0].priors.sources["mu_location"] == "scaled to the data"
 
 
+@pytest.mark.stan
 def test_the_key_follows_everything_that_decides_the_result() -> None:
     [job] = many.make_jobs([make_data("x", 1)], [marginal()])
     [again] = many.make_jobs([make_data("x", 1)], [marginal()])
@@ -71,6 +73,7 @@ def test_the_key_follows_everything_that_decides_the_result() -> None:
     assert len({job.key, other_data.key, other_seed.key}) == 3
 
 
+@pytest.mark.stan
 def test_jobs_that_make_no_sense_are_refused() -> None:
     made = make_data("x", 1)
     with pytest.raises(InputError, match="two data sets are called 'x'"):
@@ -83,6 +86,7 @@ def test_jobs_that_make_no_sense_are_refused() -> None:
         many.make_jobs([made], [marginal()], prior_grid={"tau_upper": [-1]})
 
 
+@pytest.mark.stan
 def test_results_survive_the_disk(tmp_path: Path) -> None:
     [job] = many.make_jobs([make_data("x", 1)], [marginal()])
     estimates = pd.DataFrame(
@@ -99,6 +103,7 @@ def test_results_survive_the_disk(tmp_path: Path) -> None:
     assert many.load_result(job, tmp_path) is None
 
 
+@pytest.mark.stan
 def test_a_failed_result_is_not_kept(tmp_path: Path) -> None:
     [job] = many.make_jobs([make_data("x", 1)], [marginal()])
     failed = many.Result(job.name, job.key, pd.DataFrame(), False, "no", 0.0, failed=True)

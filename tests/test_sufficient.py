@@ -110,6 +110,7 @@ def test_one_observation_needs_no_sd(tmp_path: Path) -> None:
     assert stats.ss.tolist() == [0, 0, 0.75]
 
 
+@pytest.mark.stan
 def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     make_data().summary().to_csv(path, index=False)

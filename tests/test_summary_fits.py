@@ -32,6 +32,7 @@ def summarized() -> data.GroupedData:
     return replace(homework, y=homework.y[:0], group=homework.group[:0])
 
 
+@pytest.mark.stan
 @pytest.mark.parametrize("name", ["complete_pooling", "no_pooling"])
 def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) -> None:
     priors = programs.priors_for(summarized)
@@ -64,6 +65,7 @@ def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) ->
     assert float(lprior) == pytest.approx(float(prior.sum()), rel=1e-12)
 
 
+@pytest.mark.stan
 def test_draws_follow_the_seed(summarized: data.GroupedData) -> None:
     program, priors = programs.load("complete_pooling"), programs.priors_for(summarized)
 
@@ -75,6 +77,7 @@ def test_draws_follow_the_seed(summarized: data.GroupedData) -> None:
     assert first(1) == first(1) != first(2)
 
 
+@pytest.mark.stan
 def test_what_cannot_be_drawn_is_refused(summarized: data.GroupedData) -> None:
     priors = programs.priors_for(summarized)
 
