@@ -128,6 +128,7 @@ def test_no_bytes_crash_either_reader(folder: Path, raw: bytes, header: bytes) -
 @example(rows=[["a", "1e-400"], ["b", "2"]], quoted=False, drop=False, decimal=".")
 @example(rows=[["a", "1\r"], ["b", "2\rc;3"], ["\rd", "4"]], quoted=False, drop=False, decimal=".")
 @example(rows=[["a\rb", "1\r"], ["c", "2"]], quoted=True, drop=False, decimal=".")
+@example(rows=[["a\0", "1"], ["b", "2"]], quoted=False, drop=False, decimal=".")
 @settings(quick, max_examples=60)
 def test_odd_cells_get_one_verdict(
     folder: Path, rows: list[list[str]], quoted: bool, drop: bool, decimal: str

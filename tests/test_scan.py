@@ -159,12 +159,21 @@ def test_bad_parquet_is_refused_with_the_row(tmp_path: Path) -> None:
     refused(pd.DataFrame({"g": ["a", None, "b", "b"], "y": 1.0}), "row 2: the group is blank")
     refused(pd.DataFrame({"g": ["a", " ", "b", "b"], "y": 1.0}), "row 2: the group is blank")
     refused(pd.DataFrame({"g": ["a", "a ", "b", "b"], "y": 1.0}), "'a' and 'a ' differ only")
+    refused(pd.DataFrame({"g": ["a\0", "b"], "y": 1.0}), "holds a NUL character")
     refused(pd.DataFrame({"g": list("ab"), "y": [True, False]}), "holds BOOLEAN; numbers")
     refused(pd.DataFrame({"g": list("ab"), "y": ["1", "x"]}), "1 of 2 .* row 2: x")
     refused(pd.DataFrame({"g": ["a", "b"], "y": [np.nan] * 2}), "2 of 2 values")
     write(path, b"no parquet at all")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         scan.scan_statistics(path)
+
+
+def test_mixed_line_ends_are_read_and_noted(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"g,y\na,1\r\nb,2\na,3\r\nb,5\n")
+    found = scan.scan_statistics(path)
+    assert found.stats.mean.tolist() == [2.0, 3.5]
+    assert found.notes == ("line ends are mixed, which slows reading",)
 
 
 def test_missing_outcomes_in_parquet_are_dropped_on_request(tmp_path: Path) -> None:

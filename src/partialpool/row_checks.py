@@ -27,6 +27,8 @@ class LabelCheck:
             return
         if not label:
             self.error = InputError(f"{place}: the group is blank; give every row a group")
+        elif "\0" in label:
+            self.error = InputError(f"{place}: the group {raw!r} holds a NUL character; remove it")
         elif (first := self._spellings.setdefault(label, raw)) != raw:
             self.error = InputError(
                 f"{place}: groups {first!r} and {raw!r} differ only by blanks; "

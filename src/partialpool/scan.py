@@ -265,7 +265,7 @@ def _statistics(source: Source) -> tuple[GroupStats, tuple[str, ...]]:
     kept = kept[np.argsort(np.asarray(raw["label"], dtype=object)[kept])]
     labels = [str(label) for label in np.asarray(raw["label"])[kept]]
     stripped = [label.strip() for label in labels]
-    if not all(stripped) or len(set(stripped)) < len(stripped):
+    if not all(stripped) or len(set(stripped)) < len(stripped) or "\0" in "".join(stripped):
         raise source.explain(None)
     n = n[kept]
     mean, variance = (_plain(raw[key])[kept] for key in ("mean", "variance"))
