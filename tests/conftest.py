@@ -17,6 +17,8 @@ import gc
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from partialpool import data, fitting, toolchain
 
 # What the fixtures need is imported by them: with -n, the process that runs no test imports only
@@ -38,6 +40,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     line = re.search("^pytestmark = .*", collection_path.read_text("utf-8"), re.MULTILINE)
     marks = re.findall(r"pytest\.mark\.(\w+)", line[0]) if line else []
     return any(mark in excluded for mark in marks) or None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the CmdStan below as tests that need Stan."""
+    for item in items:
+        if "cmdstan" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.stan)
 
 
 def pytest_collection_finish() -> None:
@@ -82,6 +92,26 @@ def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[
     return {fit.name: fit for fit in fits}
 
 
+@pytest.fixture(scope="session")
+def fitted(cmdstan: toolchain.CmdStan) -> Callable[..., list[fitting.Fit]]:
+    """Fit shipped programs, by their names, to any data, with few draws."""
+    from partialpool import fitting, programs, settings
+
+    def fit(
+        data: data.GroupedData, names: Sequence[str], *, draws: int = 250, pointwise: bool = False
+    ) -> list[fitting.Fit]:
+        return fitting.fit_programs(
+            [programs.load(name) for name in names],
+            data,
+            priors=programs.priors_for(data),
+            settings=settings.Settings(warmup=500, draws=draws, adapt_delta=0.9),
+            cmdstan=cmdstan,
+            pointwise=pointwise,
+        )
+
+    return fit
+
+
 @pytest.fixture
 def run(monkeypatch, capfd, tmp_path):
     """Run the command in an empty folder; return exit code, standard output, standard error."""
@@ -106,7 +136,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                marks = [mark for mark in ("slow", "stan", "figures") if mark in report.keywords]
+                marks = [mark for mark in ("slow", "stan") if mark in report.keywords]
                 files = parts.setdefault(marks[0] if marks else "no mark", Counter())
                 files[Path(report.nodeid.split("::")[0]).stem] += report.duration
     if sum(files.total() for files in parts.values()) < 5:

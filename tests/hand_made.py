@@ -118,7 +118,6 @@ def make_fit(
     draws: int = 250,
     seed: int = 1,
     pointwise: bool = True,
-    diverging: int = 0,
     priors: Priors | None = None,
 ) -> Fit:
     """Draw from a model and wrap the draws as Stan's would be."""
@@ -132,12 +131,10 @@ def make_fit(
         ]
     by_group = [k for k, v in posterior.items() if v.ndim == 3]
     shape = (CHAINS, draws)
-    diverged = np.zeros(shape, dtype=bool)
-    diverged.flat[:diverging] = True
     groups: dict[str, dict[str, NDArray[Any]]] = {
         "posterior": posterior,
         "sample_stats": {
-            "diverging": diverged,
+            "diverging": np.zeros(shape, dtype=bool),
             "energy": rng.normal(size=shape),
             "tree_depth": np.full(shape, 3),
         },
@@ -183,6 +180,15 @@ def make_fit(
         "warnings": [],
     }
     return Fit(tree, about)
+
+
+def diverging(fit: Fit, count: int = 9) -> Fit:
+    """Return the fit as one whose first draws had diverged."""
+    tree = fit.draws.copy()
+    diverged = tree["sample_stats"]["diverging"].copy(deep=True)
+    diverged.to_numpy().flat[:count] = True
+    tree["sample_stats"]["diverging"] = diverged
+    return Fit(tree, fit.about)
 
 
 def make_fits(data: GroupedData, names: Sequence[str] = tuple(SAMPLERS), **how: Any) -> list[Fit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hand_made import make_fit
+from hand_made import diverging
 from partialpool import changes
 from partialpool.fitting import Fit
 
@@ -18,16 +18,16 @@ def edited(fit, **change):
 
 
 @pytest.fixture(scope="module")
-def base(homework):
-    return make_fit(homework, "hierarchical_centered", draws=500)
+def base(lesson_fits):
+    return lesson_fits["hierarchical_noncentered"]
 
 
-def test_an_edit_is_held_against_the_first_program_that_pools_alike(homework, base):
-    none = make_fit(homework, "no_pooling", draws=500)
+def test_an_edit_is_held_against_the_first_program_that_pools_alike(homework, base, lesson_fits):
+    none = lesson_fits["no_pooling"]
     mine = edited(base, tau=lambda tau: 0.9 * tau, theta=lambda x: x + 0.2 * (x["group"] == "5"))
     table = changes.changes([none, base, mine], homework)
     assert set(table["model"]) == {"my_prior"}
-    assert set(table["against"]) == {"hierarchical_centered"}
+    assert set(table["against"]) == {"hierarchical_noncentered"}
     rows = table.set_index(["quantity", "group"])
     assert len(rows) == 4 + 8
     sd = float(base.posterior["theta"].sel(group="5").std(ddof=1))
@@ -42,7 +42,7 @@ def test_the_answer_is_read_in_words(homework, base):
         fits = [base, edited(base, **change)]
         return changes.sentences(changes.changes(fits, homework), fits)[0]
 
-    head = "my_prior against partial pooling, centered: "
+    head = "my_prior against partial pooling, non-centered: "
     assert said() == f"{head}no answer moved by more than Monte Carlo error"
     little = said(theta=lambda x: x + 0.3 * (x["group"] == "5"))
     assert little.startswith(f"{head}theta[5] moved most, from 10.4")
@@ -54,13 +54,15 @@ def test_the_answer_is_read_in_words(homework, base):
 
 
 def test_nothing_is_concluded_from_a_fit_that_failed(homework, base):
-    bad = edited(make_fit(homework, "hierarchical_noncentered", draws=500, diverging=9))
+    bad = edited(diverging(base))
     table = changes.changes([base, bad], homework)
     (sentence,) = changes.sentences(table, [base, bad])
     assert sentence.endswith("nothing is concluded, since a diagnostic failed")
 
 
-def test_programs_that_pool_differently_are_not_held_against_each_other(homework, base):
-    fits = [base, make_fit(homework, "complete_pooling"), make_fit(homework, "no_pooling")]
+def test_programs_that_pool_differently_are_not_held_against_each_other(
+    homework, base, lesson_fits
+):
+    fits = [base, lesson_fits["complete_pooling"], lesson_fits["no_pooling"]]
     assert changes.changes(fits, homework).empty
     assert changes.sentences(changes.changes(fits, homework), fits) == []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hand_made import make_fit, simulated
+from hand_made import diverging, make_fit, simulated
 from partialpool import parameterization, programs, verdict
 from partialpool.data import from_values
 from partialpool.errors import InputError
@@ -102,7 +102,7 @@ def test_the_weakest_group_is_shown_first_and_a_tie_goes_to_the_furthest(homewor
 
 
 def test_funnel_draws_keep_every_divergence_and_define_eta(homework):
-    fit = make_fit(homework, CENTERED, draws=1000, diverging=37)
+    fit = diverging(make_fit(homework, CENTERED, draws=1000), 37)
     frame = parameterization.funnel_draws([fit], homework, groups=["5"])
     assert frame["diverging"].sum() == 37
     assert 2000 <= len(frame) <= 2037
@@ -184,20 +184,6 @@ def test_a_program_that_lacks_a_parameter_is_named(homework):
         compare_forms(pair, homework)
     with pytest.raises(InputError, match="two fits"):
         compare_forms(pair[1:], homework)
-
-
-@pytest.mark.figures
-def test_figures_are_drawn(tmp_path, compared, fits):
-    from partialpool import plots
-    from partialpool.plots import parameterization as figures
-
-    titles = {fit.name: fit.title for fit in fits}
-    labels = {"axis_title": "Score ($)", "group_title": "Site <b>"}
-    for figure in (
-        figures.funnel(compared.funnel, models=titles, **labels),
-        figures.effective_draws(compared.table, models=titles),
-    ):
-        assert min(plots.save(figure, tmp_path / "figure")) > 300
 
 
 @pytest.mark.stan

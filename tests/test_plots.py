@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from functools import cache
+from functools import cache, cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from scipy import stats
 
-from hand_made import make_fits, simulated
+from hand_made import simulated
 from partialpool import comparisons, plots, pooling
+from partialpool.parameterization import compare_forms
+from partialpool.plots import parameterization
 from partialpool.plots.theme import fonts, text
-
-pytestmark = pytest.mark.figures
 
 HARD = [
     'São Paulo, "A" <b>&$x$',
@@ -32,20 +32,25 @@ HARD = [
     "001",
     "a long label with many words that goes on and on until it has to be broken",
 ]
-PARTIAL = "hierarchical_noncentered"
+CENTERED, PARTIAL = "hierarchical_centered", "hierarchical_noncentered"
 
 
 class Frames:
     """Frames of a data set, as the report would make them."""
 
-    def __init__(self, data):
+    def __init__(self, data, fitted):
         self.data = data
-        self.fits = make_fits(data, ["no_pooling", PARTIAL], draws=60)
+        self.fit = partial(fitted, data, draws=60)
+        self.fits = self.fit(["no_pooling", PARTIAL])
         self.estimates = pooling.estimates(self.fits, data)
         self.axes = {"axis_title": data.axis_title, "group_title": data.group_label}
         self.order = list(
             self.rows("theta").sort_values("mean", ascending=False, kind="stable")["group"]
         )
+
+    @cached_property
+    def forms(self):
+        return compare_forms(self.fit([CENTERED, PARTIAL]), self.data)
 
     def rows(self, *parameters, model=PARTIAL):
         kept = self.estimates[self.estimates["model"] == model]
@@ -129,6 +134,15 @@ def check_density(f):
     return plots.check_density(pd.DataFrame({"value": y}), copies, axis_title=f.data.axis_title)
 
 
+def funnel(f):
+    titles = {CENTERED: "centered ($)", PARTIAL: "non-centered <b>"}
+    return parameterization.funnel(f.forms.funnel, models=titles, **f.axes)
+
+
+def effective_draws(f):
+    return parameterization.effective_draws(f.forms.table, models={CENTERED: "a $", PARTIAL: "b"})
+
+
 def loo_k(f):
     k = pd.DataFrame({"observation": np.arange(1, 61), "k": np.linspace(-0.2, 0.9, 60)})
     return plots.loo_k(k, threshold=0.7)
@@ -150,26 +164,34 @@ OTHERS = [
     rank_plot,
     prior_and_posterior,
     check_density,
+    funnel,
+    effective_draws,
     loo_k,
 ]
 
 
 @pytest.fixture(scope="session")
-def hard():
-    return Frames(simulated([9, 14, 5, 30, 7, 8, 20, 3], HARD))
+def framed(fitted):
+    """Fit to data, and make the frames."""
+    return partial(Frames, fitted=fitted)
 
 
 @pytest.fixture(scope="session")
-def few():
-    frames = Frames(simulated([5, 9, 30], ["001", "1", "NA"]))
+def hard(framed):
+    return framed(simulated([9, 14, 5, 30, 7, 8, 20, 3], HARD))
+
+
+@pytest.fixture(scope="session")
+def few(framed):
+    frames = framed(simulated([5, 9, 30], ["001", "1", "NA"]))
     frames.axes["group_title"] = "Administrative unit of the second level"
     return frames
 
 
 @pytest.fixture(scope="session")
-def many():
+def many(framed):
     sizes = np.random.default_rng(4).integers(2, 12, 44)
-    return Frames(simulated(list(sizes), [f"Site {j:03d}" for j in range(44)]))
+    return framed(simulated(list(sizes), [f"Site {j:03d}" for j in range(44)]))
 
 
 def artists(figure):

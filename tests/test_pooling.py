@@ -64,7 +64,7 @@ def test_summaries_are_arviz_s(length: int) -> None:
         np.testing.assert_allclose(found[name], values, rtol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("correlation", [-0.6, 0.0, 0.7])
+@pytest.mark.parametrize("correlation", [-0.6, 0.7])
 def test_errors_of_sds_cover_the_truth_of_alternating_and_of_sticky_chains(
     correlation: float,
 ) -> None:

@@ -7,11 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from partialpool import fitting, programs, report
+from partialpool import programs, report
 from partialpool.data import from_values
-from partialpool.settings import Settings
-
-pytestmark = [pytest.mark.stan, pytest.mark.figures]
 
 LABELS = ('São Paulo, "A" <b>&$x$', "../../etc", "line\nbreak", "Zürich 😀")
 
@@ -63,13 +60,7 @@ def hard_labels():
 
 
 @pytest.mark.parametrize("make", [three_groups, two_hundred_unequal_groups, hard_labels])
-def test_other_data_work_unchanged(tmp_path, cmdstan, make):
+def test_other_data_work_unchanged(tmp_path, fitted, make):
     data = make()
-    fits = fitting.fit_programs(
-        [programs.load(name) for name in programs.DEFAULT],
-        data,
-        priors=programs.priors_for(data),
-        settings=Settings(warmup=500, draws=250, adapt_delta=0.9),
-        cmdstan=cmdstan,
-    )
+    fits = fitted(data, programs.DEFAULT)
     check(report.write(tmp_path / data.name, data, fits), fits)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hand_made import make_fit
+from hand_made import diverging, make_fit
 from partialpool import diagnostics, programs, remedies
 from partialpool.fitting import Fit
 from partialpool.report import content, folder, page, sentences, trust
@@ -120,12 +120,9 @@ def test_what_no_setting_mends_has_no_remedy(passing, check):
 
 
 @pytest.fixture(scope="session")
-def insisting(homework):
+def insisting(homework, lesson_fits):
     """What is said of a fit that failed to one who insists on it."""
-    fits = [
-        make_fit(homework, "no_pooling", draws=250),
-        make_fit(homework, "hierarchical_noncentered", draws=250, diverging=5),
-    ]
+    fits = [lesson_fits["no_pooling"], diverging(lesson_fits["hierarchical_noncentered"])]
     attempt = {
         "program": "hierarchical_centered",
         "settings": {},
@@ -141,7 +138,6 @@ def failed(insisting):
     return dataclasses.replace(insisting, insist=False)
 
 
-@pytest.mark.figures
 def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
     assert failed.trusted == {"no_pooling": True, "hierarchical_noncentered": False}
     (line,) = trust.failures(failed)
@@ -153,7 +149,6 @@ def test_a_failed_fit_is_kept_silent_and_a_remedy_is_offered(failed):
     assert sentences.in_short(failed) == []
 
 
-@pytest.mark.figures
 def test_who_insists_gets_the_conclusions_below_the_banner(insisting):
     (line,) = trust.failures(insisting)
     assert "may be wrong" in line
@@ -164,7 +159,6 @@ def test_who_insists_gets_the_conclusions_below_the_banner(insisting):
     assert "In short" in html
 
 
-@pytest.mark.figures
 def test_earlier_attempts_are_told(failed):
     said = trust.verdicts(failed)
     assert said[1] == (
@@ -174,7 +168,6 @@ def test_earlier_attempts_are_told(failed):
     assert "NOT TO BE TRUSTED" in said[2]
 
 
-@pytest.mark.figures
 def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
     import pandas as pd
 
@@ -188,7 +181,6 @@ def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
     assert not told[(told["column"] == "trusted") & (told["meaning"] == "")].size
 
 
-@pytest.mark.figures
 def test_no_model_is_best_where_pareto_k_are_bad(failed):
     trusted = dict.fromkeys(failed.trusted, True)
     good = dataclasses.replace(failed, trusted=trusted)

@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from hand_made import make_fit, make_fits, simulated
+from hand_made import simulated
 from partialpool import pooling, report
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
@@ -36,22 +36,20 @@ from partialpool.report import (
 )
 from partialpool.report import folder as folder_module
 
-pytestmark = pytest.mark.figures
-
 HARD = ['São Paulo, "A" <b>&$x$', "two\nlines", "🏫 & co", "../../etc", "001", "1"]
 NONE, PARTIAL = "no_pooling", "hierarchical_noncentered"
 MODELS = ["complete_pooling", NONE, PARTIAL]
 
 
 @pytest.fixture(scope="session")
-def lesson(homework):
-    return content.compute(homework, make_fits(homework, MODELS, draws=250, pointwise=False))
+def lesson(homework, lesson_fits):
+    return content.compute(homework, [lesson_fits[name] for name in MODELS])
 
 
 @pytest.fixture(scope="session")
-def hard():
+def hard(fitted):
     made = simulated([9, 14, 5, 30, 7, 8], HARD)
-    return content.compute(made, make_fits(made, MODELS, draws=150), delta=2.0)
+    return content.compute(made, fitted(made, MODELS, draws=150, pointwise=True), delta=2.0)
 
 
 def failing(found, *names):
@@ -141,11 +139,8 @@ def test_nothing_is_concluded_from_a_fit_that_failed(lesson):
     assert sentences.none(bad, one(bad, "none")) == sentences.none(lesson, one(lesson, "none"))
 
 
-def test_a_trusted_fit_speaks_for_its_kind(homework):
-    fits = [
-        make_fit(homework, name, draws=10, pointwise=False)
-        for name in ("hierarchical_centered", PARTIAL)
-    ]
+def test_a_trusted_fit_speaks_for_its_kind(homework, lesson_fits):
+    fits = [lesson_fits[name] for name in ("hierarchical_centered", PARTIAL)]
     trusted = {"hierarchical_centered": False, PARTIAL: True}
     found = content.Content(homework, tuple(fits), {}, {}, trusted)
     assert found.one("partial") is fits[1]
@@ -266,11 +261,9 @@ def test_what_is_not_understood_is_shown_as_code():
     assert "<math" not in str(lines("model { y ~ normal(mu[1:3] ? 1 : 2, 1); }")[0])
 
 
-def test_the_marginal_program_is_written_as_the_model_it_is(homework):
-    fit = make_fit(homework, PARTIAL, draws=10)
-    about = {**fit.about, "source": shipped("hierarchical_marginal")}
-    model = statements.of_fit(Fit(fit.draws, about))
-    assert model == statements.read(shipped("hierarchical_centered"))
+def test_the_marginal_program_is_written_as_the_model_it_is(lesson_fits):
+    fit = lesson_fits["hierarchical_marginal"]
+    assert statements.of_fit(fit) == statements.read(shipped("hierarchical_centered"))
     assert statements.of_fit(Fit(fit.draws, {**fit.about, "source": ""})) is None
 
 
@@ -284,13 +277,13 @@ def test_every_column_of_every_table_has_a_meaning(hard):
     assert set(told["table"]) == set(hard.tables)
 
 
-def test_a_table_that_fails_leaves_the_others(homework, monkeypatch):
+def test_a_table_that_fails_leaves_the_others(homework, lesson_fits, monkeypatch):
     def broken(*_args, **_how):
         raise ZeroDivisionError("no luck")
 
     monkeypatch.setattr(content.comparisons, "contrasts", broken)
     monkeypatch.setattr(content.verify, "verify_shipped", broken)
-    found = content.compute(homework, make_fits(homework, [NONE, PARTIAL], draws=60))
+    found = content.compute(homework, [lesson_fits[name] for name in (NONE, PARTIAL)])
     assert found.missing["contrasts"] == "ZeroDivisionError: no luck"
     assert set(found.missing) == {"contrasts", "claims", "exact"}
     assert len(found.tables["estimates"])
@@ -311,8 +304,8 @@ def test_parts_without_their_table_are_named(lesson):
     ("kept", "pooling"),
     [(["mu", "tau"], "other"), (["theta"], "none"), (["theta", "mu"], "partial")],
 )
-def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, kept, pooling):
-    fit = make_fit(homework, PARTIAL, draws=60, pointwise=False)
+def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, lesson_fits, kept, pooling):
+    fit = lesson_fits[PARTIAL]
     tree = fit.draws.copy()
     tree["posterior"] = xr.DataTree(fit.posterior[kept])
     lacking = ["no lprior: nothing to power-scale"]
@@ -329,9 +322,9 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, kept, po
     assert "The program has no lprior: nothing to power-scale." in text
 
 
-def test_long_tables_are_cut_with_a_pointer_to_the_file():
+def test_long_tables_are_cut_with_a_pointer_to_the_file(fitted):
     made = simulated([4] * 60, [f"g{k}" for k in range(60)])
-    fit = make_fit(made, PARTIAL, draws=60, pointwise=False)
+    [fit] = fitted(made, [PARTIAL], draws=60)
     tables = {"shrinkage": pooling.shrinkage([fit], made)}
     found = content.Content(made, (fit,), tables, {}, {PARTIAL: True})
     view = views.displacement(found, fit)
@@ -363,8 +356,8 @@ def test_replicates_are_compared_group_by_group(hard):
     assert (table["q2.5"] <= table["median"]).all()
 
 
-def test_replicates_are_simulated_where_the_program_makes_none(homework):
-    fit = make_fit(homework, NONE, draws=250, pointwise=False)
+def test_replicates_are_simulated_where_the_program_makes_none(homework, lesson_fits):
+    fit = lesson_fits[NONE]
     drawn = np.stack(list(checks.replicates(fit, homework)))
     assert drawn.shape == (1000, homework.stats.N)
     means = np.array([drawn[:, homework.group == j].mean() for j in range(8)])
@@ -521,7 +514,7 @@ def test_the_manifest_says_where_the_numbers_come_from(folder, hard):
         assert made["priors"] == fit.about["priors"]
         assert made["seed"] == 1
         assert made["settings"]["chains"] == 4
-        assert made["cmdstan"]["origin"] == "hand-made"
+        assert made["cmdstan"] == fit.about["cmdstan"]
         again = Fit.load(folder / made["file"])
         np.testing.assert_array_equal(again.posterior["theta"], fit.posterior["theta"])
 
@@ -544,8 +537,8 @@ def test_an_interrupted_report_leaves_the_earlier_one(tmp_path, hard, monkeypatc
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_fits_that_cannot_be_told_apart_are_refused(tmp_path, homework):
-    fit = make_fit(homework, NONE, draws=10)
+def test_fits_that_cannot_be_told_apart_are_refused(tmp_path, homework, lesson_fits):
+    fit = lesson_fits[NONE]
     with pytest.raises(InputError, match="two fits are called 'no_pooling'"):
         report.write(tmp_path / "x", homework, [fit, fit])
     with pytest.raises(InputError, match="at least one fit"):

@@ -102,7 +102,6 @@ def test_a_program_of_ones_own_with_an_include_is_in_the_manifest(call, tmp_path
 
 
 @pytest.mark.stan
-@pytest.mark.figures
 def test_a_report_is_made_again_with_the_same_tables(call, lesson_fits):
     choice = ("-p", "complete_pooling", "-p", "no_pooling", "--delta", "1")
     assert call("report", "homework", *choice, *SHORT)[0] in (0, 5)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from hand_made import make_fits
 from partialpool import results
 from partialpool.data import read_csv
 from partialpool.report import content, page
@@ -50,8 +49,8 @@ def hostile(tmp_path_factory):
     return read_csv(path)
 
 
-def test_names_are_text_on_the_page_whatever_they_hold(hostile):
-    fits = make_fits(hostile, ["no_pooling", "hierarchical_noncentered"], draws=60)
+def test_names_are_text_on_the_page_whatever_they_hold(hostile, fitted):
+    fits = fitted(hostile, ["no_pooling", "hierarchical_noncentered"], pointwise=True)
     found = content.compute(hostile, fits)
     assert not found.missing
     made = {
