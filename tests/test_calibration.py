@@ -194,7 +194,6 @@ def test_the_figure_marks_what_leaves_the_envelope() -> None:
 # With Stan
 
 
-@pytest.mark.stan
 def test_outcomes_are_kept_and_a_run_goes_on_where_it_stopped(
     tmp_path: Path, cmdstan: toolchain.CmdStan
 ) -> None:
@@ -216,7 +215,6 @@ def test_outcomes_are_kept_and_a_run_goes_on_where_it_stopped(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.stan
 def test_data_sets_whose_fits_fail_are_counted(cmdstan: toolchain.CmdStan) -> None:
     short = dataclasses.replace(calibration.ATTEMPTS[0], warmup=20, draws=20)
     found = calibration.calibrate(
@@ -228,7 +226,6 @@ def test_data_sets_whose_fits_fail_are_counted(cmdstan: toolchain.CmdStan) -> No
         assert "NOT TO BE TRUSTED" in outcome.message
 
 
-@pytest.mark.stan
 @pytest.mark.slow
 @pytest.mark.parametrize("name", calibration.PROGRAMS)
 def test_every_shipped_program_is_calibrated(name: str, cmdstan: toolchain.CmdStan) -> None:
@@ -246,7 +243,6 @@ BUGS = {
 }
 
 
-@pytest.mark.stan
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS)
 def test_programs_with_a_bug_are_not_calibrated(

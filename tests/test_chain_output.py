@@ -105,7 +105,6 @@ def test_a_file_cut_at_any_place_is_refused(tmp_path: Path) -> None:
             read_chain(tmp_path / "cut.csv", draws=4)
 
 
-@pytest.mark.stan
 @pytest.mark.parametrize("as_doubles", [False, True])
 def test_the_draws_are_those_of_cmdstanpy(
     as_doubles: bool, homework: data.GroupedData, cmdstan: toolchain.CmdStan

@@ -124,7 +124,6 @@ def test_new_program_copies_and_says_what_next(run, tmp_path):
     assert (code, "exists already" in err) == (2, True)
 
 
-@pytest.mark.stan
 def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path, lesson_fits):
     code, out, _ = run("compare", "homework", "--without", "no_pooling")
     assert code == 0
@@ -142,7 +141,6 @@ def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path
     }
 
 
-@pytest.mark.stan
 def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
     code, out, err = run(
         "fit", "homework", "--warmup", "20", "--draws", "20", "-p", "hierarchical_centered"
@@ -152,7 +150,6 @@ def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
     assert "Try:" in out
 
 
-@pytest.mark.stan
 def test_verify_finds_that_the_shipped_programs_agree_with_the_truth(run, tmp_path, lesson_fits):
     code, out, _ = run("verify", "--choice", "half_cauchy", "--choice", "inverse_gamma_0.01")
     assert code == 0
@@ -164,7 +161,6 @@ def test_verify_finds_that_the_shipped_programs_agree_with_the_truth(run, tmp_pa
     assert table["quadrature_error"].max() < 1e-6
 
 
-@pytest.mark.stan
 def test_verify_tells_a_fit_that_fails_and_draws_that_differ(run, lesson_fits):
     code, out, err = run("verify", "-p", "hierarchical_centered", "--no-alternatives")
     assert code == console.UNTRUSTED
@@ -175,7 +171,6 @@ def test_verify_tells_a_fit_that_fails_and_draws_that_differ(run, lesson_fits):
     assert "the exact posterior is known of complete_pooling, no_pooling" in err
 
 
-@pytest.mark.stan
 def test_parameterizations_end_in_a_verdict(run, tmp_path, lesson_fits):
     code, out, _ = run("parameterizations", "homework", "--draws", "1000", "--show-group", "1")
     assert code == 0
@@ -184,7 +179,6 @@ def test_parameterizations_end_in_a_verdict(run, tmp_path, lesson_fits):
     assert {"funnel-1.png", "funnel-2.png", "effective_draws.svg", "sampling.csv"} <= saved
 
 
-@pytest.mark.stan
 def test_priors_are_compared(run, tmp_path, cmdstan):
     code, out, _ = run(
         "priors", "homework", "--draws", "1000", "--choice", "half_cauchy", "--choice", "hoff"
@@ -197,7 +191,6 @@ def test_priors_are_compared(run, tmp_path, cmdstan):
     assert (tmp_path / "results" / "homework-priors" / "priors.png").exists()
 
 
-@pytest.mark.stan
 def test_priors_alone_are_drawn_or_said_to_be_too_vague(run, tmp_path, cmdstan):
     arguments = ["prior-predictive", "homework", "--draws", "250", "-p", "hierarchical_noncentered"]
     code, out, _ = run(*arguments)

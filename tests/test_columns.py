@@ -62,7 +62,6 @@ def test_a_variable_of_known_meaning_and_unknown_shape_is_named():
     assert "y_rep has a single value" in y_rep
 
 
-@pytest.mark.stan
 def test_a_program_may_write_anything(cmdstan):
     program = programs.load(Path(__file__).with_name("programs") / "shapes.stan")
     extra = {"setting": {"1": 10.0, "2": [3, 4]}}

@@ -123,7 +123,6 @@ def test_what_the_sampler_cannot_do_is_refused() -> None:
 # Beside Stan
 
 
-@pytest.mark.stan
 def test_stan_and_gibbs_agree_with_the_exact_posterior(
     homework: GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:

@@ -171,13 +171,11 @@ def test_a_dask_frame_reduces_to_the_same_statistics() -> None:
         check_dask_frame()
 
 
-@pytest.mark.stan
 def test_a_dask_frame_reduces_on_a_cluster(address: str) -> None:
     with cluster.connection(address):
         check_dask_frame()
 
 
-@pytest.mark.stan
 def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, address: str) -> None:
     jobs = many.make_jobs(
         [make_data("x", 1), make_data("y", 2)],
@@ -205,7 +203,6 @@ def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, address: s
     pd.testing.assert_frame_equal(again[jobs[0].key].estimates, first.estimates)
 
 
-@pytest.mark.stan
 def test_a_dead_worker_loses_nothing(tmp_path: Path, cmdstan: object) -> None:
     import distributed
 
@@ -226,7 +223,6 @@ def test_a_dead_worker_loses_nothing(tmp_path: Path, cmdstan: object) -> None:
     assert {result.key for result in [first, *rest]} == {job.key for job in jobs}
 
 
-@pytest.mark.stan
 def test_many_fits_are_kept_and_not_made_twice(run, tmp_path, cmdstan, address):
     rows = "".join(f"{k % 4},{k},{k * k}\n" for k in range(20))
     (tmp_path / "a.csv").write_text(f"g,x,y\n{rows}")

@@ -186,7 +186,6 @@ def test_a_program_that_lacks_a_parameter_is_named(homework):
         compare_forms(pair[1:], homework)
 
 
-@pytest.mark.stan
 @pytest.mark.parametrize(("n", "best"), [(2, NONCENTERED), (200, CENTERED)])
 def test_weak_and_strong_groups_turn_the_verdict_round(cmdstan, n, best):
     rng = np.random.default_rng(3)

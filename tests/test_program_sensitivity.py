@@ -73,7 +73,6 @@ def test_programs_without_flags_or_without_lprior_are_named(homework, fit):
     assert lacking == "bare: without lprior there is nothing to power-scale"
 
 
-@pytest.mark.stan
 def test_the_command_confirms_a_conflict_by_real_refits(run, tmp_path, cmdstan):
     code, out, _ = run(
         *("priors", "homework", "--program", str(OWN), "--draws", "500", "--warmup", "500")

@@ -198,7 +198,6 @@ def test_no_model_is_best_where_pareto_k_are_bad(failed):
 # The retry itself
 
 
-@pytest.mark.stan
 def test_a_fit_with_too_few_draws_is_made_again_until_it_passes(homework, cmdstan, lesson_fits):
     seen = []
     (fit,) = remedies.fit_until_trusted(
@@ -220,7 +219,6 @@ def test_a_fit_with_too_few_draws_is_made_again_until_it_passes(homework, cmdsta
     assert np.isfinite(fit.posterior["theta"]).all()
 
 
-@pytest.mark.stan
 def test_a_form_that_diverges_gives_way_to_another(homework, cmdstan, lesson_fits):
     (fit,) = remedies.fit_until_trusted(
         [programs.load("hierarchical_centered")],

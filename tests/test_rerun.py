@@ -50,7 +50,6 @@ def call(monkeypatch, capfd, tmp_path):
     return run
 
 
-@pytest.mark.stan
 def test_a_comparison_is_made_again_bit_for_bit(call, tmp_path, lesson_fits):
     file = tmp_path / "homework.csv"
     shutil.copy(ROOT / "data" / "homework.csv", file)
@@ -88,7 +87,6 @@ def test_a_comparison_is_made_again_bit_for_bit(call, tmp_path, lesson_fits):
     assert "2 different (estimates.csv, shrinkage.csv)" in said
 
 
-@pytest.mark.stan
 def test_a_program_of_ones_own_with_an_include_is_in_the_manifest(call, tmp_path, cmdstan):
     (tmp_path / "mine" / "parts").mkdir(parents=True)
     (tmp_path / "mine" / "shifty.stan").write_text(SHIFTED)
@@ -101,7 +99,6 @@ def test_a_program_of_ones_own_with_an_include_is_in_the_manifest(call, tmp_path
     assert "Draws of shifty: identical, bit for bit" in said
 
 
-@pytest.mark.stan
 def test_a_report_is_made_again_with_the_same_tables(call, lesson_fits):
     choice = ("-p", "complete_pooling", "-p", "no_pooling", "--delta", "1")
     assert call("report", "homework", *choice, *SHORT)[0] in (0, 5)

@@ -294,7 +294,6 @@ def test_figures_are_drawn_with_odd_labels_and_many_groups(homework, compared):
     assert min(drawn.get_size_inches()) > 3.5
 
 
-@pytest.mark.stan
 def test_refits_hit_the_exact_posterior_and_confirm_what_is_flagged(homework, priors, cmdstan):
     chosen = choices.choose(
         ["inverse_gamma_0.01", "hoff", "other: tau=half_t(3, 2), sigma=exponential(0.2)"],
@@ -327,7 +326,6 @@ def test_refits_hit_the_exact_posterior_and_confirm_what_is_flagged(homework, pr
     assert flagged.loc["tau", "refit_prior"] == pytest.approx(flagged.loc["tau", "prior"], rel=0.5)
 
 
-@pytest.mark.stan
 def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
     settings = Settings(draws=500)

@@ -103,7 +103,6 @@ def test_priors_are_described_without_the_observations(summarized: data.GroupedD
     assert (np.abs(np.log(without.table["ranges"] / with_y.table["ranges"])) < 0.5).all()
 
 
-@pytest.mark.stan
 def test_partial_pooling_is_fitted_once_and_in_its_marginal_form(
     summarized: data.GroupedData, cmdstan: object
 ) -> None:

@@ -299,7 +299,6 @@ def is_trusted(fit: fitting.Fit) -> bool:
     return diagnostics.trusted(diagnostics.check(fit))
 
 
-@pytest.mark.stan
 def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
     homework: GroupedData, lesson_fits: dict[str, fitting.Fit]
 ) -> None:
@@ -321,7 +320,6 @@ def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
     assert numbers["hierarchical_noncentered"] == (8 + 7) * 7 - 3  # tau, tau2 and theta_new
 
 
-@pytest.mark.stan
 @pytest.mark.slow
 def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
     homework: GroupedData, posterior: HierarchicalPosterior, derived: pd.DataFrame, cmdstan: Any
