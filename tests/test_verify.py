@@ -269,10 +269,11 @@ def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
     assert verify.is_shipped(shipped)
     edited = {**shipped.about, "source": source.replace("normal", "cauchy", 1)}
     alone = {**shipped.about, "prior_only": True}
+    estimated = pooling.estimates([shipped], homework)
     for about in (edited, alone, {**shipped.about, "program": "mine"}):
         assert not verify.is_shipped(fitting.Fit(fit.draws, about))
-        assert verify.verify_shipped([fitting.Fit(fit.draws, about)], homework).empty
-    table = verify.verify_shipped([shipped], homework)
+        assert verify.verify_shipped([fitting.Fit(fit.draws, about)], homework, estimated).empty
+    table = verify.verify_shipped([shipped], homework, estimated)
     line = verify.one_line(verify.agreement(table))
     assert line.startswith("21 numbers of 1 fits against their exact posteriors: the largest")
     assert "all agree. The quadrature is good to " in line

@@ -121,7 +121,7 @@ def compare_samplers(
     )
     posterior = verify.exact_alternative(choice, data.stats)
     known = {fit.name: posterior for fit in fits}
-    comparison = verify.verify_fits(fits, data, known, derived=True)
+    comparison = verify.verify_fits(fits, data, known)
     rows = [_speed(fit, data, took) for fit, took in zip(fits, seconds, strict=True)]
     return TwoSamplers(fits, comparison, pd.DataFrame(rows))
 

@@ -109,9 +109,9 @@ def is_shipped(fit: Fit) -> bool:
 
 
 def verify_fits(
-    fits: Sequence[Fit], data: GroupedData, posteriors: Mapping[str, Posterior], *, derived: bool
+    fits: Sequence[Fit], data: GroupedData, posteriors: Mapping[str, Posterior]
 ) -> pd.DataFrame:
-    """Hold the numbers of fits against the exact ones.
+    """Hold the numbers of fits, and what follows from several of them, against the exact ones.
 
     Parameters
     ----------
@@ -121,8 +121,6 @@ def verify_fits(
         The data.
     posteriors
         Name of each fit to its exact posterior.
-    derived
-        Whether to compare what `partialpool.verify_derived` derives, too.
 
     Returns
     -------
@@ -131,34 +129,42 @@ def verify_fits(
     """
     estimated = [pooling.estimates(fits, data)]
     known = [exact_summary(posteriors)]
-    if derived:
-        for fit in fits:
-            estimated.append(derived_estimates(fit, data))
-            known.append(exact_derived(posteriors[fit.name]).assign(model=fit.name))
+    for fit in fits:
+        estimated.append(derived_estimates(fit, data))
+        known.append(exact_derived(posteriors[fit.name]).assign(model=fit.name))
     return compare_with_exact(
         pd.concat([frame for frame in estimated if len(frame)], ignore_index=True),
         pd.concat([frame for frame in known if len(frame)], ignore_index=True),
     )
 
 
-def verify_shipped(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+def verify_shipped(fits: Sequence[Fit], data: GroupedData, estimates: pd.DataFrame) -> pd.DataFrame:
     """Hold what a report shows of fits of shipped programs against the exact posteriors.
 
     Fits of other programs are left out, and all are where there are more than `MOST_GROUPS` groups.
+
+    Parameters
+    ----------
+    fits
+        Fits of one data set, each of another name.
+    data
+        The data.
+    estimates
+        Their table from `pooling.estimates`.
 
     Returns
     -------
     DataFrame
         As from `compare_with_exact`; empty where nothing is known.
     """
-    known = [fit for fit in fits if is_shipped(fit) and data.stats.J <= MOST_GROUPS]
     posteriors = {
         fit.name: exact_posterior(fit.name, data.stats, Priors(fit.about["priors"]))
-        for fit in known
+        for fit in fits
+        if is_shipped(fit) and data.stats.J <= MOST_GROUPS
     }
-    if not known:
+    if not posteriors:
         return pd.DataFrame({column: [] for column in _COMPARISON})
-    return verify_fits(known, data, posteriors, derived=False)
+    return compare_with_exact(estimates, exact_summary(posteriors))
 
 
 def exact_summary(posteriors: Mapping[str, Posterior]) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def verify(
                 fits.append(dataclasses.replace(fit, about={**fit.about, "program": name}))
                 known[name] = exactness.exact_alternative(each, data.stats)
     with progress.task("Integrating the exact posteriors"):
-        table = exactness.verify_fits(fits, data, known, derived=True)
+        table = exactness.verify_fits(fits, data, known)
         verdict = exactness.agreement(table)
     with results.new_folder(target) as folder:
         table.to_csv(folder / "verify.csv", index=False)

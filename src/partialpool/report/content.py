@@ -112,7 +112,7 @@ def compute(
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "groups": data.summary,
         "estimates": lambda: pooling.estimates(fits, data),
-        "exact": lambda: verify.verify_shipped(fits, data),
+        "exact": lambda: verify.verify_shipped(fits, data, tables["estimates"]),
         "shrinkage": lambda: pooling.shrinkage(fits, data),
         "shrinkage_wide": lambda: pooling.shrinkage_table(fits, data),
         "moved": lambda: pooling.moved(tables["shrinkage"]),
