@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from partialpool import diagnostics, fitting, group_posterior, programs, toolcha
 from partialpool.data import GroupedData, GroupStats, from_values
 from partialpool.errors import InputError, SamplingError
 from partialpool.settings import Settings
+from waiting import until
 
 pytestmark = pytest.mark.stan
 
@@ -91,15 +91,6 @@ def _chains(folder: Path) -> list[psutil.Process]:
     ]
 
 
-def _until(condition: Callable[[], object], seconds: float = 150) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 @pytest.fixture
 def endless(
     place: Path, executable: Path, tmp_path: Path
@@ -118,7 +109,7 @@ def endless(
         )
         started.append(process)
         at_once = min(4, 2 * (os.cpu_count() or 1))
-        assert _until(lambda: len(_chains(tmp_path)) == at_once)
+        assert until(lambda: len(_chains(tmp_path)) == at_once, seconds=150)
         return process
 
     yield start
@@ -156,8 +147,8 @@ def test_chains_of_a_killed_process_end_with_it(endless, tmp_path: Path) -> None
     assert list(tmp_path.glob("partialpool-*/*.csv"))
     running.kill()
     running.communicate(timeout=150)
-    assert _until(lambda: not _chains(tmp_path), seconds=30), "a chain is an orphan"
-    assert _until(lambda: not list(tmp_path.glob("partialpool-*")), seconds=30), "files are left"
+    assert until(lambda: not _chains(tmp_path), seconds=30), "a chain is an orphan"
+    assert until(lambda: not list(tmp_path.glob("partialpool-*")), seconds=30), "files are left"
 
 
 # --- chains that fail ---------------------------------------------------------------------------

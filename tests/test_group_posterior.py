@@ -197,14 +197,6 @@ def test_groups_far_off_are_counted_without_being_drawn(
         assert 11 <= table["rank_q2.5"][label] <= table["rank_q97.5"][label] <= 30
 
 
-def test_the_top_groups_come_first(wide: xr.Dataset) -> None:
-    stats = make_stats(500, smallest=50, largest=50)
-    top = group_draws.top_groups(wide, stats, count=3)
-    assert top == [stats.labels[j] for j in np.argsort(-stats.mean)[:3]]
-    bottom = group_draws.top_groups(wide, stats, count=1, largest=False)
-    assert bottom == [stats.labels[int(np.argmin(stats.mean))]]
-
-
 def test_what_is_not_there_is_named(wide: xr.Dataset) -> None:
     stats = make_stats(5, smallest=2, largest=9)
     with pytest.raises(InputError, match="no group is called 'x'; there are 5 groups"):

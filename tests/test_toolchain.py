@@ -24,9 +24,10 @@ from partialpool.toolchain import assemble, cache, compiler, locate, storage, un
 from partialpool.toolchain import compile as compiling
 from partialpool.toolchain import wheel as wheels
 from partialpool.toolchain.processes import ProcessGroup
+from waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 class Lines(Progress):
@@ -180,15 +181,6 @@ def _sleepers(seconds: str) -> list[psutil.Process]:
     return [process for process in running if process.info["cmdline"] == ["sleep", seconds]]
 
 
-def _until(condition: Callable[[], object], seconds: float = 5) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_child_outlives_its_parent(number: int) -> None:
     seconds = f"{300 + number}.{os.getpid()}"
@@ -199,10 +191,10 @@ def test_no_child_outlives_its_parent(number: int) -> None:
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
-        assert _until(lambda: _sleepers(seconds))
+        assert until(lambda: _sleepers(seconds), seconds=5)
         os.kill(parent.pid, number)
         assert parent.wait(timeout=5) != 0
-        assert _until(lambda: not _sleepers(seconds))
+        assert until(lambda: not _sleepers(seconds), seconds=5)
     finally:
         parent.kill()
         for process in _sleepers(seconds):
@@ -221,7 +213,7 @@ def test_leaving_a_group_by_an_error_ends_what_other_threads_run() -> None:
             thread = threading.Thread(target=work, args=[group])
             thread.start()
             threads.append(thread)
-            assert _until(lambda: _sleepers(seconds))
+            assert until(lambda: _sleepers(seconds), seconds=5)
             raise KeyboardInterrupt
 
     threads: list[threading.Thread] = []

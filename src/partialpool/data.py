@@ -1,19 +1,13 @@
 """Grouped data: one file in, checked observations and their summary by group out.
 
-Every check of a data file lives in this module, so that whatever reaches a model has passed all
-of them. Labels of groups stay text as written: `001` and `1` are two groups, `NA` is a label.
+What a file may hold is checked by `partialpool.rows`; nothing reaches a model unchecked.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import io
 import math
-import re
-import tomllib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -23,21 +17,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from partialpool.description import read_description
 from partialpool.errors import InputError
+from partialpool.rows import (
+    SHOWN,
+    check_width,
+    find_columns,
+    is_decimal_comma,
+    numbered_rows,
+    order_of_labels,
+    read_number,
+    read_text,
+    strip_labels,
+    wrong_values,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
-"""Spellings of a missing outcome, compared in lower case and without blanks around them."""
-
-BLANKS = " \t\n\r\v\f"
-"""What may stand around a number; a no-break space, say, is not among them."""
-
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
-_SHOWN = 10
-_TOML_KEYS = ("title", "group", "value", "group_label", "value_label", "unit", "priors")
 
 
 @dataclass(frozen=True)
@@ -234,8 +230,10 @@ def from_values(
     if not np.isfinite(y).all():
         bad = int(np.flatnonzero(~np.isfinite(y))[0])
         raise InputError(f"{name}: value {bad + 1} is {y[bad]}; outcomes must be finite numbers")
-    clean, notes = _strip_labels([str(label) for label in labels], where=name)
-    order = _order_of_labels(clean)
+    clean, notes = strip_labels(
+        [str(label) for label in labels], lambda i: f"{name}, value {i + 1}"
+    )
+    order = order_of_labels(clean)
     index = {label: j for j, label in enumerate(order)}
     group = np.array([index[label] for label in clean], dtype=np.int64)
     return _grouped(name, y, group, order, notes=notes, **about)
@@ -280,32 +278,32 @@ def read_csv(
             f"delimiter {delimiter!r} and decimal {decimal!r} do not work together: "
             "give one character each, decimal '.' or ',', different from the delimiter"
         )
-    text, sha256 = _read_text(path)
-    settings = _read_settings(path)
+    text, sha256 = read_text(path)
+    settings = read_description(path)
     group = group or settings.get("group")
     value = value or settings.get("value")
 
-    rows = _rows(text, path=path, delimiter=delimiter, keep_empty=drop_missing)
+    numbered = numbered_rows(
+        io.StringIO(text, newline=""), path=path, delimiter=delimiter, keep_empty=drop_missing
+    )
     try:
-        _, header = next(rows)
+        _, header = next(numbered)
     except StopIteration:
         raise InputError(f"{path}: the file is empty; a header line and rows are needed") from None
-    group_column, value_column = _find_columns(header, group, value, path=path, delimiter=delimiter)
-    lines, labels, texts = _columns(rows, header, group_column, value_column, path=path)
-    if not lines:
+    at = find_columns(header, group, value, path=path, delimiter=delimiter)
+    fields = []
+    for line, row in numbered:
+        check_width(row, len(header), path, line)
+        fields.append((line, row[at[0]], row[at[1]]))
+    if not fields:
         raise InputError(f"{path}: there is a header and no row below it")
     kept, y, notes = _numbers(
-        texts,
-        lines,
-        column=header[value_column],
-        path=path,
-        decimal=decimal,
-        drop_missing=drop_missing,
+        fields, column=header[at[1]], path=path, decimal=decimal, drop_missing=drop_missing
     )
-    labels = [labels[i] for i in kept]
-    lines = [lines[i] for i in kept]
-    clean, label_notes = _strip_labels(labels, where=str(path), lines=lines)
-    order = _order_of_labels(clean)
+    clean, label_notes = strip_labels(
+        [label for _, label, _ in kept], lambda i: f"{path}, line {kept[i][0]}"
+    )
+    order = order_of_labels(clean)
     index = {label: j for j, label in enumerate(order)}
     codes = np.array([index[label] for label in clean], dtype=np.int64)
     priors = settings.get("priors", {})
@@ -315,8 +313,8 @@ def read_csv(
         codes,
         order,
         notes=notes + label_notes,
-        group_label=settings.get("group_label", header[group_column]),
-        value_label=settings.get("value_label", header[value_column]),
+        group_label=settings.get("group_label", header[at[0]]),
+        value_label=settings.get("value_label", header[at[1]]),
         unit=settings.get("unit", ""),
         title=settings.get("title", path.stem),
         priors=priors,
@@ -325,7 +323,7 @@ def read_csv(
         sha256=sha256,
         reading={
             "files": [str(path.absolute())],
-            "columns": {"group": header[group_column], "value": header[value_column]},
+            "columns": {"group": header[at[0]], "value": header[at[1]]},
             "delimiter": delimiter,
             "decimal": decimal,
             "drop_missing": drop_missing,
@@ -347,215 +345,38 @@ def _grouped(
     return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, labels), **about)
 
 
-def _read_text(path: Path) -> tuple[str, str]:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: this is a folder; name a CSV file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    nul = raw.find(b"\0")
-    if nul >= 0:
-        raise InputError(
-            f"{path}: NUL byte at offset {nul}; this is no text file "
-            "(or UTF-16 text: save it as UTF-8)"
-        )
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 at byte offset {error.start}; save the file as UTF-8"
-        ) from None
-    return text, hashlib.sha256(raw).hexdigest()
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    """Read the TOML file beside a data file; every key is checked."""
-    beside = path.with_suffix(".toml")
-    if not beside.is_file():
-        return {}
-    try:
-        settings = tomllib.loads(beside.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{beside}: not valid TOML: {error}") from None
-    for key, setting in settings.items():
-        if key not in _TOML_KEYS:
-            raise InputError(f"{beside}: unknown key {key!r}; known are {', '.join(_TOML_KEYS)}")
-        if key == "priors":
-            settings[key] = _checked_priors(setting, beside)
-        elif not isinstance(setting, str):
-            raise InputError(f"{beside}: {key} must be text in quotes, not {setting!r}")
-    return settings
-
-
-def _checked_priors(setting: object, beside: Path) -> dict[str, float]:
-    if not isinstance(setting, dict):
-        raise InputError(f"{beside}: [priors] must be a table of numbers")
-    for key, number in setting.items():
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise InputError(f"{beside}: prior {key} must be a number, not {number!r}")
-        if not math.isfinite(number):
-            raise InputError(f"{beside}: prior {key} must be finite, not {number}")
-    return {key: float(number) for key, number in setting.items()}
-
-
-def _rows(
-    text: str, *, path: Path, delimiter: str, keep_empty: bool = False
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of each row that is not blank.
-
-    A row of empty fields is refused, or kept like any other where `keep_empty` says so.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(f"{path}, line {line}: {error}; check the quotes") from None
-        if any(cell.strip() for cell in row) or (keep_empty and len(row) > 1):
-            yield line, row
-        elif len(row) > 1:
-            raise InputError(f"{path}, line {line}: a row of empty fields; remove it")
-        line = reader.line_num + 1
-
-
-def _find_columns(
-    header: list[str], group: str | None, value: str | None, *, path: Path, delimiter: str
-) -> tuple[int, int]:
-    header[:] = [name.strip() for name in header]
-    listed = ", ".join(repr(name) for name in header)
-    if len(header) == 1:
-        for other, option in ((";", "';'"), ("\t", "$'\\t'"), ("|", "'|'")):
-            if other != delimiter and other in header[0]:
-                raise InputError(
-                    f"{path}: the header is one field, {header[0]!r}; if the fields are separated "
-                    f"by {other!r}, add --delimiter {option}"
-                )
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise InputError(f"{path}: column {repeated[0]!r} occurs twice; the columns are {listed}")
-    if group is None and value is None and len(header) == 2:
-        return 0, 1
-    for role, name in (("group", group), ("value", value)):
-        if name is None:
-            raise InputError(
-                f"{path}: name the {role} column with --{role}; the columns are {listed}"
-            )
-        if name not in header:
-            raise InputError(f"{path}: there is no column {name!r}; the columns are {listed}")
-    if group == value:
-        raise InputError(f"{path}: {group!r} cannot be both the group and the value column")
-    return header.index(str(group)), header.index(str(value))
-
-
-def _columns(
-    rows: Iterator[tuple[int, list[str]]],
-    header: list[str],
-    group_column: int,
-    value_column: int,
-    *,
-    path: Path,
-) -> tuple[list[int], list[str], list[str]]:
-    lines: list[int] = []
-    labels: list[str] = []
-    texts: list[str] = []
-    width = len(header)
-    for line, row in rows:
-        if len(row) != width:
-            hint = ""
-            if len(row) > width and _DECIMAL_COMMA.fullmatch(",".join(row[-2:])):
-                hint = " (decimal commas need another delimiter, for example --delimiter ';')"
-            raise InputError(
-                f"{path}, line {line}: {len(row)} fields where the header has {width}{hint}"
-            )
-        lines.append(line)
-        labels.append(row[group_column])
-        texts.append(row[value_column])
-    return lines, labels, texts
-
-
 def _numbers(
-    texts: list[str],
-    lines: list[int],
+    fields: Sequence[tuple[int, str, str]],
     *,
     column: str,
     path: Path,
     decimal: str,
     drop_missing: bool,
-) -> tuple[list[int], FloatArray, tuple[str, ...]]:
-    """Turn the outcome column into numbers; return the rows kept, their values and notes."""
-    kept: list[int] = []
-    numbers: list[float] = []
-    missing: list[int] = []
-    wrong: list[int] = []
-    for i, raw in enumerate(texts):
-        text = raw.strip(BLANKS)
-        if decimal == "," and "." not in text:
-            text = text.replace(",", ".")
-        if text.lower() in MISSING:
-            missing.append(i)
-        elif _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
-            kept.append(i)
-            numbers.append(number)
-        else:
-            wrong.append(i)
-    bad = wrong if drop_missing else sorted(wrong + missing)
+) -> tuple[list[tuple[int, str, str]], FloatArray, tuple[str, ...]]:
+    """Turn outcomes into numbers; return the fields of the rows kept, their values and notes."""
+    numbers = [read_number(text, decimal) for _, _, text in fields]
+    gaps = [number is not None and math.isnan(number) for number in numbers]
+    wrong = [number is None for number in numbers]
+    bad = [i for i in range(len(fields)) if wrong[i] or (gaps[i] and not drop_missing)]
     if bad:
-        shown = "; ".join(f"line {lines[i]}: {texts[i]!r}" for i in bad[:_SHOWN])
-        more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        hints = []
-        if missing and not drop_missing:
-            hints.append("--drop-missing leaves out rows whose outcome is missing")
-        if any(_DECIMAL_COMMA.fullmatch(texts[i].strip()) for i in wrong):
-            hints.append("--decimal ',' reads decimal commas")
-        raise InputError(
-            f"{path}: {len(bad)} of {len(texts)} values of {column!r} are no finite numbers: "
-            f"{shown}{more}" + "".join(f". {hint}" for hint in hints)
+        raise wrong_values(
+            str(path),
+            column,
+            [f"line {fields[i][0]}: {fields[i][2]!r}" for i in bad[:SHOWN]],
+            count=len(bad),
+            total=len(fields),
+            missing=any(gaps) and not drop_missing,
+            commas=any(is_decimal_comma(fields[i][2]) for i in bad if wrong[i]),
         )
-    if not kept:
+    if all(gaps):
         raise InputError(f"{path}: every value of {column!r} is missing")
     notes: tuple[str, ...] = ()
-    if missing:
-        rows = "row" if len(missing) == 1 else "rows"
-        notes = (f"{len(missing)} {rows} without an outcome left out",)
-    return kept, np.array(numbers, dtype=np.float64), notes
-
-
-def _strip_labels(
-    labels: list[str], *, where: str, lines: list[int] | None = None
-) -> tuple[list[str], tuple[str, ...]]:
-    """Strip blanks around labels; refuse blank ones and those that would merge."""
-    spellings: dict[str, str] = {}
-    changed = 0
-    clean = []
-    for i, raw in enumerate(labels):
-        label = raw.strip()
-        place = f"{where}, line {lines[i]}" if lines else f"{where}, value {i + 1}"
-        if not label:
-            raise InputError(f"{place}: the group is blank; give every row a group")
-        if spellings.setdefault(label, raw) != raw:
-            raise InputError(
-                f"{place}: groups {spellings[label]!r} and {raw!r} differ only by blanks; "
-                "write them alike if they are the same group, and apart if they are not"
-            )
-        changed += label != raw
-        clean.append(label)
-    if not changed:
-        return clean, ()
-    return clean, (f"blanks around group labels removed in {changed} rows",)
-
-
-def _order_of_labels(labels: Sequence[str]) -> list[str]:
-    """Order groups by number where every label is one, else as they first appear."""
-    unique = list(dict.fromkeys(labels))
-    if all(_NUMBER.fullmatch(label) for label in unique):
-        return sorted(unique, key=lambda label: (float(label), label))
-    return unique
+    if missing := sum(gaps):
+        rows = "row" if missing == 1 else "rows"
+        notes = (f"{missing} {rows} without an outcome left out",)
+    kept = [field for field, gap in zip(fields, gaps, strict=True) if not gap]
+    y = np.array(numbers, dtype=np.float64)
+    return kept, y[~np.isnan(y)], notes
 
 
 def example() -> Path:

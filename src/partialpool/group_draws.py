@@ -20,7 +20,6 @@ from partialpool.errors import InputError
 from partialpool.group_posterior import (
     Hyperdraws,
     batch_variance,
-    group_estimates,
     mixture_quantile,
     positions,
 )
@@ -28,15 +27,6 @@ from partialpool.group_posterior import (
 _MOST_VALUES = 200_000_000
 _FEWEST_DRAWS = 400
 _REACH = 10.0
-
-
-def top_groups(
-    posterior: xr.Dataset, stats: GroupStats, *, count: int = 10, largest: bool = True
-) -> list[str]:
-    """Labels of the groups with the largest (or smallest) posterior means, extreme first."""
-    mean = group_estimates(posterior, stats)["mean"].to_numpy()
-    order = np.argsort(-mean if largest else mean, kind="stable")[:count]
-    return [stats.labels[j] for j in order]
 
 
 def draw_groups(

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from partialpool import data as grouped
-from partialpool import row_checks, scan
-from partialpool.data import GroupedData
+from partialpool import scan
+from partialpool.data import GroupedData, read_csv
+from partialpool.description import read_description
 from partialpool.errors import InputError
 from partialpool.progress import Progress
+from partialpool.rows import file_rows
 from partialpool.sufficient import read_summary, summary_columns
 
 MOST_OBSERVATIONS = 100_000
@@ -127,7 +128,7 @@ def _read(
         return _noted(summary.without_observations(), "read as summaries, one group a row")
     plain = paths[0].suffix.lower() not in scan.PARQUET | {".gz"}
     if len(paths) == 1 and plain and paths[0].stat().st_size < _LARGE_FILE:
-        data = grouped.read_csv(
+        data = read_csv(
             paths[0],
             group=columns.group,
             value=columns.value,
@@ -172,10 +173,10 @@ def _are_summaries(paths: Sequence[Path], columns: Columns, delimiter: str) -> b
         return False
     if paths[0].suffix.lower() in scan.PARQUET:
         return False
-    settings = grouped._read_settings(paths[0])
+    settings = read_description(paths[0])
     if "value" in settings:
         return False
-    for _, header in row_checks.csv_rows(paths[0], delimiter):
+    for _, header in file_rows(paths[0], delimiter):
         names = [name.strip() for name in header]
         return summary_columns(names, columns.group or settings.get("group")) is not None
     return False

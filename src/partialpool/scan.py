@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool import data as grouped
 from partialpool.data import FloatArray, GroupedData, GroupStats
+from partialpool.description import read_description
 from partialpool.errors import InputError
 from partialpool.progress import Progress
 from partialpool.scan_sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
@@ -144,7 +144,7 @@ def _scan(
         raise InputError(
             f"{paths[0]} and others: Parquet and CSV files are mixed; read one kind at a time"
         )
-    settings = grouped._read_settings(paths[0])
+    settings = read_description(paths[0])
     group, value = group or settings.get("group"), value or settings.get("value")
     reader = ParquetSource if parquet == {True} else CsvSource
     with (

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partialpool import data as grouped
 from partialpool.errors import InputError
-from partialpool.row_checks import LabelCheck, check_text, csv_rows, kind_of_value
+from partialpool.rows import (
+    MISSING,
+    SHOWN,
+    LabelCheck,
+    check_text,
+    check_width,
+    file_rows,
+    find_columns,
+    is_decimal_comma,
+    read_number,
+    wrong_values,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
-_SHOWN = 10
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 
@@ -72,16 +82,6 @@ class Source:
         ).fetchone()
         return int(found[0]) if found else 0
 
-    def _wrong_values(
-        self, count: int, total: int, first: Sequence[str], missing: int, hint: str = ""
-    ) -> InputError:
-        more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
-        drop = ". --drop-missing leaves out rows whose outcome is missing" if missing else ""
-        return InputError(
-            f"{self.where}: {count} of {total} values of {self.columns[1]!r} are no finite "
-            f"numbers: {'; '.join(first[:_SHOWN])}{more}{drop}{hint}"
-        )
-
     def _text_as_number(self, column: str) -> None:
         """Set `number` and `missing` for a column of text, read as `data.read_csv` reads it.
 
@@ -96,7 +96,7 @@ class Source:
             f"CASE WHEN isfinite({number}) AND NOT contains({column}, '_') THEN {number} END"
         )
         self.unchecked = self.number
-        spellings = ", ".join(_quoted(word) for word in sorted(grouped.MISSING))
+        spellings = ", ".join(_quoted(word) for word in sorted(MISSING))
         self.missing = f"{column} IS NULL OR lower(trim({text}, ' \t\n\r\v\f')) IN ({spellings})"
 
 
@@ -122,7 +122,7 @@ class CsvSource(Source):
                     f"{self.paths[0]} are {', '.join(map(repr, header))}"
                 )
         self._header = header
-        self._at = grouped._find_columns(
+        self._at = find_columns(
             list(header), self.group, self.value, path=self.paths[0], delimiter=self.delimiter
         )
         self.columns = (header[self._at[0]], header[self._at[1]])
@@ -148,32 +148,41 @@ class CsvSource(Source):
     def explain(self, error: Exception | None) -> InputError:
         """Read the files row by row, as small ones are, and say what is wrong first."""
         first: list[str] = []
-        bad = missing = commas = total = 0
-        labels = LabelCheck()
+        bad = total = 0
+        missing = commas = False
+        labels, of_labels = LabelCheck(), ""
         for path in self.paths:
             check_text(path)
-            rows = csv_rows(path, self.delimiter, keep_empty=self.drop_missing)
+            rows = file_rows(path, self.delimiter, keep_empty=self.drop_missing)
             next(rows)
             for line, row in rows:
-                grouped._columns(iter([(line, row)]), self._header, *self._at, path=path)
+                check_width(row, len(self._header), path, line)
                 total += 1
                 label, text = row[self._at[0]], row[self._at[1]]
-                kind = kind_of_value(text, self.decimal)
-                if kind == "number":
-                    labels.add(label, f"{path}, line {line}")
-                elif kind == "wrong" or not self.drop_missing:
+                number = read_number(text, self.decimal)
+                gap = number is not None and math.isnan(number)
+                if number is None or (gap and not self.drop_missing):
                     bad += 1
-                    if bad <= _SHOWN:
+                    missing |= gap
+                    commas |= is_decimal_comma(text)
+                    if bad <= SHOWN:
                         first.append(f"{_place(self.paths, path.name)}line {line}: {text!r}")
-                    missing += kind == "missing"
-                    commas += grouped._DECIMAL_COMMA.fullmatch(text.strip()) is not None
+                elif not gap and not of_labels and (problem := labels.problem(label)):
+                    of_labels = f"{path}, line {line}: {problem}"
         if total == 0:
             return InputError(f"{self.where}: there is a header and no row below it")
         if bad:
-            hint = ". --decimal ',' reads decimal commas" if commas else ""
-            return self._wrong_values(bad, total, first, missing, hint)
-        if labels.error is not None:
-            return labels.error
+            return wrong_values(
+                self.where,
+                self.columns[1],
+                first,
+                count=bad,
+                total=total,
+                missing=missing,
+                commas=commas,
+            )
+        if of_labels:
+            return InputError(of_labels)
         if error is None:
             return InputError(f"{self.where}: every value of {self.columns[1]!r} is missing")
         return UnexplainedError(f"{self.where}: cannot be read ({error})")
@@ -194,9 +203,7 @@ class ParquetSource(Source):
         types = {
             name: kind for name, kind, *_ in described[:-2] if not _PANDAS_INDEX.fullmatch(name)
         }
-        at = grouped._find_columns(
-            list(types), self.group, self.value, path=self.paths[0], delimiter=","
-        )
+        at = find_columns(list(types), self.group, self.value, path=self.paths[0], delimiter=",")
         self.columns = (list(types)[at[0]], list(types)[at[1]])
         self.label, column = (_identifier(name) for name in self.columns)
         kind = types[self.columns[1]]
@@ -228,32 +235,35 @@ class ParquetSource(Source):
             return InputError(f"{self.where}: there is not one row")
         if wrong:
             first = [f"{place}: {value}" for place, value in self._rows_where(bad, self._value)]
-            return self._wrong_values(wrong, total, first, gaps)
+            return wrong_values(
+                self.where, self.columns[1], first, count=wrong, total=total, missing=gaps > 0
+            )
         if kept == 0:
             return InputError(f"{self.where}: every value of {self.columns[1]!r} is missing")
         labels = LabelCheck()
         text = f"coalesce(CAST({self.label} AS VARCHAR), '')"
         for place, _ in self._rows_where(f"trim({text}) = '' AND {self.number} IS NOT NULL", "0"):
-            labels.add("", f"{self.where}, {place}")
+            return InputError(f"{self.where}, {place}: {labels.problem('')}")
         found = self.engine.execute(
             f"SELECT DISTINCT {text} FROM {self.table} ORDER BY 1"
         ).fetchall()
         for (label,) in found:
-            labels.add(label, self.where)
-        return labels.error or InputError(f"{self.where}: cannot be read")
+            if problem := labels.problem(label):
+                return InputError(f"{self.where}: {problem}")
+        return InputError(f"{self.where}: cannot be read")
 
     def _rows_where(self, condition: str, shown: str) -> list[tuple[str, Any]]:
         """Place and content of the first rows that meet a condition."""
         rows = self.engine.execute(
             f"SELECT parse_filename(filename), file_row_number + 1, {shown} FROM {self.table} "
-            f"WHERE {condition} ORDER BY filename, file_row_number LIMIT {_SHOWN}"
+            f"WHERE {condition} ORDER BY filename, file_row_number LIMIT {SHOWN}"
         ).fetchall()
         return [(f"{_place(self.paths, file)}row {row}", value) for file, row, value in rows]
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
     """Read the first row of a CSV file."""
-    for _, row in csv_rows(path, delimiter):
+    for _, row in file_rows(path, delimiter):
         return [name.strip() for name in row]
     raise InputError(f"{path}: the file is empty; a header line and rows are needed")
 

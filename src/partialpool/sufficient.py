@@ -7,6 +7,7 @@ table of n, mean and sd by group is as good as the observations.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -16,9 +17,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool import data as grouped
 from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
+from partialpool.description import read_description
 from partialpool.errors import InputError
+from partialpool.rows import (
+    MISSING,
+    NUMBER,
+    check_width,
+    numbered_rows,
+    order_of_labels,
+    read_text,
+    strip_labels,
+)
 
 SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 """Names by which the columns of a file of summaries are known; `group` is the remaining one."""
@@ -231,9 +241,9 @@ def read_summary(
         with the line.
     """
     path = Path(path)
-    text, sha256 = grouped._read_text(path)
-    settings = grouped._read_settings(path)
-    rows = list(grouped._rows(text, path=path, delimiter=delimiter))
+    text, sha256 = read_text(path)
+    settings = read_description(path)
+    rows = list(numbered_rows(io.StringIO(text, newline=""), path=path, delimiter=delimiter))
     if len(rows) < 2:
         raise InputError(f"{path}: a header line and at least one row below it are needed")
     header = [name.strip() for name in rows[0][1]]
@@ -257,16 +267,11 @@ def read_summary(
     columns = {role: header.index(name) for role, name in named.items()}
     labels, numbers = [], []
     for line, row in rows[1:]:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path}, line {line}: {len(row)} fields where the header has {len(header)}"
-            )
+        check_width(row, len(header), path, line)
         cells = {role: row[k] for role, k in columns.items()}
         numbers.append(_summary_row(cells, f"{path}, line {line}", decimal))
         labels.append(cells["group"])
-    clean, notes = grouped._strip_labels(
-        labels, where=str(path), lines=[line for line, _ in rows[1:]]
-    )
+    clean, notes = strip_labels(labels, lambda i: f"{path}, line {rows[i + 1][0]}")
     repeated = pd.Index(clean)[pd.Index(clean).duplicated()]
     if len(repeated):
         raise InputError(f"{path}: group {repeated[0]!r} has more than one row; one is needed")
@@ -291,8 +296,8 @@ def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[fl
         text = cells[name].strip()
         if decimal == "," and "." not in text:
             text = text.replace(",", ".")
-        number = float(text) if grouped._NUMBER.fullmatch(text) else math.nan
-        if name == "sd" and values["n"] == 1 and text.lower() in grouped.MISSING | {"0"}:
+        number = float(text) if NUMBER.fullmatch(text) else math.nan
+        if name == "sd" and values["n"] == 1 and text.lower() in MISSING | {"0"}:
             number = 0.0
         if not math.isfinite(number):
             raise InputError(f"{where}: {name} is {cells[name]!r}; a finite number is needed")
@@ -310,7 +315,7 @@ def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[fl
 
 def ordered(stats: GroupStats) -> GroupStats:
     """Put groups in the order of a data file: by number where every label is one."""
-    labels = grouped._order_of_labels(stats.labels)
+    labels = order_of_labels(stats.labels)
     if labels == list(stats.labels):
         return stats
     index = {label: j for j, label in enumerate(stats.labels)}

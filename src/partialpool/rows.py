@@ -1,0 +1,302 @@
+"""Rows of a data file: what a row and its fields may hold, in the same words for every reader.
+
+Labels of groups stay text as written: `001` and `1` are two groups, `NA` is a label.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import hashlib
+import io
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from partialpool.errors import InputError
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+"""Spellings of a missing outcome, compared in lower case and without blanks around them."""
+
+BLANKS = " \t\n\r\v\f"
+"""What may stand around a number; a no-break space, say, is not among them."""
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""A number as a data file writes it: not inf, nan or 1_000, which Python takes too."""
+
+SHOWN = 10
+"""Most wrong values that a message quotes."""
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+
+
+# --- from bytes to rows -------------------------------------------------------------------------
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """Text of a short file, and the sha256 of its bytes.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is no UTF-8 text.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: this is a folder; name a CSV file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    _check_bytes(io.BytesIO(raw), path)
+    text = raw.decode("utf-8-sig")
+    return text, hashlib.sha256(raw).hexdigest()
+
+
+def check_text(path: Path) -> None:
+    """Refuse bytes that are no UTF-8 text, with their offset.
+
+    Raises
+    ------
+    InputError
+        Where there are such bytes.
+    """
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        _check_bytes(file, path)
+
+
+def _check_bytes(file: BinaryIO | gzip.GzipFile, path: Path) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    offset = pending = 0
+    block = b"-"
+    while block:
+        block = file.read(1 << 22)
+        if (nul := block.find(b"\0")) >= 0:
+            raise InputError(
+                f"{path}: NUL byte at offset {offset + nul}; this is no text file "
+                "(or UTF-16 text: save it as UTF-8)"
+            )
+        try:
+            decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            at = offset - pending + error.start
+            raise InputError(
+                f"{path}: not UTF-8 at byte offset {at}; save the file as UTF-8"
+            ) from None
+        offset += len(block)
+        pending = len(decoder.getstate()[0])
+
+
+def file_rows(
+    path: Path, delimiter: str, *, keep_empty: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a file of any length, as `numbered_rows` does, reading as it goes."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        try:
+            yield from numbered_rows(file, path=path, delimiter=delimiter, keep_empty=keep_empty)
+        except UnicodeDecodeError:
+            check_text(path)
+            raise
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise InputError(f"{path}: not compressed as its name says ({error})") from None
+
+
+def numbered_rows(
+    text: Iterable[str], *, path: Path, delimiter: str, keep_empty: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, fields) of each row that is not blank.
+
+    A row of empty fields is refused, or kept like any other where `keep_empty` says so.
+
+    Parameters
+    ----------
+    text
+        Lines with their ends, such as an open file has that leaves the ends alone.
+    path
+        The file that they come from, for messages.
+    delimiter
+        Character between fields.
+    keep_empty
+        Whether rows of empty fields are kept.
+
+    Raises
+    ------
+    InputError
+        Quotes that do not match, or a row of empty fields; with the line.
+    """
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    line = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(f"{path}, line {line}: {error}; check the quotes") from None
+        if any(cell.strip() for cell in row) or (keep_empty and len(row) > 1):
+            yield line, row
+        elif len(row) > 1:
+            raise InputError(f"{path}, line {line}: a row of empty fields; remove it")
+        line = reader.line_num + 1
+
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+def find_columns(
+    header: list[str], group: str | None, value: str | None, *, path: Path, delimiter: str
+) -> tuple[int, int]:
+    """Positions of the group and the value column; strips the names in `header`.
+
+    Raises
+    ------
+    InputError
+        The names do not single out two columns; the message lists those that there are.
+    """
+    header[:] = [name.strip() for name in header]
+    listed = ", ".join(repr(name) for name in header)
+    if len(header) == 1:
+        for other, option in ((";", "';'"), ("\t", "$'\\t'"), ("|", "'|'")):
+            if other != delimiter and other in header[0]:
+                raise InputError(
+                    f"{path}: the header is one field, {header[0]!r}; if the fields are separated "
+                    f"by {other!r}, add --delimiter {option}"
+                )
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise InputError(f"{path}: column {repeated[0]!r} occurs twice; the columns are {listed}")
+    if group is None and value is None and len(header) == 2:
+        return 0, 1
+    for role, name in (("group", group), ("value", value)):
+        if name is None:
+            raise InputError(
+                f"{path}: name the {role} column with --{role}; the columns are {listed}"
+            )
+        if name not in header:
+            raise InputError(f"{path}: there is no column {name!r}; the columns are {listed}")
+    if group == value:
+        raise InputError(f"{path}: {group!r} cannot be both the group and the value column")
+    return header.index(str(group)), header.index(str(value))
+
+
+def check_width(row: Sequence[str], width: int, path: Path, line: int) -> None:
+    """Refuse a row that has more or fewer fields than the header."""
+    if len(row) == width:
+        return
+    hint = ""
+    if len(row) > width and _DECIMAL_COMMA.fullmatch(",".join(row[-2:])):
+        hint = " (decimal commas need another delimiter, for example --delimiter ';')"
+    raise InputError(f"{path}, line {line}: {len(row)} fields where the header has {width}{hint}")
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def read_number(text: str, decimal: str) -> float | None:
+    """Finite number that a field holds, NaN where it is missing; None where it is neither."""
+    text = text.strip(BLANKS)
+    if decimal == "," and "." not in text:
+        text = text.replace(",", ".")
+    if text.lower() in MISSING:
+        return math.nan
+    if NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return None
+
+
+def is_decimal_comma(text: str) -> bool:
+    """Whether a field would be a number if commas stood before decimals."""
+    return _DECIMAL_COMMA.fullmatch(text.strip()) is not None
+
+
+def wrong_values(
+    where: str,
+    column: str,
+    first: Sequence[str],
+    *,
+    count: int,
+    total: int,
+    missing: bool,
+    commas: bool = False,
+) -> InputError:
+    """Say which values are no finite numbers, and what reads them.
+
+    Parameters
+    ----------
+    where, column
+        The file and the column.
+    first
+        Place and content of the first of them, at least `SHOWN` where there are as many.
+    count, total
+        How many they are, of how many values.
+    missing, commas
+        Whether any of them is a missing value or has a decimal comma.
+    """
+    more = f"; and {count - SHOWN} more" if count > SHOWN else ""
+    hints = []
+    if missing:
+        hints.append(". --drop-missing leaves out rows whose outcome is missing")
+    if commas:
+        hints.append(". --decimal ',' reads decimal commas")
+    return InputError(
+        f"{where}: {count} of {total} values of {column!r} are no finite numbers: "
+        f"{'; '.join(first[:SHOWN])}{more}{''.join(hints)}"
+    )
+
+
+# --- labels -------------------------------------------------------------------------------------
+
+
+class LabelCheck:
+    """Labels met so far, by their spelling without blanks around them."""
+
+    def __init__(self) -> None:
+        self._spellings: dict[str, str] = {}
+
+    def problem(self, raw: str) -> str:
+        """Say what is wrong with the label of one more row; nothing where nothing is."""
+        label = raw.strip()
+        if not label:
+            return "the group is blank; give every row a group"
+        if "\0" in label:
+            return f"the group {raw!r} holds a NUL character; remove it"
+        if (first := self._spellings.setdefault(label, raw)) != raw:
+            return (
+                f"groups {first!r} and {raw!r} differ only by blanks; "
+                "write them alike if they are the same group, and apart if they are not"
+            )
+        return ""
+
+
+def strip_labels(
+    labels: Sequence[str], place: Callable[[int], str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Strip blanks around labels, and note that it was done.
+
+    Raises
+    ------
+    InputError
+        A blank label, or two that would become one; with the `place` of the i-th label.
+    """
+    check = LabelCheck()
+    for i, raw in enumerate(labels):
+        if problem := check.problem(raw):
+            raise InputError(f"{place(i)}: {problem}")
+    clean = [raw.strip() for raw in labels]
+    changed = sum(a != b for a, b in zip(labels, clean, strict=True))
+    return clean, (f"blanks around group labels removed in {changed} rows",) if changed else ()
+
+
+def order_of_labels(labels: Sequence[str]) -> list[str]:
+    """Order groups by number where every label is one, else as they first appear."""
+    unique = list(dict.fromkeys(labels))
+    if all(NUMBER.fullmatch(label) for label in unique):
+        return sorted(unique, key=lambda label: (float(label), label))
+    return unique
