@@ -1,6 +1,6 @@
 """Draws without Stan: exact or Gibbs draws of the three models, wrapped as fits.
 
-They stand for real draws where a test looks at tables, figures or the report, not at Stan.
+They stand for Stan's draws in tests of what is computed from draws, whatever made them.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def make_fit(
     *,
     draws: int = 250,
     seed: int = 1,
-    pointwise: bool = True,
+    pointwise: bool = False,
     priors: Priors | None = None,
 ) -> Fit:
     """Draw from a model and wrap the draws as Stan's would be."""
@@ -149,7 +149,6 @@ def make_fit(
             posterior["sigma"] if posterior["sigma"].ndim == 3 else posterior["sigma"][..., None],
             (*shape, data.stats.J),
         )[..., data.group]
-        groups["posterior_predictive"] = {"y": rng.normal(mean, sd)}
         groups["log_likelihood"] = {
             "y": -0.5 * ((data.y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
         }

@@ -86,7 +86,7 @@ def test_overlap_is_not_a_test_of_the_difference(three: GroupedData) -> None:
 
 
 def test_the_lesson_s_claims(homework: GroupedData) -> None:
-    fits = make_fits(homework, ("no_pooling", "hierarchical_centered"), draws=1500, pointwise=False)
+    fits = make_fits(homework, ("no_pooling", "hierarchical_centered"), draws=1500)
     table = comparisons.contrasts(fits, homework).set_index(["model", "group_i", "group_j"])
     overlap = table["marginal_overlap"]
     assert not overlap["no_pooling", "5", "6"]
@@ -138,7 +138,7 @@ def test_ranks_by_arithmetic(three: GroupedData) -> None:
 
 
 def test_rank_probabilities_add_up(homework: GroupedData) -> None:
-    fits = make_fits(homework, ("no_pooling", "hierarchical_centered"), pointwise=False)
+    fits = make_fits(homework, ("no_pooling", "hierarchical_centered"))
     table = comparisons.ranks(fits, homework)
     np.testing.assert_allclose(table.groupby(["model", "rank"])["probability"].sum(), 1)
     np.testing.assert_allclose(table.groupby(["model", "group"])["probability"].sum(), 1)

@@ -22,7 +22,7 @@ PARTIAL = [9.1151, 7.1711, 7.8933, 6.5243, 10.4256, 6.5196, 6.4630, 7.4522]
 @pytest.fixture(scope="module")
 def lesson(homework: GroupedData) -> dict[str, Fit]:
     names = ("complete_pooling", "no_pooling", "hierarchical_centered")
-    return {fit.name: fit for fit in make_fits(homework, names, draws=1500, pointwise=False)}
+    return {fit.name: fit for fit in make_fits(homework, names, draws=1500)}
 
 
 @pytest.fixture

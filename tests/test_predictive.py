@@ -38,10 +38,7 @@ SIGMA = InverseGammaVariance(2, 15)
 @pytest.fixture(scope="module")
 def fits(homework: GroupedData) -> dict[str, Fit]:
     """Draws of the three models under priors of which all are proper in earnest."""
-    made = {
-        name: make_fit(homework, name, draws=1000, pointwise=False, priors=Priors(PRIORS))
-        for name in NAMES
-    }
+    made = {name: make_fit(homework, name, draws=1000, priors=Priors(PRIORS)) for name in NAMES}
     return {
         name: declaring(fit, list(NO_POOLING_PRIORS) if fit.pooling == "none" else [])
         for name, fit in made.items()
@@ -116,7 +113,7 @@ def test_a_sample_of_the_observations_stands_for_all(
 def test_stored_and_computed_log_likelihoods_agree(homework: GroupedData) -> None:
     for name in NAMES:
         stored = make_fit(homework, name, draws=25, pointwise=True)
-        computed = make_fit(homework, name, draws=25, pointwise=False)
+        computed = make_fit(homework, name, draws=25)
         assert "log_likelihood" in stored.draws.children
         one, other = (predictive.log_likelihood(fit, homework) for fit in (stored, computed))
         assert one.shape == (165, 4, 25)

@@ -149,7 +149,7 @@ def test_the_sensitivity_of_a_normal_posterior_is_that_of_its_formula():
 
 
 def test_flags_are_told_apart(homework):
-    fit = make_fit(homework, "hierarchical_centered", draws=DRAWS)
+    fit = make_fit(homework, "hierarchical_centered", draws=DRAWS, pointwise=True)
     tree = fit.draws.copy()
     lprior = -0.5 * (fit.posterior["mu"].to_numpy() - 10) ** 2
     tree["log_prior"] = arviz_base.from_dict({"log_prior": {"lprior": lprior}})["log_prior"]
@@ -177,7 +177,7 @@ def test_a_flat_prior_has_no_sensitivity_and_still_draws_none_that_is_known():
 
 
 def test_what_power_scaling_needs_is_named(homework):
-    fit = make_fit(homework, "hierarchical_centered", pointwise=False)
+    fit = make_fit(homework, "hierarchical_centered")
     with pytest.raises(InputError, match="'lprior'"):
         power_scaling.power_scaling(fit, homework)
     tree = fit.draws.copy()
