@@ -29,7 +29,7 @@ import plotnine as p9
 from arviz_stats.base import array_stats
 
 import benchmark_peers as peers
-from partialpool import exact, fitting, plots, programs, toolchain
+from partialpool import exact, fitting, plots, prior_settings, programs, toolchain
 from partialpool.data import GroupedData, example, read_csv
 from partialpool.priors import Normal, Uniform
 from partialpool.settings import Settings
@@ -169,7 +169,7 @@ def samplers(alternations: int) -> pd.DataFrame:
         to the first sampler, `slowest` and `fastest` ESS a second of the runs.
     """
     data = read_csv(example())
-    priors = programs.priors_for(data)
+    priors = prior_settings.priors_for(data)
     ready: dict[str, peers.Sampler] = {}
     for form in ("marginal", "centered", "non-centered"):
         name = f"hierarchical_{form.replace('-', '')}"
@@ -228,7 +228,7 @@ def least_ess(draws: peers.Draws) -> tuple[float, float]:
     return bulk, tail
 
 
-def stan(name: str, data: GroupedData, priors: programs.Priors) -> peers.Sampler:
+def stan(name: str, data: GroupedData, priors: prior_settings.Priors) -> peers.Sampler:
     """Sampler of a shipped program; it is compiled here."""
     program, cmdstan = programs.load(name), toolchain.find_cmdstan()
     toolchain.compile_programs([program.path], cmdstan=cmdstan)
@@ -252,7 +252,7 @@ def stan(name: str, data: GroupedData, priors: programs.Priors) -> peers.Sampler
     return sample
 
 
-def independent(data: GroupedData, priors: programs.Priors) -> peers.Sampler:
+def independent(data: GroupedData, priors: prior_settings.Priors) -> peers.Sampler:
     """Independent draws of the exact posterior, the limit of what any sampler can do."""
     value = priors.values
 
@@ -281,7 +281,9 @@ def sizes(most_rows: int) -> pd.DataFrame:
         `peak_gb`, the largest memory of the process with all that it started.
     """
     table = []
-    stan("hierarchical_marginal", read_csv(example()), programs.priors_for(read_csv(example())))
+    stan(
+        "hierarchical_marginal", read_csv(example()), prior_settings.priors_for(read_csv(example()))
+    )
     with tempfile.TemporaryDirectory() as name:
         for rows, groups in SIZES:
             if rows > most_rows:
@@ -328,7 +330,7 @@ def pipeline(path: Path) -> dict[str, float]:
     [fit] = fitting.fit_programs(
         [programs.load("hierarchical_marginal")],
         data,
-        priors=programs.priors_for(data),
+        priors=prior_settings.priors_for(data),
         cmdstan=toolchain.find_cmdstan(),
         extra=NO_GROUP_DRAWN,
     )
@@ -352,7 +354,7 @@ def pipeline(path: Path) -> dict[str, float]:
 def edit(alternations: int) -> pd.DataFrame:
     """Time from a saved edit of a program to its draws, and of the parts of it."""
     data = read_csv(example())
-    priors = programs.priors_for(data)
+    priors = prior_settings.priors_for(data)
     cmdstan = toolchain.find_cmdstan()
     rows = []
     with tempfile.TemporaryDirectory() as name:

@@ -9,12 +9,19 @@ Without a file it takes the homework data, without choices the default ones. A c
 import sys
 from pathlib import Path
 
-from partialpool import choices, data, plots, prior_predictive, programs, sensitivity
+from partialpool import (
+    choices,
+    data,
+    plots,
+    prior_predictive,
+    prior_settings,
+    sensitivity,
+)
 from partialpool.plots.sensitivity import prior_sensitivity
 
 path, *texts = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)
-priors = programs.priors_for(grouped)
+priors = prior_settings.priors_for(grouped)
 chosen = choices.choose(texts, grouped, priors)
 
 found = sensitivity.compare_priors(grouped, priors=priors, choices=chosen)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import columns, diagnostics, fitting, pooling, programs
+from partialpool import columns, diagnostics, fitting, pooling, prior_settings, programs
 from partialpool.data import from_values
 from partialpool.settings import Settings
 
@@ -68,7 +68,7 @@ def test_a_program_may_write_anything(cmdstan):
     (fit,) = fitting.fit_programs(
         [program],
         DATA,
-        priors=programs.priors_for(DATA),
+        priors=prior_settings.priors_for(DATA),
         settings=Settings(warmup=300, draws=300, adapt_delta=0.8),
         cmdstan=cmdstan,
         extra=extra,

@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 import pytest
 
-from partialpool import diagnostics, fitting, group_posterior, programs, toolchain
+from partialpool import diagnostics, fitting, group_posterior, prior_settings, programs, toolchain
 from partialpool.data import GroupedData, GroupStats, from_values
 from partialpool.errors import InputError, SamplingError
 from partialpool.settings import Settings
@@ -181,7 +181,7 @@ def test_one_chain_that_fails_is_quoted_and_survivors_are_an_option(
     program = programs.load(place / "troubled.stan")
     inputs = dict(CALM)
     number = _limit_for_one(program, data, inputs)
-    how = {"priors": programs.priors_for(data), "cmdstan": cmdstan, "extra": inputs}
+    how = {"priors": prior_settings.priors_for(data), "cmdstan": cmdstan, "extra": inputs}
     with pytest.raises(SamplingError) as caught:
         fitting.fit_programs([program], data, settings=SHORT, **how)
     said = str(caught.value)
@@ -208,7 +208,7 @@ def test_no_survivors_are_no_fit(
         fitting.fit_programs(
             [programs.load(place / "troubled.stan")],
             data,
-            priors=programs.priors_for(data),
+            priors=prior_settings.priors_for(data),
             settings=Settings(warmup=50, draws=50, survivors=True),
             cmdstan=cmdstan,
             extra=CALM | {"limit": -1e9},
@@ -358,7 +358,7 @@ def test_a_million_groups_of_one_to_a_hundred_thousand(
     (fit,) = fitting.fit_programs(
         [programs.load("hierarchical_marginal")],
         data,
-        priors=programs.priors_for(data),
+        priors=prior_settings.priors_for(data),
         settings=Settings(warmup=500, draws=1000),
         cmdstan=cmdstan,
     )

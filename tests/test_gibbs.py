@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from partialpool import choices, programs, toolchain, verify
+from partialpool import choices, prior_settings, toolchain, verify
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.exact import hierarchical
@@ -126,7 +126,7 @@ def test_what_the_sampler_cannot_do_is_refused() -> None:
 def test_stan_and_gibbs_agree_with_the_exact_posterior(
     homework: GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:
-    choice = choices.named_choices(homework, programs.priors_for(homework))["hoff"]
+    choice = choices.named_choices(homework, prior_settings.priors_for(homework))["hoff"]
     settings = Settings(warmup=500, draws=1000)
     found = compare_samplers(homework, choice, settings=settings, cmdstan=cmdstan)
     verdict = verify.agreement(found.comparison).set_index("model")
@@ -140,6 +140,6 @@ def test_stan_and_gibbs_agree_with_the_exact_posterior(
 
 
 def test_samplers_are_compared_under_inverse_gamma_priors_only(homework: GroupedData) -> None:
-    named = choices.named_choices(homework, programs.priors_for(homework))
+    named = choices.named_choices(homework, prior_settings.priors_for(homework))
     with pytest.raises(InputError, match="half_cauchy: the Gibbs sampler needs inverse-gamma"):
         compare_samplers(homework, named["half_cauchy"])

@@ -13,6 +13,7 @@ from partialpool import (
     diagnostics,
     fitting,
     pooling,
+    prior_settings,
     program_data,
     programs,
     toolchain,
@@ -72,7 +73,7 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
     centered = fitting.fit_programs(
         [programs.load("hierarchical_centered")],
         homework,
-        priors=programs.priors_for(homework),
+        priors=prior_settings.priors_for(homework),
         settings=Settings(adapt_delta=0.999, draws=4000),
         cmdstan=cmdstan,
     )[0]
@@ -90,7 +91,7 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
 
 def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
     """p_centered(theta) tau^J = p_noncentered(eta), for theta = mu + tau eta; no sampling."""
-    priors = programs.priors_for(homework)
+    priors = prior_settings.priors_for(homework)
     forms = {}
     for name in ("hierarchical_centered", "hierarchical_noncentered"):
         program = programs.load(name)
@@ -117,7 +118,7 @@ def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
 
 def test_shipped_defaults_pass_every_diagnostic_at_ten_seeds(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
-    priors = programs.priors_for(homework)
+    priors = prior_settings.priors_for(homework)
     for seed in range(101, 111):
         settings = Settings(seed=seed)
         fit = fitting.fit_programs(
@@ -140,7 +141,7 @@ def test_same_seed_same_draws(homework, cmdstan, lesson_fits):
     again = fitting.fit_programs(
         [programs.load("complete_pooling")],
         homework,
-        priors=programs.priors_for(homework),
+        priors=prior_settings.priors_for(homework),
         cmdstan=cmdstan,
     )[0]
     assert again.posterior.equals(lesson_fits["complete_pooling"].posterior)

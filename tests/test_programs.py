@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import program_data, programs, settings
+from partialpool import prior_settings, program_data, programs, settings
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.programs import Program
@@ -79,26 +79,26 @@ def test_names_that_cannot_be_used_are_refused(program, message):
 def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
     values = np.array([1.0, 3.0, 2.0, 6.0])
     labels = ["a", "a", "b", "b"]
-    plain = programs.default_priors(from_values(labels, values).stats).values
+    plain = prior_settings.default_priors(from_values(labels, values).stats).values
     assert plain["mu_location"] == pytest.approx(3.0, abs=0.02)
     assert plain["mu_scale"] == pytest.approx(2.5 * values.std(ddof=1), rel=0.01)
     assert plain["tau_upper"] == plain["sigma_upper"]
     assert plain["sigma_upper"] == pytest.approx(10 * values.std(ddof=1), rel=0.01)
     assert plain["sigma2_scale"] == pytest.approx(0.5 * values.var(ddof=1), rel=0.02)
-    scaled = programs.default_priors(from_values(labels, 1000 * values).stats).values
+    scaled = prior_settings.default_priors(from_values(labels, 1000 * values).stats).values
     assert scaled["mu_scale"] == pytest.approx(1000 * plain["mu_scale"], rel=0.01)
-    shifted = programs.default_priors(from_values(labels, values + 1e6).stats).values
+    shifted = prior_settings.default_priors(from_values(labels, values + 1e6).stats).values
     assert shifted["mu_location"] == pytest.approx(1e6 + 3.0, abs=0.02)
     assert shifted["mu_scale"] == plain["mu_scale"]
 
 
 def test_constant_data_have_no_default_prior():
     with pytest.raises(InputError, match="all values are equal"):
-        programs.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
+        prior_settings.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
 
 
 def test_prior_settings_come_in_the_right_order(homework):
-    priors = programs.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
+    priors = prior_settings.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
     assert priors.values["mu_scale"] == 5
     assert priors.values["mu_location"] == 20
     assert priors.values["nu"] == 4
@@ -109,11 +109,11 @@ def test_prior_settings_come_in_the_right_order(homework):
 @pytest.mark.parametrize("text", ["mu_scale", "mu_scale=big", "=3", "mu scale=3", "a=nan"])
 def test_a_prior_setting_is_a_name_and_a_number(text):
     with pytest.raises(InputError, match="NAME=NUMBER"):
-        programs.parse_prior_settings([text])
+        prior_settings.parse_prior_settings([text])
 
 
 def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
-    assert programs.prior_conflicts(programs.priors_for(homework), homework.stats) == []
+    assert prior_settings.prior_conflicts(prior_settings.priors_for(homework), homework.stats) == []
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
     ],
 )
 def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, message):
-    priors = programs.priors_for(homework, setting)
-    found = programs.prior_conflicts(priors, homework.stats)
+    priors = prior_settings.priors_for(homework, setting)
+    found = prior_settings.prior_conflicts(priors, homework.stats)
     assert len(found) == 1
     assert re.search(message, found[0])
 
@@ -155,7 +155,7 @@ def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
 
 def test_a_program_gets_what_it_declares_and_no_more(homework):
     program = declare(inputs=["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"])
-    priors = programs.priors_for(homework)
+    priors = prior_settings.priors_for(homework)
     given = program_data.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
     assert list(given) == ["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"]
     assert given["N"] == 165
@@ -168,7 +168,7 @@ def test_a_program_gets_what_it_declares_and_no_more(homework):
 def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
     program = declare(inputs=["N", "mu_scael"])
     with pytest.raises(InputError) as caught:
-        program_data.stan_data(program, homework, programs.priors_for(homework))
+        program_data.stan_data(program, homework, prior_settings.priors_for(homework))
     text = str(caught.value)
     assert "declares 'mu_scael'" in text
     assert "nearest name: 'mu_scale'" in text
@@ -177,18 +177,18 @@ def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
 
 
 def test_a_setting_that_no_program_reads_is_refused_with_the_nearest_name(homework):
-    priors = programs.priors_for(homework, {"mu_scael": 5.0})
+    priors = prior_settings.priors_for(homework, {"mu_scael": 5.0})
     with pytest.raises(InputError, match=r"--prior mu_scael: .*nearest name: 'mu_scale'"):
         program_data.check_settings_used(priors, ["N", "mu_scale"])
     assert program_data.check_settings_used(priors, ["mu_scael"]) == []
-    given = programs.Priors({"tau_uper": 3.0}, {"tau_uper": "grades.toml"})
+    given = prior_settings.Priors({"tau_uper": 3.0}, {"tau_uper": "grades.toml"})
     (note,) = program_data.check_settings_used(given, ["tau_upper"])
     assert note.startswith("grades.toml sets tau_uper")
     assert "nearest name: 'tau_upper'" in note
 
 
 def test_a_negative_scale_is_refused(homework):
-    priors = programs.priors_for(homework, {"mu_scale": -1.0})
+    priors = prior_settings.priors_for(homework, {"mu_scale": -1.0})
     with pytest.raises(InputError, match="mu_scale = -1: it must be above zero"):
         program_data.stan_data(declare(inputs=["mu_scale"]), homework, priors)
 

@@ -17,6 +17,7 @@ from partialpool import (
     exact,
     power_scaling,
     prior_predictive,
+    prior_settings,
     programs,
     sensitivity,
 )
@@ -37,7 +38,7 @@ CHAINS, DRAWS = 4, 500
 
 @pytest.fixture(scope="module")
 def priors(homework):
-    return programs.priors_for(homework)
+    return prior_settings.priors_for(homework)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_default_choices_cover_every_family_and_begin_with_the_priors_given(home
 
 def test_choices_in_hours_are_left_out_for_other_data():
     data = simulated([5, 6, 7], ["a", "b", "c"])
-    found = choices.default_choices(data, programs.priors_for(data))
+    found = choices.default_choices(data, prior_settings.priors_for(data))
     assert "hoff" not in {choice.name for choice in found}
     assert "half_cauchy" in {choice.name for choice in found}
 
@@ -329,7 +330,7 @@ def test_refits_hit_the_exact_posterior_and_confirm_what_is_flagged(homework, pr
 def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
     settings = Settings(draws=500)
-    weak = programs.default_priors(homework.stats)
+    weak = prior_settings.default_priors(homework.stats)
     found = prior_predictive.from_programs(
         [program], homework, priors=weak, settings=settings, cmdstan=cmdstan
     )
@@ -340,7 +341,7 @@ def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     lesson = prior_predictive.from_programs(
         [program],
         homework,
-        priors=programs.priors_for(homework),
+        priors=prior_settings.priors_for(homework),
         settings=settings,
         cmdstan=cmdstan,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, program_data, programs, sufficient
+from partialpool import data, prior_settings, program_data, programs, sufficient
 from partialpool.errors import InputError
 
 
@@ -117,9 +117,9 @@ def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path
     made = sufficient.read_summary(path).without_observations()
     assert made.stats.N == 64
     given = program_data.stan_data(
-        programs.load("hierarchical_marginal"), made, programs.priors_for(made)
+        programs.load("hierarchical_marginal"), made, prior_settings.priors_for(made)
     )
     assert (given["J_drawn"], given["N_drawn"], len(given["y_drawn"])) == (11, 0, 0)
     centered = programs.load("hierarchical_centered")
     with pytest.raises(InputError, match="needs the observations, and of summary only"):
-        program_data.stan_data(centered, made, programs.priors_for(made))
+        program_data.stan_data(centered, made, prior_settings.priors_for(made))

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from partialpool.group_posterior import group_estimates as group_estimates
     from partialpool.pooling import estimates as estimates
     from partialpool.pooling import shrinkage_table as shrinkage_table
-    from partialpool.programs import Priors as Priors
+    from partialpool.prior_settings import Priors as Priors
+    from partialpool.prior_settings import priors_for as priors_for
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
-    from partialpool.programs import priors_for as priors_for
     from partialpool.reading import read as read
     from partialpool.settings import Settings as Settings
 
@@ -46,10 +46,10 @@ _HOMES = {
     "fit_programs": "fitting",
     "estimates": "pooling",
     "shrinkage_table": "pooling",
-    "Priors": "programs",
+    "Priors": "prior_settings",
     "Program": "programs",
     "load": "programs",
-    "priors_for": "programs",
+    "priors_for": "prior_settings",
     "Settings": "settings",
     "group_estimates": "group_posterior",
     "read": "reading",

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.prior_settings import Priors, default_priors
 from partialpool.priors import (
     SCALE_FAMILIES,
     Exponential,
@@ -33,7 +34,6 @@ from partialpool.priors import (
     parse_location_prior,
     parse_scale_prior,
 )
-from partialpool.programs import Priors, default_priors
 
 BASE = "base"
 """Name of the choice that the others are held against."""
@@ -112,7 +112,7 @@ def named_choices(data: GroupedData, priors: Priors) -> dict[str, PriorChoice]:
     (2006, *Bayesian Analysis* 1, 515-534) discusses, the exponential, and the two inverse-gamma
     priors of tau^2 that he warns of: these are fixed numbers, whatever the unit of the data.
     `weak` holds all three priors to the scale of the data: half-normal(0, s) for both sds, and
-    mu as in `programs.default_priors`. `hoff` is the prior of Hoff
+    mu as in `prior_settings.default_priors`. `hoff` is the prior of Hoff
     (2009), *A First Course in Bayesian Statistical Methods*, exercise 8.3: mu0 = 7,
     gamma0^2 = 5, eta0 = 2, tau0^2 = 10, nu0 = 2, sigma0^2 = 15, in hours a week.
 

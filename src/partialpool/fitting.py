@@ -28,8 +28,9 @@ from partialpool.columns import draws_tree, misfits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.files import umask
+from partialpool.prior_settings import Priors
 from partialpool.program_data import stan_data
-from partialpool.programs import Pooling, Priors, Program, check_distinct, check_poolable, lacking
+from partialpool.programs import Pooling, Program, check_distinct, check_poolable, lacking
 from partialpool.progress import Progress
 from partialpool.sampling import sample
 from partialpool.settings import Settings

@@ -20,8 +20,9 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.gibbs import gibbs
+from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance
-from partialpool.programs import DRAWN_GROUPS, Priors, load
+from partialpool.programs import DRAWN_GROUPS, load
 from partialpool.progress import Progress
 from partialpool.sensitivity import PROGRAM
 from partialpool.settings import Settings

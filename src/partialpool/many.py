@@ -24,10 +24,19 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import diagnostics, fitting, pooling, program_data, programs, summary_fits
+from partialpool import (
+    diagnostics,
+    fitting,
+    pooling,
+    prior_settings,
+    program_data,
+    programs,
+    summary_fits,
+)
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
-from partialpool.programs import Priors, Program
+from partialpool.prior_settings import Priors
+from partialpool.programs import Program
 from partialpool.settings import Settings
 
 
@@ -127,7 +136,7 @@ def make_jobs(
         Programs, as `partialpool.programs.load` reads them.
     prior_grid
         Hyperparameter to values; every combination of the values that a program declares is
-        fitted. The others are those of `partialpool.programs.priors_for`.
+        fitted. The others are those of `partialpool.prior_settings.priors_for`.
     settings
         How to sample.
     extra
@@ -156,7 +165,7 @@ def make_jobs(
     declared = {name: None for program in chosen for name in program.inputs}
     named = dict.fromkeys(grid, 0.0)
     program_data.check_settings_used(
-        programs.Priors(named, dict.fromkeys(named, programs.SET_BY_USER)), declared
+        prior_settings.Priors(named, dict.fromkeys(named, prior_settings.SET_BY_USER)), declared
     )
     jobs = []
     for data, program in itertools.product(data_sets, chosen):
@@ -172,7 +181,7 @@ def make_jobs(
         varied = [name for name in grid if name in program.inputs]
         for combination in itertools.product(*(grid[name] for name in varied)):
             overrides = dict(zip(varied, map(float, combination), strict=True))
-            priors = programs.priors_for(data, overrides)
+            priors = prior_settings.priors_for(data, overrides)
             if data.has_observations or not summary_fits.is_exact(program):
                 program_data.stan_data(program, data, priors, extra=extra)
             shown = [f"{name}={value:g}" for name, value in overrides.items()]

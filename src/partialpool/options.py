@@ -19,7 +19,8 @@ from partialpool.settings import Settings
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
-    from partialpool.programs import Priors, Program
+    from partialpool.prior_settings import Priors
+    from partialpool.programs import Program
     from partialpool.remedies import Remedy
     from partialpool.toolchain import CmdStan
 
@@ -119,7 +120,7 @@ class DataOptions:
 
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
-        from partialpool.programs import parse_prior_settings, prior_conflicts, priors_for
+        from partialpool.prior_settings import parse_prior_settings, prior_conflicts, priors_for
 
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))

@@ -20,7 +20,8 @@ from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, fit_programs
-from partialpool.programs import Priors, Program
+from partialpool.prior_settings import Priors
+from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.programs import DRAWN_GROUPS, SCALED, SET_BY_USER, SETTINGS, Priors, Program
+from partialpool.prior_settings import SCALED, SET_BY_USER, SETTINGS, Priors
+from partialpool.programs import DRAWN_GROUPS, Program
 from partialpool.sufficient import size_classes
 
 

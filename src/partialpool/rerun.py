@@ -20,6 +20,7 @@ from partialpool import (
     diagnostics,
     group_posterior,
     pooling,
+    prior_settings,
     programs,
     reading,
     results,
@@ -144,7 +145,7 @@ def _fit(
     known = {field.name for field in fields(Settings)}
     try:
         name, source, included = record["program"], record["source"], record["included"]
-        priors = programs.Priors(record["priors"], record["priors_sources"])
+        priors = prior_settings.Priors(record["priors"], record["priors_sources"])
         settings = {key: value for key, value in record["settings"].items() if key in known}
         switches = {key: record[key] for key in ("prior_only", "pointwise", "extra")}
     except KeyError as error:

@@ -28,7 +28,7 @@ from partialpool.power_scaling import (
     power_scaling,
 )
 from partialpool.prior_findings import findings
-from partialpool.programs import Priors
+from partialpool.prior_settings import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.sufficient import size_classes

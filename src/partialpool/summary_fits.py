@@ -20,16 +20,10 @@ from partialpool.data import FloatArray, GroupedData
 from partialpool.errors import InputError
 from partialpool.exact.pooling_extremes import Sample
 from partialpool.fitting import Fit
+from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.program_data import check_hyperparameters
-from partialpool.programs import (
-    CENTERED,
-    DRAWN_GROUPS,
-    MARGINAL,
-    NONCENTERED,
-    Priors,
-    Program,
-)
+from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 

@@ -14,8 +14,9 @@ from partialpool.choices import PriorChoice, base_choice
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal
-from partialpool.programs import Priors, find_program
+from partialpool.programs import find_program
 from partialpool.verify_derived import derived_estimates, exact_derived
 
 Posterior: TypeAlias = (

@@ -11,6 +11,7 @@ import numpy as np
 from partialpool.choices import PriorChoice, base_choice
 from partialpool.data import FloatArray, GroupedData, from_values
 from partialpool.errors import InputError
+from partialpool.prior_settings import Priors
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -21,7 +22,7 @@ from partialpool.priors import (
     ScalePrior,
     Uniform,
 )
-from partialpool.programs import SHIPPED, Priors, Program
+from partialpool.programs import SHIPPED, Program
 
 PROGRAMS = (*SHIPPED, "sensitivity")
 """Every shipped program."""
