@@ -7,10 +7,10 @@ import pytest
 from arviz_stats.base.array import array_stats
 
 from draws import autocorrelated, fit_of
-from hand_made import make_fits
 from partialpool import comparisons
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
+from partialpool.fitting import Fit
 
 
 def groups(J: int) -> GroupedData:
@@ -85,17 +85,21 @@ def test_overlap_is_not_a_test_of_the_difference(three: GroupedData) -> None:
     assert (claims["pairs"] == 3).all()
 
 
-def test_the_lesson_s_claims(homework: GroupedData) -> None:
-    fits = make_fits(homework, ("no_pooling", "hierarchical_centered"), draws=1500)
-    table = comparisons.contrasts(fits, homework).set_index(["model", "group_i", "group_j"])
+@pytest.fixture
+def lesson(lesson_fits: dict[str, Fit]) -> list[Fit]:
+    return [lesson_fits[name] for name in ("no_pooling", "hierarchical_noncentered")]
+
+
+def test_the_lesson_s_claims(homework: GroupedData, lesson: list[Fit]) -> None:
+    table = comparisons.contrasts(lesson, homework).set_index(["model", "group_i", "group_j"])
     overlap = table["marginal_overlap"]
     assert not overlap["no_pooling", "5", "6"]
     for i, j in (("4", "5"), ("5", "6"), ("5", "7")):
-        assert overlap["hierarchical_centered", i, j]
-        assert table.loc[("hierarchical_centered", i, j), "interval_excludes_zero"]
+        assert overlap["hierarchical_noncentered", i, j]
+        assert table.loc[("hierarchical_noncentered", i, j), "interval_excludes_zero"]
     counts = comparisons.claims(table.reset_index()).set_index(["model", "criterion"])["claims"]
     for criterion in counts["no_pooling"].index[:2]:
-        assert counts["hierarchical_centered", criterion] < counts["no_pooling", criterion]
+        assert counts["hierarchical_noncentered", criterion] < counts["no_pooling", criterion]
 
 
 def test_complete_pooling_and_odd_programs_have_no_rows(three: GroupedData) -> None:
@@ -137,12 +141,11 @@ def test_ranks_by_arithmetic(three: GroupedData) -> None:
     assert summary.loc["g2", ["rank_q2.5", "rank_q97.5"]].tolist() == [2, 3]
 
 
-def test_rank_probabilities_add_up(homework: GroupedData) -> None:
-    fits = make_fits(homework, ("no_pooling", "hierarchical_centered"))
-    table = comparisons.ranks(fits, homework)
+def test_rank_probabilities_add_up(homework: GroupedData, lesson: list[Fit]) -> None:
+    table = comparisons.ranks(lesson, homework)
     np.testing.assert_allclose(table.groupby(["model", "rank"])["probability"].sum(), 1)
     np.testing.assert_allclose(table.groupby(["model", "group"])["probability"].sum(), 1)
-    summary = comparisons.rank_summary(fits, homework)
+    summary = comparisons.rank_summary(lesson, homework)
     assert (summary[summary["p_best"] > 0.5]["group"] == "5").all()
     assert (summary["mcse"] > 0).all()
 

@@ -8,21 +8,21 @@ import pytest
 from arviz_stats.base.array import array_stats
 
 from draws import autocorrelated, fit_of
-from hand_made import make_fits
 from partialpool import pooling
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.summaries import means, summarize
 
+PARTIAL = "hierarchical_noncentered"
 NO_POOLING = [9.5299, 7.1549, 8.0465, 6.3318, 12.2997, 6.2778, 6.2303, 7.4547]
-PARTIAL = [9.1151, 7.1711, 7.8933, 6.5243, 10.4256, 6.5196, 6.4630, 7.4522]
+PARTIALLY_POOLED = [9.1151, 7.1711, 7.8933, 6.5243, 10.4256, 6.5196, 6.4630, 7.4522]
 
 
 @pytest.fixture(scope="module")
-def lesson(homework: GroupedData) -> dict[str, Fit]:
-    names = ("complete_pooling", "no_pooling", "hierarchical_centered")
-    return {fit.name: fit for fit in make_fits(homework, names, draws=1500)}
+def lesson(lesson_fits: dict[str, Fit]) -> dict[str, Fit]:
+    names = ("complete_pooling", "no_pooling", PARTIAL)
+    return {name: lesson_fits[name] for name in names}
 
 
 @pytest.fixture
@@ -169,9 +169,9 @@ def test_the_published_means_come_out(lesson: dict[str, Fit], homework: GroupedD
     table = pooling.estimates(list(lesson.values()), homework)
     theta = table[table["parameter"] == "theta"].set_index(["model", "group"])["mean"]
     np.testing.assert_allclose(theta["no_pooling"], NO_POOLING, atol=0.08)
-    np.testing.assert_allclose(theta["hierarchical_centered"], PARTIAL, atol=0.08)
+    np.testing.assert_allclose(theta[PARTIAL], PARTIALLY_POOLED, atol=0.08)
     single = table.set_index(["model", "parameter", "group"])
-    assert single.loc[("hierarchical_centered", "mu", ""), "mean"] == pytest.approx(7.77, abs=0.08)
+    assert single.loc[(PARTIAL, "mu", ""), "mean"] == pytest.approx(7.77, abs=0.08)
     assert single.loc[("complete_pooling", "theta", ""), "mean"] == pytest.approx(7.49, abs=0.02)
     sigma2 = single.loc[("complete_pooling", "sigma2", "")]
     assert sigma2["median"] == pytest.approx(16.95, abs=0.15)
@@ -259,13 +259,13 @@ def test_the_wide_table_goes_from_no_to_complete_pooling(
         "sample_mean",
         "no_pooling",
         "no_pooling_mcse",
-        "hierarchical_centered",
-        "hierarchical_centered_mcse",
+        PARTIAL,
+        f"{PARTIAL}_mcse",
         "complete_pooling",
         "complete_pooling_mcse",
     ]
     assert np.ptp(table["complete_pooling"].to_numpy()) == 0
-    between = table["hierarchical_centered"].to_numpy()
+    between = table[PARTIAL].to_numpy()
     assert np.ptp(between) < np.ptp(table["no_pooling"].to_numpy())
 
 
@@ -282,7 +282,7 @@ def test_within_variance_is_well_above_between_in_the_lesson(
     lesson: dict[str, Fit], homework: GroupedData
 ) -> None:
     table = pooling.variance(list(lesson.values()), homework).set_index(["model", "quantity"])
-    partly = table.loc["hierarchical_centered"]
+    partly = table.loc[PARTIAL]
     assert partly.loc["sigma2", "median"] > 2 * partly.loc["tau2", "median"]
     assert set(table.loc["complete_pooling"].index) == {"sigma2"}
     assert "no_pooling" not in table.index

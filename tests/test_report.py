@@ -456,16 +456,30 @@ def test_a_fit_that_failed_raises_a_banner(lesson):
 # The folder
 
 
+class Deadly:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (7,)
+
+
 def small_plan(found, _models):
     def broken():
         raise RuntimeError("cannot be prepared")
 
-    def wrong():
-        return drawing.Figure("wrong", "data_by_group", {"observations": None}, "", "")
+    def given(key, observations):
+        arguments = {"observations": observations}
+        return figures.Plan(
+            "checks", key, lambda: drawing.Figure(key, "data_by_group", arguments, "", "")
+        )
 
     data = next(p for p in figures.plan(found, {}) if p.key == "data")
-    plan = figures.Plan
-    return [data, plan("checks", "broken", broken), plan("checks", "wrong", wrong)]
+    return [
+        given("dead", Deadly()),
+        data,
+        figures.Plan("checks", "broken", broken),
+        given("wrong", None),
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -507,7 +521,9 @@ def test_the_folder_is_whole(folder, hard):
 def test_the_manifest_says_where_the_numbers_come_from(folder, hard):
     about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert about["data"]["sha256"] == hard.data.sha256
-    assert about["missing"]["figures"].keys() == {"broken", "wrong"}
+    missing = about["missing"]["figures"]
+    assert missing.keys() == {"broken", "wrong", "dead"}
+    assert missing["dead"] == "the drawing process ended with code 7"
     assert about["timings"].keys() == {"tables", "figures", "whole"}
     for made, fit in zip(about["fits"], hard.fits, strict=True):
         assert made["program_sha256"] == fit.about["program_sha256"]
@@ -547,31 +563,6 @@ def test_fits_that_cannot_be_told_apart_are_refused(tmp_path, homework, lesson_f
 
 
 # The drawing processes
-
-
-class Deadly:
-    """Ends the process that unpickles it."""
-
-    def __reduce__(self):
-        return os._exit, (7,)
-
-
-def test_a_drawing_process_that_dies_takes_one_figure_with_it(tmp_path):
-    k = pd.DataFrame({"observation": [1, 2], "k": [0.1, 0.2]})
-    good = {"pointwise": k, "threshold": 0.7}
-    made = [
-        drawing.Figure("dead", "loo_k", {"pointwise": Deadly(), "threshold": 0.7}, "", ""),
-        drawing.Figure("one", "loo_k", good, "", ""),
-        drawing.Figure("none", "no_such_figure", good, "", ""),
-    ]
-    worker = drawing.Worker()  # not started early: it dies before it has imported much
-    try:
-        failed = drawing.draw_all(made, tmp_path, workers=[worker])
-    finally:
-        worker.end()
-    assert failed["dead"] == "the drawing process ended with code 7"
-    assert "no_such_figure" in failed["none"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.png", "one.svg"]
 
 
 def test_no_figures_need_no_process(tmp_path):
