@@ -281,9 +281,8 @@ def sizes(most_rows: int) -> pd.DataFrame:
         `peak_gb`, the largest memory of the process with all that it started.
     """
     table = []
-    stan(
-        "hierarchical_marginal", read_csv(example()), prior_settings.priors_for(read_csv(example()))
-    )
+    homework = read_csv(example())
+    stan("hierarchical_marginal", homework, prior_settings.priors_for(homework))
     with tempfile.TemporaryDirectory() as name:
         for rows, groups in SIZES:
             if rows > most_rows:

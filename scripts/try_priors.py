@@ -9,14 +9,7 @@ Without a file it takes the homework data, without choices the default ones. A c
 import sys
 from pathlib import Path
 
-from partialpool import (
-    choices,
-    data,
-    plots,
-    prior_predictive,
-    prior_settings,
-    sensitivity,
-)
+from partialpool import choices, data, plots, prior_predictive, prior_settings, sensitivity
 from partialpool.plots.sensitivity import prior_sensitivity
 
 path, *texts = sys.argv[1:] or [data.example()]

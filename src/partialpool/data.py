@@ -21,6 +21,7 @@ from partialpool.description import read_description
 from partialpool.errors import InputError
 from partialpool.rows import (
     SHOWN,
+    check_marks,
     check_width,
     find_columns,
     is_decimal_comma,
@@ -29,6 +30,7 @@ from partialpool.rows import (
     read_number,
     read_text,
     strip_labels,
+    take_header,
     wrong_values,
 )
 
@@ -233,10 +235,7 @@ def from_values(
     clean, notes = strip_labels(
         [str(label) for label in labels], lambda i: f"{name}, value {i + 1}"
     )
-    order = order_of_labels(clean)
-    index = {label: j for j, label in enumerate(order)}
-    group = np.array([index[label] for label in clean], dtype=np.int64)
-    return _grouped(name, y, group, order, notes=notes, **about)
+    return _grouped(name, y, clean, notes=notes, **about)
 
 
 def read_csv(
@@ -273,11 +272,7 @@ def read_csv(
         Whatever makes the file unusable, with line, column and value.
     """
     path = Path(path)
-    if len(delimiter) != 1 or decimal not in {".", ","} or delimiter == decimal:
-        raise InputError(
-            f"delimiter {delimiter!r} and decimal {decimal!r} do not work together: "
-            "give one character each, decimal '.' or ',', different from the delimiter"
-        )
+    check_marks(delimiter, decimal)
     text, sha256 = read_text(path)
     settings = read_description(path)
     group = group or settings.get("group")
@@ -286,10 +281,7 @@ def read_csv(
     numbered = numbered_rows(
         io.StringIO(text, newline=""), path=path, delimiter=delimiter, keep_empty=drop_missing
     )
-    try:
-        _, header = next(numbered)
-    except StopIteration:
-        raise InputError(f"{path}: the file is empty; a header line and rows are needed") from None
+    header = take_header(numbered, path)
     at = find_columns(header, group, value, path=path, delimiter=delimiter)
     fields = []
     for line, row in numbered:
@@ -303,15 +295,11 @@ def read_csv(
     clean, label_notes = strip_labels(
         [label for _, label, _ in kept], lambda i: f"{path}, line {kept[i][0]}"
     )
-    order = order_of_labels(clean)
-    index = {label: j for j, label in enumerate(order)}
-    codes = np.array([index[label] for label in clean], dtype=np.int64)
     priors = settings.get("priors", {})
     return _grouped(
         path.stem,
         y,
-        codes,
-        order,
+        clean,
         notes=notes + label_notes,
         group_label=settings.get("group_label", header[at[0]]),
         value_label=settings.get("value_label", header[at[1]]),
@@ -331,9 +319,8 @@ def read_csv(
     )
 
 
-def _grouped(
-    name: str, y: FloatArray, group: IntArray, labels: Sequence[str], **about: Any
-) -> GroupedData:
+def _grouped(name: str, y: FloatArray, labels: Sequence[str], **about: Any) -> GroupedData:
+    """Group outcomes by their labels, one each."""
     with np.errstate(over="ignore"):
         spread = float(y.max()) - float(y.min())
         if not math.isfinite(float((y**2).sum())) or not math.isfinite(spread**2 * len(y)):
@@ -342,7 +329,10 @@ def _grouped(
                 f"{name}: the squares of the values overflow (largest value {worst:g}); "
                 "divide the outcome by a suitable unit first"
             )
-    return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, labels), **about)
+    order = order_of_labels(labels)
+    index = {label: j for j, label in enumerate(order)}
+    group = np.array([index[label] for label in labels], dtype=np.int64)
+    return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, order), **about)
 
 
 def _numbers(

@@ -25,12 +25,10 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 BLANKS = " \t\n\r\v\f"
 """What may stand around a number; a no-break space, say, is not among them."""
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-"""A number as a data file writes it: not inf, nan or 1_000, which Python takes too."""
-
 SHOWN = 10
 """Most wrong values that a message quotes."""
 
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
@@ -150,6 +148,22 @@ def numbered_rows(
 # --- columns ------------------------------------------------------------------------------------
 
 
+def check_marks(delimiter: str, decimal: str) -> None:
+    """Refuse a delimiter and a mark before decimals that cannot be told apart, or are no marks."""
+    if len(delimiter) != 1 or decimal not in {".", ","} or delimiter == decimal:
+        raise InputError(
+            f"delimiter {delimiter!r} and decimal {decimal!r} do not work together: "
+            "give one character each, decimal '.' or ',', different from the delimiter"
+        )
+
+
+def take_header(numbered: Iterator[tuple[int, list[str]]], path: Path) -> list[str]:
+    """Take the first row of a file: the names of its columns."""
+    for _, row in numbered:
+        return [name.strip() for name in row]
+    raise InputError(f"{path}: the file is empty; a header line and rows are needed")
+
+
 def find_columns(
     header: list[str], group: str | None, value: str | None, *, path: Path, delimiter: str
 ) -> tuple[int, int]:
@@ -206,7 +220,7 @@ def read_number(text: str, decimal: str) -> float | None:
         text = text.replace(",", ".")
     if text.lower() in MISSING:
         return math.nan
-    if NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+    if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return None
 
@@ -297,6 +311,6 @@ def strip_labels(
 def order_of_labels(labels: Sequence[str]) -> list[str]:
     """Order groups by number where every label is one, else as they first appear."""
     unique = list(dict.fromkeys(labels))
-    if all(NUMBER.fullmatch(label) for label in unique):
+    if all(_NUMBER.fullmatch(label) for label in unique):
         return sorted(unique, key=lambda label: (float(label), label))
     return unique

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import InputError
 from partialpool.rows import (
+    BLANKS,
     MISSING,
     SHOWN,
     LabelCheck,
+    check_marks,
     check_text,
     check_width,
     file_rows,
     find_columns,
     is_decimal_comma,
     read_number,
+    take_header,
     wrong_values,
 )
 
@@ -97,25 +100,19 @@ class Source:
         )
         self.unchecked = self.number
         spellings = ", ".join(_quoted(word) for word in sorted(MISSING))
-        self.missing = f"{column} IS NULL OR lower(trim({text}, ' \t\n\r\v\f')) IN ({spellings})"
+        self.missing = (
+            f"{column} IS NULL OR lower(trim({text}, {_quoted(BLANKS)})) IN ({spellings})"
+        )
 
 
 class CsvSource(Source):
     """CSV files, every column read as text."""
 
     def __post_init__(self) -> None:
-        if (
-            len(self.delimiter) != 1
-            or self.decimal not in {".", ","}
-            or self.delimiter == self.decimal
-        ):
-            raise InputError(
-                f"delimiter {self.delimiter!r} and decimal {self.decimal!r} do not work together: "
-                "give one character each, decimal '.' or ',', different from the delimiter"
-            )
-        header = _header(self.paths[0], self.delimiter)
+        check_marks(self.delimiter, self.decimal)
+        header = take_header(file_rows(self.paths[0], self.delimiter), self.paths[0])
         for path in self.paths[1:]:
-            other = _header(path, self.delimiter)
+            other = take_header(file_rows(path, self.delimiter), path)
             if other != header:
                 raise InputError(
                     f"{path}: its columns are {', '.join(map(repr, other))}, and those of "
@@ -259,13 +256,6 @@ class ParquetSource(Source):
             f"WHERE {condition} ORDER BY filename, file_row_number LIMIT {SHOWN}"
         ).fetchall()
         return [(f"{_place(self.paths, file)}row {row}", value) for file, row, value in rows]
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    """Read the first row of a CSV file."""
-    for _, row in file_rows(path, delimiter):
-        return [name.strip() for name in row]
-    raise InputError(f"{path}: the file is empty; a header line and rows are needed")
 
 
 def listed(paths: Sequence[Path]) -> str:

@@ -21,11 +21,10 @@ from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
 from partialpool.description import read_description
 from partialpool.errors import InputError
 from partialpool.rows import (
-    MISSING,
-    NUMBER,
     check_width,
     numbered_rows,
     order_of_labels,
+    read_number,
     read_text,
     strip_labels,
 )
@@ -293,13 +292,10 @@ def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[fl
     """Check one group's n, mean and sd."""
     values: dict[str, float] = {}
     for name in SUMMARY_NAMES:
-        text = cells[name].strip()
-        if decimal == "," and "." not in text:
-            text = text.replace(",", ".")
-        number = float(text) if NUMBER.fullmatch(text) else math.nan
-        if name == "sd" and values["n"] == 1 and text.lower() in MISSING | {"0"}:
+        number = read_number(cells[name].strip(), decimal)
+        if name == "sd" and values["n"] == 1 and number is not None and math.isnan(number):
             number = 0.0
-        if not math.isfinite(number):
+        if number is None or math.isnan(number):
             raise InputError(f"{where}: {name} is {cells[name]!r}; a finite number is needed")
         values[name] = number
     n, sd = values["n"], values["sd"]
