@@ -191,11 +191,6 @@ def diverging(fit: Fit, count: int = 9) -> Fit:
     return Fit(tree, fit.about)
 
 
-def make_fits(data: GroupedData, names: Sequence[str] = tuple(SAMPLERS), **how: Any) -> list[Fit]:
-    """Fits of several models."""
-    return [make_fit(data, name, **how) for name in names]
-
-
 def simulated(sizes: Sequence[int], labels: Sequence[str], *, seed: int = 3) -> GroupedData:
     """Normal groups around normal means."""
     rng = np.random.default_rng(seed)

@@ -93,11 +93,10 @@ def lesson_summary(lesson: HierarchicalPosterior) -> pd.DataFrame:
 def test_partial_pooling_of_the_homework_data_agrees_with_the_published_means(
     lesson_summary: pd.DataFrame,
 ) -> None:
-    summary = lesson_summary
     published = [9.1151, 7.1711, 7.8933, 6.5243, 10.4256, 6.5196, 6.4630, 7.4522]
-    assert column(summary, "theta", "mean") == pytest.approx(published, abs=0.02)
-    assert column(summary, "mu", "mean") == pytest.approx([7.77], abs=0.02)
-    assert summary["error"].max() < 1e-6
+    assert column(lesson_summary, "theta", "mean") == pytest.approx(published, abs=0.02)
+    assert column(lesson_summary, "mu", "mean") == pytest.approx([7.77], abs=0.02)
+    assert lesson_summary["error"].max() < 1e-6
 
 
 def test_no_pooling_of_the_homework_data_agrees_with_the_published_means(

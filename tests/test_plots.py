@@ -171,27 +171,21 @@ OTHERS = [
 
 
 @pytest.fixture(scope="session")
-def framed(fitted):
-    """Fit to data, and make the frames."""
-    return partial(Frames, fitted=fitted)
+def hard(fitted):
+    return Frames(simulated([9, 14, 5, 30, 7, 8, 20, 3], HARD), fitted)
 
 
 @pytest.fixture(scope="session")
-def hard(framed):
-    return framed(simulated([9, 14, 5, 30, 7, 8, 20, 3], HARD))
-
-
-@pytest.fixture(scope="session")
-def few(framed):
-    frames = framed(simulated([5, 9, 30], ["001", "1", "NA"]))
+def few(fitted):
+    frames = Frames(simulated([5, 9, 30], ["001", "1", "NA"]), fitted)
     frames.axes["group_title"] = "Administrative unit of the second level"
     return frames
 
 
 @pytest.fixture(scope="session")
-def many(framed):
+def many(fitted):
     sizes = np.random.default_rng(4).integers(2, 12, 44)
-    return framed(simulated(list(sizes), [f"Site {j:03d}" for j in range(44)]))
+    return Frames(simulated(list(sizes), [f"Site {j:03d}" for j in range(44)]), fitted)
 
 
 def artists(figure):
@@ -244,6 +238,7 @@ def assert_clear_margins(figure):
 @pytest.mark.parametrize("make", BY_GROUP + OTHERS, ids=lambda make: make.__name__)
 def test_hard_labels_stay_on_the_page_and_off_each_other(make, drawn_hard):
     figure = drawn_hard(make)
+    assert min(figure.get_size_inches()) * plots.files.DPI > 300
     assert_clear_margins(figure)
     for axes in figure.axes:
         assert not overlapping([t for t in axes.get_yticklabels() if t.get_text()])

@@ -64,12 +64,12 @@ def test_summaries_are_arviz_s(length: int) -> None:
         np.testing.assert_allclose(found[name], values, rtol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("correlation", [-0.6, 0.7])
+@pytest.mark.parametrize("correlation", [-0.6, 0.0, 0.7])
 def test_errors_of_sds_cover_the_truth_of_alternating_and_of_sticky_chains(
     correlation: float,
 ) -> None:
     rng = np.random.default_rng(8)
-    steps = rng.normal(size=(150, 4, 500))
+    steps = rng.normal(size=(300, 4, 500))
     draws = np.empty_like(steps)
     draws[..., 0] = steps[..., 0]
     for k in range(1, 500):
@@ -77,7 +77,7 @@ def test_errors_of_sds_cover_the_truth_of_alternating_and_of_sticky_chains(
         draws[..., k] = correlation * draws[..., k - 1] + kept * steps[..., k]
     found = summarize(draws)
     off = (found["sd"] - 1) / found["mcse_sd"]
-    assert 0.84 < np.sqrt((off**2).mean()) < 1.18
+    assert 0.88 < np.sqrt((off**2).mean()) < 1.15
 
 
 def test_summaries_do_not_depend_on_a_large_offset() -> None:

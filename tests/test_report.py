@@ -467,11 +467,9 @@ def small_plan(found, _models):
     def broken():
         raise RuntimeError("cannot be prepared")
 
-    def given(key, observations):
+    def given(key, observations, function="data_by_group"):
         arguments = {"observations": observations}
-        return figures.Plan(
-            "checks", key, lambda: drawing.Figure(key, "data_by_group", arguments, "", "")
-        )
+        return figures.Plan("checks", key, lambda: drawing.Figure(key, function, arguments, "", ""))
 
     data = next(p for p in figures.plan(found, {}) if p.key == "data")
     return [
@@ -479,6 +477,7 @@ def small_plan(found, _models):
         data,
         figures.Plan("checks", "broken", broken),
         given("wrong", None),
+        given("none", None, "no_such_figure"),
     ]
 
 
@@ -522,7 +521,8 @@ def test_the_manifest_says_where_the_numbers_come_from(folder, hard):
     about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert about["data"]["sha256"] == hard.data.sha256
     missing = about["missing"]["figures"]
-    assert missing.keys() == {"broken", "wrong", "dead"}
+    assert missing.keys() == {"broken", "wrong", "none", "dead"}
+    assert "no_such_figure" in missing["none"]
     assert missing["dead"] == "the drawing process ended with code 7"
     assert about["timings"].keys() == {"tables", "figures", "whole"}
     for made, fit in zip(about["fits"], hard.fits, strict=True):

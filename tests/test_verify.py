@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hand_made import make_fits
+from hand_made import make_fit
 from partialpool import (
     diagnostics,
     fitting,
@@ -271,7 +271,7 @@ def test_many_groups_have_no_pairs(homework: GroupedData) -> None:
 def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
     homework: GroupedData,
 ) -> None:
-    fit = make_fits(homework, names=("complete_pooling",), draws=300)[0]
+    fit = make_fit(homework, "complete_pooling", draws=300)
     source = programs.find_program("complete_pooling").read_text(encoding="utf-8")
     shipped = fitting.Fit(fit.draws, {**fit.about, "source": source})
     assert verify.is_shipped(shipped)
