@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partialpool.formatting import digits, format_estimate
+from partialpool.text import digits, format_estimate
 
 
 @pytest.mark.parametrize(

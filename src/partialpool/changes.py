@@ -10,11 +10,11 @@ import pandas as pd
 from partialpool import diagnostics
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.formatting import format_estimate
 from partialpool.power_scaling import NAMED, label
 from partialpool.prior_findings import MOVED
 from partialpool.quantities import stacked
 from partialpool.sensitivity import estimates_by_choice
+from partialpool.text import format_estimate
 
 NOISE = 3.0
 """Movement, in its Monte Carlo standard errors, up to which nothing is said to have moved."""

@@ -102,7 +102,7 @@ def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
     """Turn estimates into text with the digits that their Monte Carlo errors support."""
     import pandas as pd
 
-    from partialpool.formatting import format_estimate, short
+    from partialpool.text import format_estimate, short
 
     rows = [
         {
@@ -144,7 +144,7 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
 
 
 def _with_error(mean: float, mcse: float) -> str:
-    from partialpool.formatting import format_estimate, short
+    from partialpool.text import format_estimate, short
 
     return f"{format_estimate(mean, mcse)} ({'–' if math.isnan(mcse) else short(mcse)})"
 
@@ -155,7 +155,7 @@ def readable_groups(
     """Turn the posterior of chosen groups, and their ranks, into text."""
     import pandas as pd
 
-    from partialpool.formatting import format_estimate, short
+    from partialpool.text import format_estimate, short
 
     rows = []
     for _, row in table.set_index("group", drop=False).loc[list(shown)].iterrows():
@@ -267,7 +267,7 @@ def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_interval(row: pd.Series[Any], name: str) -> str:
-    from partialpool.formatting import format_estimate, short
+    from partialpool.text import format_estimate, short
 
     low, high = (short(row[f"{name}_{end}"]) for end in ("q2.5", "q97.5"))
     return f"{format_estimate(row[name], row[f'{name}_mcse'])} [{low}, {high}]"
@@ -280,7 +280,7 @@ def readable_groups_by_choice(estimates: pd.DataFrame, *, most: int) -> pd.DataF
     """
     import pandas as pd
 
-    from partialpool.formatting import format_estimate
+    from partialpool.text import format_estimate
 
     theta = estimates[estimates["quantity"] == "theta"]
     moved = theta["movement"].abs().groupby(theta["group"]).max().sort_values(ascending=False)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.formatting import format_estimate
 from partialpool.report.content import Content
+from partialpool.text import format_estimate
 
 _LISTED = 8
 
