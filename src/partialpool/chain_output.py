@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from cmdstanpy.utils.stancsv import munge_varname
 
-from partialpool.data import FloatArray
+from partialpool.types import FloatArray
 
 _NAMES = re.compile(rb"^[^#\n].*\n", re.MULTILINE)
 _FIRST_DRAW = re.compile(rb"^[^#\n]", re.MULTILINE)

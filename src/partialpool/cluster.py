@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data import GroupStats, IntArray, group_stats
+from partialpool.data import GroupStats, group_stats
 from partialpool.errors import InputError
 from partialpool.many import Job, Result, load_result, run_job, save_result
 from partialpool.progress import Progress
 from partialpool.sufficient import SummarizedData, check_overflow, combine, ordered
+from partialpool.types import IntArray
 
 if TYPE_CHECKING:
     import dask.dataframe

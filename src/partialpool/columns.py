@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
+from partialpool.types import FloatArray
 
 _STATISTICS = {
     "lp__": "lp",

@@ -15,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool import quantities
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.summaries import covariance_of_means, means, quantiles, usable
+from partialpool.types import FloatArray
 
 LIMIT = 200
 """Most groups that the tables of pairs and of ranks show unasked."""

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from partialpool.description import read_description
 from partialpool.errors import InputError
@@ -33,9 +32,7 @@ from partialpool.rows import (
     take_header,
     wrong_values,
 )
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from partialpool.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,14 @@ choice when groups are few (Gelman, 2006, Bayesian Analysis 1(3)).
 
 from __future__ import annotations
 
-from typing import TypeAlias, TypedDict
+from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool.errors import InputError
 from partialpool.exact.statistics import SufficientStatistics, check_statistics
 from partialpool.priors import InverseGammaVariance, Normal
-
-Array: TypeAlias = NDArray[np.float64]
+from partialpool.types import FloatArray
 
 
 def gibbs(
@@ -39,7 +37,7 @@ def gibbs(
     chains: int = 4,
     warmup: int = 1000,
     draws: int = 1000,
-) -> dict[str, Array]:
+) -> dict[str, FloatArray]:
     """Sample the hierarchical model by cycling through its full conditionals.
 
     Parameters
@@ -144,14 +142,16 @@ def hoff_priors(
     }
 
 
-def _starts(n: Array, means: Array, ss: float, chains: int, rng: np.random.Generator) -> Array:
+def _starts(
+    n: FloatArray, means: FloatArray, ss: float, chains: int, rng: np.random.Generator
+) -> FloatArray:
     """Group means to start from: the data's, blurred more than their posterior, (chains, J)."""
     total_ss = ss + float(n @ (means - np.average(means, weights=n)) ** 2)
     spread = 2 * np.sqrt(total_ss / n.sum())
     return np.asarray(means + spread * rng.standard_normal((chains, n.size)))
 
 
-def _inverse_gamma(scale: Array, standard_gamma: Array) -> Array:
+def _inverse_gamma(scale: FloatArray, standard_gamma: FloatArray) -> FloatArray:
     """Turn draws of gamma(shape, 1) into draws of IG(shape, scale)."""
     return scale / standard_gamma
 

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 from scipy import special
 
-from partialpool.data import FloatArray, GroupStats, IntArray
+from partialpool.data import GroupStats
 from partialpool.errors import InputError
 from partialpool.group_posterior import (
     Hyperdraws,
@@ -23,6 +23,7 @@ from partialpool.group_posterior import (
     mixture_quantile,
     positions,
 )
+from partialpool.types import FloatArray, IntArray
 
 _MOST_VALUES = 200_000_000
 _FEWEST_DRAWS = 400

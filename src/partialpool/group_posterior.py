@@ -25,10 +25,11 @@ import xarray as xr
 from numpy.polynomial import chebyshev
 from scipy import special
 
-from partialpool.data import FloatArray, GroupStats, IntArray
+from partialpool.data import GroupStats
 from partialpool.errors import InputError
 from partialpool.programs import Program
 from partialpool.summaries import QUANTILES
+from partialpool.types import FloatArray, IntArray
 
 TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""

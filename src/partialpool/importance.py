@@ -7,9 +7,9 @@ import math
 import numpy as np
 from arviz_stats.base.array import array_stats
 
-from partialpool.data import FloatArray
 from partialpool.fitting import Fit
 from partialpool.summaries import usable
+from partialpool.types import FloatArray
 
 _COLUMNS = 100
 

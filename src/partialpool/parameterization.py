@@ -32,9 +32,8 @@ from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
 from partialpool.summaries import summarize
+from partialpool.types import FloatArray
 from partialpool.verdict import Verdict, judge
-
-FloatArray = NDArray[np.float64]
 
 DISAGREE = 5.0
 """Difference of two forms, in combined Monte Carlo standard errors, that chance does not explain:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from partialpool import quantities
 from partialpool.columns import scalar_names
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.summaries import QUANTILES, means, quantiles, summarize
+from partialpool.types import FloatArray
 
 ORDER = ("none", "partial", "complete")
 """Kinds of pooling, in the order in which tables for people show them."""

@@ -15,15 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from arviz_stats.base.array import array_stats
-from numpy.typing import NDArray
 
 from partialpool import quantities
 from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.summaries import usable
-
-FloatArray = NDArray[np.float64]
+from partialpool.types import FloatArray
 
 THRESHOLD = 0.05
 """Sensitivity from which a posterior counts as sensitive, as published."""

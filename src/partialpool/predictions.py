@@ -9,9 +9,10 @@ import pandas as pd
 from scipy import special
 
 from partialpool import quantities
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.summaries import QUANTILES, usable
+from partialpool.types import FloatArray
 
 NEW_OBSERVATION = "new observation"
 NEW_GROUP_MEAN = "new group mean"

@@ -20,11 +20,12 @@ import numpy as np
 import pandas as pd
 
 from partialpool import exact, quantities
-from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
+from partialpool.data import GroupedData, GroupStats
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.priors import InverseGammaVariance, Normal
+from partialpool.types import FloatArray, IntArray
 
 NEW_OBSERVATION = "a new observation in a known group"
 NEW_GROUP = "a new group"

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from partialpool import diagnostics, toolchain
 from partialpool.choices import PriorChoice
@@ -24,8 +23,7 @@ from partialpool.prior_settings import Priors
 from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
-
-FloatArray = NDArray[np.float64]
+from partialpool.types import FloatArray
 
 FAR = 20.0
 """Width of the central 95 % of prior observations, in ranges of the data, that is too vague."""

@@ -19,12 +19,11 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from partialpool.errors import InputError
-
-Array: TypeAlias = NDArray[np.float64]
+from partialpool.types import FloatArray
 
 
 def _number(value: float) -> str:
@@ -82,17 +81,17 @@ class Normal(_Prior):
     family: ClassVar[str] = "normal"
     title: ClassVar[str] = "normal"
 
-    def log_density(self, x: ArrayLike) -> Array:
+    def log_density(self, x: ArrayLike) -> FloatArray:
         """Log density at `x`, with its constant."""
         z = (np.asarray(x, dtype=float) - self.location) / self.scale
         return -0.5 * z**2 - math.log(self.scale) - 0.5 * math.log(2 * math.pi)
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Distribution function at `x`."""
         z = (np.asarray(x, dtype=float) - self.location) / self.scale
         return np.asarray(special.ndtr(z), dtype=float)
 
-    def quantile(self, p: ArrayLike) -> Array:
+    def quantile(self, p: ArrayLike) -> FloatArray:
         """Value below which the share `p` lies."""
         return self.location + self.scale * np.asarray(special.ndtri(np.asarray(p, dtype=float)))
 
@@ -116,7 +115,7 @@ class _ScalePrior(_Prior):
         """A length that marks where the prior lies: its median."""
         return float(self.quantile(0.5))
 
-    def log_density(self, x: ArrayLike) -> Array:
+    def log_density(self, x: ArrayLike) -> FloatArray:
         """Log density of the standard deviation at `x`, with its constant; -inf outside."""
         x = np.asarray(x, dtype=float)
         inside = (x >= 0) & (x <= self.upper_bound)
@@ -124,24 +123,24 @@ class _ScalePrior(_Prior):
             value = self._log_density(np.where(inside, x, 1.0))
         return np.where(inside, value, -np.inf)
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Distribution function of the standard deviation at `x`."""
         x = np.maximum(np.asarray(x, dtype=float), 0.0)
         with np.errstate(divide="ignore", over="ignore"):
             return np.asarray(self._cdf(np.minimum(x, self.upper_bound)), dtype=float)
 
-    def quantile(self, p: ArrayLike) -> Array:
+    def quantile(self, p: ArrayLike) -> FloatArray:
         """Value of the standard deviation below which the share `p` lies."""
         with np.errstate(divide="ignore", over="ignore"):
             return np.asarray(self._quantile(np.asarray(p, dtype=float)), dtype=float)
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         raise NotImplementedError
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         raise NotImplementedError
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         raise NotImplementedError
 
 
@@ -172,13 +171,13 @@ class Uniform(_ScalePrior):
     def _arguments(self) -> str:
         return f"0, {_number(self.upper)}"
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         return np.full_like(x, -math.log(self.upper))
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         return x / self.upper
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         return p * self.upper
 
 
@@ -189,13 +188,13 @@ class HalfNormal(_ZeroCentred):
     family: ClassVar[str] = "half_normal"
     title: ClassVar[str] = "half-normal"
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         return 0.5 * math.log(2 / math.pi) - math.log(self.scale) - 0.5 * (x / self.scale) ** 2
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         return np.asarray(special.erf(x / (self.scale * math.sqrt(2))), dtype=float)
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         return self.scale * math.sqrt(2) * np.asarray(special.erfinv(p))
 
 
@@ -211,13 +210,13 @@ class HalfCauchy(_ZeroCentred):
         """Power of the tail: 2.0."""
         return 2.0
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         return math.log(2 / (math.pi * self.scale)) - np.log1p((x / self.scale) ** 2)
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         return 2 / math.pi * np.arctan(x / self.scale)
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         return self.scale * np.tan(0.5 * math.pi * p)
 
 
@@ -239,7 +238,7 @@ class HalfT(_ScalePrior):
     def _arguments(self) -> str:
         return f"{_number(self.df)}, 0, {_number(self.scale)}"
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         constant = (
             math.log(2 / self.scale)
             + math.lgamma(0.5 * (self.df + 1))
@@ -248,10 +247,10 @@ class HalfT(_ScalePrior):
         )
         return constant - 0.5 * (self.df + 1) * np.log1p((x / self.scale) ** 2 / self.df)
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         return 2 * np.asarray(special.stdtr(self.df, x / self.scale), dtype=float) - 1
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         return self.scale * np.asarray(special.stdtrit(self.df, 0.5 * (1 + p)), dtype=float)
 
 
@@ -264,13 +263,13 @@ class Exponential(_ScalePrior):
     family: ClassVar[str] = "exponential"
     title: ClassVar[str] = "exponential"
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         return math.log(self.rate) - self.rate * x
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         return -np.expm1(-self.rate * x)
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         return -np.log1p(-p) / self.rate
 
 
@@ -307,7 +306,7 @@ class InverseGammaVariance(_ScalePrior):
     def _subject(self, parameter: str) -> str:
         return f"{parameter}^2"
 
-    def _log_density(self, x: Array) -> Array:
+    def _log_density(self, x: FloatArray) -> FloatArray:
         # Written around the mode, so that a prior worth a million observations keeps its digits.
         power, mode = 2 * self.shape + 1, self.typical
         constant = math.log(2) + self.shape * math.log(self.scale) - math.lgamma(self.shape)
@@ -315,10 +314,10 @@ class InverseGammaVariance(_ScalePrior):
         constant -= power * (math.log(mode) + 0.5)
         return np.asarray(constant - power * (distance + 0.5 * np.expm1(-2 * distance)))
 
-    def _cdf(self, x: Array) -> Array:
+    def _cdf(self, x: FloatArray) -> FloatArray:
         return np.asarray(special.gammaincc(self.shape, self.scale * x**-2.0))
 
-    def _quantile(self, p: Array) -> Array:
+    def _quantile(self, p: FloatArray) -> FloatArray:
         return np.sqrt(self.scale / np.asarray(special.gammainccinv(self.shape, p), dtype=float))
 
 

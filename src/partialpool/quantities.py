@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.types import FloatArray
 
 
 def by_group(fit: Fit, data: GroupedData, name: str) -> FloatArray | None:

@@ -28,11 +28,11 @@ from cmdstanpy.stanfit import RunSet
 
 from partialpool.chain_guard import guarded
 from partialpool.chain_output import ChainOutput, read_chain
-from partialpool.data import FloatArray
 from partialpool.errors import SamplingError
 from partialpool.progress import Progress, Task
 from partialpool.settings import Settings
 from partialpool.toolchain import storage
+from partialpool.types import FloatArray
 
 _ITERATION = re.compile(rb"Iteration:\s*(\d+) /")
 _REFRESHES = 10

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool.data import FloatArray, GroupedData, GroupStats
+from partialpool.data import GroupedData, GroupStats
 from partialpool.description import read_description
 from partialpool.errors import InputError
 from partialpool.progress import Progress
 from partialpool.scan_sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
 from partialpool.sufficient import SummarizedData, check_overflow, ordered, summarized
+from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
     import duckdb

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data import FloatArray, GroupedData, GroupStats, IntArray
+from partialpool.data import GroupedData, GroupStats
 from partialpool.description import read_description
 from partialpool.errors import InputError
 from partialpool.rows import (
@@ -28,6 +28,7 @@ from partialpool.rows import (
     read_text,
     strip_labels,
 )
+from partialpool.types import FloatArray, IntArray
 
 SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 """Names by which the columns of a file of summaries are known; `group` is the remaining one."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy import stats as distributions
 
-from partialpool.data import FloatArray
+from partialpool.types import FloatArray
 
 QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
 """Column names of quantiles, and the probability below each."""

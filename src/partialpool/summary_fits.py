@@ -16,7 +16,7 @@ import arviz_base
 import numpy as np
 
 from partialpool import exact, fitting, programs
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.exact.pooling_extremes import Sample
 from partialpool.fitting import Fit
@@ -26,6 +26,7 @@ from partialpool.program_data import check_hyperparameters
 from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.types import FloatArray
 
 _EXACT = ("complete_pooling", "no_pooling")
 _SAME_MODEL = (CENTERED, NONCENTERED)

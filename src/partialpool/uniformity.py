@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as distributions
 
-from partialpool.data import FloatArray, IntArray
+from partialpool.types import FloatArray, IntArray
 
 MOST_POINTS = 100
 """Most parts that (0, 1) is cut into; there are as many as values where these are fewer."""

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.power_scaling import label
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
-
-FloatArray = NDArray[np.float64]
+from partialpool.types import FloatArray
 
 CLOSE = 1.25
 """Ratio of efficiencies up to which two forms count as equally good."""

@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 
 from partialpool import comparisons, exact, pooling, quantities
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.summaries import means, summarize
+from partialpool.types import FloatArray
 
 MOST_GROUPS = 12
 """Most groups whose pairs are all compared; with more, ranks and differences are left out."""

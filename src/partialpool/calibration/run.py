@@ -21,7 +21,6 @@ import psutil
 
 from partialpool import diagnostics, quantities, toolchain
 from partialpool.calibration.simulation import Design, Simulated, simulate
-from partialpool.data import FloatArray
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import log_likelihood_given, normal_log_likelihood
@@ -29,6 +28,7 @@ from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.summaries import convergence
+from partialpool.types import FloatArray
 
 LOG_LIKELIHOOD = "log_lik"
 """Name of the joint log likelihood among the quantities."""

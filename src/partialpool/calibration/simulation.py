@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from partialpool.choices import PriorChoice, base_choice
-from partialpool.data import FloatArray, GroupedData, from_values
+from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.prior_settings import Priors
 from partialpool.priors import (
@@ -23,6 +23,7 @@ from partialpool.priors import (
     Uniform,
 )
 from partialpool.programs import SHIPPED, Program
+from partialpool.types import FloatArray
 
 PROGRAMS = (*SHIPPED, "sensitivity")
 """Every shipped program."""

@@ -16,11 +16,11 @@ from partialpool.exact.plane import Outer, Plane, Rows
 from partialpool.exact.quadrature import (
     CLOSE,
     ORDER,
-    Array,
     distribution,
     invert,
     rule,
 )
+from partialpool.types import FloatArray
 
 _BATCH = 10_000
 _MOST_NODES = 768
@@ -28,7 +28,7 @@ _MOST_NODES = 768
 
 def exact_draws(
     posterior: HierarchicalPosterior, *, rng: np.random.Generator, size: int
-) -> dict[str, Array]:
+) -> dict[str, FloatArray]:
     """Draw independently from the posterior of the hierarchical model.
 
     Parameters
@@ -64,7 +64,7 @@ def exact_draws(
     }
 
 
-def _inner_quantiles(plane: Plane, outer: Outer, u: Array, p: Array) -> Array:
+def _inner_quantiles(plane: Plane, outer: Outer, u: FloatArray, p: FloatArray) -> FloatArray:
     """Values of v below which the shares `p` of its conditional distributions given u lie."""
     result = np.empty_like(u)
     panels = np.clip(np.searchsorted(outer.edges, u, side="right") - 1, 0, outer.edges.size - 2)
@@ -77,7 +77,7 @@ def _inner_quantiles(plane: Plane, outer: Outer, u: Array, p: Array) -> Array:
     return result
 
 
-def _within_panel(plane: Plane, rows: Rows, x: Array, p: Array) -> Array:
+def _within_panel(plane: Plane, rows: Rows, x: FloatArray, p: FloatArray) -> FloatArray:
     """Quantiles of v for values of u in one panel, at `x` between -1 and 1.
 
     The log density is smooth in u, so at each node of v the Legendre series through its values
@@ -105,7 +105,7 @@ def _within_panel(plane: Plane, rows: Rows, x: Array, p: Array) -> Array:
     return np.asarray(lower + 0.5 * (upper - lower) * (1 + result))
 
 
-def _between_nodes(steps: Array, target: Array, weights: Array) -> Array:
+def _between_nodes(steps: FloatArray, target: FloatArray, weights: FloatArray) -> FloatArray:
     """Points between -1 and 1 near which distribution functions reach `target`.
 
     The sum of the first weights of a Gauss rule lies between two nodes, and there the sum of as

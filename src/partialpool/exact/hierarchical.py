@@ -19,7 +19,6 @@ import pandas as pd
 from partialpool.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.exact.plane import Outer
 from partialpool.exact.problem import Conditional, Problem
-from partialpool.exact.quadrature import Array
 from partialpool.exact.statistics import SufficientStatistics
 from partialpool.exact.table import (
     DEFAULT_PROBS,
@@ -31,6 +30,7 @@ from partialpool.exact.table import (
     table,
 )
 from partialpool.priors import Normal, ScalePrior
+from partialpool.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Grid:
         return outer.marginal() if coarse is None else outer.refined(coarse)
 
     @cached_property
-    def _nodes(self) -> tuple[Array, Array, Array]:
+    def _nodes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         return self.problem.planes()[0].nodes(self.tau)
 
     @property
-    def weights(self) -> Array:
+    def weights(self) -> FloatArray:
         """Probabilities of the nodes in the plane, shape (nodes,), sum 1."""
         return self._nodes[2]
 
@@ -82,7 +82,7 @@ class Grid:
         x, z, _ = self._nodes
         return self.problem.conditional(np.exp(2 * x), np.exp(2 * z))
 
-    def mixture(self, mean: Array, variance: Array) -> NormalMixture:
+    def mixture(self, mean: FloatArray, variance: FloatArray) -> NormalMixture:
         """Mixture of normals with these moments at the nodes, mean counted from the origin."""
         return NormalMixture(self.weights, mean, np.sqrt(variance), self.problem.origin)
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from partialpool.exact.quadrature import CLOSE, Array, invert
+from partialpool.exact.quadrature import CLOSE, invert
+from partialpool.types import FloatArray
 
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _FAR = 40.0
@@ -29,9 +30,9 @@ class NormalMixture:
         A value near the mixture, apart so that a small spread far from 0 keeps its digits.
     """
 
-    weights: Array
-    means: Array
-    sds: Array
+    weights: FloatArray
+    means: FloatArray
+    sds: FloatArray
     origin: float
 
     @cached_property
@@ -52,12 +53,12 @@ class NormalMixture:
     def _component_sd(self) -> float:
         return float(np.sqrt(self._expect(self.sds**2 + (self.means - self._center) ** 2)))
 
-    def cdf(self, x: ArrayLike) -> Array:
+    def cdf(self, x: ArrayLike) -> FloatArray:
         """Distribution function at `x`."""
         below = self._share(np.atleast_1d(np.asarray(x, dtype=float)) - self.origin)[0]
         return np.minimum(below, 1.0)  # rounding may carry a sum of probabilities beyond
 
-    def quantile(self, p: Array, start: Array | None = None) -> Array:
+    def quantile(self, p: FloatArray, start: FloatArray | None = None) -> FloatArray:
         """Values below which the shares `p`, shape (q,), lie; `start` speeds up a refinement."""
         reach = _FAR * self.sds.max()
         lower = np.full(p.size, self.means.min() - reach)
@@ -69,7 +70,7 @@ class NormalMixture:
         enough = CLOSE * np.minimum(p, 1 - p)
         return self.origin + invert(self._share, p, lower, upper, enough=enough, start=first)
 
-    def _share(self, x: Array) -> tuple[Array, Array]:
+    def _share(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Distribution function and density at `x`, counted from the origin."""
         heights = self.weights / (self.sds * _SQRT_2PI)
         below, density = np.empty_like(x), np.empty_like(x)
@@ -81,7 +82,7 @@ class NormalMixture:
             density[i] = np.einsum("k,k", np.exp(z, out=z), heights)
         return below, density
 
-    def _expect(self, values: Array) -> float:
+    def _expect(self, values: FloatArray) -> float:
         return float((self.weights * values).sum())
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.exact.quadrature import (
-    Array,
     Marginal,
     marginal,
     narrow,
@@ -22,6 +21,7 @@ from partialpool.exact.quadrature import (
     refined,
     rule,
 )
+from partialpool.types import FloatArray
 
 _FEWEST, _MOST = 24, 384
 _TOLERANCE = 1e-10
@@ -42,12 +42,12 @@ class Rows:
         Nodes that integrate over it, shape (rows,).
     """
 
-    u: Array
-    lower: Array
-    upper: Array
+    u: FloatArray
+    lower: FloatArray
+    upper: FloatArray
     orders: NDArray[np.int64]
 
-    def at(self, u: Array) -> Rows:
+    def at(self, u: FloatArray) -> Rows:
         """Rows at other values of u: the ranges of the nearest ones on both sides, joined."""
         before = np.maximum(np.searchsorted(self.u, u, side="right") - 1, 0)
         after = np.minimum(np.searchsorted(self.u, u), self.u.size - 1)
@@ -100,9 +100,9 @@ class Plane:
         Values of u at which the marginal density of u is not smooth.
     """
 
-    log_density: Callable[[Array, Array], Array]
+    log_density: Callable[[FloatArray, FloatArray], FloatArray]
     outer: tuple[float, float]
-    inner: Callable[[Array], tuple[Array, Array]]
+    inner: Callable[[FloatArray], tuple[FloatArray, FloatArray]]
     tail_rate: float
     breaks: tuple[float, ...] = ()
 
@@ -111,7 +111,7 @@ class Plane:
         lower, upper = narrow(self._profile, *(np.array([end]) for end in self.outer))
         known: Rows | None = None
 
-        def log_marginal(u: Array) -> Array:
+        def log_marginal(u: FloatArray) -> FloatArray:
             nonlocal known
             rows, integrals = self._resolve(u, known)
             known = rows if known is None else known.merged(rows)
@@ -132,7 +132,7 @@ class Plane:
         """The marginal with its panels halved and the number of inner nodes doubled."""
         parts: list[Rows] = []
 
-        def log_marginal(u: Array) -> Array:
+        def log_marginal(u: FloatArray) -> FloatArray:
             near = coarse.rows.at(u)
             parts.append(Rows(u, *self._range(u, near), 2 * near.orders))
             return self._integrals(parts[-1])
@@ -141,7 +141,7 @@ class Plane:
         (rows,) = parts
         return Outer(fine.edges, fine.log_values, fine.tail_rate, rows)
 
-    def nodes(self, outer: Outer) -> tuple[Array, Array, Array]:
+    def nodes(self, outer: Outer) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Nodes of the quadrature over the plane: u, v and probability, each shape (nodes,).
 
         Nodes whose probability would not show in any first or second moment are left out.
@@ -162,7 +162,7 @@ class Plane:
         keep = weight * np.exp(2 * reach) > _NEGLIGIBLE
         return u[keep], v[keep], weight[keep] / weight[keep].sum()
 
-    def _resolve(self, u: Array, known: Rows | None) -> tuple[Rows, Array]:
+    def _resolve(self, u: FloatArray, known: Rows | None) -> tuple[Rows, FloatArray]:
         """Rows at values of u, and the logs of their integrals.
 
         An order will do when twice as many nodes change the integral by less than 1e-10 of
@@ -181,7 +181,7 @@ class Plane:
             integrals[at] = finer[rough]
         return rows, integrals
 
-    def _range(self, u: Array, near: Rows | None) -> tuple[Array, Array]:
+    def _range(self, u: FloatArray, near: Rows | None) -> tuple[FloatArray, FloatArray]:
         """Range of v that matters at each u, searched for around the ranges of rows nearby."""
         ends = self.inner(u)
         if near is None:
@@ -194,7 +194,7 @@ class Plane:
             lower[beyond], upper[beyond] = self._range(u[beyond], None)
         return lower, upper
 
-    def _integrals(self, rows: Rows) -> Array:
+    def _integrals(self, rows: Rows) -> FloatArray:
         """Logs of the integrals over v, shape (rows,)."""
         result = np.empty_like(rows.u)
         for order in np.unique(rows.orders):
@@ -206,7 +206,7 @@ class Plane:
             result[at] = peak + np.log(0.5 * (upper - lower) * total)
         return result
 
-    def _profile(self, u: Array) -> Array:
+    def _profile(self, u: FloatArray) -> FloatArray:
         """Largest log density at each u of a row of points: stands in for the marginal."""
         points = u.ravel()
         lower, upper = self.inner(points)

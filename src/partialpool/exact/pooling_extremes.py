@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.exact.mixture import HeavyMixture, NormalMixture
-from partialpool.exact.quadrature import Array, Marginal, marginal, narrow, refined
+from partialpool.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.exact.statistics import (
     SufficientStatistics,
     check_spread,
@@ -38,6 +38,7 @@ from partialpool.exact.table import (
     table,
 )
 from partialpool.priors import Normal, ScalePrior
+from partialpool.types import FloatArray
 
 _NEGLIGIBLE = 1e-16
 
@@ -72,7 +73,7 @@ class Grid:
         return HeavyMixture(weights, means, spread, self.sample.mean, variance)
 
     @cached_property
-    def _moments(self) -> tuple[Array, Array]:
+    def _moments(self) -> tuple[FloatArray, FloatArray]:
         """Means of theta, counted from the sample mean, and its sds, given sigma."""
         sample = self.sample
         error2 = np.exp(2 * self.sigma.nodes.ravel()) / sample.n
@@ -110,7 +111,7 @@ class Sample:
         """Log of p(y), with all constants."""
         return self.log_constant + self.fine.sigma.log_total
 
-    def log_density(self, z: Array) -> Array:
+    def log_density(self, z: FloatArray) -> FloatArray:
         """Log of p(y, log sigma = z), but for `log_constant`."""
         variance = self.theta.scale**2 + np.exp(2 * z) / self.n
         between = -0.5 * ((self.mean - self.theta.location) ** 2 / variance + np.log(variance))

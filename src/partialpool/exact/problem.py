@@ -26,7 +26,6 @@ from functools import cached_property
 import numpy as np
 
 from partialpool.exact.plane import Plane
-from partialpool.exact.quadrature import Array
 from partialpool.exact.statistics import (
     SufficientStatistics,
     check_spread,
@@ -36,6 +35,7 @@ from partialpool.exact.statistics import (
     search_range,
 )
 from partialpool.priors import Normal, ScalePrior
+from partialpool.types import FloatArray
 
 _BLOCK = 60_000
 
@@ -52,16 +52,16 @@ class Conditional:
         Of mu given (tau, sigma, y), with the origin of `Problem`, shape (k,).
     """
 
-    tau2: Array
-    sigma2: Array
-    mu_mean: Array
-    mu_variance: Array
+    tau2: FloatArray
+    sigma2: FloatArray
+    mu_mean: FloatArray
+    mu_variance: FloatArray
 
-    def pull(self, n: float) -> Array:
+    def pull(self, n: float) -> FloatArray:
         """Weight a_j of the group's own mean, for a group of `n` observations."""
         return self.tau2 / (self.tau2 + self.sigma2 / n)
 
-    def theta(self, n: float, mean: float) -> tuple[Array, Array]:
+    def theta(self, n: float, mean: float) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of theta_j, for a group of `n` observations with mean `mean`."""
         own = self.pull(n)
         rest = self.sigma2 / (n * self.tau2 + self.sigma2)
@@ -70,7 +70,7 @@ class Conditional:
 
     def contrast(
         self, first: tuple[float, float], second: tuple[float, float]
-    ) -> tuple[Array, Array]:
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of theta_i - theta_j for two groups, each (n, mean)."""
         (n, mean), (n_other, mean_other) = first, second
         own, other = self.pull(n), self.pull(n_other)
@@ -95,8 +95,8 @@ class Problem:
         Priors.
     """
 
-    n: Array
-    mean: Array
+    n: FloatArray
+    mean: FloatArray
     origin: float
     spare: float
     ss: float
@@ -124,7 +124,7 @@ class Problem:
         return cls(n, means - origin, origin, spare, ss, mu, tau, sigma)
 
     @cached_property
-    def _sizes(self) -> tuple[Array, Array, Array, Array]:
+    def _sizes(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Distinct group sizes: size, number of groups, mean and sum of squares of their means."""
         sizes, which, counts = np.unique(self.n, return_inverse=True, return_counts=True)
         means = np.asarray(np.bincount(which, self.mean) / counts, dtype=np.float64)
@@ -154,7 +154,7 @@ class Problem:
         means += 0.5 * self.n.size * math.log(2 * math.pi)
         return log_spread_constant(self.spare, self.ss) - means
 
-    def log_density(self, x: Array, z: Array) -> Array:
+    def log_density(self, x: FloatArray, z: FloatArray) -> FloatArray:
         """Log of p(y, log tau = x, log sigma = z), but for `log_constant`.
 
         Parameters
@@ -171,26 +171,26 @@ class Problem:
         total += of_sigma
         return total
 
-    def conditional(self, tau2: Array, sigma2: Array) -> Conditional:
+    def conditional(self, tau2: FloatArray, sigma2: FloatArray) -> Conditional:
         """Moments of mu given the variances, each shape (k,)."""
         parts = [self._mu(self._precisions(*block)) for block in self._blocks(tau2, sigma2)]
         mean, precision = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Conditional(tau2, sigma2, mean, 1 / precision)
 
-    def _blocks(self, *arrays: Array) -> Iterator[tuple[Array, ...]]:
+    def _blocks(self, *arrays: FloatArray) -> Iterator[tuple[FloatArray, ...]]:
         """Cut flattened arrays so that one block times the distinct sizes fits in memory."""
         step = max(1, _BLOCK // self._sizes[0].size)
         flat = [array.ravel() for array in arrays]
         for start in range(0, flat[0].size, step):
             yield tuple(array[start : start + step] for array in flat)
 
-    def _precisions(self, tau2: Array, sigma2: Array) -> Array:
+    def _precisions(self, tau2: FloatArray, sigma2: FloatArray) -> FloatArray:
         """Precision of a group mean about mu, by distinct size, shape (sizes, k)."""
         variances = sigma2 / self._sizes[0][:, None]
         variances += tau2
         return np.reciprocal(variances, out=variances)
 
-    def _mu(self, precisions: Array) -> tuple[Array, Array]:
+    def _mu(self, precisions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and precision of mu, each shape (k,)."""
         _, counts, means, _ = self._sizes
         prior = self.mu.scale**-2
@@ -198,7 +198,7 @@ class Problem:
         prior_weighted = prior * (self.mu.location - self.origin)
         return (prior_weighted + _over_sizes(counts * means, precisions)) / precision, precision
 
-    def _between(self, tau2: Array, sigma2: Array) -> Array:
+    def _between(self, tau2: FloatArray, sigma2: FloatArray) -> FloatArray:
         """Log density of the group means, with mu integrated out, but for constants."""
         _, counts, means, squares = self._sizes
         w = self._precisions(tau2, sigma2)
@@ -239,7 +239,7 @@ class Problem:
         return by_tau, by_sigma, by_ratio
 
 
-def _over_sizes(coefficients: Array, values: Array) -> Array:
+def _over_sizes(coefficients: FloatArray, values: FloatArray) -> FloatArray:
     """Sum of values of shape (sizes, k), weighted over the sizes."""
     # Not `@`: on arrays this thin, handing the work to the threads of BLAS costs more than it.
     return np.asarray(np.einsum("s,sk->k", coefficients, values))

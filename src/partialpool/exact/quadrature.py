@@ -19,8 +19,9 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Array: TypeAlias = NDArray[np.float64]
-LogDensity: TypeAlias = Callable[[Array], Array]
+from partialpool.types import FloatArray
+
+LogDensity: TypeAlias = Callable[[FloatArray], FloatArray]
 
 ORDER = 16
 """Nodes of a panel."""
@@ -43,7 +44,7 @@ _WIDEST = 1.5
 
 
 @cache
-def rule(order: int) -> tuple[Array, Array, Array]:
+def rule(order: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Nodes, weights, and the matrix that turns values at the nodes into Legendre coefficients."""
     nodes, weights = special.roots_legendre(order)
     degrees = np.arange(order)
@@ -51,7 +52,9 @@ def rule(order: int) -> tuple[Array, Array, Array]:
     return nodes, weights, coefficients
 
 
-def distribution(rising: Array, slopes: Array) -> Callable[[Array], tuple[Array, Array]]:
+def distribution(
+    rising: FloatArray, slopes: FloatArray
+) -> Callable[[FloatArray], tuple[FloatArray, FloatArray]]:
     """Values and slopes of distribution functions, each at its own point, for `invert`.
 
     Parameters
@@ -62,7 +65,7 @@ def distribution(rising: Array, slopes: Array) -> Callable[[Array], tuple[Array,
     """
     both = np.stack([rising, np.pad(slopes, ((0, 1), (0, 0)))], axis=1)
 
-    def share(x: Array) -> tuple[Array, Array]:
+    def share(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         value, slope = legendre.legval(x, both, tensor=False)
         return value, slope
 
@@ -70,14 +73,14 @@ def distribution(rising: Array, slopes: Array) -> Callable[[Array], tuple[Array,
 
 
 def invert(
-    share: Callable[[Array], tuple[Array, Array]],
-    target: Array,
-    lower: Array,
-    upper: Array,
+    share: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
+    target: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
     *,
-    enough: Array,
-    start: Array | None = None,
-) -> Array:
+    enough: FloatArray,
+    start: FloatArray | None = None,
+) -> FloatArray:
     """Solve ``share(x) = target`` for distribution functions, elementwise.
 
     Newton's method, kept inside a shrinking bracket by bisection.
@@ -112,7 +115,9 @@ def invert(
     return x
 
 
-def narrow(log_density: LogDensity, lower: Array, upper: Array) -> tuple[Array, Array]:
+def narrow(
+    log_density: LogDensity, lower: FloatArray, upper: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Shrink ranges to where log densities matter, one row a density.
 
     A scan of each range keeps the points that are within `DROP` of the row's maximum (also
@@ -159,12 +164,12 @@ class Marginal:
         it falls faster or where the support ends.
     """
 
-    edges: Array
-    log_values: Array
+    edges: FloatArray
+    log_values: FloatArray
     tail_rate: float
 
     @cached_property
-    def nodes(self) -> Array:
+    def nodes(self) -> FloatArray:
         """Nodes, shape (panels, ORDER)."""
         return panel_nodes(self.edges[:-1], self.edges[1:])
 
@@ -175,31 +180,31 @@ class Marginal:
         return peak + float(np.log(self._sum(np.exp(self.log_values - peak))))
 
     @cached_property
-    def density(self) -> Array:
+    def density(self) -> FloatArray:
         """Normalized density at the nodes, shape (panels, ORDER)."""
         return np.exp(self.log_values - self.log_total)
 
     @cached_property
-    def weights(self) -> Array:
+    def weights(self) -> FloatArray:
         """Probabilities of the nodes: density times quadrature weight, sum 1."""
         return self.density * rule(ORDER)[1] * self._half[:, None]
 
     @cached_property
-    def _half(self) -> Array:
+    def _half(self) -> FloatArray:
         return 0.5 * np.diff(self.edges)
 
-    def _sum(self, values: Array) -> float:
+    def _sum(self, values: FloatArray) -> float:
         return float(self._half @ (values @ rule(ORDER)[1]))
 
     @cached_property
-    def _distribution(self) -> tuple[Array, Array, Array]:
+    def _distribution(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Legendre series of density and distribution by panel; distribution at the edges."""
         series = rule(ORDER)[2] @ self.density.T
         integrals = self._half * legendre.legint(series, lbnd=-1, axis=0)
         at_edges = np.concatenate([[0.0], np.cumsum(self.weights.sum(axis=1))])
         return series, integrals, at_edges
 
-    def quantile(self, p: ArrayLike) -> Array:
+    def quantile(self, p: ArrayLike) -> FloatArray:
         """Values of u below which the shares `p` lie."""
         p = np.asarray(p, dtype=float)
         flat = p.ravel()
@@ -212,7 +217,7 @@ class Marginal:
         x = invert(share, flat - at_edges[panel], -ones, ones, enough=enough)
         return (self.edges[panel] + self._half[panel] * (1 + x)).reshape(p.shape)
 
-    def expect(self, values: Array) -> float:
+    def expect(self, values: FloatArray) -> float:
         """Mean of a function with the given values at the nodes, shape (panels, ORDER)."""
         return float((self.weights * values).sum())
 
@@ -243,7 +248,7 @@ class Marginal:
         return float(np.exp(log_density + order * end)) / (self.tail_rate - order)
 
 
-def panel_nodes(left: Array, right: Array, order: int = ORDER) -> Array:
+def panel_nodes(left: FloatArray, right: FloatArray, order: int = ORDER) -> FloatArray:
     """Gauss-Legendre nodes between `left` and `right`, along a new last axis."""
     middle, half = 0.5 * (left + right), 0.5 * (right - left)
     return middle[..., None] + half[..., None] * rule(order)[0]
@@ -289,12 +294,12 @@ def refined(log_density: LogDensity, coarse: Marginal) -> Marginal:
     return Marginal(edges, values, coarse.tail_rate)
 
 
-def _at_panels(log_density: LogDensity, edges: Array) -> Array:
+def _at_panels(log_density: LogDensity, edges: FloatArray) -> FloatArray:
     nodes = panel_nodes(edges[:-1], edges[1:])
     return log_density(nodes.ravel()).reshape(nodes.shape)
 
 
-def _is_resolved(edges: Array, values: Array) -> NDArray[np.bool_]:
+def _is_resolved(edges: FloatArray, values: FloatArray) -> NDArray[np.bool_]:
     """Whether the last coefficients of density and highest moment are below the tolerance."""
     _, weights, to_series = rule(ORDER)
     nodes, half = panel_nodes(edges[:-1], edges[1:]), 0.5 * np.diff(edges)
@@ -310,8 +315,8 @@ def _is_resolved(edges: Array, values: Array) -> NDArray[np.bool_]:
 
 
 def _halve(
-    log_density: LogDensity, edges: Array, values: Array, chosen: NDArray[np.bool_]
-) -> tuple[Array, Array, NDArray[np.bool_]]:
+    log_density: LogDensity, edges: FloatArray, values: FloatArray, chosen: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Split the chosen panels in two; also returns which panels are old."""
     left, right = edges[:-1][chosen], edges[1:][chosen]
     middle = 0.5 * (left + right)

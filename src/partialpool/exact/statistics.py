@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
-from partialpool.exact.quadrature import Array
 from partialpool.priors import InverseGammaVariance, ScalePrior
+from partialpool.types import FloatArray
 
 _BELOW, _ABOVE = 45.0, 30.0
 
@@ -28,17 +28,17 @@ class SufficientStatistics(Protocol):
         ...
 
     @property
-    def n(self) -> NDArray[np.int64] | Array:
+    def n(self) -> NDArray[np.int64] | FloatArray:
         """Observations by group, shape (J,)."""
         ...
 
     @property
-    def mean(self) -> Array:
+    def mean(self) -> FloatArray:
         """Mean by group, shape (J,)."""
         ...
 
     @property
-    def ss(self) -> Array:
+    def ss(self) -> FloatArray:
         """Sum of squared deviations from the group's own mean, shape (J,)."""
         ...
 
@@ -84,7 +84,7 @@ def search_range(lengths: Sequence[float], upper_bound: float) -> tuple[float, f
     return math.log(min(known)) - _BELOW, min(top, math.log(upper_bound))
 
 
-def log_spread(z: Array, spare: float, ss: float) -> Array:
+def log_spread(z: FloatArray, spare: float, ss: float) -> FloatArray:
     """What deviations from means say of log sigma = z, but for `log_spread_constant`.
 
     That is -spare z - ss / (2 exp(2 z)), minus its maximum where it has one, so that a hundred

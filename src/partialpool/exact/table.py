@@ -14,7 +14,8 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.exact.mixture import NormalMixture
-from partialpool.exact.quadrature import Array, Marginal
+from partialpool.exact.quadrature import Marginal
+from partialpool.types import FloatArray
 
 DEFAULT_PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
 
@@ -37,7 +38,7 @@ class Distribution(Protocol):
         """Standard deviation; infinite where it does not exist."""
         ...
 
-    def quantile(self, p: Array, start: Array | None = None) -> Array:
+    def quantile(self, p: FloatArray, start: FloatArray | None = None) -> FloatArray:
         """Quantiles at `p`, shape (q,); `start` may hold first guesses."""
         ...
 
@@ -59,7 +60,7 @@ class ScalePower:
         """Standard deviation, with what a power tail adds."""
         return self.marginal.scale_sd(self.power)
 
-    def quantile(self, p: Array, start: Array | None = None) -> Array:
+    def quantile(self, p: FloatArray, start: FloatArray | None = None) -> FloatArray:
         """Quantiles of the logarithm, transformed."""
         return np.exp(self.power * self.marginal.quantile(p))
 
@@ -79,7 +80,7 @@ class Share:
     """
 
     marginal: Marginal
-    function: Callable[[Array], Array]
+    function: Callable[[FloatArray], FloatArray]
     increasing: bool
 
     @property
@@ -93,7 +94,7 @@ class Share:
         values = self.function(self.marginal.nodes)
         return float(np.sqrt(self.marginal.expect((values - self.mean) ** 2)))
 
-    def quantile(self, p: Array, start: Array | None = None) -> Array:
+    def quantile(self, p: FloatArray, start: FloatArray | None = None) -> FloatArray:
         """Quantiles of the variable, transformed."""
         return self.function(self.marginal.quantile(p if self.increasing else 1 - p))
 
@@ -112,7 +113,7 @@ def quantile_column(p: float) -> str:
     return "median" if p == 0.5 else f"q{100 * p:.10g}"
 
 
-def check_probs(probs: Sequence[float]) -> Array:
+def check_probs(probs: Sequence[float]) -> FloatArray:
     """Probabilities as an array, each strictly between 0 and 1.
 
     Raises
@@ -127,8 +128,8 @@ def check_probs(probs: Sequence[float]) -> Array:
 
 
 def values(
-    distribution: Distribution, probs: Array, start: Array | None = None
-) -> tuple[Array, float]:
+    distribution: Distribution, probs: FloatArray, start: FloatArray | None = None
+) -> tuple[FloatArray, float]:
     """Mean, sd and quantiles as one array, and the length in which errors are expressed.
 
     That length is the standard deviation, or the interquartile range of the distribution over
@@ -141,7 +142,7 @@ def values(
     return np.concatenate([[mean, sd], distribution.quantile(probs, start)]), unit
 
 
-def difference(fine: Array, coarse: Array) -> Array:
+def difference(fine: FloatArray, coarse: FloatArray) -> FloatArray:
     """Absolute differences; 0 between equal infinities."""
     with np.errstate(invalid="ignore"):
         return np.where(fine == coarse, 0.0, np.abs(fine - coarse))

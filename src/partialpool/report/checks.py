@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool import quantities
-from partialpool.data import FloatArray, GroupedData
+from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.types import FloatArray
 
 _CELLS = 20_000_000
 _MOST, _FEWEST = 1000, 20

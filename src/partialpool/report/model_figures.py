@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from partialpool import plots, quantities
-from partialpool.data import FloatArray
 from partialpool.fitting import Fit
 from partialpool.report import statements
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of
+from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
 _SQUARED = {"tau2", "sigma2"}
