@@ -9,11 +9,12 @@ sampler of a few lines of NumPy (src/partialpool/gibbs.py) does what Stan does.
 
 import sys
 
-from partialpool import choices, data, prior_settings, verify
+from partialpool import data, program_data, verify
+from partialpool.families import normal
 from partialpool.gibbs_check import compare_samplers
 
 grouped = data.read_csv(sys.argv[1] if len(sys.argv) > 1 else data.example())
-choice = choices.named_choices(grouped, prior_settings.priors_for(grouped))["hoff"]
+choice = normal.named_choices(grouped.stats, program_data.priors_for(grouped))["hoff"]
 print(choice.describe())
 found = compare_samplers(grouped, choice)
 print(verify.one_line(verify.agreement(found.comparison)))

@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from partialpool.data import GroupedData, GroupStats, group_stats
+from partialpool.data import GroupedData
+from partialpool.families.normal import GroupStats, group_stats
 from partialpool.fitting import Fit
 
 NO_POOLING_PRIORS = {

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import columns, diagnostics, fitting, pooling, prior_settings, programs
+from partialpool import (
+    columns,
+    diagnostics,
+    fitting,
+    pooling,
+    program_data,
+    programs,
+)
 from partialpool.data import from_values
 from partialpool.settings import Settings
 
@@ -68,7 +75,7 @@ def test_a_program_may_write_anything(cmdstan):
     (fit,) = fitting.fit_programs(
         [program],
         DATA,
-        priors=prior_settings.priors_for(DATA),
+        priors=program_data.priors_for(DATA),
         settings=Settings(warmup=300, draws=300, adapt_delta=0.8),
         cmdstan=cmdstan,
         extra=extra,

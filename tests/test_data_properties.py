@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from partialpool import scan
-from partialpool.data import GroupStats, read_csv
+from partialpool.data import read_csv
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats
 
 quick = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

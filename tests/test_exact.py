@@ -11,7 +11,7 @@ import pytest
 from numpy.polynomial import legendre
 from scipy import integrate, stats
 
-from partialpool.data import GroupedData, GroupStats, from_values
+from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.exact import (
     HierarchicalPosterior,
@@ -20,6 +20,7 @@ from partialpool.exact import (
     hierarchical,
     no_pooling,
 )
+from partialpool.families.normal import GroupStats
 from partialpool.priors import (
     Exponential,
     HalfCauchy,

@@ -21,9 +21,18 @@ import numpy as np
 import psutil
 import pytest
 
-from partialpool import diagnostics, fitting, group_posterior, prior_settings, programs, toolchain
-from partialpool.data import GroupedData, GroupStats, from_values
+from partialpool import (
+    diagnostics,
+    fitting,
+    group_posterior,
+    program_data,
+    programs,
+    toolchain,
+)
+from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError, SamplingError
+from partialpool.families import normal
+from partialpool.families.normal import GroupStats
 from partialpool.settings import Settings
 from waiting import until
 
@@ -167,7 +176,7 @@ def test_a_killed_chain_ends_the_run_with_its_number_and_signal(endless, tmp_pat
 
 def _limit_for_one(program: programs.Program, data: GroupedData, inputs: dict[str, float]) -> int:
     """Set the limit so that exactly one chain starts above it; return the number of that chain."""
-    starts = fitting.initial_values(program, data, SHORT, inputs=inputs)
+    starts = normal.initial_values(program, data.stats, SHORT, inputs=inputs)
     mu = np.array([start["mu"] for start in starts])
     second, first = np.sort(mu)[-2:]
     assert first - second > 1
@@ -181,7 +190,7 @@ def test_one_chain_that_fails_is_quoted_and_survivors_are_an_option(
     program = programs.load(place / "troubled.stan")
     inputs = dict(CALM)
     number = _limit_for_one(program, data, inputs)
-    how = {"priors": prior_settings.priors_for(data), "cmdstan": cmdstan, "extra": inputs}
+    how = {"priors": program_data.priors_for(data), "cmdstan": cmdstan, "extra": inputs}
     with pytest.raises(SamplingError) as caught:
         fitting.fit_programs([program], data, settings=SHORT, **how)
     said = str(caught.value)
@@ -208,7 +217,7 @@ def test_no_survivors_are_no_fit(
         fitting.fit_programs(
             [programs.load(place / "troubled.stan")],
             data,
-            priors=prior_settings.priors_for(data),
+            priors=program_data.priors_for(data),
             settings=Settings(warmup=50, draws=50, survivors=True),
             cmdstan=cmdstan,
             extra=CALM | {"limit": -1e9},
@@ -358,7 +367,7 @@ def test_a_million_groups_of_one_to_a_hundred_thousand(
     (fit,) = fitting.fit_programs(
         [programs.load("hierarchical_marginal")],
         data,
-        priors=prior_settings.priors_for(data),
+        priors=program_data.priors_for(data),
         settings=Settings(warmup=500, draws=1000),
         cmdstan=cmdstan,
     )

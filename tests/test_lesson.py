@@ -13,7 +13,6 @@ from partialpool import (
     diagnostics,
     fitting,
     pooling,
-    prior_settings,
     program_data,
     programs,
     toolchain,
@@ -73,7 +72,7 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
     centered = fitting.fit_programs(
         [programs.load("hierarchical_centered")],
         homework,
-        priors=prior_settings.priors_for(homework),
+        priors=program_data.priors_for(homework),
         settings=Settings(adapt_delta=0.999, draws=4000),
         cmdstan=cmdstan,
     )[0]
@@ -91,7 +90,7 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
 
 def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
     """p_centered(theta) tau^J = p_noncentered(eta), for theta = mu + tau eta; no sampling."""
-    priors = prior_settings.priors_for(homework)
+    priors = program_data.priors_for(homework)
     forms = {}
     for name in ("hierarchical_centered", "hierarchical_noncentered"):
         program = programs.load(name)
@@ -118,7 +117,7 @@ def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
 
 def test_shipped_defaults_pass_every_diagnostic_at_ten_seeds(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
-    priors = prior_settings.priors_for(homework)
+    priors = program_data.priors_for(homework)
     for seed in range(101, 111):
         settings = Settings(seed=seed)
         fit = fitting.fit_programs(
@@ -141,7 +140,7 @@ def test_same_seed_same_draws(homework, cmdstan, lesson_fits):
     again = fitting.fit_programs(
         [programs.load("complete_pooling")],
         homework,
-        priors=prior_settings.priors_for(homework),
+        priors=program_data.priors_for(homework),
         cmdstan=cmdstan,
     )[0]
     assert again.posterior.equals(lesson_fits["complete_pooling"].posterior)

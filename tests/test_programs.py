@@ -11,6 +11,7 @@ import pytest
 from partialpool import prior_settings, program_data, programs, settings
 from partialpool.data import from_values
 from partialpool.errors import InputError
+from partialpool.families import normal
 from partialpool.programs import Program
 
 
@@ -79,26 +80,26 @@ def test_names_that_cannot_be_used_are_refused(program, message):
 def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
     values = np.array([1.0, 3.0, 2.0, 6.0])
     labels = ["a", "a", "b", "b"]
-    plain = prior_settings.default_priors(from_values(labels, values).stats).values
+    plain = normal.default_priors(from_values(labels, values).stats).values
     assert plain["mu_location"] == pytest.approx(3.0, abs=0.02)
     assert plain["mu_scale"] == pytest.approx(2.5 * values.std(ddof=1), rel=0.01)
     assert plain["tau_upper"] == plain["sigma_upper"]
     assert plain["sigma_upper"] == pytest.approx(10 * values.std(ddof=1), rel=0.01)
     assert plain["sigma2_scale"] == pytest.approx(0.5 * values.var(ddof=1), rel=0.02)
-    scaled = prior_settings.default_priors(from_values(labels, 1000 * values).stats).values
+    scaled = normal.default_priors(from_values(labels, 1000 * values).stats).values
     assert scaled["mu_scale"] == pytest.approx(1000 * plain["mu_scale"], rel=0.01)
-    shifted = prior_settings.default_priors(from_values(labels, values + 1e6).stats).values
+    shifted = normal.default_priors(from_values(labels, values + 1e6).stats).values
     assert shifted["mu_location"] == pytest.approx(1e6 + 3.0, abs=0.02)
     assert shifted["mu_scale"] == plain["mu_scale"]
 
 
 def test_constant_data_have_no_default_prior():
     with pytest.raises(InputError, match="all values are equal"):
-        prior_settings.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
+        normal.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
 
 
 def test_prior_settings_come_in_the_right_order(homework):
-    priors = prior_settings.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
+    priors = program_data.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
     assert priors.values["mu_scale"] == 5
     assert priors.values["mu_location"] == 20
     assert priors.values["nu"] == 4
@@ -113,7 +114,7 @@ def test_a_prior_setting_is_a_name_and_a_number(text):
 
 
 def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
-    assert prior_settings.prior_conflicts(prior_settings.priors_for(homework), homework.stats) == []
+    assert normal.prior_conflicts(program_data.priors_for(homework), homework.stats) == []
 
 
 @pytest.mark.parametrize(
@@ -128,8 +129,8 @@ def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
     ],
 )
 def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, message):
-    priors = prior_settings.priors_for(homework, setting)
-    found = prior_settings.prior_conflicts(priors, homework.stats)
+    priors = program_data.priors_for(homework, setting)
+    found = normal.prior_conflicts(priors, homework.stats)
     assert len(found) == 1
     assert re.search(message, found[0])
 
@@ -137,25 +138,25 @@ def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, me
 def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
     single = from_values(["a", "a", "b", "c", "c"], [1.0, 2.0, 3.0, 4.0, 4.0]).stats
     with pytest.raises(InputError, match=r"'b', 'c': fewer than two.*--without no_pooling"):
-        programs.check_poolable(NONE, single)
-    assert programs.check_poolable(PARTIAL, single) == []
+        normal.check_poolable(NONE, single)
+    assert normal.check_poolable(PARTIAL, single) == []
     two = from_values(["a", "a", "b"], [1.0, 2.0, 3.0]).stats
-    assert "prior of tau decides" in programs.check_poolable(PARTIAL, two)[0]
+    assert "prior of tau decides" in normal.check_poolable(PARTIAL, two)[0]
     one = from_values(["a", "a"], [1.0, 2.0]).stats
     with pytest.raises(InputError, match="at least two groups"):
-        programs.check_poolable(PARTIAL, one)
-    assert programs.check_poolable(COMPLETE, one) == []
+        normal.check_poolable(PARTIAL, one)
+    assert normal.check_poolable(COMPLETE, one) == []
     flat = from_values(["a", "a", "b", "c"], [1.0, 1.0, 3.0, 4.0]).stats
     with pytest.raises(InputError, match="a group with two different values"):
-        programs.check_poolable(PARTIAL, flat)
+        normal.check_poolable(PARTIAL, flat)
     equal = from_values(["a", "a", "b"], [1.0, 1.0, 1.0]).stats
     with pytest.raises(InputError, match="all values are equal"):
-        programs.check_poolable(COMPLETE, equal)
+        normal.check_poolable(COMPLETE, equal)
 
 
 def test_a_program_gets_what_it_declares_and_no_more(homework):
     program = declare(inputs=["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"])
-    priors = prior_settings.priors_for(homework)
+    priors = program_data.priors_for(homework)
     given = program_data.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
     assert list(given) == ["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"]
     assert given["N"] == 165
@@ -168,7 +169,7 @@ def test_a_program_gets_what_it_declares_and_no_more(homework):
 def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
     program = declare(inputs=["N", "mu_scael"])
     with pytest.raises(InputError) as caught:
-        program_data.stan_data(program, homework, prior_settings.priors_for(homework))
+        program_data.stan_data(program, homework, program_data.priors_for(homework))
     text = str(caught.value)
     assert "declares 'mu_scael'" in text
     assert "nearest name: 'mu_scale'" in text
@@ -177,7 +178,7 @@ def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
 
 
 def test_a_setting_that_no_program_reads_is_refused_with_the_nearest_name(homework):
-    priors = prior_settings.priors_for(homework, {"mu_scael": 5.0})
+    priors = program_data.priors_for(homework, {"mu_scael": 5.0})
     with pytest.raises(InputError, match=r"--prior mu_scael: .*nearest name: 'mu_scale'"):
         program_data.check_settings_used(priors, ["N", "mu_scale"])
     assert program_data.check_settings_used(priors, ["mu_scael"]) == []
@@ -188,7 +189,7 @@ def test_a_setting_that_no_program_reads_is_refused_with_the_nearest_name(homewo
 
 
 def test_a_negative_scale_is_refused(homework):
-    priors = prior_settings.priors_for(homework, {"mu_scale": -1.0})
+    priors = program_data.priors_for(homework, {"mu_scale": -1.0})
     with pytest.raises(InputError, match="mu_scale = -1: it must be above zero"):
         program_data.stan_data(declare(inputs=["mu_scale"]), homework, priors)
 

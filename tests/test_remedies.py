@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from hand_made import diverging, make_fit
-from partialpool import diagnostics, prior_settings, programs, remedies
+from partialpool import diagnostics, program_data, programs, remedies
 from partialpool.fitting import Fit
 from partialpool.report import content, folder, page, sentences, trust
 from partialpool.settings import Settings
@@ -203,7 +203,7 @@ def test_a_fit_with_too_few_draws_is_made_again_until_it_passes(homework, cmdsta
     (fit,) = remedies.fit_until_trusted(
         [programs.load("complete_pooling")],
         homework,
-        priors=prior_settings.priors_for(homework),
+        priors=program_data.priors_for(homework),
         settings=Settings(warmup=300, draws=60),
         cmdstan=cmdstan,
         report=lambda fit, found: seen.append((fit.settings.draws, found.settings.draws)),
@@ -223,7 +223,7 @@ def test_a_form_that_diverges_gives_way_to_another(homework, cmdstan, lesson_fit
     (fit,) = remedies.fit_until_trusted(
         [programs.load("hierarchical_centered")],
         homework,
-        priors=prior_settings.priors_for(homework),
+        priors=program_data.priors_for(homework),
         settings=Settings(warmup=500, draws=500, adapt_delta=0.99),
         cmdstan=cmdstan,
     )

@@ -11,6 +11,7 @@ import pytest
 
 from partialpool import data, scan
 from partialpool.errors import InputError
+from partialpool.families import normal
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +21,7 @@ def write(path: Path, text: str | bytes) -> Path:
     return path
 
 
-def assert_same(found: data.GroupStats, expected: data.GroupStats) -> None:
+def assert_same(found: normal.GroupStats, expected: normal.GroupStats) -> None:
     assert sorted(found.labels) == sorted(expected.labels)
     at = [found.labels.index(label) for label in expected.labels]
     np.testing.assert_array_equal(found.n[at], expected.n)

@@ -17,11 +17,12 @@ from partialpool import (
     exact,
     power_scaling,
     prior_predictive,
-    prior_settings,
+    program_data,
     programs,
     sensitivity,
 )
 from partialpool.errors import InputError
+from partialpool.families import normal
 from partialpool.fitting import Fit
 from partialpool.priors import (
     SCALE_FAMILIES,
@@ -38,12 +39,12 @@ CHAINS, DRAWS = 4, 500
 
 @pytest.fixture(scope="module")
 def priors(homework):
-    return prior_settings.priors_for(homework)
+    return program_data.priors_for(homework)
 
 
 @pytest.fixture(scope="module")
 def named(homework, priors):
-    return choices.named_choices(homework, priors)
+    return normal.named_choices(homework.stats, priors)
 
 
 def exact_fit(choice, data, *, seed=1):
@@ -80,7 +81,7 @@ def compared(homework, named):
 
 
 def test_default_choices_cover_every_family_and_begin_with_the_priors_given(homework, priors):
-    found = choices.default_choices(homework, priors)
+    found = normal.default_choices(homework.stats, priors)
     assert found[0] == choices.PriorChoice("base", Normal(20, 10), Uniform(1000), Uniform(1000))
     assert {type(choice.tau) for choice in found} == set(SCALE_FAMILIES.values())
     hoff = found[-1]
@@ -90,14 +91,14 @@ def test_default_choices_cover_every_family_and_begin_with_the_priors_given(home
 
 def test_choices_in_hours_are_left_out_for_other_data():
     data = simulated([5, 6, 7], ["a", "b", "c"])
-    found = choices.default_choices(data, prior_settings.priors_for(data))
+    found = normal.default_choices(data.stats, program_data.priors_for(data))
     assert "hoff" not in {choice.name for choice in found}
     assert "half_cauchy" in {choice.name for choice in found}
 
 
 def test_a_choice_is_written_by_name_or_in_full(homework, priors):
     texts = ["hoff", "tau=half_cauchy(5)", "wide: tau = half_t(3, 25); mu ~ normal(8, 10)"]
-    base, hoff, cauchy, wide = choices.choose(texts, homework, priors)
+    base, hoff, cauchy, wide = sensitivity.choose(texts, homework, priors)
     assert (base.name, hoff.name) == ("base", "hoff")
     assert cauchy == dataclasses.replace(base, name="tau=half_cauchy(5)", tau=HalfCauchy(5))
     assert (wide.name, wide.mu, wide.tau.scale) == ("wide", Normal(8, 10), 25)
@@ -120,7 +121,7 @@ def test_a_choice_is_written_by_name_or_in_full(homework, priors):
 )
 def test_a_choice_that_cannot_be_read_is_explained(homework, priors, text, message):
     with pytest.raises(InputError, match=message):
-        choices.choose(["hoff", text], homework, priors)
+        sensitivity.choose(["hoff", text], homework, priors)
 
 
 def test_the_sensitivity_of_a_normal_posterior_is_that_of_its_formula():
@@ -292,7 +293,7 @@ def test_figures_are_drawn_with_odd_labels_and_many_groups(tmp_path, homework, c
 
 
 def test_refits_hit_the_exact_posterior_and_confirm_what_is_flagged(homework, priors, cmdstan):
-    chosen = choices.choose(
+    chosen = sensitivity.choose(
         ["inverse_gamma_0.01", "hoff", "other: tau=half_t(3, 2), sigma=exponential(0.2)"],
         homework,
         priors,
@@ -326,7 +327,7 @@ def test_refits_hit_the_exact_posterior_and_confirm_what_is_flagged(homework, pr
 def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
     settings = Settings(draws=500)
-    weak = prior_settings.default_priors(homework.stats)
+    weak = normal.default_priors(homework.stats)
     found = prior_predictive.from_programs(
         [program], homework, priors=weak, settings=settings, cmdstan=cmdstan
     )
@@ -337,7 +338,7 @@ def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     lesson = prior_predictive.from_programs(
         [program],
         homework,
-        priors=prior_settings.priors_for(homework),
+        priors=program_data.priors_for(homework),
         settings=settings,
         cmdstan=cmdstan,
     )

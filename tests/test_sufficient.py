@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, prior_settings, program_data, programs, sufficient
+from partialpool import data, program_data, programs, sufficient
 from partialpool.errors import InputError
+from partialpool.families import normal
 
 
 def make_data(seed: int = 2, offset: float = 0.0) -> data.GroupedData:
@@ -20,7 +21,7 @@ def make_data(seed: int = 2, offset: float = 0.0) -> data.GroupedData:
 
 def test_size_classes_give_the_likelihood_of_the_observations() -> None:
     stats = make_data().stats
-    sizes = sufficient.size_classes(stats)
+    sizes = normal.size_classes(stats)
     assert sizes.groups.sum() == stats.J
     assert (sizes.n * sizes.groups).sum() == stats.N
     assert sizes.K < stats.J
@@ -49,8 +50,8 @@ def test_size_classes_give_the_likelihood_of_the_observations() -> None:
 
 
 def test_size_classes_keep_the_digits_of_an_offset() -> None:
-    near = sufficient.size_classes(make_data().stats)
-    far = sufficient.size_classes(make_data(offset=2.0**30).stats)
+    near = normal.size_classes(make_data().stats)
+    far = normal.size_classes(make_data(offset=2.0**30).stats)
     np.testing.assert_allclose(far.mean - 2.0**30, near.mean, atol=1e-6)
     np.testing.assert_allclose(far.ss, near.ss, rtol=1e-6, atol=1e-12)
 
@@ -59,7 +60,7 @@ def test_parts_combine_into_the_whole() -> None:
     made = make_data(offset=1e6)
     labels = [made.labels[j] for j in made.group]
     parts = [data.from_values(labels[k::3], made.y[k::3], name="part").stats for k in range(3)]
-    whole = sufficient.combine(parts)
+    whole = normal.combine(parts)
     at = [whole.labels.index(label) for label in made.labels]
     np.testing.assert_array_equal(whole.n[at], made.stats.n)
     np.testing.assert_allclose(whole.mean[at], made.stats.mean, rtol=1e-15)
@@ -117,9 +118,9 @@ def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path
     made = sufficient.read_summary(path).without_observations()
     assert made.stats.N == 64
     given = program_data.stan_data(
-        programs.load("hierarchical_marginal"), made, prior_settings.priors_for(made)
+        programs.load("hierarchical_marginal"), made, program_data.priors_for(made)
     )
     assert (given["J_drawn"], given["N_drawn"], len(given["y_drawn"])) == (11, 0, 0)
     centered = programs.load("hierarchical_centered")
     with pytest.raises(InputError, match="needs the observations, and of summary only"):
-        program_data.stan_data(centered, made, prior_settings.priors_for(made))
+        program_data.stan_data(centered, made, program_data.priors_for(made))

@@ -9,14 +9,14 @@ import pytest
 from scipy import stats as distributions
 
 from partialpool import (
-    choices,
     data,
     diagnostics,
     exact,
     pooling,
     prior_predictive,
-    prior_settings,
+    program_data,
     programs,
+    sensitivity,
     summary_fits,
 )
 from partialpool.errors import InputError
@@ -36,7 +36,7 @@ def summarized() -> data.GroupedData:
 @pytest.mark.stan
 @pytest.mark.parametrize("name", ["complete_pooling", "no_pooling"])
 def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) -> None:
-    priors = prior_settings.priors_for(summarized)
+    priors = program_data.priors_for(summarized)
     fit = summary_fits.draw_exact(programs.load(name), summarized, priors=priors, settings=SETTINGS)
     found = pooling.estimates([fit], summarized).set_index(["parameter", "group"])
     value = priors.values
@@ -68,7 +68,7 @@ def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) ->
 
 @pytest.mark.stan
 def test_draws_follow_the_seed(summarized: data.GroupedData) -> None:
-    program, priors = programs.load("complete_pooling"), prior_settings.priors_for(summarized)
+    program, priors = programs.load("complete_pooling"), program_data.priors_for(summarized)
 
     def first(seed: int) -> float:
         settings = Settings(draws=10, seed=seed)
@@ -80,7 +80,7 @@ def test_draws_follow_the_seed(summarized: data.GroupedData) -> None:
 
 @pytest.mark.stan
 def test_what_cannot_be_drawn_is_refused(summarized: data.GroupedData) -> None:
-    priors = prior_settings.priors_for(summarized)
+    priors = program_data.priors_for(summarized)
 
     def refused(name: str, given: data.GroupedData, message: str, **changed: float) -> None:
         settings = priors.updated(changed, source="test")
@@ -95,10 +95,8 @@ def test_what_cannot_be_drawn_is_refused(summarized: data.GroupedData) -> None:
 
 def test_priors_are_described_without_the_observations(summarized: data.GroupedData) -> None:
     homework = data.read_csv(data.example())
-    priors = prior_settings.priors_for(
-        homework, {"mu_scale": 10, "tau_upper": 30, "sigma_upper": 30}
-    )
-    chosen = choices.choose(["weak"], homework, priors)
+    priors = program_data.priors_for(homework, {"mu_scale": 10, "tau_upper": 30, "sigma_upper": 30})
+    chosen = sensitivity.choose(["weak"], homework, priors)
     with_y, without = (
         prior_predictive.from_choices(chosen, given) for given in (homework, summarized)
     )
@@ -113,7 +111,7 @@ def test_partial_pooling_is_fitted_once_and_in_its_marginal_form(
     fits = summary_fits.fit_summaries(
         summary_fits.substitutes([programs.load(name) for name in chosen]),
         summarized,
-        priors=prior_settings.priors_for(summarized),
+        priors=program_data.priors_for(summarized),
         settings=Settings(chains=2, warmup=300, draws=300),
     )
     assert [fit.name for fit in fits] == ["hierarchical_marginal", "complete_pooling"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from partialpool.pooling import estimates as estimates
     from partialpool.pooling import shrinkage_table as shrinkage_table
     from partialpool.prior_settings import Priors as Priors
-    from partialpool.prior_settings import priors_for as priors_for
+    from partialpool.program_data import priors_for as priors_for
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
     from partialpool.reading import read as read

@@ -15,7 +15,8 @@ import pandas as pd
 from scipy import optimize
 from scipy import stats as distributions
 
-from partialpool.data import GroupedData, GroupStats
+from partialpool.data import GroupedData
+from partialpool.families.normal import GroupStats
 from partialpool.types import FloatArray
 
 ANOVA = "ANOVA"

@@ -208,12 +208,13 @@ def parameterizations(
     output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
-    from partialpool import choices, parameterization, plots, results
+    from partialpool import parameterization, plots, results
+    from partialpool.families import normal
     from partialpool.plots.parameterization import effective_draws, funnel
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-parameterizations")
-    say_unused(settings, choices.SETTINGS)
+    say_unused(settings, normal.CHOICE_SETTINGS)
     found = parameterization.compare_parameterizations(
         data,
         priors=settings,

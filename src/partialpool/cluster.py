@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data import GroupStats, group_stats
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats, check_overflow, combine, group_stats, ordered
 from partialpool.many import Job, Result, load_result, run_job, save_result
 from partialpool.progress import Progress
-from partialpool.sufficient import SummarizedData, check_overflow, combine, ordered
+from partialpool.sufficient import SummarizedData
 from partialpool.types import IntArray
 
 if TYPE_CHECKING:

@@ -18,6 +18,8 @@ import pandas as pd
 
 from partialpool.description import read_description
 from partialpool.errors import InputError
+from partialpool.families.base import order_of_labels
+from partialpool.families.normal import GroupStats, group_stats
 from partialpool.rows import (
     SHOWN,
     check_marks,
@@ -25,7 +27,6 @@ from partialpool.rows import (
     find_columns,
     is_decimal_comma,
     numbered_rows,
-    order_of_labels,
     read_number,
     read_text,
     strip_labels,
@@ -33,60 +34,6 @@ from partialpool.rows import (
     wrong_values,
 )
 from partialpool.types import FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class GroupStats:
-    """Sufficient statistics of grouped data under normal likelihoods.
-
-    Attributes
-    ----------
-    labels
-        Names of the groups, in the order of the arrays.
-    n
-        Observations by group, shape (J,).
-    mean
-        Mean by group, in the unit of the data, shape (J,).
-    ss
-        Sum of squared deviations from the group's own mean, unit squared, shape (J,).
-    """
-
-    labels: tuple[str, ...]
-    n: IntArray
-    mean: FloatArray
-    ss: FloatArray
-
-    @property
-    def J(self) -> int:
-        """Number of groups."""
-        return len(self.labels)
-
-    @property
-    def N(self) -> int:
-        """Number of observations."""
-        return int(self.n.sum())
-
-    @property
-    def grand_mean(self) -> float:
-        """Mean of all observations."""
-        origin = self.mean[0]
-        return float(origin + np.average(self.mean - origin, weights=self.n))
-
-    @property
-    def total_ss(self) -> float:
-        """Sum of squared deviations of all observations from the grand mean."""
-        return float(self.ss.sum() + (self.n * (self.mean - self.grand_mean) ** 2).sum())
-
-    @property
-    def total_sd(self) -> float:
-        """Sample sd of all observations, groups ignored (divisor N - 1); 0 for one observation."""
-        return math.sqrt(self.total_ss / (self.N - 1)) if self.N > 1 else 0.0
-
-    @property
-    def within_sd(self) -> float:
-        """Pooled sd within groups (divisor N - J); NaN where no group has two observations."""
-        spare = self.N - self.J
-        return math.sqrt(self.ss.sum() / spare) if spare > 0 else math.nan
 
 
 @dataclass(frozen=True)
@@ -165,38 +112,6 @@ class GroupedData:
         with np.errstate(invalid="ignore", divide="ignore"):
             sd = np.sqrt(self.stats.ss / np.where(n > 1, n - 1, np.nan))
         return pd.DataFrame({"group": list(self.labels), "n": n, "mean": self.stats.mean, "sd": sd})
-
-
-def group_stats(y: FloatArray, group: IntArray, labels: Sequence[str]) -> GroupStats:
-    """Reduce observations to sufficient statistics, without loss on a large offset.
-
-    The sums are taken about each group's first observation and corrected once about the mean
-    found (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983).
-
-    Parameters
-    ----------
-    y
-        Outcomes, shape (N,).
-    group
-        Group index of each outcome, from 0 to J - 1, shape (N,).
-    labels
-        Names of the J groups; each must occur in `group`.
-    """
-    J = len(labels)
-    n = np.bincount(group, minlength=J)
-    origin = np.empty(J)
-    origin[group[::-1]] = y[::-1]
-    centered = y - origin[group]
-    shift = np.bincount(group, weights=centered, minlength=J) / n
-    deviations = centered - shift[group]
-    residual = np.bincount(group, weights=deviations, minlength=J)
-    ss = np.bincount(group, weights=deviations**2, minlength=J) - residual**2 / n
-    return GroupStats(
-        labels=tuple(labels),
-        n=n.astype(np.int64),
-        mean=origin + shift + residual / n,
-        ss=np.maximum(ss, 0.0),
-    )
 
 
 def from_values(

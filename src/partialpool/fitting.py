@@ -27,10 +27,12 @@ from partialpool import toolchain
 from partialpool.columns import draws_tree, misfits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.base import Pooling
+from partialpool.families.normal import check_poolable, initial_values
 from partialpool.files import umask
 from partialpool.prior_settings import Priors
 from partialpool.program_data import stan_data
-from partialpool.programs import Pooling, Program, check_distinct, check_poolable, lacking
+from partialpool.programs import Program, check_distinct, lacking
 from partialpool.progress import Progress
 from partialpool.sampling import sample
 from partialpool.settings import Settings
@@ -206,7 +208,7 @@ def fit_programs(
             stan_input,
             used,
             title=program.title,
-            starts=initial_values(program, data, used, inputs=stan_input)
+            starts=initial_values(program, data.stats, used, inputs=stan_input)
             if used.data_inits
             else None,
             as_doubles=cmdstan.has_draws_file,
@@ -253,58 +255,6 @@ def _survivors(lost: Mapping[int, str], settings: Settings) -> str:
     if not lost:
         return ""
     return f" ({settings.chains - len(lost)} of {settings.chains} chains)"
-
-
-def initial_values(
-    program: Program, data: GroupedData, settings: Settings, *, inputs: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Draw over-dispersed starting values near the data's moments, one set a chain.
-
-    Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has it),
-    `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over groups;
-    Stan chooses the rest. A start far from the data, as Stan's own are for most units, costs warmup
-    and can strand a chain.
-
-    Returns
-    -------
-    list of dict
-        Parameter to value, for each chain.
-    """
-    stats = data.stats
-    within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
-    within = within or 1.0
-    between = max(float(np.std(stats.mean)), 0.1 * within)
-    se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
-    declared = program.declared["parameters"]
-    starts = []
-    for chain in range(1, settings.chains + 1):
-        rng = np.random.default_rng([settings.seed, chain])
-        factor = np.exp(rng.uniform(-0.7, 0.7, size=3))
-        shift = rng.uniform(-2, 2, size=stats.J)
-        whole = stats.total_sd / np.sqrt(stats.N)
-        tau = min(between * factor[1], 0.5 * float(inputs.get("tau_upper", np.inf)))
-        sigma = min(within * factor[0], 0.5 * float(inputs.get("sigma_upper", np.inf)))
-        scalars = {
-            "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
-            "tau": tau,
-            "tau_stretched": np.expm1(4 * np.log1p(tau / se)) ** 0.25,
-            "sigma": sigma,
-            "sigma2": (stats.total_sd * factor[2]) ** 2,
-            "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
-        }
-        vectors = {
-            "sigma": np.full(stats.J, sigma),
-            "sigma2": np.full(stats.J, sigma**2),
-            "theta": stats.mean + shift * within / np.sqrt(stats.n),
-            "eta": shift,
-        }
-        start: dict[str, Any] = {}
-        for name, entry in declared.items():
-            source: Mapping[str, Any] = (scalars, vectors, {})[min(entry["dimensions"], 2)]
-            if name in source and entry["type"] == "real":
-                start[name] = source[name]
-        starts.append(start)
-    return starts
 
 
 def _versions(cmdstan: toolchain.CmdStan) -> dict[str, str]:

@@ -15,8 +15,8 @@ import pandas as pd
 import xarray as xr
 from scipy import special
 
-from partialpool.data import GroupStats
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats
 from partialpool.group_posterior import (
     Hyperdraws,
     batch_variance,

@@ -25,8 +25,8 @@ import xarray as xr
 from numpy.polynomial import chebyshev
 from scipy import special
 
-from partialpool.data import GroupStats
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats
 from partialpool.programs import Program
 from partialpool.summaries import QUANTILES
 from partialpool.types import FloatArray, IntArray

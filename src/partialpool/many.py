@@ -35,6 +35,7 @@ from partialpool import (
 )
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
+from partialpool.families import normal
 from partialpool.prior_settings import Priors
 from partialpool.programs import Program
 from partialpool.settings import Settings
@@ -175,13 +176,13 @@ def make_jobs(
                 "put their text into the program itself"
             )
         try:
-            programs.check_poolable(program, data.stats)
+            normal.check_poolable(program, data.stats)
         except InputError as error:
             raise InputError(f"{data.name}: {error}") from None
         varied = [name for name in grid if name in program.inputs]
         for combination in itertools.product(*(grid[name] for name in varied)):
             overrides = dict(zip(varied, map(float, combination), strict=True))
-            priors = prior_settings.priors_for(data, overrides)
+            priors = program_data.priors_for(data, overrides)
             if data.has_observations or not summary_fits.is_exact(program):
                 program_data.stan_data(program, data, priors, extra=extra)
             shown = [f"{name}={value:g}" for name, value in overrides.items()]

@@ -120,7 +120,9 @@ class DataOptions:
 
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
-        from partialpool.prior_settings import parse_prior_settings, prior_conflicts, priors_for
+        from partialpool.families.normal import prior_conflicts
+        from partialpool.prior_settings import parse_prior_settings
+        from partialpool.program_data import priors_for
 
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))

@@ -17,8 +17,9 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 
 from partialpool import quantities
-from partialpool.data import GroupedData, GroupStats
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit
 from partialpool.summaries import usable
 from partialpool.types import FloatArray
@@ -84,27 +85,6 @@ def normal_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
     if theta is None or sigma is None:
         raise InputError(f"{fit.name}: its likelihood needs draws of theta and of sigma")
     return log_likelihood_given(theta, sigma, data.stats)
-
-
-def log_likelihood_given(theta: FloatArray, sigma: FloatArray, stats: GroupStats) -> FloatArray:
-    """Log density of all observations given group means and sds, but for a constant.
-
-    With the sufficient statistics, sum_ij log N(y_ij | theta_j, sigma_j^2) is
-    -sum_j n_j log(sigma_j) - sum_j (ss_j + n_j (ybar_j - theta_j)^2) / (2 sigma_j^2), up to a
-    constant.
-
-    Parameters
-    ----------
-    theta, sigma
-        Shapes (J, ...) and (J or 1, ...), in the unit of the data.
-    stats
-        Sufficient statistics of the observations.
-    """
-    shape = (-1,) + (1,) * (theta.ndim - 1)
-    n, mean, ss = (part.reshape(shape) for part in (stats.n, stats.mean, stats.ss))
-    squares = ss + n * (mean - theta) ** 2
-    total: FloatArray = (-n * np.log(sigma) - squares / (2 * sigma**2)).sum(axis=0)
-    return total
 
 
 def power_scaling(

@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from partialpool import exact, quantities
-from partialpool.data import GroupedData, GroupStats
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats
 from partialpool.fitting import Fit
 from partialpool.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.priors import InverseGammaVariance, Normal

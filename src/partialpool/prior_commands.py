@@ -60,7 +60,8 @@ def priors(
 
     With --program, say instead how sensitive programs of your own are to their priors.
     """
-    from partialpool import choices, plots, prior_predictive, programs, results, sensitivity
+    from partialpool import plots, prior_predictive, programs, results, sensitivity
+    from partialpool.families import normal
     from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report.figures import safe
@@ -78,8 +79,8 @@ def priors(
         ]
         _of_programs(loaded, data, settings, sampling, target)
         return
-    say_unused(settings, choices.SETTINGS)
-    chosen = choices.choose(choice, data, settings)
+    say_unused(settings, normal.CHOICE_SETTINGS)
+    chosen = sensitivity.choose(choice, data, settings)
     for each in chosen:
         say(
             f"  {each.name}: {each.describe() if each is chosen[0] else each.difference(chosen[0])}"

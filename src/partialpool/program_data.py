@@ -11,9 +11,9 @@ from typing import Any
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.normal import default_priors, size_classes
 from partialpool.prior_settings import SCALED, SET_BY_USER, SETTINGS, Priors
 from partialpool.programs import DRAWN_GROUPS, Program
-from partialpool.sufficient import size_classes
 
 
 def stan_data(
@@ -178,3 +178,13 @@ def _not_numbers(value: Any) -> str | None:
         parts = value.values() if isinstance(value, dict) else value
         return next((wrong for part in parts if (wrong := _not_numbers(part)) is not None), None)
     return None if isinstance(value, int | float) else str(value)
+
+
+def priors_for(data: GroupedData, overrides: Mapping[str, float] | None = None) -> Priors:
+    """Settle the prior settings: scaled to the data, then the data's file, then the user's."""
+    priors = default_priors(data.stats)
+    if data.priors:
+        priors = priors.updated(data.priors, source=data.priors_source)
+    if overrides:
+        priors = priors.updated(overrides, source=SET_BY_USER)
+    return priors

@@ -14,17 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from partialpool import toolchain
-from partialpool.data import GroupStats
 from partialpool.errors import InputError
+from partialpool.families.base import Pooling
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA_OF_SDS
-
-Pooling = Literal["complete", "none", "partial", "other"]
 
 CENTERED = "hierarchical_centered"
 NONCENTERED = "hierarchical_noncentered"
@@ -280,49 +276,6 @@ def check_distinct(programs: Sequence[Program]) -> None:
                 f"two programs are called {program.name!r}, {other.path} and {program.path}: "
                 "results go by this name, so give one of the files another"
             )
-
-
-def check_poolable(program: Program, stats: GroupStats) -> list[str]:
-    """Refuse data under which a program's posterior is improper; return warnings.
-
-    The conditions are those of the shipped models: a group with a variance of its own needs two
-    different values; a shared variance needs a group with two different values; a variance
-    between groups needs two groups, and three to say much.
-
-    Raises
-    ------
-    InputError
-        With the groups concerned and the way out.
-    """
-    if stats.total_ss == 0:
-        raise InputError("all values are equal: there is no variation to model")
-    pooling = program.pooling
-    if pooling == "none" and program.outputs.get("sigma") == 1:
-        bad = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
-        if bad:
-            shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-            raise InputError(
-                f"no pooling cannot estimate a variance in {shown}: fewer than two different "
-                "values. Leave these groups out, or leave this model out with "
-                f"--without {program.name}; partial pooling can use them"
-            )
-    if pooling == "partial":
-        if stats.J == 1:
-            raise InputError(
-                "partial pooling needs at least two groups: with one, the data say nothing of the "
-                "variance between groups"
-            )
-        if not stats.ss.any():
-            raise InputError(
-                "partial pooling needs a group with two different values to estimate the variance "
-                "within groups; these data have none"
-            )
-        if stats.J == 2:
-            return [
-                "with two groups the prior of tau decides how much is pooled: "
-                "read tau and everything that follows from it as prior, not as data"
-            ]
-    return []
 
 
 def chosen(named: Sequence[str] | None, without: Sequence[str] | None = None) -> list[str]:

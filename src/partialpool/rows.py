@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from partialpool.errors import InputError
+from partialpool.text import NUMBER
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 """Spellings of a missing outcome, compared in lower case and without blanks around them."""
@@ -28,7 +29,6 @@ BLANKS = " \t\n\r\v\f"
 SHOWN = 10
 """Most wrong values that a message quotes."""
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
@@ -220,7 +220,7 @@ def read_number(text: str, decimal: str) -> float | None:
         text = text.replace(",", ".")
     if text.lower() in MISSING:
         return math.nan
-    if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+    if NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return None
 
@@ -306,11 +306,3 @@ def strip_labels(
     clean = [raw.strip() for raw in labels]
     changed = sum(a != b for a, b in zip(labels, clean, strict=True))
     return clean, (f"blanks around group labels removed in {changed} rows",) if changed else ()
-
-
-def order_of_labels(labels: Sequence[str]) -> list[str]:
-    """Order groups by number where every label is one, else as they first appear."""
-    unique = list(dict.fromkeys(labels))
-    if all(_NUMBER.fullmatch(label) for label in unique):
-        return sorted(unique, key=lambda label: (float(label), label))
-    return unique

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool.data import GroupedData, GroupStats
+from partialpool.data import GroupedData
 from partialpool.description import read_description
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats, check_overflow, ordered
 from partialpool.progress import Progress
 from partialpool.scan_sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
-from partialpool.sufficient import SummarizedData, check_overflow, ordered, summarized
+from partialpool.sufficient import SummarizedData, summarized
 from partialpool.types import FloatArray
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 
 from partialpool import diagnostics, pooling, programs, toolchain
-from partialpool.choices import PriorChoice, default_choices
+from partialpool.choices import BASE, PriorChoice, parse_choice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
+from partialpool.families.normal import default_choices, named_choices, size_classes
 from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import (
     THRESHOLD,
@@ -31,7 +32,6 @@ from partialpool.prior_findings import findings
 from partialpool.prior_settings import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
-from partialpool.sufficient import size_classes
 from partialpool.summaries import summarize
 
 PROGRAM = "sensitivity"
@@ -118,7 +118,7 @@ def compare_priors(
     InputError, ToolchainError, SamplingError
         The input is at fault, the program cannot be compiled, or the base cannot be sampled.
     """
-    chosen = tuple(choices or default_choices(data, priors))
+    chosen = tuple(choices or default_choices(data.stats, priors))
     settings = settings or Settings()
     progress = progress or Progress()
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
@@ -397,3 +397,36 @@ def _comparison(
         densities=tau_densities(choices, fits, data),
         sentences=(*failures, *findings(choices, fits, summary, power)),
     )
+
+
+def choose(
+    texts: Sequence[str] | None, data: GroupedData, priors: Priors
+) -> tuple[PriorChoice, ...]:
+    """Settle which choices to compare: those given as text, or the default ones.
+
+    Parameters
+    ----------
+    texts
+        Names of choices, or priors written out: ``tau=half_cauchy(5)``, with a name of one's own
+        ``wide: tau=half_cauchy(25), mu=normal(8, 10)``. What a text leaves out is as in the base
+        choice. None for the default choices.
+
+    Returns
+    -------
+    tuple of PriorChoice
+        The base choice comes first, whether named or not.
+
+    Raises
+    ------
+    InputError
+        An unknown name, a prior that cannot be read, or one name for two choices.
+    """
+    if not texts:
+        return default_choices(data.stats, priors)
+    named = named_choices(data.stats, priors)
+    chosen = {BASE: named[BASE]}
+    for text in texts:
+        choice = named.get(text.strip()) or parse_choice(text, named)
+        if chosen.setdefault(choice.name, choice) != choice:
+            raise InputError(f"--choice {text}: there are two choices called {choice.name!r}")
+    return tuple(chosen.values())

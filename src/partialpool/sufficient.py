@@ -17,105 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data import GroupedData, GroupStats
+from partialpool.data import GroupedData
 from partialpool.description import read_description
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats, check_overflow, ordered
 from partialpool.rows import (
     check_width,
     numbered_rows,
-    order_of_labels,
     read_number,
     read_text,
     strip_labels,
 )
-from partialpool.types import FloatArray, IntArray
 
 SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 """Names by which the columns of a file of summaries are known; `group` is the remaining one."""
-
-
-@dataclass(frozen=True)
-class SizeClasses:
-    """Sufficient statistics of (mu, tau, sigma): groups of one size taken together.
-
-    Attributes
-    ----------
-    n
-        Distinct group sizes, ascending, shape (K,).
-    groups
-        Number of groups of each size, shape (K,).
-    mean
-        Mean of these groups' sample means, in the unit of the data, shape (K,).
-    ss
-        Sum of squared deviations of these sample means from that mean, unit squared, shape (K,).
-    ss_within
-        Sum of squared deviations of all observations from their group's mean, unit squared.
-    """
-
-    n: IntArray
-    groups: IntArray
-    mean: FloatArray
-    ss: FloatArray
-    ss_within: float
-
-    @property
-    def K(self) -> int:
-        """Number of distinct sizes."""
-        return len(self.n)
-
-
-def size_classes(stats: GroupStats) -> SizeClasses:
-    """Take groups of one size together.
-
-    The sample mean of a group of n is normal(mu, sqrt(tau^2 + sigma^2 / n)) once its own mean
-    is integrated out, so groups of one n are a sample from one normal distribution (Gelman et
-    al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
-    """
-    n, which, groups = np.unique(stats.n, return_inverse=True, return_counts=True)
-    origin = stats.mean[0]
-    centered = stats.mean - origin
-    center = np.bincount(which, centered) / groups
-    ss: FloatArray = np.bincount(which, (centered - center[which]) ** 2).astype(np.float64)
-    return SizeClasses(
-        n=n.astype(np.int64),
-        groups=groups.astype(np.int64),
-        mean=origin + center,
-        ss=ss,
-        ss_within=float(stats.ss.sum()),
-    )
-
-
-def combine(parts: Sequence[GroupStats]) -> GroupStats:
-    """Combine statistics of parts of the data, in which a group may occur several times.
-
-    The sums of squares are updated as by Chan, Golub and LeVeque (1983, *The American
-    Statistician* 37, 242-247), about the mean that comes first, which keeps the digits of data
-    with a large offset.
-
-    Parameters
-    ----------
-    parts
-        At least one; the labels of the result are in the order in which they first occur.
-    """
-    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
-    index = {label: j for j, label in enumerate(labels)}
-    which = np.array([index[label] for part in parts for label in part.labels], dtype=np.int64)
-    n = np.concatenate([part.n for part in parts])
-    mean = np.concatenate([part.mean for part in parts])
-    ss = np.concatenate([part.ss for part in parts])
-    J = len(labels)
-    total = np.bincount(which, n, minlength=J)
-    origin = np.empty(J)
-    origin[which[::-1]] = mean[::-1]
-    centered = mean - origin[which]
-    shift = np.bincount(which, n * centered, minlength=J) / total
-    between = np.bincount(which, n * (centered - shift[which]) ** 2, minlength=J)
-    return GroupStats(
-        labels=tuple(labels),
-        n=total.astype(np.int64),
-        mean=origin + shift,
-        ss=(np.bincount(which, ss, minlength=J) + between).astype(np.float64),
-    )
 
 
 @dataclass(frozen=True)
@@ -308,32 +223,3 @@ def _summary_row(cells: Mapping[str, str], where: str, decimal: str) -> tuple[fl
             "of one observation is left empty"
         )
     return n, values["mean"], sd
-
-
-def ordered(stats: GroupStats) -> GroupStats:
-    """Put groups in the order of a data file: by number where every label is one."""
-    labels = order_of_labels(stats.labels)
-    if labels == list(stats.labels):
-        return stats
-    index = {label: j for j, label in enumerate(stats.labels)}
-    at = np.array([index[label] for label in labels])
-    return GroupStats(tuple(labels), stats.n[at], stats.mean[at], stats.ss[at])
-
-
-def check_overflow(stats: GroupStats, where: str) -> None:
-    """Refuse values whose squares overflow.
-
-    Raises
-    ------
-    InputError
-        Naming the group whose mean is largest.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float((stats.ss + stats.n * stats.mean**2).sum())
-        spread = float(np.square(np.ptp(stats.mean)) * stats.N)
-    if not (math.isfinite(squares) and math.isfinite(spread)):
-        worst = int(np.argmax(np.abs(stats.mean)))
-        raise InputError(
-            f"{where}: the squares of the values overflow (group {stats.labels[worst]!r} has mean "
-            f"{stats.mean[worst]:g}); divide the outcome by a suitable unit first"
-        )

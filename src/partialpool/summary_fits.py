@@ -19,6 +19,7 @@ from partialpool import exact, fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.exact.pooling_extremes import Sample
+from partialpool.families import normal
 from partialpool.fitting import Fit
 from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal
@@ -117,7 +118,7 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
     """
     if not is_exact(program):
         raise InputError(f"{program.name}: its exact posterior is not known")
-    programs.check_poolable(program, data.stats)
+    normal.check_poolable(program, data.stats)
     check_hyperparameters(program, priors)
     start = time.perf_counter()
     value = priors.values

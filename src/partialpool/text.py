@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""A number as files and labels spell it."""
 
 _WITHOUT_ERROR = 4
 _PLAIN = (1e-4, 1e7)

@@ -10,9 +10,10 @@ import pandas as pd
 from scipy import special
 
 from partialpool import exact, pooling
-from partialpool.choices import PriorChoice, base_choice
-from partialpool.data import GroupedData, GroupStats
+from partialpool.choices import PriorChoice
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.normal import GroupStats, base_choice
 from partialpool.fitting import Fit
 from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal

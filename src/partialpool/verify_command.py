@@ -44,11 +44,11 @@ def verify(
     any prior of `partialpool priors`. Every mean, sd and quantile that is reported is compared, and
     so are differences between groups, ranks and pooling factors of up to twelve groups.
     """
-    from partialpool import choices, diagnostics, results, sensitivity
+    from partialpool import diagnostics, results, sensitivity
     from partialpool import verify as exactness
 
     data, settings = data_options.read(csv)
-    chosen = choices.choose(choice, data, settings) if alternatives else ()
+    chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
     target = results.check_target(output / f"{data.name}-verify")
     fits = sampling.fit(_possible(program, data), data, settings)
     known = {fit.name: exactness.exact_posterior(fit.name, data.stats, settings) for fit in fits}
@@ -94,6 +94,7 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
     the variance between groups may be near 0.
     """
     from partialpool import programs
+    from partialpool.families import normal
     from partialpool.verify import VERIFIABLE
 
     for name in names or ():
@@ -109,7 +110,7 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
             continue
         program = programs.load(name, progress=progress)
         try:
-            programs.check_poolable(program, data.stats)
+            normal.check_poolable(program, data.stats)
         except InputError as error:
             if program.pooling == "none":
                 reason, _, _ = str(error).partition(". ")

@@ -22,8 +22,9 @@ import psutil
 from partialpool import diagnostics, quantities, toolchain
 from partialpool.calibration.simulation import Design, Simulated, simulate
 from partialpool.errors import InputError, SamplingError
+from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit, fit_programs
-from partialpool.power_scaling import log_likelihood_given, normal_log_likelihood
+from partialpool.power_scaling import normal_log_likelihood
 from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.choices import PriorChoice, base_choice
+from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
+from partialpool.families.normal import base_choice
 from partialpool.prior_settings import Priors
 from partialpool.priors import (
     Exponential,

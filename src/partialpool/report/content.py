@@ -21,8 +21,8 @@ from partialpool import (
 )
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.base import Pooling
 from partialpool.fitting import Fit
-from partialpool.programs import Pooling
 from partialpool.progress import Progress
 from partialpool.report.checks import group_checks
 

@@ -1,0 +1,509 @@
+"""Groups of observations with a normal likelihood: statistics, priors, starts and algebra."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from partialpool.choices import BASE, PriorChoice
+from partialpool.errors import InputError
+from partialpool.families.base import Declared, order_of_labels
+from partialpool.prior_settings import SCALED, Priors
+from partialpool.priors import (
+    Exponential,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    InverseGammaVariance,
+    Normal,
+    ScalePrior,
+    Uniform,
+)
+from partialpool.settings import Settings
+from partialpool.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class GroupStats:
+    """Sufficient statistics of grouped data under normal likelihoods.
+
+    Attributes
+    ----------
+    labels
+        Names of the groups, in the order of the arrays.
+    n
+        Observations by group, shape (J,).
+    mean
+        Mean by group, in the unit of the data, shape (J,).
+    ss
+        Sum of squared deviations from the group's own mean, unit squared, shape (J,).
+    """
+
+    labels: tuple[str, ...]
+    n: IntArray
+    mean: FloatArray
+    ss: FloatArray
+
+    @property
+    def J(self) -> int:
+        """Number of groups."""
+        return len(self.labels)
+
+    @property
+    def N(self) -> int:
+        """Number of observations."""
+        return int(self.n.sum())
+
+    @property
+    def grand_mean(self) -> float:
+        """Mean of all observations."""
+        origin = self.mean[0]
+        return float(origin + np.average(self.mean - origin, weights=self.n))
+
+    @property
+    def total_ss(self) -> float:
+        """Sum of squared deviations of all observations from the grand mean."""
+        return float(self.ss.sum() + (self.n * (self.mean - self.grand_mean) ** 2).sum())
+
+    @property
+    def total_sd(self) -> float:
+        """Sample sd of all observations, groups ignored (divisor N - 1); 0 for one observation."""
+        return math.sqrt(self.total_ss / (self.N - 1)) if self.N > 1 else 0.0
+
+    @property
+    def within_sd(self) -> float:
+        """Pooled sd within groups (divisor N - J); NaN where no group has two observations."""
+        spare = self.N - self.J
+        return math.sqrt(self.ss.sum() / spare) if spare > 0 else math.nan
+
+
+def group_stats(y: FloatArray, group: IntArray, labels: Sequence[str]) -> GroupStats:
+    """Reduce observations to sufficient statistics, without loss on a large offset.
+
+    The sums are taken about each group's first observation and corrected once about the mean
+    found (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983).
+
+    Parameters
+    ----------
+    y
+        Outcomes, shape (N,).
+    group
+        Group index of each outcome, from 0 to J - 1, shape (N,).
+    labels
+        Names of the J groups; each must occur in `group`.
+    """
+    J = len(labels)
+    n = np.bincount(group, minlength=J)
+    origin = np.empty(J)
+    origin[group[::-1]] = y[::-1]
+    centered = y - origin[group]
+    shift = np.bincount(group, weights=centered, minlength=J) / n
+    deviations = centered - shift[group]
+    residual = np.bincount(group, weights=deviations, minlength=J)
+    ss = np.bincount(group, weights=deviations**2, minlength=J) - residual**2 / n
+    return GroupStats(
+        labels=tuple(labels),
+        n=n.astype(np.int64),
+        mean=origin + shift + residual / n,
+        ss=np.maximum(ss, 0.0),
+    )
+
+
+@dataclass(frozen=True)
+class SizeClasses:
+    """Sufficient statistics of (mu, tau, sigma): groups of one size taken together.
+
+    Attributes
+    ----------
+    n
+        Distinct group sizes, ascending, shape (K,).
+    groups
+        Number of groups of each size, shape (K,).
+    mean
+        Mean of these groups' sample means, in the unit of the data, shape (K,).
+    ss
+        Sum of squared deviations of these sample means from that mean, unit squared, shape (K,).
+    ss_within
+        Sum of squared deviations of all observations from their group's mean, unit squared.
+    """
+
+    n: IntArray
+    groups: IntArray
+    mean: FloatArray
+    ss: FloatArray
+    ss_within: float
+
+    @property
+    def K(self) -> int:
+        """Number of distinct sizes."""
+        return len(self.n)
+
+
+def size_classes(stats: GroupStats) -> SizeClasses:
+    """Take groups of one size together.
+
+    The sample mean of a group of n is normal(mu, sqrt(tau^2 + sigma^2 / n)) once its own mean
+    is integrated out, so groups of one n are a sample from one normal distribution (Gelman et
+    al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
+    """
+    n, which, groups = np.unique(stats.n, return_inverse=True, return_counts=True)
+    origin = stats.mean[0]
+    centered = stats.mean - origin
+    center = np.bincount(which, centered) / groups
+    ss: FloatArray = np.bincount(which, (centered - center[which]) ** 2).astype(np.float64)
+    return SizeClasses(
+        n=n.astype(np.int64),
+        groups=groups.astype(np.int64),
+        mean=origin + center,
+        ss=ss,
+        ss_within=float(stats.ss.sum()),
+    )
+
+
+def combine(parts: Sequence[GroupStats]) -> GroupStats:
+    """Combine statistics of parts of the data, in which a group may occur several times.
+
+    The sums of squares are updated as by Chan, Golub and LeVeque (1983, *The American
+    Statistician* 37, 242-247), about the mean that comes first, which keeps the digits of data
+    with a large offset.
+
+    Parameters
+    ----------
+    parts
+        At least one; the labels of the result are in the order in which they first occur.
+    """
+    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
+    index = {label: j for j, label in enumerate(labels)}
+    which = np.array([index[label] for part in parts for label in part.labels], dtype=np.int64)
+    n = np.concatenate([part.n for part in parts])
+    mean = np.concatenate([part.mean for part in parts])
+    ss = np.concatenate([part.ss for part in parts])
+    J = len(labels)
+    total = np.bincount(which, n, minlength=J)
+    origin = np.empty(J)
+    origin[which[::-1]] = mean[::-1]
+    centered = mean - origin[which]
+    shift = np.bincount(which, n * centered, minlength=J) / total
+    between = np.bincount(which, n * (centered - shift[which]) ** 2, minlength=J)
+    return GroupStats(
+        labels=tuple(labels),
+        n=total.astype(np.int64),
+        mean=origin + shift,
+        ss=(np.bincount(which, ss, minlength=J) + between).astype(np.float64),
+    )
+
+
+def ordered(stats: GroupStats) -> GroupStats:
+    """Put groups in the order of a data file: by number where every label is one."""
+    labels = order_of_labels(stats.labels)
+    if labels == list(stats.labels):
+        return stats
+    index = {label: j for j, label in enumerate(stats.labels)}
+    at = np.array([index[label] for label in labels])
+    return GroupStats(tuple(labels), stats.n[at], stats.mean[at], stats.ss[at])
+
+
+def check_overflow(stats: GroupStats, where: str) -> None:
+    """Refuse values whose squares overflow.
+
+    Raises
+    ------
+    InputError
+        Naming the group whose mean is largest.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float((stats.ss + stats.n * stats.mean**2).sum())
+        spread = float(np.square(np.ptp(stats.mean)) * stats.N)
+    if not (math.isfinite(squares) and math.isfinite(spread)):
+        worst = int(np.argmax(np.abs(stats.mean)))
+        raise InputError(
+            f"{where}: the squares of the values overflow (group {stats.labels[worst]!r} has mean "
+            f"{stats.mean[worst]:g}); divide the outcome by a suitable unit first"
+        )
+
+
+def default_priors(stats: GroupStats) -> Priors:
+    """Weakly informative priors on the scale of the data.
+
+    With m the grand mean and s the sd of all observations, both rounded to three digits:
+
+    - means: normal(m, 2.5 s), as rstanarm scales its priors of intercepts (Goodrich, Gabry, Ali
+      and Brilleman, *rstanarm*, "Prior distributions");
+    - tau and sigma: uniform(0, 10 s): uniform on the sd as Gelman (2006, *Bayesian Analysis* 1,
+      515-534, sec. 7.1) advises, with a bound that no sd of these data comes near;
+    - sigma2 of complete and no pooling: inverse-gamma(1/2, s^2 / 2), the weight of one
+      observation with variance s^2 (Hoff 2009, sec. 5.3, with nu0 = 1).
+
+    Raises
+    ------
+    InputError
+        All observations are equal, so the data have no scale.
+    """
+    if stats.total_sd == 0:
+        raise InputError(
+            "all values are equal: there is no variation to model; "
+            "check the file and the value column"
+        )
+    s = _rounded(stats.total_sd)
+    m = _rounded_to(stats.grand_mean, 0.01 * s)
+    values = {
+        "theta_location": m,
+        "theta_scale": _rounded(2.5 * s),
+        "sigma2_shape": 0.5,
+        "sigma2_scale": _rounded(0.5 * s**2),
+        "mu_location": m,
+        "mu_scale": _rounded(2.5 * s),
+        "tau_upper": _rounded(10 * s),
+        "sigma_upper": _rounded(10 * s),
+    }
+    return Priors(values, dict.fromkeys(values, SCALED))
+
+
+def prior_conflicts(priors: Priors, stats: GroupStats) -> list[str]:
+    """Warn of priors that the data speak against; an empty list is the normal case.
+
+    Checked are prior means of means (more than three prior sds from the sample mean), upper
+    bounds of sds (below the spread that they must cover) and the inverse-gamma prior of sigma2
+    (less than one in a thousand on the far side of the pooled variance).
+    """
+    value = priors.values
+    found = []
+    for name in ("theta", "mu"):
+        location, scale = value.get(f"{name}_location"), value.get(f"{name}_scale")
+        if location is None or scale is None or scale <= 0:
+            continue
+        distance = abs(stats.grand_mean - location) / scale
+        if distance > 3:
+            found.append(
+                f"the prior of {name}, normal({location:g}, {scale:g}), puts the grand mean "
+                f"{stats.grand_mean:.4g} {distance:.1f} prior sds from its center"
+            )
+    spread = float(np.std(stats.mean, ddof=1)) if stats.J > 1 else 0.0
+    for name, needed, what in (
+        ("tau", spread, "the sd of the group means"),
+        ("sigma", stats.within_sd, "the sd within groups"),
+    ):
+        upper = value.get(f"{name}_upper")
+        if upper is not None and upper < needed:
+            found.append(f"the upper bound of {name}, {upper:g}, is below {what}, {needed:.4g}")
+    shape, scale = value.get("sigma2_shape"), value.get("sigma2_scale")
+    if shape and scale and shape > 0 and scale > 0 and stats.within_sd > 0:
+        below = float(special.gammaincc(shape, scale / stats.within_sd**2))
+        if min(below, 1 - below) < 0.001:
+            found.append(
+                f"the prior of sigma2, inverse-gamma({shape:g}, {scale:g}), gives less than one "
+                f"in a thousand to variances {'below' if below < 0.5 else 'above'} "
+                f"the one within groups, {stats.within_sd**2:.4g}"
+            )
+    return found
+
+
+def _rounded(x: float) -> float:
+    """Three significant digits, so that the value printed is the value used."""
+    return float(f"{x:.3g}")
+
+
+def _rounded_to(x: float, step: float) -> float:
+    """Round to the power of ten just below `step`: keeps a large offset to the data's scale."""
+    return round(x, -math.floor(math.log10(step)))
+
+
+CHOICE_SETTINGS = ("mu_location", "mu_scale", "tau_upper", "sigma_upper")
+"""Prior settings that the base choice is made from."""
+
+_FAR = 3
+
+
+def base_choice(priors: Priors) -> PriorChoice:
+    """Priors of the shipped hierarchical programs, under the settings given.
+
+    Raises
+    ------
+    InputError
+        A setting is missing or outside its range.
+    """
+    missing = [name for name in CHOICE_SETTINGS if name not in priors.values]
+    if missing:
+        raise InputError(f"prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER")
+    location, scale, tau, sigma = (priors.values[name] for name in CHOICE_SETTINGS)
+    return PriorChoice(BASE, Normal(location, scale), Uniform(tau), Uniform(sigma))
+
+
+def named_choices(stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
+    """Every choice that can be asked for by name, the base first.
+
+    The alternatives for tau are the half-normal, half-Cauchy and half-t families that Gelman
+    (2006, *Bayesian Analysis* 1, 515-534) discusses, the exponential, and the two inverse-gamma
+    priors of tau^2 that he warns of: these are fixed numbers, whatever the unit of the data.
+    `weak` holds all three priors to the scale of the data: half-normal(0, s) for both sds, and
+    mu as in `prior_settings.default_priors`. `hoff` is the prior of Hoff
+    (2009), *A First Course in Bayesian Statistical Methods*, exercise 8.3: mu0 = 7,
+    gamma0^2 = 5, eta0 = 2, tau0^2 = 10, nu0 = 2, sigma0^2 = 15, in hours a week.
+
+    Raises
+    ------
+    InputError
+        A setting of the base is missing or outside its range, or all observations are equal.
+    """
+    base = base_choice(priors)
+    scaled = default_priors(stats).values
+    s = float(f"{stats.total_sd:.2g}")
+    variance = InverseGammaVariance.scaled_inverse_chi_square
+    taus: dict[str, ScalePrior] = {
+        "half_normal": HalfNormal(s),
+        "half_cauchy": HalfCauchy(s),
+        "half_t": HalfT(3, s),
+        "exponential": Exponential(float(f"{1 / s:.2g}")),
+        "inverse_gamma_0.01": InverseGammaVariance(0.01, 0.01),
+        "inverse_gamma_1": InverseGammaVariance(1, 1),
+    }
+    choices = [base, *(replace(base, name=name, tau=tau) for name, tau in taus.items())]
+    choices += [
+        replace(base, name="sigma_half_cauchy", sigma=HalfCauchy(s)),
+        replace(base, name="mu_wide", mu=replace(base.mu, scale=10 * base.mu.scale)),
+        replace(base, name="mu_narrow", mu=replace(base.mu, scale=0.5 * base.mu.scale)),
+        PriorChoice(
+            "weak",
+            Normal(scaled["mu_location"], scaled["mu_scale"]),
+            HalfNormal(s),
+            HalfNormal(s),
+        ),
+        PriorChoice("hoff", Normal(7, round(math.sqrt(5), 4)), variance(2, 10), variance(2, 15)),
+    ]
+    return {choice.name: choice for choice in choices}
+
+
+def default_choices(stats: GroupStats, priors: Priors) -> tuple[PriorChoice, ...]:
+    """Return the named choices without those that speak of other data.
+
+    Left out is a choice whose prior of mu has its center more than three of its sds from the
+    mean of the data, unless it is the base's prior: `hoff`, where the data are not hours a week.
+    """
+    named = named_choices(stats, priors)
+    mean = stats.grand_mean
+    return tuple(
+        choice
+        for choice in named.values()
+        if choice.mu.location == named[BASE].mu.location
+        or abs(choice.mu.location - mean) <= _FAR * choice.mu.scale
+    )
+
+
+def initial_values(
+    program: Declared, stats: GroupStats, settings: Settings, *, inputs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Draw over-dispersed starting values near the data's moments, one set a chain.
+
+    Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has it),
+    `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over groups;
+    Stan chooses the rest. A start far from the data, as Stan's own are for most units, costs warmup
+    and can strand a chain.
+
+    Returns
+    -------
+    list of dict
+        Parameter to value, for each chain.
+    """
+    within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
+    within = within or 1.0
+    between = max(float(np.std(stats.mean)), 0.1 * within)
+    se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
+    declared = program.declared["parameters"]
+    starts = []
+    for chain in range(1, settings.chains + 1):
+        rng = np.random.default_rng([settings.seed, chain])
+        factor = np.exp(rng.uniform(-0.7, 0.7, size=3))
+        shift = rng.uniform(-2, 2, size=stats.J)
+        whole = stats.total_sd / np.sqrt(stats.N)
+        tau = min(between * factor[1], 0.5 * float(inputs.get("tau_upper", np.inf)))
+        sigma = min(within * factor[0], 0.5 * float(inputs.get("sigma_upper", np.inf)))
+        scalars = {
+            "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
+            "tau": tau,
+            "tau_stretched": np.expm1(4 * np.log1p(tau / se)) ** 0.25,
+            "sigma": sigma,
+            "sigma2": (stats.total_sd * factor[2]) ** 2,
+            "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
+        }
+        vectors = {
+            "sigma": np.full(stats.J, sigma),
+            "sigma2": np.full(stats.J, sigma**2),
+            "theta": stats.mean + shift * within / np.sqrt(stats.n),
+            "eta": shift,
+        }
+        start: dict[str, Any] = {}
+        for name, entry in declared.items():
+            source: Mapping[str, Any] = (scalars, vectors, {})[min(entry["dimensions"], 2)]
+            if name in source and entry["type"] == "real":
+                start[name] = source[name]
+        starts.append(start)
+    return starts
+
+
+def check_poolable(program: Declared, stats: GroupStats) -> list[str]:
+    """Refuse data under which a program's posterior is improper; return warnings.
+
+    The conditions are those of the shipped models: a group with a variance of its own needs two
+    different values; a shared variance needs a group with two different values; a variance
+    between groups needs two groups, and three to say much.
+
+    Raises
+    ------
+    InputError
+        With the groups concerned and the way out.
+    """
+    if stats.total_ss == 0:
+        raise InputError("all values are equal: there is no variation to model")
+    pooling = program.pooling
+    if pooling == "none" and program.outputs.get("sigma") == 1:
+        bad = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
+        if bad:
+            shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+            raise InputError(
+                f"no pooling cannot estimate a variance in {shown}: fewer than two different "
+                "values. Leave these groups out, or leave this model out with "
+                f"--without {program.name}; partial pooling can use them"
+            )
+    if pooling == "partial":
+        if stats.J == 1:
+            raise InputError(
+                "partial pooling needs at least two groups: with one, the data say nothing of the "
+                "variance between groups"
+            )
+        if not stats.ss.any():
+            raise InputError(
+                "partial pooling needs a group with two different values to estimate the variance "
+                "within groups; these data have none"
+            )
+        if stats.J == 2:
+            return [
+                "with two groups the prior of tau decides how much is pooled: "
+                "read tau and everything that follows from it as prior, not as data"
+            ]
+    return []
+
+
+def log_likelihood_given(theta: FloatArray, sigma: FloatArray, stats: GroupStats) -> FloatArray:
+    """Log density of all observations given group means and sds, but for a constant.
+
+    With the sufficient statistics, sum_ij log N(y_ij | theta_j, sigma_j^2) is
+    -sum_j n_j log(sigma_j) - sum_j (ss_j + n_j (ybar_j - theta_j)^2) / (2 sigma_j^2), up to a
+    constant.
+
+    Parameters
+    ----------
+    theta, sigma
+        Shapes (J, ...) and (J or 1, ...), in the unit of the data.
+    stats
+        Sufficient statistics of the observations.
+    """
+    shape = (-1,) + (1,) * (theta.ndim - 1)
+    n, mean, ss = (part.reshape(shape) for part in (stats.n, stats.mean, stats.ss))
+    squares = ss + n * (mean - theta) ** 2
+    total: FloatArray = (-n * np.log(sigma) - squares / (2 * sigma**2)).sum(axis=0)
+    return total
