@@ -29,9 +29,9 @@ import plotnine as p9
 from arviz_stats.base import array_stats
 
 import benchmark_peers as peers
-from partialpool import exact, fitting, plots, prior_settings, program_data, programs, toolchain
+from partialpool import exact, fitting, plots, program_data, programs, toolchain
 from partialpool.data import GroupedData, example, read_csv
-from partialpool.priors import Normal, Uniform
+from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.settings import Settings
 
 PARTS = ("samplers", "sizes", "edit", "cold", "warm")
@@ -228,7 +228,7 @@ def least_ess(draws: peers.Draws) -> tuple[float, float]:
     return bulk, tail
 
 
-def stan(name: str, data: GroupedData, priors: prior_settings.Priors) -> peers.Sampler:
+def stan(name: str, data: GroupedData, priors: hyperparameters.Priors) -> peers.Sampler:
     """Sampler of a shipped program; it is compiled here."""
     program, cmdstan = programs.load(name), toolchain.find_cmdstan()
     toolchain.compile_programs([program.path], cmdstan=cmdstan)
@@ -252,7 +252,7 @@ def stan(name: str, data: GroupedData, priors: prior_settings.Priors) -> peers.S
     return sample
 
 
-def independent(data: GroupedData, priors: prior_settings.Priors) -> peers.Sampler:
+def independent(data: GroupedData, priors: hyperparameters.Priors) -> peers.Sampler:
     """Independent draws of the exact posterior, the limit of what any sampler can do."""
     value = priors.values
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from partialpool.columns import dataset
 from partialpool.data import GroupedData, from_values
 from partialpool.fitting import Fit
-from partialpool.prior_settings import Priors
+from partialpool.priors.hyperparameters import Priors
 from partialpool.program_data import priors_for
 from partialpool.programs import shipped_folder
 from partialpool.settings import Settings

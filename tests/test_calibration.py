@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import calibration, data, prior_settings, programs, toolchain, uniformity
+from partialpool import calibration, data, programs, toolchain, uniformity
 from partialpool.calibration.run import shares_below
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.priors import InverseGammaVariance, Normal, Uniform
+from partialpool.priors import InverseGammaVariance, Normal, Uniform, hyperparameters
 
 SLOW = 100
 """Data sets for each program in the slow tests."""
@@ -113,7 +113,7 @@ def test_a_share_is_the_rank_of_the_truth_among_independent_draws(below: int) ->
     truth = {"theta": np.array(below - 0.5), "sigma": np.array(0.5)}
     made = data.from_values(["a", "a", "b"], [90.0, 110, 95])
     fit = Fit(arviz_base.from_dict({"posterior": draws}), {"program": "complete_pooling"})
-    case = calibration.Simulated(truth, made, prior_settings.Priors({}), {})
+    case = calibration.Simulated(truth, made, hyperparameters.Priors({}), {})
     shares, size = shares_below(fit, case, effective=1e9, rng=rng)
     thinned = 200 // size
     assert set(shares) == {"theta", "sigma", "log_lik"}
@@ -128,7 +128,7 @@ def test_draws_are_thinned_to_what_they_are_worth() -> None:
     fit = Fit(arviz_base.from_dict({"posterior": draws}), {"program": "complete_pooling"})
     truth = {"theta": np.array(0.0), "sigma": np.array(1.5)}
     made = data.from_values(["a", "a", "b"], [0.0, 1, 2])
-    case = calibration.Simulated(truth, made, prior_settings.Priors({}), {})
+    case = calibration.Simulated(truth, made, hyperparameters.Priors({}), {})
     assert shares_below(fit, case, effective=400, rng=rng)[1] == 400
 
 

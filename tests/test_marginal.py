@@ -7,17 +7,8 @@ import pandas as pd
 import pytest
 from arviz_stats.base.array import array_stats
 
-from partialpool import (
-    data,
-    exact,
-    fitting,
-    group_posterior,
-    prior_settings,
-    program_data,
-    programs,
-    toolchain,
-)
-from partialpool.priors import Normal, Uniform
+from partialpool import data, exact, fitting, group_posterior, program_data, programs, toolchain
+from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.settings import Settings
 
 pytestmark = pytest.mark.stan
@@ -45,7 +36,7 @@ def fit(
     made: data.GroupedData,
     cmdstan: toolchain.CmdStan,
     *,
-    priors: prior_settings.Priors | None = None,
+    priors: hyperparameters.Priors | None = None,
     settings: Settings = SETTINGS,
     **switches: bool,
 ) -> fitting.Fit:

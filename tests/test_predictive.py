@@ -20,8 +20,8 @@ from partialpool import exact, importance, predictions, predictive
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal
+from partialpool.priors.hyperparameters import Priors
 
 NAMES = ("complete_pooling", "no_pooling", "hierarchical_centered")
 PRIORS = {

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import prior_settings, program_data, programs, settings
+from partialpool import program_data, programs, settings
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.families import normal
+from partialpool.priors import hyperparameters
 from partialpool.programs import Program
 
 
@@ -110,7 +111,7 @@ def test_prior_settings_come_in_the_right_order(homework):
 @pytest.mark.parametrize("text", ["mu_scale", "mu_scale=big", "=3", "mu scale=3", "a=nan"])
 def test_a_prior_setting_is_a_name_and_a_number(text):
     with pytest.raises(InputError, match="NAME=NUMBER"):
-        prior_settings.parse_prior_settings([text])
+        hyperparameters.parse_prior_settings([text])
 
 
 def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
@@ -182,7 +183,7 @@ def test_a_setting_that_no_program_reads_is_refused_with_the_nearest_name(homewo
     with pytest.raises(InputError, match=r"--prior mu_scael: .*nearest name: 'mu_scale'"):
         program_data.check_settings_used(priors, ["N", "mu_scale"])
     assert program_data.check_settings_used(priors, ["mu_scael"]) == []
-    given = prior_settings.Priors({"tau_uper": 3.0}, {"tau_uper": "grades.toml"})
+    given = hyperparameters.Priors({"tau_uper": 3.0}, {"tau_uper": "grades.toml"})
     (note,) = program_data.check_settings_used(given, ["tau_upper"])
     assert note.startswith("grades.toml sets tau_uper")
     assert "nearest name: 'tau_upper'" in note

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import densities
-from partialpool import fitting, pooling, prior_settings, program_data, programs, toolchain, verify
+from partialpool import fitting, pooling, program_data, programs, toolchain, verify
 from partialpool.data import GroupedData
 from partialpool.families.normal import base_choice, group_stats
-from partialpool.priors import SCALE_FAMILIES, Normal
+from partialpool.priors import SCALE_FAMILIES, Normal, hyperparameters
 from partialpool.program_data import stan_data
 from partialpool.settings import Settings
 
@@ -149,7 +149,7 @@ def test_log_densities_under_other_priors_are_those_of_scipy(
     inputs = stan_data(
         programs.load("sensitivity"),
         homework,
-        prior_settings.Priors({}),
+        hyperparameters.Priors({}),
         extra={**choice.inputs(), "prior_power": 0.7},
     )
     assert off(executables["sensitivity"][1], "sensitivity", homework, inputs) < 1e-8

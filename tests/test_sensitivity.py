@@ -12,15 +12,7 @@ from arviz_stats.base.array import array_stats
 from scipy import stats as distributions
 
 from hand_made import make_fit, simulated
-from partialpool import (
-    choices,
-    exact,
-    power_scaling,
-    prior_predictive,
-    program_data,
-    programs,
-    sensitivity,
-)
+from partialpool import exact, power_scaling, prior_predictive, program_data, programs, sensitivity
 from partialpool.errors import InputError
 from partialpool.families import normal
 from partialpool.fitting import Fit
@@ -31,6 +23,7 @@ from partialpool.priors import (
     InverseGammaVariance,
     Normal,
     Uniform,
+    choices,
 )
 from partialpool.settings import Settings
 

@@ -23,8 +23,8 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.exact import HierarchicalPosterior, exact_draws, hierarchical
 from partialpool.families.normal import group_stats
-from partialpool.prior_settings import Priors
 from partialpool.priors import HalfCauchy, Normal, Uniform
+from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
 from partialpool.summaries import summarize
 

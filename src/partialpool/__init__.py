@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from partialpool.group_posterior import group_estimates as group_estimates
     from partialpool.pooling import estimates as estimates
     from partialpool.pooling import shrinkage_table as shrinkage_table
-    from partialpool.prior_settings import Priors as Priors
+    from partialpool.priors.hyperparameters import Priors as Priors
     from partialpool.program_data import priors_for as priors_for
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load

@@ -37,7 +37,7 @@ from partialpool.results import write_table
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
-    from partialpool.prior_settings import Priors
+    from partialpool.priors.hyperparameters import Priors
 
 FEWEST_FOR_PARQUET = 10_000
 """Groups from which on the table of all groups is written as Parquet too."""
@@ -257,7 +257,8 @@ def fit_many(
     output: Output = Path("results"),
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
-    from partialpool import cluster, many, prior_settings, programs
+    from partialpool import cluster, many, programs
+    from partialpool.priors import hyperparameters
     from partialpool.program_data import read_extra
     from partialpool.scan import expand as expand_files
 
@@ -269,7 +270,7 @@ def fit_many(
         for column in outcome or [""]:
             data = data_options.load([file], value=column or None)
             data_sets.append(replace(data, name=f"{data.name} {column}".strip()))
-    fixed = prior_settings.parse_prior_settings(data_options.prior or [])
+    fixed = hyperparameters.parse_prior_settings(data_options.prior or [])
     jobs = many.make_jobs(
         data_sets,
         [programs.load(each, progress=progress) for each in program or ["hierarchical_marginal"]],

@@ -30,7 +30,7 @@ from partialpool.errors import InputError
 from partialpool.families.base import Pooling
 from partialpool.families.normal import check_poolable, initial_values
 from partialpool.files import umask
-from partialpool.prior_settings import Priors
+from partialpool.priors.hyperparameters import Priors
 from partialpool.program_data import stan_data
 from partialpool.programs import Program, check_distinct, lacking
 from partialpool.progress import Progress

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from partialpool import pooling, toolchain, verify
-from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.gibbs import gibbs
-from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance
+from partialpool.priors.choices import PriorChoice
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, load
 from partialpool.progress import Progress
 from partialpool.sensitivity import PROGRAM

@@ -24,19 +24,12 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import (
-    diagnostics,
-    fitting,
-    pooling,
-    prior_settings,
-    program_data,
-    programs,
-    summary_fits,
-)
+from partialpool import diagnostics, fitting, pooling, program_data, programs, summary_fits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.families import normal
-from partialpool.prior_settings import Priors
+from partialpool.priors import hyperparameters
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.settings import Settings
 
@@ -137,7 +130,7 @@ def make_jobs(
         Programs, as `partialpool.programs.load` reads them.
     prior_grid
         Hyperparameter to values; every combination of the values that a program declares is
-        fitted. The others are those of `partialpool.prior_settings.priors_for`.
+        fitted. The others are those of `partialpool.priors.hyperparameters.priors_for`.
     settings
         How to sample.
     extra
@@ -166,7 +159,7 @@ def make_jobs(
     declared = {name: None for program in chosen for name in program.inputs}
     named = dict.fromkeys(grid, 0.0)
     program_data.check_settings_used(
-        prior_settings.Priors(named, dict.fromkeys(named, prior_settings.SET_BY_USER)), declared
+        hyperparameters.Priors(named, dict.fromkeys(named, hyperparameters.SET_BY_USER)), declared
     )
     jobs = []
     for data, program in itertools.product(data_sets, chosen):

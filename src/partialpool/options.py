@@ -19,7 +19,7 @@ from partialpool.settings import Settings
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
-    from partialpool.prior_settings import Priors
+    from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
     from partialpool.remedies import Remedy
     from partialpool.toolchain import CmdStan
@@ -121,7 +121,7 @@ class DataOptions:
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
         from partialpool.families.normal import prior_conflicts
-        from partialpool.prior_settings import parse_prior_settings
+        from partialpool.priors.hyperparameters import parse_prior_settings
         from partialpool.program_data import priors_for
 
         data = self.load(files)

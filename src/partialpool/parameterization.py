@@ -27,7 +27,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.power_scaling import label
-from partialpool.prior_settings import Priors
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings

@@ -34,7 +34,7 @@ from partialpool.options import (
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
-    from partialpool.prior_settings import Priors
+    from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
 
 _GROUPS_SHOWN = 10

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from partialpool import diagnostics, toolchain
-from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, fit_programs
-from partialpool.prior_settings import Priors
+from partialpool.priors.choices import PriorChoice
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings

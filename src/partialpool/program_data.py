@@ -12,7 +12,7 @@ from typing import Any
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.normal import default_priors, size_classes
-from partialpool.prior_settings import SCALED, SET_BY_USER, SETTINGS, Priors
+from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, SETTINGS, Priors
 from partialpool.programs import DRAWN_GROUPS, Program
 
 

@@ -16,19 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import (
-    diagnostics,
-    group_posterior,
-    pooling,
-    prior_settings,
-    programs,
-    reading,
-    results,
-    toolchain,
-)
+from partialpool import diagnostics, group_posterior, pooling, programs, reading, results, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
+from partialpool.priors import hyperparameters
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.summary_fits import fit_summaries
@@ -145,7 +137,7 @@ def _fit(
     known = {field.name for field in fields(Settings)}
     try:
         name, source, included = record["program"], record["source"], record["included"]
-        priors = prior_settings.Priors(record["priors"], record["priors_sources"])
+        priors = hyperparameters.Priors(record["priors"], record["priors_sources"])
         settings = {key: value for key, value in record["settings"].items() if key in known}
         switches = {key: record[key] for key in ("prior_only", "pointwise", "extra")}
     except KeyError as error:

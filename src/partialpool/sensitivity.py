@@ -15,7 +15,6 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 
 from partialpool import diagnostics, pooling, programs, toolchain
-from partialpool.choices import BASE, PriorChoice, parse_choice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import default_choices, named_choices, size_classes
@@ -29,7 +28,8 @@ from partialpool.power_scaling import (
     power_scaling,
 )
 from partialpool.prior_findings import findings
-from partialpool.prior_settings import Priors
+from partialpool.priors.choices import BASE, PriorChoice, parse_choice
+from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.summaries import summarize

@@ -21,8 +21,8 @@ from partialpool.errors import InputError
 from partialpool.exact.pooling_extremes import Sample
 from partialpool.families import normal
 from partialpool.fitting import Fit
-from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal
+from partialpool.priors.hyperparameters import Priors
 from partialpool.program_data import check_hyperparameters
 from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
 from partialpool.progress import Progress

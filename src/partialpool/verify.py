@@ -10,13 +10,13 @@ import pandas as pd
 from scipy import special
 
 from partialpool import exact, pooling
-from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats, base_choice
 from partialpool.fitting import Fit
-from partialpool.prior_settings import Priors
 from partialpool.priors import InverseGammaVariance, Normal
+from partialpool.priors.choices import PriorChoice
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import find_program
 from partialpool.verify_derived import derived_estimates, exact_derived
 

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.choices import PriorChoice
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.families.normal import base_choice
-from partialpool.prior_settings import Priors
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -23,6 +21,8 @@ from partialpool.priors import (
     ScalePrior,
     Uniform,
 )
+from partialpool.priors.choices import PriorChoice
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import SHIPPED, Program
 from partialpool.types import FloatArray
 

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from partialpool.choices import BASE, PriorChoice
 from partialpool.errors import InputError
 from partialpool.families.base import Declared, order_of_labels
-from partialpool.prior_settings import SCALED, Priors
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -24,6 +22,8 @@ from partialpool.priors import (
     ScalePrior,
     Uniform,
 )
+from partialpool.priors.choices import BASE, PriorChoice
+from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
 

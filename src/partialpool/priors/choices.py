@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from partialpool.errors import InputError
-from partialpool.priors import (
+from partialpool.priors.distributions import (
     SCALE_FAMILIES,
     Normal,
     ScalePrior,
