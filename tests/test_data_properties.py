@@ -21,8 +21,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from partialpool import scan
-from partialpool.data import read_csv
+from partialpool.data import read_csv, scan
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats
 

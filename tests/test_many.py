@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import cluster, data, many, programs, sufficient
+from partialpool import cluster, data, many, programs
+from partialpool.data import dask_frames, summaries
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 
@@ -127,8 +128,8 @@ def check_dask_frame() -> None:
     frame = pd.DataFrame({"site": rng.choice(list("abcd"), 500), "y": 1e8 + rng.normal(size=500)})
     expected = data.from_values(frame["site"].tolist(), frame["y"].to_numpy()).stats
 
-    def found(changed: pd.DataFrame, **options: Any) -> sufficient.SummarizedData:
-        return cluster.dask_statistics(
+    def found(changed: pd.DataFrame, **options: Any) -> summaries.SummarizedData:
+        return dask_frames.dask_statistics(
             dask_frame.from_pandas(changed, npartitions=9), group="site", value="y", **options
         )
 
@@ -160,7 +161,7 @@ def check_dask_frame() -> None:
     assert spaced.labels == read.labels
     assert f"removed in {read.stats.n[0]} rows" in spaced.notes[0]
     with pytest.raises(InputError, match="no column 'x'; the columns are 'site', 'y'"):
-        cluster.dask_statistics(
+        dask_frames.dask_statistics(
             dask_frame.from_pandas(frame, npartitions=1), group="site", value="x"
         )
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import data, reading
+from partialpool import data
+from partialpool.data import reading
+from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
-from partialpool.reading import Columns, read
 
 HOMEWORK = Path(__file__).resolve().parents[1] / "data" / "homework.csv"
 

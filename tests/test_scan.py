@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import data, scan
+from partialpool import data
+from partialpool.data import scan
 from partialpool.errors import InputError
 from partialpool.families import normal
 

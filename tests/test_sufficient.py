@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, program_data, programs, sufficient
+from partialpool import data, program_data, programs
+from partialpool.data import summaries
 from partialpool.errors import InputError
 from partialpool.families import normal
 
@@ -72,7 +73,7 @@ def test_summaries_are_as_good_as_observations(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     made.summary()[["sd", "group", "mean", "n"]].to_csv(path, index=False)
     (tmp_path / "summary.toml").write_text('unit = "m"\n[priors]\nmu_scale = 3\n')
-    read = sufficient.read_summary(path)
+    read = summaries.read_summary(path)
     assert read.labels == made.labels
     np.testing.assert_array_equal(read.stats.n, made.stats.n)
     np.testing.assert_allclose(read.stats.ss, made.stats.ss, rtol=1e-12)
@@ -100,13 +101,13 @@ def test_summaries_of_no_data_are_refused(rows: str, message: str, tmp_path: Pat
     path = tmp_path / "summary.csv"
     path.write_text(rows)
     with pytest.raises(InputError, match=message):
-        sufficient.read_summary(path)
+        summaries.read_summary(path)
 
 
 def test_one_observation_needs_no_sd(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     path.write_text("group;n;mean;sd\na;1;2,5;\nb;1;3;NA\nc;4;1;0,5\n")
-    stats = sufficient.read_summary(path, delimiter=";", decimal=",").stats
+    stats = summaries.read_summary(path, delimiter=";", decimal=",").stats
     assert stats.mean.tolist() == [2.5, 3, 1]
     assert stats.ss.tolist() == [0, 0, 0.75]
 
@@ -115,7 +116,7 @@ def test_one_observation_needs_no_sd(tmp_path: Path) -> None:
 def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     make_data().summary().to_csv(path, index=False)
-    made = sufficient.read_summary(path).without_observations()
+    made = summaries.read_summary(path).without_observations()
     assert made.stats.N == 64
     given = program_data.stan_data(
         programs.load("hierarchical_marginal"), made, program_data.priors_for(made)

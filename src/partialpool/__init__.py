@@ -11,10 +11,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from partialpool.cluster import dask_statistics as dask_statistics
     from partialpool.data import GroupedData as GroupedData
     from partialpool.data import from_values as from_values
     from partialpool.data import read_csv as read_csv
+    from partialpool.data.dask_frames import dask_statistics as dask_statistics
+    from partialpool.data.reading import read as read
     from partialpool.errors import InputError as InputError
     from partialpool.errors import PartialPoolError as PartialPoolError
     from partialpool.errors import SamplingError as SamplingError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from partialpool.program_data import priors_for as priors_for
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
-    from partialpool.reading import read as read
     from partialpool.settings import Settings as Settings
 
 __version__ = version("partialpool")

@@ -258,9 +258,9 @@ def fit_many(
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
     from partialpool import cluster, many, programs
+    from partialpool.data.scan import expand as expand_files
     from partialpool.priors import hyperparameters
     from partialpool.program_data import read_extra
-    from partialpool.scan import expand as expand_files
 
     files: list[str] = []
     for each in csv:

@@ -106,7 +106,7 @@ class DataOptions:
     def load(self, files: Sequence[str], *, value: str | None = None) -> GroupedData:
         """Read the data; `value` names another column of outcomes than the option does."""
         from partialpool.data import example
-        from partialpool.reading import Columns, read
+        from partialpool.data.reading import Columns, read
 
         return read(
             example() if list(files) == EXAMPLE else files,

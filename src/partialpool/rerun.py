@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import diagnostics, group_posterior, pooling, programs, reading, results, toolchain
-from partialpool.data import GroupedData
+from partialpool import diagnostics, group_posterior, pooling, programs, results, toolchain
+from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.priors import hyperparameters

@@ -19,7 +19,7 @@ _BELOW, _ABOVE = 45.0, 30.0
 class SufficientStatistics(Protocol):
     """Sufficient statistics of grouped data under normal likelihoods.
 
-    `partialpool.data.GroupStats` is one.
+    `partialpool.data.grouped.GroupStats` is one.
     """
 
     @property

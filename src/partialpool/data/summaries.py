@@ -17,17 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data import GroupedData
-from partialpool.description import read_description
+from partialpool.data.description import read_description
+from partialpool.data.grouped import GroupedData
+from partialpool.data.rows import check_width, numbered_rows, read_number, read_text, strip_labels
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats, check_overflow, ordered
-from partialpool.rows import (
-    check_width,
-    numbered_rows,
-    read_number,
-    read_text,
-    strip_labels,
-)
 
 SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 """Names by which the columns of a file of summaries are known; `group` is the remaining one."""
@@ -37,7 +31,7 @@ SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 class SummarizedData:
     """Grouped data of which only the sufficient statistics are at hand.
 
-    It has the attributes of `partialpool.data.GroupedData` but for the observations.
+    It has the attributes of `partialpool.data.grouped.GroupedData` but for the observations.
 
     Attributes
     ----------

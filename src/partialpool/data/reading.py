@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from partialpool import scan
-from partialpool.data import GroupedData, read_csv
-from partialpool.description import read_description
+from partialpool.data import scan
+from partialpool.data.description import read_description
+from partialpool.data.grouped import GroupedData, read_csv
+from partialpool.data.rows import file_rows
+from partialpool.data.summaries import read_summary, summary_columns
 from partialpool.errors import InputError
 from partialpool.progress import Progress
-from partialpool.rows import file_rows
-from partialpool.sufficient import read_summary, summary_columns
 
 MOST_OBSERVATIONS = 100_000
 """Most observations that are kept one by one, unless another number is given."""
@@ -70,7 +70,7 @@ def read(
     columns
         Names of columns.
     delimiter, decimal, drop_missing
-        As for `partialpool.data.read_csv`.
+        As for `partialpool.data.grouped.read_csv`.
     most_observations
         Of more observations than this only the statistics by group are kept.
     progress

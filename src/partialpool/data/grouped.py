@@ -1,6 +1,6 @@
 """Grouped data: one file in, checked observations and their summary by group out.
 
-What a file may hold is checked by `partialpool.rows`; nothing reaches a model unchecked.
+What a file may hold is checked by `partialpool.data.rows`; nothing reaches a model unchecked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.description import read_description
-from partialpool.errors import InputError
-from partialpool.families.base import order_of_labels
-from partialpool.families.normal import GroupStats, group_stats
-from partialpool.rows import (
+from partialpool.data.description import read_description
+from partialpool.data.rows import (
     SHOWN,
     check_marks,
     check_width,
@@ -33,6 +30,9 @@ from partialpool.rows import (
     take_header,
     wrong_values,
 )
+from partialpool.errors import InputError
+from partialpool.families.base import order_of_labels
+from partialpool.families.normal import GroupStats, group_stats
 from partialpool.types import FloatArray, IntArray
 
 
@@ -66,7 +66,7 @@ class GroupedData:
         What was repaired or left out while reading, one sentence each.
     reading
         How to read the data again: `files` (absolute paths), `columns` and the other arguments of
-        `partialpool.reading.read`; empty for data that came from elsewhere.
+        `partialpool.data.reading.read`; empty for data that came from elsewhere.
     """
 
     name: str

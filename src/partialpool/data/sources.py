@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partialpool.errors import InputError
-from partialpool.rows import (
+from partialpool.data.rows import (
     BLANKS,
     MISSING,
     SHOWN,
@@ -25,6 +24,7 @@ from partialpool.rows import (
     take_header,
     wrong_values,
 )
+from partialpool.errors import InputError
 
 if TYPE_CHECKING:
     import duckdb

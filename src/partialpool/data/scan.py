@@ -2,7 +2,7 @@
 
 DuckDB reads and groups out of core; what reaches Python is one row a group. Sums are taken about
 the first value of the file, by Welford's method, and once more about each group's own mean where
-that lost digits. The checks are those of `partialpool.data.read_csv`, and what they say is the
+that lost digits. The checks are those of `partialpool.data.grouped.read_csv`, and what they say is the
 same: where the engine meets something wrong, the file is read again to say what and where.
 """
 
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool.data import GroupedData
-from partialpool.description import read_description
+from partialpool.data.description import read_description
+from partialpool.data.grouped import GroupedData
+from partialpool.data.sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
+from partialpool.data.summaries import SummarizedData, summarized
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats, check_overflow, ordered
 from partialpool.progress import Progress
-from partialpool.scan_sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
-from partialpool.sufficient import SummarizedData, summarized
 from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def scan_statistics(
         compressed, `.csv.gz`) or all Parquet, and all with the same columns. A TOML file of the
         first file's name beside it is read as for a small file.
     group, value, delimiter, decimal, drop_missing
-        As for `partialpool.data.read_csv`. In Parquet a null or NaN outcome is missing.
+        As for `partialpool.data.grouped.read_csv`. In Parquet a null or NaN outcome is missing.
     threads
         Threads of the engine; all processors where None.
     progress
