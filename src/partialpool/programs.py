@@ -175,7 +175,7 @@ def lacking(program: Program) -> list[str]:
 def shipped_folder() -> Path:
     """Folder that holds the shipped programs."""
     inside = Path(str(resources.files("partialpool"))) / "stan"
-    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "stan"
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "stan"
 
 
 def find_program(name_or_path: str | Path) -> Path:

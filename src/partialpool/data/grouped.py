@@ -284,5 +284,5 @@ def _numbers(
 def example() -> Path:
     """Path of the shipped example, the homework data."""
     inside = Path(str(resources.files("partialpool"))) / "examples"
-    folder = inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "data"
+    folder = inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "data"
     return folder / "homework.csv"
