@@ -29,8 +29,9 @@ import plotnine as p9
 from arviz_stats.base import array_stats
 
 import benchmark_peers as peers
-from partialpool import exact, fitting, plots, program_data, programs, toolchain
+from partialpool import fitting, plots, program_data, programs, toolchain
 from partialpool.data import GroupedData, example, read_csv
+from partialpool.families import exact
 from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.settings import Settings
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats as distributions
 
 from hand_made import simulated
-from partialpool import classical
 from partialpool.data import GroupedData, from_values
+from partialpool.families import classical
 
 
 def mixed_model(data: GroupedData):  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
-from partialpool.exact import (
+from partialpool.families.exact import (
     HierarchicalPosterior,
     complete_pooling,
     exact_draws,

@@ -11,8 +11,8 @@ from arviz_stats.base import array_stats
 from partialpool import program_data, toolchain, verify
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.exact import hierarchical
 from partialpool.families import normal
+from partialpool.families.exact import hierarchical
 from partialpool.families.normal import GroupStats
 from partialpool.gibbs import gibbs, hoff_priors
 from partialpool.gibbs_check import compare_samplers

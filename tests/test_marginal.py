@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from arviz_stats.base.array import array_stats
 
-from partialpool import data, exact, fitting, group_posterior, program_data, programs, toolchain
+from partialpool import data, fitting, group_posterior, program_data, programs, toolchain
+from partialpool.families import exact
 from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.settings import Settings
 

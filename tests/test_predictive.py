@@ -16,9 +16,10 @@ from draws import (
     without_observation,
 )
 from hand_made import make_fit
-from partialpool import exact, importance, predictions, predictive
+from partialpool import importance, predictions, predictive
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
+from partialpool.families import exact
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.hyperparameters import Priors

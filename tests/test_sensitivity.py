@@ -12,9 +12,9 @@ from arviz_stats.base.array import array_stats
 from scipy import stats as distributions
 
 from hand_made import make_fit, simulated
-from partialpool import exact, power_scaling, prior_predictive, program_data, programs, sensitivity
+from partialpool import power_scaling, prior_predictive, program_data, programs, sensitivity
 from partialpool.errors import InputError
-from partialpool.families import normal
+from partialpool.families import exact, normal
 from partialpool.fitting import Fit
 from partialpool.priors import (
     SCALE_FAMILIES,

@@ -11,7 +11,6 @@ from scipy import stats as distributions
 from partialpool import (
     data,
     diagnostics,
-    exact,
     pooling,
     prior_predictive,
     program_data,
@@ -20,6 +19,7 @@ from partialpool import (
     summary_fits,
 )
 from partialpool.errors import InputError
+from partialpool.families import exact
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.report import content
 from partialpool.settings import Settings

@@ -21,7 +21,7 @@ from partialpool import (
 )
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.exact import HierarchicalPosterior, exact_draws, hierarchical
+from partialpool.families.exact import HierarchicalPosterior, exact_draws, hierarchical
 from partialpool.families.normal import group_stats
 from partialpool.priors import HalfCauchy, Normal, Uniform
 from partialpool.priors.hyperparameters import Priors

@@ -213,7 +213,7 @@ def _left_out(data: GroupedData) -> list[str]:
 
 def _extremes(data: GroupedData, priors: Priors) -> str:
     """Say what the two extremes would make of the groups."""
-    from partialpool.exact import complete_pooling
+    from partialpool.families.exact import complete_pooling
     from partialpool.priors import InverseGammaVariance, Normal
     from partialpool.text import short
 

@@ -22,7 +22,7 @@ from typing import TypedDict
 import numpy as np
 
 from partialpool.errors import InputError
-from partialpool.exact.statistics import SufficientStatistics, check_statistics
+from partialpool.families.exact.statistics import SufficientStatistics, check_statistics
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.types import FloatArray
 
@@ -133,7 +133,7 @@ def hoff_priors(
     Returns
     -------
     dict
-        `mu`, `tau` and `sigma`, as `gibbs` and `partialpool.exact.hierarchical` take them.
+        `mu`, `tau` and `sigma`, as `gibbs` and `partialpool.families.exact.hierarchical` take them.
     """
     return {
         "mu": Normal(mu0, gamma0_squared**0.5),

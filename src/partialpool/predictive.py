@@ -19,9 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from partialpool import exact, quantities
+from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families import exact
 from partialpool.families.normal import GroupStats
 from partialpool.fitting import Fit
 from partialpool.importance import draws_of, k_threshold, leave_out, relative_ess

@@ -1,7 +1,7 @@
 """Fits to statistics by group, where the observations are not at hand.
 
 Partial pooling is fitted by Stan in its marginal form, which needs no observation. Complete and no
-pooling have posteriors that quadrature knows (`partialpool.exact`), so their draws are independent
+pooling have posteriors that quadrature knows (`partialpool.families.exact`), so their draws are independent
 ones from there; the parameters, their names and their priors are those of the shipped programs.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import arviz_base
 import numpy as np
 
-from partialpool import exact, fitting, programs
+from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.exact.pooling_extremes import Sample
-from partialpool.families import normal
+from partialpool.families import exact, normal
+from partialpool.families.exact.pooling_extremes import Sample
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.hyperparameters import Priors

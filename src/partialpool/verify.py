@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from partialpool import exact, pooling
+from partialpool import pooling
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families import exact
 from partialpool.families.normal import GroupStats, base_choice
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal

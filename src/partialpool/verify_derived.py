@@ -19,8 +19,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from partialpool import comparisons, exact, pooling, quantities
+from partialpool import comparisons, pooling, quantities
 from partialpool.data import GroupedData
+from partialpool.families import exact
 from partialpool.fitting import Fit
 from partialpool.summaries import means, summarize
 from partialpool.types import FloatArray

@@ -9,7 +9,6 @@ from functools import cache
 import pandas as pd
 
 from partialpool import (
-    classical,
     comparisons,
     diagnostics,
     pooling,
@@ -21,6 +20,7 @@ from partialpool import (
 )
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families import classical
 from partialpool.families.base import Pooling
 from partialpool.fitting import Fit
 from partialpool.progress import Progress

@@ -11,15 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial import legendre
 
-from partialpool.exact.hierarchical import HierarchicalPosterior
-from partialpool.exact.plane import Outer, Plane, Rows
-from partialpool.exact.quadrature import (
-    CLOSE,
-    ORDER,
-    distribution,
-    invert,
-    rule,
-)
+from partialpool.families.exact.hierarchical import HierarchicalPosterior
+from partialpool.families.exact.plane import Outer, Plane, Rows
+from partialpool.families.exact.quadrature import CLOSE, ORDER, distribution, invert, rule
 from partialpool.types import FloatArray
 
 _BATCH = 10_000
@@ -34,7 +28,7 @@ def exact_draws(
     Parameters
     ----------
     posterior
-        From `partialpool.exact.hierarchical`; its grid is worked out once and kept.
+        From `partialpool.families.exact.hierarchical`; its grid is worked out once and kept.
     rng
         Source of randomness.
     size

@@ -19,9 +19,9 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from partialpool.exact.mixture import HeavyMixture, NormalMixture
-from partialpool.exact.quadrature import Marginal, marginal, narrow, refined
-from partialpool.exact.statistics import (
+from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
+from partialpool.families.exact.statistics import (
     SufficientStatistics,
     check_spread,
     check_statistics,
@@ -29,7 +29,7 @@ from partialpool.exact.statistics import (
     log_spread_constant,
     search_range,
 )
-from partialpool.exact.table import (
+from partialpool.families.exact.table import (
     DEFAULT_PROBS,
     Quantity,
     ScalePower,

@@ -25,8 +25,8 @@ from functools import cached_property
 
 import numpy as np
 
-from partialpool.exact.plane import Plane
-from partialpool.exact.statistics import (
+from partialpool.families.exact.plane import Plane
+from partialpool.families.exact.statistics import (
     SufficientStatistics,
     check_spread,
     check_statistics,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from partialpool.exact.quadrature import CLOSE, invert
+from partialpool.families.exact.quadrature import CLOSE, invert
 from partialpool.types import FloatArray
 
 _SQRT_2PI = np.sqrt(2 * np.pi)

@@ -6,15 +6,15 @@ two extremes; they take sufficient statistics by group and priors of `partialpoo
 `exact_draws` samples the hierarchical posterior without a Markov chain.
 """
 
-from partialpool.exact.draws import exact_draws
-from partialpool.exact.hierarchical import HierarchicalPosterior, hierarchical
-from partialpool.exact.pooling_extremes import (
+from partialpool.families.exact.draws import exact_draws
+from partialpool.families.exact.hierarchical import HierarchicalPosterior, hierarchical
+from partialpool.families.exact.pooling_extremes import (
     CompletePoolingPosterior,
     NoPoolingPosterior,
     complete_pooling,
     no_pooling,
 )
-from partialpool.exact.statistics import SufficientStatistics
+from partialpool.families.exact.statistics import SufficientStatistics
 
 __all__ = [
     "CompletePoolingPosterior",

@@ -16,11 +16,11 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from partialpool.exact.mixture import HeavyMixture, NormalMixture
-from partialpool.exact.plane import Outer
-from partialpool.exact.problem import Conditional, Problem
-from partialpool.exact.statistics import SufficientStatistics
-from partialpool.exact.table import (
+from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.families.exact.plane import Outer
+from partialpool.families.exact.problem import Conditional, Problem
+from partialpool.families.exact.statistics import SufficientStatistics
+from partialpool.families.exact.table import (
     DEFAULT_PROBS,
     Quantity,
     ScalePower,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.exact.quadrature import (
+from partialpool.families.exact.quadrature import (
     Marginal,
     marginal,
     narrow,

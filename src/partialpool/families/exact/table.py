@@ -13,8 +13,8 @@ import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.exact.mixture import NormalMixture
-from partialpool.exact.quadrature import Marginal
+from partialpool.families.exact.mixture import NormalMixture
+from partialpool.families.exact.quadrature import Marginal
 from partialpool.types import FloatArray
 
 DEFAULT_PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
