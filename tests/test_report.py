@@ -20,7 +20,7 @@ from hand_made import simulated
 from partialpool import pooling, report
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.programs import shipped_folder
+from partialpool.programs import shipped_folder, statements
 from partialpool.report import (
     checks,
     columns,
@@ -30,7 +30,6 @@ from partialpool.report import (
     mathematics,
     page,
     sentences,
-    statements,
     views,
     wording,
 )

@@ -127,7 +127,7 @@ def make_jobs(
     data_sets
         At least one; their names must differ.
     chosen
-        Programs, as `partialpool.programs.load` reads them.
+        Programs, as `partialpool.programs.program.load` reads them.
     prior_grid
         Hyperparameter to values; every combination of the values that a program declares is
         fitted. The others are those of `partialpool.priors.hyperparameters.priors_for`.

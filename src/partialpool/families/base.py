@@ -12,7 +12,7 @@ Pooling = Literal["complete", "none", "partial", "other"]
 
 
 class Declared(Protocol):
-    """What a family asks of a Stan program; `partialpool.programs.Program` is one."""
+    """What a family asks of a Stan program; `partialpool.programs.program.Program` is one."""
 
     @property
     def name(self) -> str:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from partialpool import comparisons, plots
 from partialpool.fitting import Fit
-from partialpool.report import model_figures, statements
+from partialpool.programs import statements
+from partialpool.report import model_figures
 from partialpool.report.checks import replicates
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure

@@ -13,8 +13,9 @@ from typing import Any
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.programs import statements
 from partialpool.progress import Progress
-from partialpool.report import columns, page, statements
+from partialpool.report import columns, page
 from partialpool.report.content import Content, compute
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe

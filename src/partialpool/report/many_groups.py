@@ -10,7 +10,8 @@ import pandas as pd
 from partialpool import diagnostics
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.report import cells, page, sentences, statements, trust, views
+from partialpool.programs import statements
+from partialpool.report import cells, page, sentences, trust, views
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.folder import manifest

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partialpool import plots, quantities
 from partialpool.fitting import Fit
-from partialpool.report import statements
+from partialpool.programs import statements
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of

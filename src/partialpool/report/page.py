@@ -13,16 +13,8 @@ import jinja2
 from markupsafe import Markup
 
 from partialpool.fitting import Fit
-from partialpool.report import (
-    cells,
-    mathematics,
-    sentences,
-    statements,
-    trust,
-    verification,
-    views,
-    wording,
-)
+from partialpool.programs import statements
+from partialpool.report import cells, mathematics, sentences, trust, verification, views, wording
 from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from partialpool.fitting import Fit
-from partialpool.programs import shipped_folder
+from partialpool.programs.program import shipped_folder
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _BLOCK = re.compile(
