@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import partialpool as pp
-from partialpool import diagnostics, plots
+from partialpool import plots
+from partialpool.fitting import diagnostics
 
 root = Path(__file__).resolve().parents[1]
 data = pp.read_csv(root / "data" / "homework.csv")

@@ -9,13 +9,14 @@ weakest data, and each group that is named.
 import sys
 from pathlib import Path
 
-from partialpool import data, parameterization, plots, program_data
+from partialpool import data, parameterization, plots
+from partialpool.fitting import inputs
 from partialpool.plots.parameterization import effective_draws, funnel
 
 path, *groups = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)
 found = parameterization.compare_parameterizations(
-    grouped, priors=program_data.priors_for(grouped), groups=groups
+    grouped, priors=inputs.priors_for(grouped), groups=groups
 )
 print(found.table.set_index("form").T.to_string())
 print(found.agreement.to_string(index=False))

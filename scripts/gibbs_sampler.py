@@ -9,12 +9,13 @@ sampler of a few lines of NumPy (src/partialpool/gibbs.py) does what Stan does.
 
 import sys
 
-from partialpool import data, program_data, verify
+from partialpool import data, verify
 from partialpool.families import normal
+from partialpool.fitting import inputs
 from partialpool.gibbs_check import compare_samplers
 
 grouped = data.read_csv(sys.argv[1] if len(sys.argv) > 1 else data.example())
-choice = normal.named_choices(grouped.stats, program_data.priors_for(grouped))["hoff"]
+choice = normal.named_choices(grouped.stats, inputs.priors_for(grouped))["hoff"]
 print(choice.describe())
 found = compare_samplers(grouped, choice)
 print(verify.one_line(verify.agreement(found.comparison)))

@@ -9,12 +9,13 @@ Without a file it takes the homework data, without choices the default ones. A c
 import sys
 from pathlib import Path
 
-from partialpool import data, plots, prior_predictive, program_data, sensitivity
+from partialpool import data, plots, prior_predictive, sensitivity
+from partialpool.fitting import inputs
 from partialpool.plots.sensitivity import prior_sensitivity
 
 path, *texts = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)
-priors = program_data.priors_for(grouped)
+priors = inputs.priors_for(grouped)
 chosen = sensitivity.choose(texts, grouped, priors)
 
 found = sensitivity.compare_priors(grouped, priors=priors, choices=chosen)

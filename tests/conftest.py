@@ -81,12 +81,13 @@ def cmdstan() -> toolchain.CmdStan:
 @pytest.fixture(scope="session")
 def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[str, fitting.Fit]:
     """Fits of the shipped programs to the homework data with the shipped defaults."""
-    from partialpool import fitting, program_data, programs
+    from partialpool import fitting, programs
+    from partialpool.fitting import inputs
 
     fits = fitting.fit_programs(
         [programs.load(name) for name in programs.SHIPPED],
         homework,
-        priors=program_data.priors_for(homework),
+        priors=inputs.priors_for(homework),
         cmdstan=cmdstan,
     )
     return {fit.name: fit for fit in fits}
@@ -95,7 +96,8 @@ def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[
 @pytest.fixture(scope="session")
 def fitted(cmdstan: toolchain.CmdStan) -> Callable[..., list[fitting.Fit]]:
     """Fit shipped programs, by their names, to any data, with few draws."""
-    from partialpool import fitting, program_data, programs, settings
+    from partialpool import fitting, programs, settings
+    from partialpool.fitting import inputs
 
     def fit(
         data: data.GroupedData, names: Sequence[str], *, draws: int = 250, pointwise: bool = False
@@ -103,7 +105,7 @@ def fitted(cmdstan: toolchain.CmdStan) -> Callable[..., list[fitting.Fit]]:
         return fitting.fit_programs(
             [programs.load(name) for name in names],
             data,
-            priors=program_data.priors_for(data),
+            priors=inputs.priors_for(data),
             settings=settings.Settings(warmup=500, draws=draws, adapt_delta=0.9),
             cmdstan=cmdstan,
             pointwise=pointwise,

@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from partialpool.columns import dataset
 from partialpool.data import GroupedData, from_values
 from partialpool.fitting import Fit
+from partialpool.fitting.inputs import priors_for
+from partialpool.fitting.tree import dataset
 from partialpool.priors.hyperparameters import Priors
-from partialpool.program_data import priors_for
 from partialpool.programs import shipped_folder
 from partialpool.settings import Settings
 

@@ -8,10 +8,11 @@ import cmdstanpy
 import numpy as np
 import pytest
 
-from partialpool import data, program_data, programs, toolchain
-from partialpool.chain_output import read_chain
-from partialpool.program_data import stan_data
-from partialpool.sampling import sample
+from partialpool import data, programs, toolchain
+from partialpool.fitting import inputs
+from partialpool.fitting.chains import sample
+from partialpool.fitting.inputs import stan_data
+from partialpool.fitting.output import read_chain
 from partialpool.settings import Settings
 
 CLOSING = """# 
@@ -113,7 +114,7 @@ def test_the_draws_are_those_of_cmdstanpy(
         pytest.skip("this CmdStan writes no doubles")
     program = programs.load("hierarchical_marginal")
     executable = toolchain.compile_program(program.path, cmdstan=cmdstan)
-    inputs = stan_data(program, homework, program_data.priors_for(homework))
+    inputs = stan_data(program, homework, inputs.priors_for(homework))
     starts = [{"tau": 1.0 + chain, "sigma": 4.0} for chain in range(2)]
     settings = Settings(chains=2, warmup=50, draws=60, adapt_delta=0.85, max_treedepth=3, seed=9)
     ours = sample(

@@ -7,15 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import (
-    columns,
-    diagnostics,
-    fitting,
-    pooling,
-    program_data,
-    programs,
-)
+from partialpool import fitting, pooling, programs
 from partialpool.data import from_values
+from partialpool.fitting import diagnostics, inputs, tree
 from partialpool.settings import Settings
 
 DATA = from_values(["a", "a", "b", "b"], [1.0, 2.0, 3.0, 5.0])
@@ -23,7 +17,7 @@ DATA = from_values(["a", "a", "b", "b"], [1.0, 2.0, 3.0, 5.0])
 
 def tree_of(*names: str):
     values = np.arange(2 * 3 * len(names), dtype=float).reshape(2, 3, len(names))
-    tree = columns.draws_tree(values, names, DATA)
+    tree = tree.draws_tree(values, names, DATA)
     return tree, dict(zip(names, np.moveaxis(values, 2, 0), strict=True))
 
 
@@ -36,7 +30,7 @@ def test_vectors_over_groups_and_observations_are_labelled():
     assert tree["sample_stats"]["diverging"].dtype == bool
     assert tree["log_prior"]["lprior"].shape == (2, 3)
     assert tree["log_likelihood"]["y"].sel(observation=4).to_numpy()[1, 2] == 59
-    assert columns.misfits(tree, DATA) == []
+    assert tree.misfits(tree, DATA) == []
 
 
 def test_elements_of_a_matrix_go_where_their_indices_say():
@@ -47,7 +41,7 @@ def test_elements_of_a_matrix_go_where_their_indices_say():
     for name in names:
         i, j = int(name[2]), int(name[4])
         assert (array.sel(A_index1=i, A_index2=j) == values[name]).all()
-    assert columns.scalar_names(array) == [f"A[{i},{j}]" for i in (1, 2) for j in (1, 2, 3)]
+    assert tree.scalar_names(array) == [f"A[{i},{j}]" for i in (1, 2) for j in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(
@@ -57,13 +51,13 @@ def test_elements_of_a_matrix_go_where_their_indices_say():
 def test_tuples_and_complex_numbers_keep_stan_s_names(names):
     tree, values = tree_of(*names)
     (array,) = tree["posterior"].to_dataset().data_vars.values()
-    assert columns.scalar_names(array) == names
+    assert tree.scalar_names(array) == names
     assert np.array_equal(np.moveaxis(array.to_numpy(), 2, 0), list(values.values()))
 
 
 def test_a_variable_of_known_meaning_and_unknown_shape_is_named():
     tree, _ = tree_of("theta[1]", "theta[2]", "theta[3]", "y_rep[1]", "log_lik")
-    theta, log_lik, y_rep = columns.misfits(tree, DATA)
+    theta, log_lik, y_rep = tree.misfits(tree, DATA)
     assert "theta has 3 values where there are 2 groups" in theta
     assert "log_lik has a single value where there are 4 observations" in log_lik
     assert "y_rep has a single value" in y_rep
@@ -75,7 +69,7 @@ def test_a_program_may_write_anything(cmdstan):
     (fit,) = fitting.fit_programs(
         [program],
         DATA,
-        priors=program_data.priors_for(DATA),
+        priors=inputs.priors_for(DATA),
         settings=Settings(warmup=300, draws=300, adapt_delta=0.8),
         cmdstan=cmdstan,
         extra=extra,

@@ -6,8 +6,7 @@ import arviz_base
 import numpy as np
 import pytest
 
-from partialpool import diagnostics
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, diagnostics
 from partialpool.settings import Settings
 
 CHAINS, DRAWS = 4, 500

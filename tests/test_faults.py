@@ -21,18 +21,12 @@ import numpy as np
 import psutil
 import pytest
 
-from partialpool import (
-    diagnostics,
-    fitting,
-    group_posterior,
-    program_data,
-    programs,
-    toolchain,
-)
+from partialpool import fitting, group_posterior, programs, toolchain
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError, SamplingError
 from partialpool.families import normal
 from partialpool.families.normal import GroupStats
+from partialpool.fitting import diagnostics, inputs
 from partialpool.settings import Settings
 from waiting import until
 
@@ -190,7 +184,7 @@ def test_one_chain_that_fails_is_quoted_and_survivors_are_an_option(
     program = programs.load(place / "troubled.stan")
     inputs = dict(CALM)
     number = _limit_for_one(program, data, inputs)
-    how = {"priors": program_data.priors_for(data), "cmdstan": cmdstan, "extra": inputs}
+    how = {"priors": inputs.priors_for(data), "cmdstan": cmdstan, "extra": inputs}
     with pytest.raises(SamplingError) as caught:
         fitting.fit_programs([program], data, settings=SHORT, **how)
     said = str(caught.value)
@@ -217,7 +211,7 @@ def test_no_survivors_are_no_fit(
         fitting.fit_programs(
             [programs.load(place / "troubled.stan")],
             data,
-            priors=program_data.priors_for(data),
+            priors=inputs.priors_for(data),
             settings=Settings(warmup=50, draws=50, survivors=True),
             cmdstan=cmdstan,
             extra=CALM | {"limit": -1e9},
@@ -367,7 +361,7 @@ def test_a_million_groups_of_one_to_a_hundred_thousand(
     (fit,) = fitting.fit_programs(
         [programs.load("hierarchical_marginal")],
         data,
-        priors=program_data.priors_for(data),
+        priors=inputs.priors_for(data),
         settings=Settings(warmup=500, draws=1000),
         cmdstan=cmdstan,
     )

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from arviz_stats.base.array import array_stats
 
-from partialpool import data, fitting, group_posterior, program_data, programs, toolchain
+from partialpool import data, fitting, group_posterior, programs, toolchain
 from partialpool.families import exact
+from partialpool.fitting import inputs
 from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.settings import Settings
 
@@ -44,7 +45,7 @@ def fit(
     [found] = fitting.fit_programs(
         [programs.load(f"hierarchical_{name}")],
         made,
-        priors=priors or program_data.priors_for(made),
+        priors=priors or inputs.priors_for(made),
         settings=settings,
         cmdstan=cmdstan,
         **switches,
@@ -77,7 +78,7 @@ def test_it_is_the_exact_posterior_and_agrees_with_the_centered_program(
     assert not marginal.sample_stats["diverging"].any()
     found = summary(marginal)
     centered = summary(fit("centered", made, cmdstan, settings=Settings(draws=5000)))
-    values = program_data.priors_for(made).values
+    values = inputs.priors_for(made).values
     truth = exact.hierarchical(
         made.stats,
         mu=Normal(values["mu_location"], values["mu_scale"]),
@@ -114,7 +115,7 @@ def test_the_prior_alone(
     made = homework
     if single:
         made = data.from_values(list("abcdefgh"), np.array([1, 4, 2, 8, 5, 7, 3, 6.0]))
-    settings = program_data.priors_for(homework).updated(
+    settings = inputs.priors_for(homework).updated(
         {"mu_location": 20, "mu_scale": 10, "tau_upper": 6, "sigma_upper": 12}, source="test"
     )
     found = fit("marginal", made, cmdstan, priors=settings, prior_only=True)
@@ -156,7 +157,7 @@ def test_a_large_offset_moves_the_posterior_and_nothing_else(
     offset = 2.0**30
     labels = [near.labels[j] for j in near.group]
     far = data.from_values(labels, near.y + offset, name="far")
-    first = program_data.priors_for(near)
+    first = inputs.priors_for(near)
     moved = first.updated({"mu_location": first.values["mu_location"] + offset}, source="test")
     a = summary(fit("marginal", near, cmdstan, priors=first))
     b = summary(fit("marginal", far, cmdstan, priors=moved))

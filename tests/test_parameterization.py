@@ -8,10 +8,11 @@ import pytest
 import xarray as xr
 
 from hand_made import diverging, make_fit, simulated
-from partialpool import parameterization, program_data, verdict
+from partialpool import parameterization, verdict
 from partialpool.data import from_values
 from partialpool.errors import InputError
-from partialpool.fitting import Fit, Settings
+from partialpool.fitting import Fit, inputs
+from partialpool.fitting.fit import Settings
 from partialpool.parameterization import compare_forms
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 
@@ -196,7 +197,7 @@ def test_weak_and_strong_groups_turn_the_verdict_round(cmdstan, n, best):
     )
     found = parameterization.compare_parameterizations(
         data,
-        priors=program_data.priors_for(data),
+        priors=inputs.priors_for(data),
         settings=Settings(warmup=500, draws=600, adapt_delta=0.95),
         cmdstan=cmdstan,
     )

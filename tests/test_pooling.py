@@ -12,7 +12,7 @@ from partialpool import pooling
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.summaries import means, summarize
+from partialpool.fitting.summarize import means, summarize
 
 PARTIAL = "hierarchical_noncentered"
 NO_POOLING = [9.5299, 7.1549, 8.0465, 6.3318, 12.2997, 6.2778, 6.2303, 7.4547]

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import program_data, programs, settings
+from partialpool import programs, settings
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.families import normal
+from partialpool.fitting import inputs
 from partialpool.priors import hyperparameters
 from partialpool.programs import Program
 
@@ -100,7 +101,7 @@ def test_constant_data_have_no_default_prior():
 
 
 def test_prior_settings_come_in_the_right_order(homework):
-    priors = program_data.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
+    priors = inputs.priors_for(homework, {"mu_scale": 5.0, "nu": 4.0})
     assert priors.values["mu_scale"] == 5
     assert priors.values["mu_location"] == 20
     assert priors.values["nu"] == 4
@@ -115,7 +116,7 @@ def test_a_prior_setting_is_a_name_and_a_number(text):
 
 
 def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
-    assert normal.prior_conflicts(program_data.priors_for(homework), homework.stats) == []
+    assert normal.prior_conflicts(inputs.priors_for(homework), homework.stats) == []
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
     ],
 )
 def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, message):
-    priors = program_data.priors_for(homework, setting)
+    priors = inputs.priors_for(homework, setting)
     found = normal.prior_conflicts(priors, homework.stats)
     assert len(found) == 1
     assert re.search(message, found[0])
@@ -157,8 +158,8 @@ def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
 
 def test_a_program_gets_what_it_declares_and_no_more(homework):
     program = declare(inputs=["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"])
-    priors = program_data.priors_for(homework)
-    given = program_data.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
+    priors = inputs.priors_for(homework)
+    given = inputs.stan_data(program, homework, priors, extra={"knots": 3}, pointwise=True)
     assert list(given) == ["N", "J", "group", "n", "ybar", "mu_scale", "knots", "pointwise"]
     assert given["N"] == 165
     assert given["group"].min() == 1
@@ -170,7 +171,7 @@ def test_a_program_gets_what_it_declares_and_no_more(homework):
 def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
     program = declare(inputs=["N", "mu_scael"])
     with pytest.raises(InputError) as caught:
-        program_data.stan_data(program, homework, program_data.priors_for(homework))
+        inputs.stan_data(program, homework, inputs.priors_for(homework))
     text = str(caught.value)
     assert "declares 'mu_scael'" in text
     assert "nearest name: 'mu_scale'" in text
@@ -179,27 +180,27 @@ def test_a_missing_input_is_named_with_its_nearest_neighbour(homework):
 
 
 def test_a_setting_that_no_program_reads_is_refused_with_the_nearest_name(homework):
-    priors = program_data.priors_for(homework, {"mu_scael": 5.0})
+    priors = inputs.priors_for(homework, {"mu_scael": 5.0})
     with pytest.raises(InputError, match=r"--prior mu_scael: .*nearest name: 'mu_scale'"):
-        program_data.check_settings_used(priors, ["N", "mu_scale"])
-    assert program_data.check_settings_used(priors, ["mu_scael"]) == []
+        inputs.check_settings_used(priors, ["N", "mu_scale"])
+    assert inputs.check_settings_used(priors, ["mu_scael"]) == []
     given = hyperparameters.Priors({"tau_uper": 3.0}, {"tau_uper": "grades.toml"})
-    (note,) = program_data.check_settings_used(given, ["tau_upper"])
+    (note,) = inputs.check_settings_used(given, ["tau_upper"])
     assert note.startswith("grades.toml sets tau_uper")
     assert "nearest name: 'tau_upper'" in note
 
 
 def test_a_negative_scale_is_refused(homework):
-    priors = program_data.priors_for(homework, {"mu_scale": -1.0})
+    priors = inputs.priors_for(homework, {"mu_scale": -1.0})
     with pytest.raises(InputError, match="mu_scale = -1: it must be above zero"):
-        program_data.stan_data(declare(inputs=["mu_scale"]), homework, priors)
+        inputs.stan_data(declare(inputs=["mu_scale"]), homework, priors)
 
 
 def test_extra_inputs_come_from_json_or_toml(tmp_path):
     (tmp_path / "x.json").write_text('{"knots": [1, 2]}')
     (tmp_path / "x.toml").write_text("knots = [1, 2]")
-    assert program_data.read_extra(tmp_path / "x.json") == {"knots": [1, 2]}
-    assert program_data.read_extra(tmp_path / "x.toml") == {"knots": [1, 2]}
+    assert inputs.read_extra(tmp_path / "x.json") == {"knots": [1, 2]}
+    assert inputs.read_extra(tmp_path / "x.toml") == {"knots": [1, 2]}
     (tmp_path / "bad.json").write_text("[1, 2]")
     (tmp_path / "worse.json").write_text("{")
     (tmp_path / "text.json").write_text('{"knots": [1, "2"]}')
@@ -213,7 +214,7 @@ def test_extra_inputs_come_from_json_or_toml(tmp_path):
         ("x.yaml", r"\.json or a \.toml"),
     ):
         with pytest.raises(InputError, match=message):
-            program_data.read_extra(tmp_path / name)
+            inputs.read_extra(tmp_path / name)
 
 
 def test_a_shipped_program_is_copied_once(tmp_path):

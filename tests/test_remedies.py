@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from hand_made import diverging, make_fit
-from partialpool import diagnostics, program_data, programs, remedies
-from partialpool.fitting import Fit
+from partialpool import programs
+from partialpool.fitting import Fit, diagnostics, inputs, retry
 from partialpool.report import content, folder, page, sentences, trust
 from partialpool.settings import Settings
 
@@ -41,12 +41,12 @@ def passing(homework):
 
 
 def test_a_fit_that_passed_needs_no_remedy(passing):
-    assert remedies.remedy(passing, diagnostics.check(passing)) is None
+    assert retry.remedy(passing, diagnostics.check(passing)) is None
 
 
 def test_divergences_call_for_smaller_steps_first(passing):
     fit, table = adjusted(passing, tables={"divergences": 3}, settings={"adapt_delta": 0.8})
-    found = remedies.remedy(fit, table)
+    found = retry.remedy(fit, table)
     assert found.settings.adapt_delta == 0.99
     assert found.program is None
     assert found.words == "adapt_delta 0.99 instead of 0.8"
@@ -54,24 +54,24 @@ def test_divergences_call_for_smaller_steps_first(passing):
 
 def test_then_for_another_form_of_the_model(passing):
     fit, table = adjusted(passing, tables={"divergences": 3}, settings={"adapt_delta": 0.995})
-    found = remedies.remedy(fit, table)
+    found = retry.remedy(fit, table)
     assert found.program == "hierarchical_noncentered"
     assert "in place of hierarchical_centered" in found.words
 
 
 def test_a_form_that_is_fitted_anyway_does_not_take_the_place(passing):
     fit, table = adjusted(passing, tables={"divergences": 3}, settings={"adapt_delta": 0.995})
-    found = remedies.remedy(fit, table, taken=["hierarchical_noncentered"])
+    found = retry.remedy(fit, table, taken=["hierarchical_noncentered"])
     assert (found.program, found.settings.adapt_delta) == (None, 0.999)
     fit, table = adjusted(passing, tables={"divergences": 3}, settings={"adapt_delta": 0.9995})
-    assert remedies.remedy(fit, table, taken=["hierarchical_noncentered"]) is None
+    assert retry.remedy(fit, table, taken=["hierarchical_noncentered"]) is None
 
 
 def test_a_program_of_ones_own_gets_smaller_steps(passing):
     fit, table = adjusted(
         passing, tables={"divergences": 1}, settings={"adapt_delta": 0.995}, program="mine"
     )
-    assert remedies.remedy(fit, table).settings.adapt_delta == 0.999
+    assert retry.remedy(fit, table).settings.adapt_delta == 0.999
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,19 @@ def test_a_program_of_ones_own_gets_smaller_steps(passing):
 )
 def test_few_effective_draws_call_for_more(passing, value, draws):
     fit, table = adjusted(passing, tables={"tail ESS": value})
-    found = remedies.remedy(fit, table)
+    found = retry.remedy(fit, table)
     assert found.settings.draws == draws
     assert found.words == f"draws {draws} instead of 250"
 
 
 def test_no_more_draws_than_a_machine_can_hold(passing):
     fit, table = adjusted(passing, tables={"tail ESS": 2.0}, settings={"draws": 20_000})
-    assert remedies.remedy(fit, table) is None
+    assert retry.remedy(fit, table) is None
 
 
 def test_chains_that_differ_call_for_warmup_too(passing):
     fit, table = adjusted(passing, tables={"R-hat": 1.2}, settings={"warmup": 800})
-    found = remedies.remedy(fit, table)
+    found = retry.remedy(fit, table)
     assert (found.settings.warmup, found.settings.draws) == (1600, 500)
 
 
@@ -104,7 +104,7 @@ def test_one_chain_calls_for_more(homework, passing):
     )
     table = diagnostics.check(one)
     assert not diagnostics.trusted(table)
-    assert remedies.remedy(one, table).settings.chains == 4
+    assert retry.remedy(one, table).settings.chains == 4
 
 
 @pytest.mark.parametrize("check", ["finite draws", "failed chains"])
@@ -113,7 +113,7 @@ def test_what_no_setting_mends_has_no_remedy(passing, check):
     values = {"divergences": 3} | ({check: 1} if check == "finite draws" else {})
     fit, table = adjusted(passing, tables=values, lost_chains=lost)
     assert not table.set_index("check").loc[check, "passed"]
-    assert remedies.remedy(fit, table) is None
+    assert retry.remedy(fit, table) is None
 
 
 # What a report says
@@ -200,16 +200,16 @@ def test_no_model_is_best_where_pareto_k_are_bad(failed):
 
 def test_a_fit_with_too_few_draws_is_made_again_until_it_passes(homework, cmdstan, lesson_fits):
     seen = []
-    (fit,) = remedies.fit_until_trusted(
+    (fit,) = retry.fit_until_trusted(
         [programs.load("complete_pooling")],
         homework,
-        priors=program_data.priors_for(homework),
+        priors=inputs.priors_for(homework),
         settings=Settings(warmup=300, draws=60),
         cmdstan=cmdstan,
         report=lambda fit, found: seen.append((fit.settings.draws, found.settings.draws)),
     )
     assert diagnostics.trusted(diagnostics.check(fit))
-    assert 1 <= len(seen) <= remedies.ATTEMPTS
+    assert 1 <= len(seen) <= retry.ATTEMPTS
     assert fit.settings.draws == seen[-1][1] > 100
     assert [attempt["settings"]["draws"] for attempt in fit.about["attempts"]] == [
         before for before, _ in seen
@@ -220,10 +220,10 @@ def test_a_fit_with_too_few_draws_is_made_again_until_it_passes(homework, cmdsta
 
 
 def test_a_form_that_diverges_gives_way_to_another(homework, cmdstan, lesson_fits):
-    (fit,) = remedies.fit_until_trusted(
+    (fit,) = retry.fit_until_trusted(
         [programs.load("hierarchical_centered")],
         homework,
-        priors=program_data.priors_for(homework),
+        priors=inputs.priors_for(homework),
         settings=Settings(warmup=500, draws=500, adapt_delta=0.99),
         cmdstan=cmdstan,
     )

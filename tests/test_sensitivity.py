@@ -12,10 +12,10 @@ from arviz_stats.base.array import array_stats
 from scipy import stats as distributions
 
 from hand_made import make_fit, simulated
-from partialpool import power_scaling, prior_predictive, program_data, programs, sensitivity
+from partialpool import power_scaling, prior_predictive, programs, sensitivity
 from partialpool.errors import InputError
 from partialpool.families import exact, normal
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, inputs
 from partialpool.priors import (
     SCALE_FAMILIES,
     HalfCauchy,
@@ -32,7 +32,7 @@ CHAINS, DRAWS = 4, 500
 
 @pytest.fixture(scope="module")
 def priors(homework):
-    return program_data.priors_for(homework)
+    return inputs.priors_for(homework)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_default_choices_cover_every_family_and_begin_with_the_priors_given(home
 
 def test_choices_in_hours_are_left_out_for_other_data():
     data = simulated([5, 6, 7], ["a", "b", "c"])
-    found = normal.default_choices(data.stats, program_data.priors_for(data))
+    found = normal.default_choices(data.stats, inputs.priors_for(data))
     assert "hoff" not in {choice.name for choice in found}
     assert "half_cauchy" in {choice.name for choice in found}
 
@@ -331,7 +331,7 @@ def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     lesson = prior_predictive.from_programs(
         [program],
         homework,
-        priors=program_data.priors_for(homework),
+        priors=inputs.priors_for(homework),
         settings=settings,
         cmdstan=cmdstan,
     )

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, program_data, programs
+from partialpool import data, programs
 from partialpool.data import summaries
 from partialpool.errors import InputError
 from partialpool.families import normal
+from partialpool.fitting import inputs
 
 
 def make_data(seed: int = 2, offset: float = 0.0) -> data.GroupedData:
@@ -118,10 +119,8 @@ def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path
     make_data().summary().to_csv(path, index=False)
     made = summaries.read_summary(path).without_observations()
     assert made.stats.N == 64
-    given = program_data.stan_data(
-        programs.load("hierarchical_marginal"), made, program_data.priors_for(made)
-    )
+    given = inputs.stan_data(programs.load("hierarchical_marginal"), made, inputs.priors_for(made))
     assert (given["J_drawn"], given["N_drawn"], len(given["y_drawn"])) == (11, 0, 0)
     centered = programs.load("hierarchical_centered")
     with pytest.raises(InputError, match="needs the observations, and of summary only"):
-        program_data.stan_data(centered, made, program_data.priors_for(made))
+        inputs.stan_data(centered, made, inputs.priors_for(made))

@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import (
-    data,
-    diagnostics,
-    pooling,
-    prior_predictive,
-    program_data,
-    programs,
-    sensitivity,
-    summary_fits,
-)
+from partialpool import data, pooling, prior_predictive, programs, sensitivity
 from partialpool.errors import InputError
 from partialpool.families import exact
+from partialpool.fitting import diagnostics, inputs, without_rows
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.report import content
 from partialpool.settings import Settings
@@ -36,8 +28,8 @@ def summarized() -> data.GroupedData:
 @pytest.mark.stan
 @pytest.mark.parametrize("name", ["complete_pooling", "no_pooling"])
 def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) -> None:
-    priors = program_data.priors_for(summarized)
-    fit = summary_fits.draw_exact(programs.load(name), summarized, priors=priors, settings=SETTINGS)
+    priors = inputs.priors_for(summarized)
+    fit = without_rows.draw_exact(programs.load(name), summarized, priors=priors, settings=SETTINGS)
     found = pooling.estimates([fit], summarized).set_index(["parameter", "group"])
     value = priors.values
     known = getattr(exact, name)(
@@ -68,11 +60,11 @@ def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) ->
 
 @pytest.mark.stan
 def test_draws_follow_the_seed(summarized: data.GroupedData) -> None:
-    program, priors = programs.load("complete_pooling"), program_data.priors_for(summarized)
+    program, priors = programs.load("complete_pooling"), inputs.priors_for(summarized)
 
     def first(seed: int) -> float:
         settings = Settings(draws=10, seed=seed)
-        fit = summary_fits.draw_exact(program, summarized, priors=priors, settings=settings)
+        fit = without_rows.draw_exact(program, summarized, priors=priors, settings=settings)
         return float(fit.posterior["theta"][0, 0])
 
     assert first(1) == first(1) != first(2)
@@ -80,12 +72,12 @@ def test_draws_follow_the_seed(summarized: data.GroupedData) -> None:
 
 @pytest.mark.stan
 def test_what_cannot_be_drawn_is_refused(summarized: data.GroupedData) -> None:
-    priors = program_data.priors_for(summarized)
+    priors = inputs.priors_for(summarized)
 
     def refused(name: str, given: data.GroupedData, message: str, **changed: float) -> None:
         settings = priors.updated(changed, source="test")
         with pytest.raises(InputError, match=message):
-            summary_fits.draw_exact(programs.load(name), given, priors=settings, settings=SETTINGS)
+            without_rows.draw_exact(programs.load(name), given, priors=settings, settings=SETTINGS)
 
     refused("hierarchical_marginal", summarized, "its exact posterior is not known")
     refused("no_pooling", summarized, "theta_scale = -1: it must be", theta_scale=-1)
@@ -95,7 +87,7 @@ def test_what_cannot_be_drawn_is_refused(summarized: data.GroupedData) -> None:
 
 def test_priors_are_described_without_the_observations(summarized: data.GroupedData) -> None:
     homework = data.read_csv(data.example())
-    priors = program_data.priors_for(homework, {"mu_scale": 10, "tau_upper": 30, "sigma_upper": 30})
+    priors = inputs.priors_for(homework, {"mu_scale": 10, "tau_upper": 30, "sigma_upper": 30})
     chosen = sensitivity.choose(["weak"], homework, priors)
     with_y, without = (
         prior_predictive.from_choices(chosen, given) for given in (homework, summarized)
@@ -108,10 +100,10 @@ def test_partial_pooling_is_fitted_once_and_in_its_marginal_form(
     summarized: data.GroupedData, cmdstan: object
 ) -> None:
     chosen = ("hierarchical_centered", "complete_pooling", "hierarchical_noncentered")
-    fits = summary_fits.fit_summaries(
-        summary_fits.substitutes([programs.load(name) for name in chosen]),
+    fits = without_rows.fit_summaries(
+        without_rows.substitutes([programs.load(name) for name in chosen]),
         summarized,
-        priors=program_data.priors_for(summarized),
+        priors=inputs.priors_for(summarized),
         settings=Settings(chains=2, warmup=300, draws=300),
     )
     assert [fit.name for fit in fits] == ["hierarchical_marginal", "complete_pooling"]

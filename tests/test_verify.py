@@ -10,23 +10,16 @@ import pandas as pd
 import pytest
 
 from hand_made import make_fit
-from partialpool import (
-    diagnostics,
-    fitting,
-    pooling,
-    program_data,
-    programs,
-    verify,
-    verify_derived,
-)
+from partialpool import fitting, pooling, programs, verify, verify_derived
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.exact import HierarchicalPosterior, exact_draws, hierarchical
 from partialpool.families.normal import group_stats
+from partialpool.fitting import diagnostics, inputs
+from partialpool.fitting.summarize import summarize
 from partialpool.priors import HalfCauchy, Normal, Uniform
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
-from partialpool.summaries import summarize
 
 DRAWS = 1000
 
@@ -34,7 +27,7 @@ DRAWS = 1000
 @pytest.fixture(scope="module")
 def posterior(homework: GroupedData) -> HierarchicalPosterior:
     found = verify.exact_posterior(
-        "hierarchical_centered", homework.stats, program_data.priors_for(homework)
+        "hierarchical_centered", homework.stats, inputs.priors_for(homework)
     )
     assert isinstance(found, HierarchicalPosterior)
     return found
@@ -296,7 +289,7 @@ def test_one_line_names_the_fits_that_differ(table: pd.DataFrame, known: pd.Data
 
 
 def test_other_programs_and_missing_settings_are_refused(homework: GroupedData) -> None:
-    priors = program_data.priors_for(homework)
+    priors = inputs.priors_for(homework)
     with pytest.raises(InputError, match="exact posterior of 'mine' is not known"):
         verify.exact_posterior("mine", homework.stats, priors)
     with pytest.raises(InputError, match="theta_location is missing"):
@@ -312,7 +305,7 @@ def is_trusted(fit: fitting.Fit) -> bool:
 def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
     homework: GroupedData, lesson_fits: dict[str, fitting.Fit]
 ) -> None:
-    priors = program_data.priors_for(homework)
+    priors = inputs.priors_for(homework)
     known = verify.exact_summary(
         {name: verify.exact_posterior(name, homework.stats, priors) for name in lesson_fits}
     )
@@ -334,7 +327,7 @@ def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
 def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
     homework: GroupedData, posterior: HierarchicalPosterior, derived: pd.DataFrame, cmdstan: Any
 ) -> None:
-    name, priors = "hierarchical_marginal", program_data.priors_for(homework)
+    name, priors = "hierarchical_marginal", inputs.priors_for(homework)
     known = pd.concat([verify.exact_summary({name: posterior}), derived.assign(model=name)])
     tables = []
     for seed in range(60):

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import diagnostics
 from partialpool.data import GroupedData
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, diagnostics
 from partialpool.power_scaling import NAMED, label
 from partialpool.prior_findings import MOVED
 from partialpool.quantities import stacked

@@ -86,7 +86,8 @@ def report(
         return
     target = results.check_target(output / data.name)
     loaded = load_chosen(program, without, include)
-    from partialpool import diagnostics, pooling  # slow, and of no use to a program in error
+    from partialpool import pooling  # slow, and of no use to a program in error
+    from partialpool.fitting import diagnostics
     from partialpool.report import write
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
@@ -123,7 +124,8 @@ def fit(
 
     data, priors = data_options.read(csv)
     loaded = programs.load(program, include_paths=include or (), progress=progress)
-    from partialpool import diagnostics, pooling  # slow, and of no use to a program in error
+    from partialpool import pooling  # slow, and of no use to a program in error
+    from partialpool.fitting import diagnostics
 
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
@@ -158,7 +160,8 @@ def compare(
         return
     target = results.check_target(output / f"{data.name}-compare")
     loaded = load_chosen(program, without, include)
-    from partialpool import changes, diagnostics, plots, pooling  # slow, and of no use to an error
+    from partialpool import changes, plots, pooling
+    from partialpool.fitting import diagnostics  # slow, and of no use to an error
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
     estimates = pooling.estimates(fits, data)

@@ -118,15 +118,8 @@ def estimate_groups(
     output: Path,
 ) -> None:
     """Fit the hyperparameters, and show and save what follows for the groups."""
-    from partialpool import (
-        diagnostics,
-        group_draws,
-        group_posterior,
-        plots,
-        pooling,
-        programs,
-        results,
-    )
+    from partialpool import group_draws, group_posterior, plots, pooling, programs, results
+    from partialpool.fitting import diagnostics
     from partialpool.report import columns
     from partialpool.report.drawing import Figure
     from partialpool.report.many_groups import write_page
@@ -259,8 +252,8 @@ def fit_many(
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
     from partialpool import cluster, many, programs
     from partialpool.data.scan import expand as expand_files
+    from partialpool.fitting.inputs import read_extra
     from partialpool.priors import hyperparameters
-    from partialpool.program_data import read_extra
 
     files: list[str] = []
     for each in csv:

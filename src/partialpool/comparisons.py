@@ -18,7 +18,7 @@ from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.summaries import covariance_of_means, means, quantiles, usable
+from partialpool.fitting.summarize import covariance_of_means, means, quantiles, usable
 from partialpool.types import FloatArray
 
 LIMIT = 200

@@ -53,7 +53,7 @@ def warn(text: str) -> None:
 
 def finish(target: Path, fits: Sequence[Fit]) -> None:
     """Say where the results are; end with an exit code of its own where a fit failed."""
-    from partialpool import diagnostics
+    from partialpool.fitting import diagnostics
 
     say(f"Saved in {target}")
     if not all(diagnostics.verdicts(fits).values()):

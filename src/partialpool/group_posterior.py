@@ -27,8 +27,8 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats
+from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import Program
-from partialpool.summaries import QUANTILES
 from partialpool.types import FloatArray, IntArray
 
 TOLERANCE = 0.02

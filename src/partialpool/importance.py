@@ -8,7 +8,7 @@ import numpy as np
 from arviz_stats.base.array import array_stats
 
 from partialpool.fitting import Fit
-from partialpool.summaries import usable
+from partialpool.fitting.summarize import usable
 from partialpool.types import FloatArray
 
 _COLUMNS = 100

@@ -24,10 +24,11 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import diagnostics, fitting, pooling, program_data, programs, summary_fits
+from partialpool import fitting, pooling, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.families import normal
+from partialpool.fitting import diagnostics, inputs, without_rows
 from partialpool.priors import hyperparameters
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
@@ -158,7 +159,7 @@ def make_jobs(
             raise InputError(f"prior {name}: there are no values to try")
     declared = {name: None for program in chosen for name in program.inputs}
     named = dict.fromkeys(grid, 0.0)
-    program_data.check_settings_used(
+    inputs.check_settings_used(
         hyperparameters.Priors(named, dict.fromkeys(named, hyperparameters.SET_BY_USER)), declared
     )
     jobs = []
@@ -175,9 +176,9 @@ def make_jobs(
         varied = [name for name in grid if name in program.inputs]
         for combination in itertools.product(*(grid[name] for name in varied)):
             overrides = dict(zip(varied, map(float, combination), strict=True))
-            priors = program_data.priors_for(data, overrides)
-            if data.has_observations or not summary_fits.is_exact(program):
-                program_data.stan_data(program, data, priors, extra=extra)
+            priors = inputs.priors_for(data, overrides)
+            if data.has_observations or not without_rows.is_exact(program):
+                inputs.stan_data(program, data, priors, extra=extra)
             shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(
@@ -228,7 +229,7 @@ def run_job(job: Job) -> Result:
             path = Path(folder) / f"{job.program_name}.stan"
             path.write_text(job.program_text, encoding="utf-8")
             fit_it = (
-                fitting.fit_programs if job.data.has_observations else summary_fits.fit_summaries
+                fitting.fit_programs if job.data.has_observations else without_rows.fit_summaries
             )
             [fit] = fit_it(
                 [programs.load(path)],

@@ -19,9 +19,9 @@ from partialpool.settings import Settings
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
+    from partialpool.fitting.retry import Remedy
     from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
-    from partialpool.remedies import Remedy
     from partialpool.toolchain import CmdStan
 
 
@@ -121,8 +121,8 @@ class DataOptions:
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
         from partialpool.families.normal import prior_conflicts
+        from partialpool.fitting.inputs import priors_for
         from partialpool.priors.hyperparameters import parse_prior_settings
-        from partialpool.program_data import priors_for
 
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))
@@ -192,7 +192,7 @@ class SamplingOptions:
 
     def extra(self, programs: list[Program], priors: Priors) -> dict[str, Any]:
         """Read further inputs, and say which settings no program of the run reads."""
-        from partialpool.program_data import read_extra
+        from partialpool.fitting.inputs import read_extra
 
         declared = {name: None for program in programs for name in program.inputs}
         say_unused(priors, declared)
@@ -212,9 +212,8 @@ class SamplingOptions:
         **switches: Any,
     ) -> list[Fit]:
         """Fit the programs, and show what the diagnostics say before anything else."""
-        from partialpool import diagnostics, remedies
-        from partialpool.fitting import fit_programs
-        from partialpool.summary_fits import fit_summaries, substitutes
+        from partialpool.fitting import diagnostics, fit_programs, retry
+        from partialpool.fitting.without_rows import fit_summaries, substitutes
 
         extra = self.extra(programs, priors)
         if not data.has_observations:
@@ -224,7 +223,7 @@ class SamplingOptions:
                     "Note: without the observations, partial pooling is fitted in its marginal "
                     "form, which is the same model."
                 )
-        fits = remedies.fit_until_trusted(
+        fits = retry.fit_until_trusted(
             programs,
             data,
             priors=priors,
@@ -232,7 +231,7 @@ class SamplingOptions:
             cmdstan=self.find_cmdstan(),
             extra={**(inputs or {}), **extra},
             progress=progress,
-            attempts=remedies.ATTEMPTS if retry else 0,
+            attempts=retry.ATTEMPTS if retry else 0,
             report=_say_retry,
             fit=fit_programs if data.has_observations else fit_summaries,
             **switches,
@@ -250,7 +249,7 @@ class SamplingOptions:
                 for advice in table.loc[~table["passed"] & table["gate"], "remedy"].unique():
                     say(f"  Try: {advice}.")
                 taken = {other.name for other in fits} - {fit.name}
-                found = remedies.remedy(fit, table, taken=taken)
+                found = retry.remedy(fit, table, taken=taken)
                 if found is not None:
                     say(f"  Remedy: {found.words}; --retry does that.")
         return fits
@@ -258,14 +257,14 @@ class SamplingOptions:
 
 def say_unused(priors: Priors, declared: Collection[str]) -> None:
     """Refuse settings of the user that a run does not read; name those of the data's file."""
-    from partialpool.program_data import check_settings_used
+    from partialpool.fitting.inputs import check_settings_used
 
     for note in check_settings_used(priors, declared):
         say(f"Note: {note}.")
 
 
 def _say_retry(fit: Fit, found: Remedy) -> None:
-    from partialpool import diagnostics
+    from partialpool.fitting import diagnostics
 
     warn(diagnostics.summary_line(fit, diagnostics.check(fit)))
     say(f"  Trying again with {found.words}.")

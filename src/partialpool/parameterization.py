@@ -22,16 +22,16 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
-from partialpool import diagnostics, programs, quantities, toolchain
+from partialpool import programs, quantities, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.fitting import Fit, fit_programs
+from partialpool.fitting import Fit, diagnostics, fit_programs
+from partialpool.fitting.summarize import summarize
 from partialpool.power_scaling import label
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
-from partialpool.summaries import summarize
 from partialpool.types import FloatArray
 from partialpool.verdict import Verdict, judge
 

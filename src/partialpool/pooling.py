@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from partialpool import quantities
-from partialpool.columns import scalar_names
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.summaries import QUANTILES, means, quantiles, summarize
+from partialpool.fitting.summarize import QUANTILES, means, quantiles, summarize
+from partialpool.fitting.tree import scalar_names
 from partialpool.types import FloatArray
 
 ORDER = ("none", "partial", "complete")

@@ -21,7 +21,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit
-from partialpool.summaries import usable
+from partialpool.fitting.summarize import usable
 from partialpool.types import FloatArray
 
 THRESHOLD = 0.05

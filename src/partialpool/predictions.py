@@ -11,7 +11,7 @@ from scipy import special
 from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.summaries import QUANTILES, usable
+from partialpool.fitting.summarize import QUANTILES, usable
 from partialpool.types import FloatArray
 
 NEW_OBSERVATION = "new observation"

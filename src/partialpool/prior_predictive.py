@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool import diagnostics, toolchain
+from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
-from partialpool.fitting import Fit, fit_programs
+from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program

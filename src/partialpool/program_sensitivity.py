@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from partialpool import diagnostics
 from partialpool.data import GroupedData
 from partialpool.errors import SamplingError
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, diagnostics
 from partialpool.power_scaling import (
     THRESHOLD,
     distance,

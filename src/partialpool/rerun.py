@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import diagnostics, group_posterior, pooling, programs, results, toolchain
+from partialpool import group_posterior, pooling, programs, results, toolchain
 from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
-from partialpool.fitting import Fit, fit_programs
+from partialpool.fitting import Fit, diagnostics, fit_programs
+from partialpool.fitting.without_rows import fit_summaries
 from partialpool.priors import hyperparameters
 from partialpool.progress import Progress
 from partialpool.settings import Settings
-from partialpool.summary_fits import fit_summaries
 
 IDENTICAL, DIFFERENT, MISSING = "identical", "different", "not there to compare"
 

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base.array import array_stats
 
-from partialpool import diagnostics, pooling, programs, toolchain
+from partialpool import pooling, programs, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import default_choices, named_choices, size_classes
-from partialpool.fitting import Fit, fit_programs
+from partialpool.fitting import Fit, diagnostics, fit_programs
+from partialpool.fitting.summarize import summarize
 from partialpool.power_scaling import (
     THRESHOLD,
     distance,
@@ -32,7 +33,6 @@ from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
-from partialpool.summaries import summarize
 
 PROGRAM = "sensitivity"
 """Name of the shipped program that the refits use."""

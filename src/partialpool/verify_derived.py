@@ -23,7 +23,7 @@ from partialpool import comparisons, pooling, quantities
 from partialpool.data import GroupedData
 from partialpool.families import exact
 from partialpool.fitting import Fit
-from partialpool.summaries import means, summarize
+from partialpool.fitting.summarize import means, summarize
 from partialpool.types import FloatArray
 
 MOST_GROUPS = 12

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from partialpool import diagnostics, quantities, toolchain
+from partialpool import quantities, toolchain
 from partialpool.calibration.simulation import Design, Simulated, simulate
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import log_likelihood_given
-from partialpool.fitting import Fit, fit_programs
+from partialpool.fitting import Fit, diagnostics, fit_programs
+from partialpool.fitting.summarize import convergence
 from partialpool.power_scaling import normal_log_likelihood
 from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
-from partialpool.summaries import convergence
 from partialpool.types import FloatArray
 
 LOG_LIKELIHOOD = "log_lik"

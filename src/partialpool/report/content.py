@@ -8,21 +8,12 @@ from functools import cache
 
 import pandas as pd
 
-from partialpool import (
-    comparisons,
-    diagnostics,
-    pooling,
-    predictions,
-    predictive,
-    quantities,
-    remedies,
-    verify,
-)
+from partialpool import comparisons, pooling, predictions, predictive, quantities, verify
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import classical
 from partialpool.families.base import Pooling
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, diagnostics, retry
 from partialpool.progress import Progress
 from partialpool.report.checks import group_checks
 
@@ -149,7 +140,7 @@ def compute(
             except Exception as error:  # one table that fails must not take the others with it
                 missing[key] = f"{type(error).__name__}: {error}"
             task.advance()
-    offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
+    offered = {fit.name: retry.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Content(data, tuple(fits), tables, missing, trusted, delta, insist, words)
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from partialpool import diagnostics
 from partialpool.data import GroupedData
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, diagnostics
 from partialpool.programs import statements
 from partialpool.report import cells, page, sentences, trust, views
 from partialpool.report.content import Content

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from partialpool import diagnostics
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, diagnostics
 from partialpool.report.content import Content
 from partialpool.report.wording import capital, listed
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import diagnostics
-from partialpool.fitting import Fit, fit_programs
+from partialpool.fitting import diagnostics
+from partialpool.fitting.fit import Fit, fit_programs
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED, Program, load
 from partialpool.progress import Progress
 from partialpool.settings import Settings

@@ -26,9 +26,9 @@ import numpy as np
 from cmdstanpy.cmdstan_args import CmdStanArgs, SamplerArgs
 from cmdstanpy.stanfit import RunSet
 
-from partialpool.chain_guard import guarded
-from partialpool.chain_output import ChainOutput, read_chain
 from partialpool.errors import SamplingError
+from partialpool.fitting.guard import guarded
+from partialpool.fitting.output import ChainOutput, read_chain
 from partialpool.progress import Progress, Task
 from partialpool.settings import Settings
 from partialpool.toolchain import storage

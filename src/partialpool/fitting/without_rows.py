@@ -15,15 +15,16 @@ from typing import Any
 import arviz_base
 import numpy as np
 
-from partialpool import fitting, programs
+from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import exact, normal
 from partialpool.families.exact.pooling_extremes import Sample
-from partialpool.fitting import Fit
+from partialpool.fitting import fit
+from partialpool.fitting.fit import Fit
+from partialpool.fitting.inputs import check_hyperparameters
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.hyperparameters import Priors
-from partialpool.program_data import check_hyperparameters
 from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
@@ -65,7 +66,7 @@ def fit_summaries(
     chosen
         Programs, from `substitutes`. One of the user's must not declare the observations.
     data, priors, settings, progress, how
-        As for `partialpool.fitting.fit_programs`.
+        As for `partialpool.fitting.fit.fit_programs`.
 
     Raises
     ------
@@ -76,9 +77,7 @@ def fit_summaries(
     exactly = [is_exact(program) for program in chosen]
     by_stan = [p for p, known in zip(chosen, exactly, strict=True) if not known]
     fitted = iter(
-        fitting.fit_programs(
-            by_stan, data, priors=priors, settings=settings, progress=progress, **how
-        )
+        fit.fit_programs(by_stan, data, priors=priors, settings=settings, progress=progress, **how)
         if by_stan
         else ()
     )
@@ -166,7 +165,7 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
         "settings": dataclasses.asdict(settings),
         "prior_only": False,
         "pointwise": False,
-        "versions": fitting.package_versions(),
+        "versions": fit.package_versions(),
         "cmdstan": {"version": "none", "origin": "independent draws from the exact posterior"},
         "timings": {"compile": 0.0, "sampling": time.perf_counter() - start, "reading": 0.0},
         "extra": {},

@@ -24,17 +24,17 @@ import numpy as np
 import xarray as xr
 
 from partialpool import toolchain
-from partialpool.columns import draws_tree, misfits
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
 from partialpool.families.normal import check_poolable, initial_values
 from partialpool.files import umask
+from partialpool.fitting.chains import sample
+from partialpool.fitting.inputs import stan_data
+from partialpool.fitting.tree import draws_tree, misfits
 from partialpool.priors.hyperparameters import Priors
-from partialpool.program_data import stan_data
 from partialpool.programs import Program, check_distinct, lacking
 from partialpool.progress import Progress
-from partialpool.sampling import sample
 from partialpool.settings import Settings
 
 _VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")

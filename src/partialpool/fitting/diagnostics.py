@@ -19,9 +19,9 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
-from partialpool.columns import scalar_names
-from partialpool.fitting import Fit
-from partialpool.summaries import convergence
+from partialpool.fitting.fit import Fit
+from partialpool.fitting.summarize import convergence
+from partialpool.fitting.tree import scalar_names
 
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
