@@ -323,7 +323,7 @@ def write_parquet(path: Path, rows: int, groups: int) -> None:
 def pipeline(path: Path) -> dict[str, float]:
     """Read a file, fit the marginal program and estimate every group; times and memory."""
     from partialpool.data.scan import scan_statistics
-    from partialpool.group_posterior import NO_GROUP_DRAWN, group_estimates
+    from partialpool.tables.group_posterior import NO_GROUP_DRAWN, group_estimates
 
     start = time.perf_counter()
     data = scan_statistics(path).without_observations()

@@ -9,14 +9,15 @@ sampler of a few lines of NumPy (src/partialpool/gibbs.py) does what Stan does.
 
 import sys
 
-from partialpool import data, verify
+from partialpool import data
 from partialpool.families import normal
 from partialpool.fitting import inputs
 from partialpool.gibbs_check import compare_samplers
+from partialpool.tables import exactness
 
 grouped = data.read_csv(sys.argv[1] if len(sys.argv) > 1 else data.example())
 choice = normal.named_choices(grouped.stats, inputs.priors_for(grouped))["hoff"]
 print(choice.describe())
 found = compare_samplers(grouped, choice)
-print(verify.one_line(verify.agreement(found.comparison)))
+print(exactness.one_line(exactness.agreement(found.comparison)))
 print(found.speed.round({"seconds": 2, "ess": 0, "ess_per_second": 0}).to_string(index=False))

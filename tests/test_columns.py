@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool import fitting, pooling, programs
+from partialpool import fitting, programs
 from partialpool.data import from_values
 from partialpool.fitting import diagnostics, inputs, tree
 from partialpool.settings import Settings
+from partialpool.tables import shrinkage
 
 DATA = from_values(["a", "a", "b", "b"], [1.0, 2.0, 3.0, 5.0])
 
@@ -86,6 +87,6 @@ def test_a_program_may_write_anything(cmdstan):
         "its log_lik has 3 values where there are 4 observations: it is not used"
     ]
     assert diagnostics.trusted(diagnostics.check(fit)), diagnostics.check(fit)
-    estimates = pooling.estimates([fit], DATA).set_index("parameter")
+    estimates = shrinkage.estimates([fit], DATA).set_index("parameter")
     assert estimates.loc["Omega[1,1]", "mean"] == pytest.approx(1)
     assert estimates.loc["theta", "group"].tolist() == ["a", "b"]

@@ -21,13 +21,14 @@ import numpy as np
 import psutil
 import pytest
 
-from partialpool import fitting, group_posterior, programs, toolchain
+from partialpool import fitting, programs, toolchain
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError, SamplingError
 from partialpool.families import normal
 from partialpool.families.normal import GroupStats
 from partialpool.fitting import diagnostics, inputs
 from partialpool.settings import Settings
+from partialpool.tables import group_posterior
 from waiting import until
 
 pytestmark = pytest.mark.stan

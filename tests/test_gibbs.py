@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from partialpool import toolchain, verify
+from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import normal
@@ -19,6 +19,7 @@ from partialpool.gibbs import gibbs, hoff_priors
 from partialpool.gibbs_check import compare_samplers
 from partialpool.priors import HalfCauchy, InverseGammaVariance, Normal
 from partialpool.settings import Settings
+from partialpool.tables import exactness
 
 UNBALANCED = GroupStats(
     ("a", "b", "c", "d", "e"),
@@ -132,9 +133,9 @@ def test_stan_and_gibbs_agree_with_the_exact_posterior(
     choice = normal.named_choices(homework.stats, inputs.priors_for(homework))["hoff"]
     settings = Settings(warmup=500, draws=1000)
     found = compare_samplers(homework, choice, settings=settings, cmdstan=cmdstan)
-    verdict = verify.agreement(found.comparison).set_index("model")
+    verdict = exactness.agreement(found.comparison).set_index("model")
     assert verdict.index.tolist() == ["Stan", "Gibbs"]
-    assert verdict["agrees"].all(), verify.one_line(verdict.reset_index())
+    assert verdict["agrees"].all(), exactness.one_line(verdict.reset_index())
     assert (verdict["numbers"] > 350).all()
     speed = found.speed.set_index("sampler")
     assert (speed["draws"] == 4000).all()

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 from scipy import special
 
-from partialpool import group_draws, group_posterior
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats
+from partialpool.tables import group_draws, group_posterior
 
 
 def make_posterior(*, draws: int = 1000, relative_sd: float, offset: float = 0.0) -> xr.Dataset:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from cmdstanpy import CmdStanModel
 
-from partialpool import comparisons, fitting, pooling, programs, toolchain
+from partialpool import fitting, programs, toolchain
 from partialpool.fitting import diagnostics, inputs
 from partialpool.settings import Settings
+from partialpool.tables import contrasts, shrinkage
 
 pytestmark = pytest.mark.stan
 
@@ -22,7 +23,7 @@ SLACK = 0.02
 
 @pytest.fixture(scope="module")
 def estimates(lesson_fits, homework):
-    table = pooling.estimates(list(lesson_fits.values()), homework)
+    table = shrinkage.estimates(list(lesson_fits.values()), homework)
     return table.set_index(["model", "parameter", "group"]).sort_index()
 
 
@@ -69,8 +70,8 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
         settings=Settings(adapt_delta=0.999, draws=4000),
         cmdstan=cmdstan,
     )[0]
-    one = pooling.estimates([centered], homework)
-    other = pooling.estimates([lesson_fits["hierarchical_noncentered"]], homework)
+    one = shrinkage.estimates([centered], homework)
+    other = shrinkage.estimates([lesson_fits["hierarchical_noncentered"]], homework)
     both = one.merge(other, on=["parameter", "group"], suffixes=("", "_other"))
     assert {"mu", "tau", "sigma", "theta", "tau2", "sigma2"} <= set(both["parameter"])
     for column in ("mean", "q2.5", "median", "q97.5"):
@@ -118,7 +119,7 @@ def test_shipped_defaults_pass_every_diagnostic_at_ten_seeds(homework, cmdstan):
         )[0]
         table = diagnostics.check(fit)
         assert table["passed"].all(), diagnostics.summary_line(fit, table)
-        rows = pooling.estimates([fit], homework)
+        rows = shrinkage.estimates([fit], homework)
         theta = rows[rows["parameter"] == "theta"]
         assert (theta["mcse_mean"] < 0.03).all(), f"seed {seed}"
 
@@ -150,7 +151,7 @@ def test_a_fit_survives_the_file(tmp_path, lesson_fits):
 
 def test_marginal_intervals_say_what_the_lesson_says(lesson_fits, homework):
     fits = [lesson_fits["no_pooling"], lesson_fits["hierarchical_noncentered"]]
-    table = comparisons.contrasts(fits, homework)
+    table = contrasts.contrasts(fits, homework)
     overlap = table.set_index(["model", "group_i", "group_j"])["marginal_overlap"]
 
     def overlaps(model, i, j):
@@ -170,7 +171,7 @@ def test_variance_within_is_well_above_variance_between(estimates):
 
 def test_partial_pooling_moves_every_school_towards_mu_and_school_5_most(lesson_fits, homework):
     fits = [lesson_fits["no_pooling"], lesson_fits["hierarchical_noncentered"]]
-    table = pooling.shrinkage_table(fits, homework).set_index("group")
+    table = shrinkage.shrinkage_table(fits, homework).set_index("group")
     mu = float(fits[1].posterior["mu"].mean())
     moved = (table["hierarchical_noncentered"] - table["no_pooling"]).abs()
     # school 8 starts 0.3 hours from mu and moves less than the Monte Carlo error

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from arviz_stats.base.array import array_stats
 
-from partialpool import data, fitting, group_posterior, programs, toolchain
+from partialpool import data, fitting, programs, toolchain
 from partialpool.families import exact
 from partialpool.fitting import inputs
 from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.settings import Settings
+from partialpool.tables import group_posterior
 
 pytestmark = pytest.mark.stan
 

@@ -17,10 +17,11 @@ from matplotlib.text import Text
 from scipy import stats
 
 from hand_made import simulated
-from partialpool import comparisons, plots, pooling
+from partialpool import plots
 from partialpool.parameterization import compare_forms
 from partialpool.plots import parameterization
 from partialpool.plots.theme import fonts, text
+from partialpool.tables import contrasts, shrinkage
 
 HARD = [
     'São Paulo, "A" <b>&$x$',
@@ -42,7 +43,7 @@ class Frames:
         self.data = data
         self.fit = partial(fitted, data, draws=60)
         self.fits = self.fit(["no_pooling", PARTIAL])
-        self.estimates = pooling.estimates(self.fits, data)
+        self.estimates = shrinkage.estimates(self.fits, data)
         self.axes = {"axis_title": data.axis_title, "group_title": data.group_label}
         self.order = list(
             self.rows("theta").sort_values("mean", ascending=False, kind="stable")["group"]
@@ -87,17 +88,17 @@ def pooling_scatter(f):
 
 
 def shrinkage_arrows(f):
-    table = pooling.shrinkage(f.fits[1:], f.data)
+    table = shrinkage.shrinkage(f.fits[1:], f.data)
     return plots.shrinkage_arrows(table, center=50.0, **f.axes)
 
 
 def contrast_matrix(f):
-    table = comparisons.contrasts(f.fits, f.data)
+    table = contrasts.contrasts(f.fits, f.data)
     return plots.contrast_matrix(table, order=f.order)
 
 
 def rank_heat_map(f):
-    table = comparisons.ranks(f.fits, f.data)
+    table = contrasts.ranks(f.fits, f.data)
     return plots.rank_heat_map(table, order=f.order, group_title=f.data.group_label)
 
 

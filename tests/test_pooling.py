@@ -8,11 +8,11 @@ import pytest
 from arviz_stats.base.array import array_stats
 
 from draws import autocorrelated, fit_of
-from partialpool import pooling
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import means, summarize
+from partialpool.tables import shrinkage
 
 PARTIAL = "hierarchical_noncentered"
 NO_POOLING = [9.5299, 7.1549, 8.0465, 6.3318, 12.2997, 6.2778, 6.2303, 7.4547]
@@ -123,7 +123,7 @@ def test_estimates_have_a_row_for_every_scalar(three: GroupedData) -> None:
         "mu": rng.normal(size=(4, 100)),
         "beta": rng.normal([0, 50], 1, size=(4, 100, 2)),
     }
-    table = pooling.estimates([fit_of(three, "partial", posterior)], three)
+    table = shrinkage.estimates([fit_of(three, "partial", posterior)], three)
     assert table.columns.tolist() == [
         "model",
         "parameter",
@@ -159,14 +159,14 @@ def test_estimates_have_a_row_for_every_scalar(three: GroupedData) -> None:
 
 
 def test_estimates_of_nothing_keep_their_form(three: GroupedData) -> None:
-    assert len(pooling.estimates([], three)) == 0
-    assert "mcse_q2.5" in pooling.estimates([], three)
-    assert "lambda_mean" in pooling.shrinkage([], three)
-    assert "icc" not in pooling.variance([], three)["quantity"].tolist()
+    assert len(shrinkage.estimates([], three)) == 0
+    assert "mcse_q2.5" in shrinkage.estimates([], three)
+    assert "lambda_mean" in shrinkage.shrinkage([], three)
+    assert "icc" not in shrinkage.variance([], three)["quantity"].tolist()
 
 
 def test_the_published_means_come_out(lesson: dict[str, Fit], homework: GroupedData) -> None:
-    table = pooling.estimates(list(lesson.values()), homework)
+    table = shrinkage.estimates(list(lesson.values()), homework)
     theta = table[table["parameter"] == "theta"].set_index(["model", "group"])["mean"]
     np.testing.assert_allclose(theta["no_pooling"], NO_POOLING, atol=0.08)
     np.testing.assert_allclose(theta[PARTIAL], PARTIALLY_POOLED, atol=0.08)
@@ -189,7 +189,7 @@ def test_shrinkage_by_arithmetic(three: GroupedData) -> None:
         fit_of(three, "partial", posterior, name="partly"),
         fit_of(three, "complete", {"theta": constant(16.0)}, name="wholly"),
     ]
-    table = pooling.shrinkage(fits, three)
+    table = shrinkage.shrinkage(fits, three)
     partly, wholly = (table[table["model"] == name] for name in ("partly", "wholly"))
     np.testing.assert_allclose(partly["raw_se"], 3 / np.sqrt([4, 9, 2]))
     np.testing.assert_allclose(partly["displacement"], [2, -1, 2])
@@ -205,7 +205,7 @@ def test_shrinkage_by_arithmetic(three: GroupedData) -> None:
 def test_lambda_is_computed_draw_by_draw(three: GroupedData) -> None:
     tau = np.tile([0.0, 3.0], (2, 25))
     posterior = {"theta": constant([1.0, 2, 3]), "tau2": tau**2, "sigma2": constant(9.0)}
-    table = pooling.shrinkage([fit_of(three, "partial", posterior)], three)
+    table = shrinkage.shrinkage([fit_of(three, "partial", posterior)], three)
     np.testing.assert_allclose(table["lambda_mean"], (1 + 1 / (1 + three.stats.n)) / 2)
     assert table["target"].isna().all()
 
@@ -216,14 +216,14 @@ def test_a_variance_of_its_own_enters_the_pooling_factor(three: GroupedData) -> 
         "tau": constant(1.0),
         "sigma": constant([2.0, 3.0, 1.0]),
     }
-    table = pooling.shrinkage([fit_of(three, "partial", posterior)], three)
+    table = shrinkage.shrinkage([fit_of(three, "partial", posterior)], three)
     np.testing.assert_allclose(table["lambda_mean"], [0.5, 0.5, 1 / 3])
 
 
 def test_moved_most_and_weakest_data_are_told_apart(three: GroupedData) -> None:
     posterior = {"theta": constant([11.0, 16.5, 14.0]), "mu": constant(13.0)}
-    table = pooling.shrinkage([fit_of(three, "partial", posterior)], three)
-    told = pooling.moved(table).set_index("statement")["group"]
+    table = shrinkage.shrinkage([fit_of(three, "partial", posterior)], three)
+    told = shrinkage.moved(table).set_index("statement")["group"]
     assert told.to_dict() == {
         "moved most": "b",
         "moved most in standard errors": "b",
@@ -233,14 +233,14 @@ def test_moved_most_and_weakest_data_are_told_apart(three: GroupedData) -> None:
 
 def test_what_moved_says_without_partial_pooling(three: GroupedData) -> None:
     fit = fit_of(three, "none", {"theta": constant([10.0, 20.0, 12.0])})
-    assert len(pooling.moved(pooling.shrinkage([fit], three))) == 0
+    assert len(shrinkage.moved(shrinkage.shrinkage([fit], three))) == 0
 
 
 def test_the_lesson_s_group_moved_most_and_towards_mu(
     lesson: dict[str, Fit], homework: GroupedData
 ) -> None:
-    table = pooling.shrinkage(list(lesson.values()), homework)
-    told = pooling.moved(table)
+    table = shrinkage.shrinkage(list(lesson.values()), homework)
+    told = shrinkage.moved(table)
     assert (told.loc[told["statement"] == "moved most", "group"] == "5").all()
     partly = table[table["pooling"] == "partial"]
     far = partly[(partly["raw_mean"] - partly["target"]).abs() > 0.5]
@@ -252,7 +252,7 @@ def test_the_lesson_s_group_moved_most_and_towards_mu(
 def test_the_wide_table_goes_from_no_to_complete_pooling(
     lesson: dict[str, Fit], homework: GroupedData
 ) -> None:
-    table = pooling.shrinkage_table(list(lesson.values()), homework)
+    table = shrinkage.shrinkage_table(list(lesson.values()), homework)
     assert table.columns.tolist() == [
         "group",
         "n",
@@ -272,7 +272,7 @@ def test_the_wide_table_goes_from_no_to_complete_pooling(
 def test_variance_and_intraclass_correlation(three: GroupedData) -> None:
     tau2 = np.tile([1.0, 3.0], (2, 50))
     posterior = {"theta": np.zeros((2, 100, 3)), "tau2": tau2, "sigma2": np.full((2, 100), 3.0)}
-    table = pooling.variance([fit_of(three, "partial", posterior)], three).set_index("quantity")
+    table = shrinkage.variance([fit_of(three, "partial", posterior)], three).set_index("quantity")
     assert table["mean"].to_dict() == pytest.approx({"sigma2": 3, "tau2": 2, "icc": 0.375})
     assert table.loc["icc", "q2.5"] == pytest.approx(0.25)
     assert table.loc["icc", "q97.5"] == pytest.approx(0.5)
@@ -281,7 +281,7 @@ def test_variance_and_intraclass_correlation(three: GroupedData) -> None:
 def test_within_variance_is_well_above_between_in_the_lesson(
     lesson: dict[str, Fit], homework: GroupedData
 ) -> None:
-    table = pooling.variance(list(lesson.values()), homework).set_index(["model", "quantity"])
+    table = shrinkage.variance(list(lesson.values()), homework).set_index(["model", "quantity"])
     partly = table.loc[PARTIAL]
     assert partly.loc["sigma2", "median"] > 2 * partly.loc["tau2", "median"]
     assert set(table.loc["complete_pooling"].index) == {"sigma2"}
@@ -296,7 +296,7 @@ def test_overall_pooling_is_gelman_and_pardoe_s(three: GroupedData) -> None:
         mu = rng.normal(size=(4, size))
         theta = mu[..., None] + rng.normal(center, 2, size=(4, size, 3))
         fit = fit_of(three, "partial", {"theta": theta, "mu": mu})
-        return pooling.variance([fit], three).set_index("quantity").loc["pooling_factor"]
+        return shrinkage.variance([fit], three).set_index("quantity").loc["pooling_factor"]
 
     # Var_j(E eps_j) = 1, E Var_j(eps_j) = 1 + 4
     assert factor(20_000)["mean"] == pytest.approx(0.8, abs=0.01)
@@ -308,7 +308,7 @@ def test_overall_pooling_is_gelman_and_pardoe_s(three: GroupedData) -> None:
 def test_a_fit_of_other_groups_is_refused(three: GroupedData) -> None:
     fit = fit_of(three, "none", {"theta": constant([1.0, 2, 3])}, labels=["a", "c", "b"])
     with pytest.raises(InputError, match=r"fitted to other groups \(a, c, b\) than those of three"):
-        pooling.estimates([fit], three)
+        shrinkage.estimates([fit], three)
 
 
 def test_means_of_a_constant_and_of_nan() -> None:

@@ -16,13 +16,13 @@ from draws import (
     without_observation,
 )
 from hand_made import make_fit
-from partialpool import importance, predictions, predictive
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.hyperparameters import Priors
+from partialpool.tables import importance, predictions, scores
 
 NAMES = ("complete_pooling", "no_pooling", "hierarchical_centered")
 PRIORS = {
@@ -76,7 +76,7 @@ def test_the_threshold_is_the_published_one() -> None:
 def test_loo_is_exact_leave_one_out(  # type: ignore[no-untyped-def]
     fits: dict[str, Fit], homework: GroupedData, name: str, evidence
 ) -> None:
-    summary, pointwise = predictive.loo(fits[name], homework)
+    summary, pointwise = scores.loo(fits[name], homework)
     assert summary.n_bad_k == (pointwise["k"] > 0.7).sum() <= 2
     whole = evidence(homework.stats)
     checked = pointwise[::8].query("k < 0.5")
@@ -93,8 +93,8 @@ def test_a_sample_of_the_observations_stands_for_all(
     fits: dict[str, Fit], homework: GroupedData
 ) -> None:
     fit = fits["complete_pooling"]
-    whole, every = predictive.loo(fit, homework)
-    part, sampled = predictive.loo(fit, homework, limit=40)
+    whole, every = scores.loo(fit, homework)
+    part, sampled = scores.loo(fit, homework, limit=40)
     assert (whole.scored, part.scored) == (165, 40) == (len(every), len(sampled))
     same = every.set_index("observation").loc[sampled["observation"]].reset_index()
     np.testing.assert_allclose(sampled["elpd"], same["elpd"])
@@ -103,9 +103,9 @@ def test_a_sample_of_the_observations_stands_for_all(
     assert part.se == pytest.approx(165 * sampled["elpd"].std() / np.sqrt(40))
     assert abs(part.elpd - whole.elpd) < 3 * part.se
     both = [fit, fits["no_pooling"]]
-    scores = predictive.loo_by_model(both, homework, limit=40)
-    table = predictive.compare_loo(both, homework, scores=scores)
-    assert table.equals(predictive.compare_loo(both, homework, limit=40))
+    scores = scores.loo_by_model(both, homework, limit=40)
+    table = scores.compare_loo(both, homework, scores=scores)
+    assert table.equals(scores.compare_loo(both, homework, limit=40))
     other = scores["no_pooling"].pointwise["elpd"]
     difference = 165 * abs((other - sampled["elpd"]).mean())
     assert table["elpd_diff"].to_list() == [0, pytest.approx(-difference)]
@@ -116,7 +116,7 @@ def test_stored_and_computed_log_likelihoods_agree(homework: GroupedData) -> Non
         stored = make_fit(homework, name, draws=25, pointwise=True)
         computed = make_fit(homework, name, draws=25)
         assert "log_likelihood" in stored.draws.children
-        one, other = (predictive.log_likelihood(fit, homework) for fit in (stored, computed))
+        one, other = (scores.log_likelihood(fit, homework) for fit in (stored, computed))
         assert one.shape == (165, 4, 25)
         np.testing.assert_allclose(one, other, rtol=1e-10)
 
@@ -124,16 +124,16 @@ def test_stored_and_computed_log_likelihoods_agree(homework: GroupedData) -> Non
 def test_a_program_without_a_likelihood_is_named(two: GroupedData) -> None:
     fit = fit_of(two, "none", {"theta": np.zeros((2, 50, 2))}, name="mine")
     with pytest.raises(InputError, match=r"mine: leave-one-out needs log_lik.*has no sigma"):
-        predictive.loo(fit, two)
-    assert len(predictive.compare_loo([fit], two)) == 0
-    assert len(predictive.leave_one_group_out([fit], two).summary) == 0
+        scores.loo(fit, two)
+    assert len(scores.compare_loo([fit], two)) == 0
+    assert len(scores.leave_one_group_out([fit], two).summary) == 0
     assert len(predictions.predictions([fit], two)) == 0
 
 
 def test_a_log_likelihood_of_other_data_is_refused(two: GroupedData) -> None:
     fit = fit_of(two, "none", {"beta": np.zeros((2, 9, 4))}, log_likelihood=np.zeros((2, 9, 4)))
     with pytest.raises(InputError, match="is of 4 observations, the data have 5"):
-        predictive.loo(fit, two)
+        scores.loo(fit, two)
 
 
 def test_bad_k_is_counted_and_comes_with_advice(two: GroupedData) -> None:
@@ -142,10 +142,10 @@ def test_bad_k_is_counted_and_comes_with_advice(two: GroupedData) -> None:
     log_lik[..., 2] = -20 * rng.exponential(size=(4, 500))
     posterior = {"beta": rng.normal(size=(4, 500, 7))}
     fit = fit_of(two, "other", posterior, log_likelihood=log_lik)
-    summary, pointwise = predictive.loo(fit, two)
+    summary, pointwise = scores.loo(fit, two)
     assert summary.n_bad_k == 1
     assert pointwise["k"].idxmax() == 2
-    table = predictive.compare_loo([fit], two)
+    table = scores.compare_loo([fit], two)
     assert table.loc[0, "max_k"] == pointwise["k"].max() > summary.threshold
     assert "for 1 of 5 observations" in table.loc[0, "advice"]
     assert "fit again" in table.loc[0, "advice"]
@@ -156,20 +156,20 @@ def test_degenerate_likelihoods_are_bad_not_fatal(two: GroupedData) -> None:
     log_lik[0, 0, 1] = np.nan
     log_lik[0, 0, 2] = -np.inf
     fit = fit_of(two, "other", {"beta": np.ones((2, 50))}, log_likelihood=log_lik)
-    summary, pointwise = predictive.loo(fit, two)
+    summary, pointwise = scores.loo(fit, two)
     assert summary.n_bad_k == 5
     assert pointwise["elpd"].to_numpy() == pytest.approx(
         [-1.5, *[np.nan] * 2, -1.5, -1.5], nan_ok=True
     )
     assert np.isnan(summary.elpd)
-    table = predictive.compare_loo([fit], two)
+    table = scores.compare_loo([fit], two)
     assert np.isnan(table.loc[0, "max_k"])
 
 
 def test_too_few_draws_for_a_tail_are_weighted_as_they_are(two: GroupedData) -> None:
     log_lik = np.random.default_rng(1).normal(-1, 0.5, size=(2, 8, 5))
     fit = fit_of(two, "other", {"beta": log_lik[..., 0]}, log_likelihood=log_lik)
-    summary, pointwise = predictive.loo(fit, two)
+    summary, pointwise = scores.loo(fit, two)
     expected = -np.log(np.exp(-log_lik).mean(axis=(0, 1)))
     np.testing.assert_allclose(pointwise["elpd"], expected)
     assert pointwise["k"].isna().all()
@@ -186,7 +186,7 @@ def test_differences_between_models(two: GroupedData) -> None:
         fit_of(two, "other", posterior, name=name, log_likelihood=level + noise)
         for name, level in (("low", lower), ("high", higher), ("near", higher - 0.1))
     ]
-    table = predictive.compare_loo(fits, two).set_index("model")
+    table = scores.compare_loo(fits, two).set_index("model")
     assert table.index.tolist() == ["high", "near", "low"]
     np.testing.assert_allclose(table["elpd_diff"], [0, -0.5, -6], atol=1e-4)
     expected = np.sqrt(5 * np.var([1.0, 2.0, 0.0, 0.0, 3.0], ddof=1))
@@ -201,7 +201,7 @@ def test_differences_between_models(two: GroupedData) -> None:
 def test_leaving_out_a_group_is_exact(  # type: ignore[no-untyped-def]
     fits: dict[str, Fit], homework: GroupedData, name: str, evidence, tolerance: float
 ) -> None:
-    summary, groups = predictive.leave_one_group_out([fits[name]], homework)
+    summary, groups = scores.leave_one_group_out([fits[name]], homework)
     whole = evidence(homework.stats)
     expected = [whole - evidence(without_group(homework.stats, j)) for j in range(8)]
     np.testing.assert_allclose(groups["elpd"], expected, atol=tolerance)
@@ -217,7 +217,7 @@ def test_a_new_group_s_density_integrates_its_mean_out(two: GroupedData) -> None
         for name, value in (("mu", mu), ("tau", tau), ("sigma", sigma))
     }
     fit = fit_of(two, "partial", {**draws, "theta": np.zeros((2, 40, 2))})
-    groups = predictive.leave_one_group_out([fit], two).groups
+    groups = scores.leave_one_group_out([fit], two).groups
     for j, n in enumerate((3, 2)):
         covariance = sigma**2 * np.eye(n) + tau**2
         expected = distributions.multivariate_normal.logpdf(
@@ -230,7 +230,7 @@ def test_a_new_group_s_density_integrates_its_mean_out(two: GroupedData) -> None
 def test_no_pooling_has_its_prior_alone_for_a_new_group(two: GroupedData) -> None:
     posterior = {"theta": np.zeros((2, 40, 2)), "sigma": np.ones((2, 40, 2))}
     fit = fit_of(two, "none", posterior, priors=NO_POOLING_PRIORS)
-    summary, groups = predictive.leave_one_group_out([fit], two)
+    summary, groups = scores.leave_one_group_out([fit], two)
 
     theta, u = np.linspace(-60, 60, 3001), np.linspace(-4, 12, 801)[:, None]
     sd = np.exp(u / 2)
@@ -240,17 +240,17 @@ def test_no_pooling_has_its_prior_alone_for_a_new_group(two: GroupedData) -> Non
         density = density * distributions.norm.pdf(y, theta, sd)
     area = integrate.trapezoid(integrate.trapezoid(density, theta, axis=1), u[:, 0])
     assert groups.loc[1, "elpd"] == pytest.approx(np.log(area), abs=1e-4)
-    assert summary.loc[0, "advice"] == predictive.LEARNS_NOTHING
+    assert summary.loc[0, "advice"] == scores.LEARNS_NOTHING
     assert np.isnan(summary.loc[0, "max_k"])
     undeclared = declaring(fit, [])
-    assert len(predictive.leave_one_group_out([undeclared], two).summary) == 0
+    assert len(scores.leave_one_group_out([undeclared], two).summary) == 0
 
 
 def test_partial_pooling_predicts_new_groups_and_observations_best(
     fits: dict[str, Fit], homework: GroupedData
 ) -> None:
-    loo = predictive.compare_loo(list(fits.values()), homework)
-    new_group = predictive.leave_one_group_out(list(fits.values()), homework).summary
+    loo = scores.compare_loo(list(fits.values()), homework)
+    new_group = scores.leave_one_group_out(list(fits.values()), homework).summary
     for table in (loo, new_group):
         assert table["model"].iloc[0] == "hierarchical_centered"
         assert table.columns.tolist() == [

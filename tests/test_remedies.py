@@ -12,8 +12,9 @@ import xarray as xr
 from hand_made import diverging, make_fit
 from partialpool import programs
 from partialpool.fitting import Fit, diagnostics, inputs, retry
-from partialpool.report import content, folder, page, sentences, trust
+from partialpool.report import folder, page, sentences, trust
 from partialpool.settings import Settings
+from partialpool.tables import comparison
 
 MADE = {
     "made": "today",
@@ -130,7 +131,7 @@ def insisting(homework, lesson_fits):
         "remedy": "smaller steps",
     }
     fits[1] = dataclasses.replace(fits[1], about={**fits[1].about, "attempts": [attempt]})
-    return content.compute(homework, fits, insist=True)
+    return comparison.compute(homework, fits, insist=True)
 
 
 @pytest.fixture(scope="session")

@@ -17,23 +17,13 @@ import xarray as xr
 from scipy import stats
 
 from hand_made import simulated
-from partialpool import pooling, report
+from partialpool import report
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.programs import shipped_folder, statements
-from partialpool.report import (
-    checks,
-    columns,
-    content,
-    drawing,
-    figures,
-    mathematics,
-    page,
-    sentences,
-    views,
-    wording,
-)
+from partialpool.report import drawing, figures, mathematics, page, sentences, views, wording
 from partialpool.report import folder as folder_module
+from partialpool.tables import checks, comparison, meanings, shrinkage
 
 HARD = ['São Paulo, "A" <b>&$x$', "two\nlines", "🏫 & co", "../../etc", "001", "1"]
 NONE, PARTIAL = "no_pooling", "hierarchical_noncentered"
@@ -42,13 +32,13 @@ MODELS = ["complete_pooling", NONE, PARTIAL]
 
 @pytest.fixture(scope="session")
 def lesson(homework, lesson_fits):
-    return content.compute(homework, [lesson_fits[name] for name in MODELS])
+    return comparison.compute(homework, [lesson_fits[name] for name in MODELS])
 
 
 @pytest.fixture(scope="session")
 def hard(fitted):
     made = simulated([9, 14, 5, 30, 7, 8], HARD)
-    return content.compute(made, fitted(made, MODELS, draws=150, pointwise=True), delta=2.0)
+    return comparison.compute(made, fitted(made, MODELS, draws=150, pointwise=True), delta=2.0)
 
 
 def failing(found, *names):
@@ -141,7 +131,7 @@ def test_nothing_is_concluded_from_a_fit_that_failed(lesson):
 def test_a_trusted_fit_speaks_for_its_kind(homework, lesson_fits):
     fits = [lesson_fits[name] for name in ("hierarchical_centered", PARTIAL)]
     trusted = {"hierarchical_centered": False, PARTIAL: True}
-    found = content.Content(homework, tuple(fits), {}, {}, trusted)
+    found = comparison.Content(homework, tuple(fits), {}, {}, trusted)
     assert found.one("partial") is fits[1]
     assert (
         dataclasses.replace(found, trusted=dict.fromkeys(trusted, False)).one("partial") is fits[0]
@@ -271,7 +261,7 @@ def test_the_marginal_program_is_written_as_the_model_it_is(lesson_fits):
 
 def test_every_column_of_every_table_has_a_meaning(hard):
     assert not hard.missing
-    told = columns.table(hard.tables)
+    told = meanings.table(hard.tables)
     assert not told[told["meaning"] == ""].to_dict("records")
     assert set(told["table"]) == set(hard.tables)
 
@@ -280,9 +270,9 @@ def test_a_table_that_fails_leaves_the_others(homework, lesson_fits, monkeypatch
     def broken(*_args, **_how):
         raise ZeroDivisionError("no luck")
 
-    monkeypatch.setattr(content.comparisons, "contrasts", broken)
-    monkeypatch.setattr(content.verify, "verify_shipped", broken)
-    found = content.compute(homework, [lesson_fits[name] for name in (NONE, PARTIAL)])
+    monkeypatch.setattr(comparison.comparisons, "contrasts", broken)
+    monkeypatch.setattr(comparison.verify, "verify_shipped", broken)
+    found = comparison.compute(homework, [lesson_fits[name] for name in (NONE, PARTIAL)])
     assert found.missing["contrasts"] == "ZeroDivisionError: no luck"
     assert set(found.missing) == {"contrasts", "claims", "exact"}
     assert len(found.tables["estimates"])
@@ -311,7 +301,7 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, lesson_f
     edited = fit.about["source"] + "// edited: no exact posterior is known\n"
     about = {"pooling": pooling, "lacking": lacking, "source": edited}
     fit = Fit(tree, {**fit.about, **about})
-    found = content.compute(homework, [fit])
+    found = comparison.compute(homework, [fit])
     assert not found.missing
     for plan in figures.plan(found, {}):
         plan.make()
@@ -324,8 +314,8 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, lesson_f
 def test_long_tables_are_cut_with_a_pointer_to_the_file(fitted):
     made = simulated([4] * 60, [f"g{k}" for k in range(60)])
     [fit] = fitted(made, [PARTIAL], draws=60)
-    tables = {"shrinkage": pooling.shrinkage([fit], made)}
-    found = content.Content(made, (fit,), tables, {}, {PARTIAL: True})
+    tables = {"shrinkage": shrinkage.shrinkage([fit], made)}
+    found = comparison.Content(made, (fit,), tables, {}, {PARTIAL: True})
     view = views.displacement(found, fit)
     assert view is not None
     assert (len(view.rows), view.dropped, view.csv) == (40, 20, "shrinkage")

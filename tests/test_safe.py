@@ -10,8 +10,9 @@ import pytest
 
 from partialpool import results
 from partialpool.data import read_csv
-from partialpool.report import content, page
+from partialpool.report import page
 from partialpool.report.figures import safe
+from partialpool.tables import comparison
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = "<script>alert(1)</script> \"'& ${IFS} $(touch x) `touch x` {{ 7 * 7 }} \\"
@@ -51,7 +52,7 @@ def hostile(tmp_path_factory):
 
 def test_names_are_text_on_the_page_whatever_they_hold(hostile, fitted):
     fits = fitted(hostile, ["no_pooling", "hierarchical_noncentered"], pointwise=True)
-    found = content.compute(hostile, fits)
+    found = comparison.compute(hostile, fits)
     assert not found.missing
     made = {
         "made": HOSTILE,

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 import densities
-from partialpool import fitting, pooling, programs, toolchain, verify
+from partialpool import fitting, programs, toolchain
 from partialpool.data import GroupedData
 from partialpool.families.normal import base_choice, group_stats
 from partialpool.fitting import inputs
 from partialpool.fitting.inputs import stan_data
 from partialpool.priors import SCALE_FAMILIES, Normal, hyperparameters
 from partialpool.settings import Settings
+from partialpool.tables import exactness, shrinkage
 
 pytestmark = pytest.mark.stan
 
@@ -190,10 +191,12 @@ def agrees(
     fits = fitting.fit_programs(
         [programs.load(path)], given, priors=priors, settings=SETTINGS, cmdstan=cmdstan
     )
-    known = verify.exact_summary(
-        {fits[0].name: verify.exact_posterior(program, truth.stats, priors)}
+    known = exactness.exact_summary(
+        {fits[0].name: exactness.exact_posterior(program, truth.stats, priors)}
     )
-    found = verify.agreement(verify.compare_with_exact(pooling.estimates(fits, given), known))
+    found = exactness.agreement(
+        exactness.compare_with_exact(shrinkage.estimates(fits, given), known)
+    )
     return bool(found["agrees"].all())
 
 

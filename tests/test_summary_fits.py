@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, pooling, prior_predictive, programs, sensitivity
+from partialpool import data, prior_predictive, programs, sensitivity
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.fitting import diagnostics, inputs, without_rows
 from partialpool.priors import InverseGammaVariance, Normal
-from partialpool.report import content
 from partialpool.settings import Settings
+from partialpool.tables import comparison, shrinkage
 
 SETTINGS = Settings(draws=1000)
 
@@ -30,7 +30,7 @@ def summarized() -> data.GroupedData:
 def test_draws_agree_with_quadrature(name: str, summarized: data.GroupedData) -> None:
     priors = inputs.priors_for(summarized)
     fit = without_rows.draw_exact(programs.load(name), summarized, priors=priors, settings=SETTINGS)
-    found = pooling.estimates([fit], summarized).set_index(["parameter", "group"])
+    found = shrinkage.estimates([fit], summarized).set_index(["parameter", "group"])
     value = priors.values
     known = getattr(exact, name)(
         summarized.stats,
@@ -107,7 +107,7 @@ def test_partial_pooling_is_fitted_once_and_in_its_marginal_form(
         settings=Settings(chains=2, warmup=300, draws=300),
     )
     assert [fit.name for fit in fits] == ["hierarchical_marginal", "complete_pooling"]
-    made = content.compute(summarized, fits)
+    made = comparison.compute(summarized, fits)
     assert set(made.missing) == {"loo", "loo_pointwise", "posterior_checks"}
     assert "needs the observations" in made.missing["loo"]
     assert len(made.table("shrinkage")) == 16

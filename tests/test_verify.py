@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hand_made import make_fit
-from partialpool import fitting, pooling, programs, verify, verify_derived
+from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.exact import HierarchicalPosterior, exact_draws, hierarchical
@@ -20,13 +20,14 @@ from partialpool.fitting.summarize import summarize
 from partialpool.priors import HalfCauchy, Normal, Uniform
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
+from partialpool.tables import derived, exactness, shrinkage
 
 DRAWS = 1000
 
 
 @pytest.fixture(scope="module")
 def posterior(homework: GroupedData) -> HierarchicalPosterior:
-    found = verify.exact_posterior(
+    found = exactness.exact_posterior(
         "hierarchical_centered", homework.stats, inputs.priors_for(homework)
     )
     assert isinstance(found, HierarchicalPosterior)
@@ -35,7 +36,7 @@ def posterior(homework: GroupedData) -> HierarchicalPosterior:
 
 @pytest.fixture(scope="module")
 def known(posterior: HierarchicalPosterior) -> pd.DataFrame:
-    return verify.exact_summary({"m": posterior})
+    return exactness.exact_summary({"m": posterior})
 
 
 def drawn(posterior: HierarchicalPosterior) -> dict[str, Any]:
@@ -64,19 +65,19 @@ def estimates(draws: dict[str, Any], labels: tuple[str, ...]) -> pd.DataFrame:
 
 def judged(draws: dict[str, Any], known: pd.DataFrame) -> pd.Series:
     labels = tuple(known.loc[known["parameter"] == "theta", "group"])
-    comparison = verify.compare_with_exact(estimates(draws, labels), known)
-    return verify.agreement(comparison).iloc[0]
+    comparison = exactness.compare_with_exact(estimates(draws, labels), known)
+    return exactness.agreement(comparison).iloc[0]
 
 
 def test_right_draws_agree(table: pd.DataFrame, known: pd.DataFrame) -> None:
-    verdict = verify.agreement(verify.compare_with_exact(table, known)).iloc[0]
+    verdict = exactness.agreement(exactness.compare_with_exact(table, known)).iloc[0]
     # theta_1..8, mu, tau, sigma, tau2, sigma2, each with mean, sd and five quantiles; but for the
     # sds of tau and of tau2, whose tails are too heavy
     assert verdict["numbers"] == 13 * 7 - 2
     assert verdict["agrees"]
     assert 0.85 < verdict["share_within_2"] <= 1
     assert verdict["quadrature_error"] < 1e-6
-    sentence = verify.describe_agreement(verdict.to_frame().T)[0]
+    sentence = exactness.describe_agreement(verdict.to_frame().T)[0]
     assert sentence.startswith("m: 89 numbers against the exact posterior; the largest")
     assert sentence.endswith("agrees.")
 
@@ -98,7 +99,7 @@ def labels_turned(draws: dict[str, Any]) -> dict[str, Any]:
 def test_wrong_draws_differ(draws: dict[str, Any], known: pd.DataFrame, bug: Any) -> None:
     verdict = judged(bug(draws), known)
     assert not verdict["agrees"]
-    sentence = verify.describe_agreement(verdict.to_frame().T)[0]
+    sentence = exactness.describe_agreement(verdict.to_frame().T)[0]
     assert sentence.endswith("DIFFERS.")
 
 
@@ -138,27 +139,27 @@ def test_an_estimate_that_is_not_finite_has_failed(
     verdict = judged(draws | {"mu": mu}, known)
     assert not verdict["agrees"]
     assert verdict["parameter"] == "mu"
-    sentence = verify.describe_agreement(verdict.to_frame().T)[0]
+    sentence = exactness.describe_agreement(verdict.to_frame().T)[0]
     assert sentence.endswith("the mean of mu cannot be compared, so the fit has failed.")
 
 
 def test_means_without_a_variance_are_left_out() -> None:
     data = group_stats(np.array([1.0, 2, 4, 3, 5, 6]), np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     posterior = hierarchical(data, mu=Normal(0, 5), tau=HalfCauchy(2), sigma=HalfCauchy(2))
-    known = verify.exact_summary({"m": posterior})
-    comparison = verify.compare_with_exact(estimates(drawn(posterior), ("a", "b")), known)
+    known = exactness.exact_summary({"m": posterior})
+    comparison = exactness.compare_with_exact(estimates(drawn(posterior), ("a", "b")), known)
     statistics = comparison.groupby("parameter", sort=False)["statistic"].agg(list)
     quantiles = ["q2.5", "q25", "median", "q75", "q97.5"]
     assert statistics["tau2"] == quantiles
     assert statistics["tau"] == ["mean", *quantiles]
-    assert verify.agreement(comparison)["agrees"].all()
+    assert exactness.agreement(comparison)["agrees"].all()
 
 
 def test_sds_are_compared_where_their_errors_are_known(
     table: pd.DataFrame, known: pd.DataFrame
 ) -> None:
     errors = table["sd"] / np.sqrt(2 * 4 * DRAWS)
-    comparison = verify.compare_with_exact(table.assign(mcse_sd=errors), known)
+    comparison = exactness.compare_with_exact(table.assign(mcse_sd=errors), known)
     theta = comparison[(comparison["parameter"] == "theta") & (comparison["statistic"] == "sd")]
     assert len(theta) == 8
     assert theta["in_mcse"].max() < 4.5
@@ -168,7 +169,7 @@ def test_models_are_told_apart(table: pd.DataFrame, known: pd.DataFrame) -> None
     both = pd.concat([known.assign(model="one"), known.assign(model="two")])
     good, bad = table.assign(model="one"), table.assign(model="two")
     bad.loc[bad["parameter"] == "mu", "mean"] += 1
-    verdicts = verify.agreement(verify.compare_with_exact(pd.concat([good, bad]), both))
+    verdicts = exactness.agreement(exactness.compare_with_exact(pd.concat([good, bad]), both))
     assert verdicts.set_index("model")["agrees"].to_dict() == {"one": True, "two": False}
     assert verdicts["parameter"].tolist()[1] == "mu"
 
@@ -188,7 +189,7 @@ def as_fit(posterior: HierarchicalPosterior, **changes: Any) -> fitting.Fit:
 
 @pytest.fixture(scope="module")
 def derived(posterior: HierarchicalPosterior) -> pd.DataFrame:
-    return verify_derived.exact_derived(posterior).assign(model="m")
+    return derived.exact_derived(posterior).assign(model="m")
 
 
 def test_derived_numbers_of_right_draws_agree(
@@ -197,9 +198,9 @@ def test_derived_numbers_of_right_draws_agree(
     known: pd.DataFrame,
     derived: pd.DataFrame,
 ) -> None:
-    table = verify_derived.derived_estimates(as_fit(posterior), homework)
+    table = derived.derived_estimates(as_fit(posterior), homework)
     truth = pd.concat([known, derived])
-    comparison = verify.compare_with_exact(table, truth)
+    comparison = exactness.compare_with_exact(table, truth)
     numbers = comparison.groupby("parameter").size()
     assert numbers["icc"] == 7
     assert numbers["theta - theta"] == 28 * 7
@@ -208,7 +209,7 @@ def test_derived_numbers_of_right_draws_agree(
     assert 15 < numbers["P(theta > theta)"] < 28  # those that are not almost 0 or 1
     sds = comparison[comparison["statistic"] == "sd"]
     assert sds.loc[sds["parameter"] == "lambda", "group"].tolist() == ["3", "5", "8"]
-    verdict = verify.agreement(comparison).iloc[0]
+    verdict = exactness.agreement(comparison).iloc[0]
     assert verdict["agrees"], verdict
     assert verdict["quadrature_error"] < 1e-6
 
@@ -221,8 +222,8 @@ def test_derived_numbers_of_wrong_draws_differ(
 ) -> None:
     rng = np.random.default_rng(6)
     wide = doubled_noise(exact_draws(posterior, rng=rng, size=4 * DRAWS))["theta"]
-    table = verify_derived.derived_estimates(as_fit(posterior, theta=wide), homework)
-    comparison = verify.compare_with_exact(table, pd.concat([known, derived]))
+    table = derived.derived_estimates(as_fit(posterior, theta=wide), homework)
+    comparison = exactness.compare_with_exact(table, pd.concat([known, derived]))
     off = comparison.groupby("parameter")["in_mcse"].max()
     assert off["theta - theta"] > 6
     assert off["pooling factor"] > 6
@@ -246,7 +247,7 @@ def test_ranks_and_probabilities_that_are_almost_certain_are_left_out() -> None:
     y = np.concatenate([np.arange(10.0) / 10, 90 + np.arange(10.0) / 10])
     stats = group_stats(y, np.repeat([0, 1], 10), ("low", "high"))
     posterior = hierarchical(stats, mu=Normal(50, 50), tau=Uniform(500), sigma=Uniform(500))
-    found = verify_derived.exact_derived(posterior)
+    found = derived.exact_derived(posterior)
     assert found["parameter"].tolist() == ["theta - theta", "pooling factor"]
     assert found["mean"].dtype == np.float64
     assert found["sd"].dtype == np.float64
@@ -256,7 +257,7 @@ def test_many_groups_have_no_pairs(homework: GroupedData) -> None:
     labels = tuple(str(j) for j in range(13))
     stats = group_stats(np.arange(39.0) % 7, np.repeat(np.arange(13), 3), labels)
     posterior = hierarchical(stats, mu=Normal(3, 5), tau=Uniform(20), sigma=Uniform(20))
-    assert verify_derived.exact_derived(posterior).empty
+    assert derived.exact_derived(posterior).empty
 
 
 # Which fits are verified, and how that is said
@@ -268,34 +269,34 @@ def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
     fit = make_fit(homework, "complete_pooling", draws=300)
     source = programs.find_program("complete_pooling").read_text(encoding="utf-8")
     shipped = fitting.Fit(fit.draws, {**fit.about, "source": source})
-    assert verify.is_shipped(shipped)
+    assert exactness.is_shipped(shipped)
     edited = {**shipped.about, "source": source.replace("normal", "cauchy", 1)}
     alone = {**shipped.about, "prior_only": True}
-    estimated = pooling.estimates([shipped], homework)
+    estimated = shrinkage.estimates([shipped], homework)
     for about in (edited, alone, {**shipped.about, "program": "mine"}):
-        assert not verify.is_shipped(fitting.Fit(fit.draws, about))
-        assert verify.verify_shipped([fitting.Fit(fit.draws, about)], homework, estimated).empty
-    table = verify.verify_shipped([shipped], homework, estimated)
-    line = verify.one_line(verify.agreement(table))
+        assert not exactness.is_shipped(fitting.Fit(fit.draws, about))
+        assert exactness.verify_shipped([fitting.Fit(fit.draws, about)], homework, estimated).empty
+    table = exactness.verify_shipped([shipped], homework, estimated)
+    line = exactness.one_line(exactness.agreement(table))
     assert line.startswith("21 numbers of 1 fits against their exact posteriors: the largest")
     assert "all agree. The quadrature is good to " in line
-    assert verify.one_line(verify.agreement(table.iloc[:0])).startswith("No number")
+    assert exactness.one_line(exactness.agreement(table.iloc[:0])).startswith("No number")
 
 
 def test_one_line_names_the_fits_that_differ(table: pd.DataFrame, known: pd.DataFrame) -> None:
     shifted = table.assign(mean=table["mean"] + (table["parameter"] == "mu"))
-    comparison = verify.compare_with_exact(shifted, known)
-    assert ": m DIFFER. The quadrature" in verify.one_line(verify.agreement(comparison))
+    comparison = exactness.compare_with_exact(shifted, known)
+    assert ": m DIFFER. The quadrature" in exactness.one_line(exactness.agreement(comparison))
 
 
 def test_other_programs_and_missing_settings_are_refused(homework: GroupedData) -> None:
     priors = inputs.priors_for(homework)
     with pytest.raises(InputError, match="exact posterior of 'mine' is not known"):
-        verify.exact_posterior("mine", homework.stats, priors)
+        exactness.exact_posterior("mine", homework.stats, priors)
     with pytest.raises(InputError, match="theta_location is missing"):
-        verify.exact_posterior("no_pooling", homework.stats, Priors({}))
+        exactness.exact_posterior("no_pooling", homework.stats, Priors({}))
     with pytest.raises(InputError, match="mu_location is missing"):
-        verify.exact_posterior("hierarchical_marginal", homework.stats, Priors({}))
+        exactness.exact_posterior("hierarchical_marginal", homework.stats, Priors({}))
 
 
 def is_trusted(fit: fitting.Fit) -> bool:
@@ -306,16 +307,16 @@ def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
     homework: GroupedData, lesson_fits: dict[str, fitting.Fit]
 ) -> None:
     priors = inputs.priors_for(homework)
-    known = verify.exact_summary(
-        {name: verify.exact_posterior(name, homework.stats, priors) for name in lesson_fits}
+    known = exactness.exact_summary(
+        {name: exactness.exact_posterior(name, homework.stats, priors) for name in lesson_fits}
     )
-    table = pooling.estimates(list(lesson_fits.values()), homework)
-    verdicts = verify.agreement(verify.compare_with_exact(table, known))
+    table = shrinkage.estimates(list(lesson_fits.values()), homework)
+    verdicts = exactness.agreement(exactness.compare_with_exact(table, known))
     assert set(verdicts["model"]) == set(lesson_fits)
     trusted = {name for name, fit in lesson_fits.items() if is_trusted(fit)}
     assert trusted >= lesson_fits.keys() - {"hierarchical_centered"}  # which may diverge here
     judged_true = verdicts[verdicts["model"].isin(trusted)]
-    assert judged_true["agrees"].all(), verify.describe_agreement(verdicts)
+    assert judged_true["agrees"].all(), exactness.describe_agreement(verdicts)
     assert (verdicts["quadrature_error"] < 1e-6).all()
     numbers = verdicts.set_index("model")["numbers"]
     assert numbers["complete_pooling"] == 3 * 7
@@ -328,7 +329,7 @@ def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
     homework: GroupedData, posterior: HierarchicalPosterior, derived: pd.DataFrame, cmdstan: Any
 ) -> None:
     name, priors = "hierarchical_marginal", inputs.priors_for(homework)
-    known = pd.concat([verify.exact_summary({name: posterior}), derived.assign(model=name)])
+    known = pd.concat([exactness.exact_summary({name: posterior}), derived.assign(model=name)])
     tables = []
     for seed in range(60):
         fits = fitting.fit_programs(
@@ -339,10 +340,10 @@ def test_monte_carlo_errors_cover_the_exact_values_as_often_as_they_say(
             cmdstan=cmdstan,
         )
         found = [
-            pooling.estimates(fits, homework),
-            verify_derived.derived_estimates(fits[0], homework),
+            shrinkage.estimates(fits, homework),
+            derived.derived_estimates(fits[0], homework),
         ]
-        tables.append(verify.compare_with_exact(pd.concat(found), known))
+        tables.append(exactness.compare_with_exact(pd.concat(found), known))
     off = pd.concat(tables)["in_mcse"]
     assert len(off) > 21_000
     assert 0.92 < (off < 1.96).mean() < 0.97

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit as Fit
     from partialpool.fitting import fit_programs as fit_programs
     from partialpool.fitting.inputs import priors_for as priors_for
-    from partialpool.group_posterior import group_estimates as group_estimates
-    from partialpool.pooling import estimates as estimates
-    from partialpool.pooling import shrinkage_table as shrinkage_table
     from partialpool.priors.hyperparameters import Priors as Priors
     from partialpool.programs import Program as Program
     from partialpool.programs import load as load
     from partialpool.settings import Settings as Settings
+    from partialpool.tables.group_posterior import group_estimates as group_estimates
+    from partialpool.tables.shrinkage import estimates as estimates
+    from partialpool.tables.shrinkage import shrinkage_table as shrinkage_table
 
 __version__ = version("partialpool")
 

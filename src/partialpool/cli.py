@@ -86,15 +86,15 @@ def report(
         return
     target = results.check_target(output / data.name)
     loaded = load_chosen(program, without, include)
-    from partialpool import pooling  # slow, and of no use to a program in error
     from partialpool.fitting import diagnostics
     from partialpool.report import write
+    from partialpool.tables import shrinkage  # slow, and of no use to a program in error
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
     title = f"Posterior means (Monte Carlo error), {data.axis_title}"
     trusted = diagnostics.verdicts(fits)
     show(
-        readable_shrinkage(pooling.shrinkage_table(fits, data), data, fits),
+        readable_shrinkage(shrinkage.shrinkage_table(fits, data), data, fits),
         headed(title, trusted),
     )
     write(target, data, fits, delta=delta, insist=insist, progress=progress)
@@ -124,12 +124,12 @@ def fit(
 
     data, priors = data_options.read(csv)
     loaded = programs.load(program, include_paths=include or (), progress=progress)
-    from partialpool import pooling  # slow, and of no use to a program in error
     from partialpool.fitting import diagnostics
+    from partialpool.tables import shrinkage  # slow, and of no use to a program in error
 
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
-    table = pooling.estimates(fits, data)
+    table = shrinkage.estimates(fits, data)
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
         results.write_tables(folder, table, trusted)
@@ -160,12 +160,13 @@ def compare(
         return
     target = results.check_target(output / f"{data.name}-compare")
     loaded = load_chosen(program, without, include)
-    from partialpool import changes, plots, pooling
+    from partialpool import changes, plots
     from partialpool.fitting import diagnostics  # slow, and of no use to an error
+    from partialpool.tables import shrinkage
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
-    estimates = pooling.estimates(fits, data)
-    table = pooling.shrinkage_table(fits, data)
+    estimates = shrinkage.estimates(fits, data)
+    table = shrinkage.shrinkage_table(fits, data)
     pooled = any(each.name in table for each in fits)
     moves = changes.changes(fits, data)
     trusted = diagnostics.verdicts(fits)

@@ -118,11 +118,11 @@ def estimate_groups(
     output: Path,
 ) -> None:
     """Fit the hyperparameters, and show and save what follows for the groups."""
-    from partialpool import group_draws, group_posterior, plots, pooling, programs, results
+    from partialpool import plots, programs, results
     from partialpool.fitting import diagnostics
-    from partialpool.report import columns
     from partialpool.report.drawing import Figure
     from partialpool.report.many_groups import write_page
+    from partialpool.tables import group_draws, group_posterior, meanings, shrinkage
 
     if top < 1:
         raise InputError(f"--top {top}: it must be at least 1")
@@ -148,7 +148,7 @@ def estimate_groups(
     if draws_of:
         drawn = group_draws.draw_groups(posterior, stats, draws_of, seed=sampling.seed)
         found["draws"] = drawn.to_series().unstack("group").reset_index()
-    estimates = pooling.estimates(fits, data)
+    estimates = shrinkage.estimates(fits, data)
     estimates = estimates[estimates["group"] == ""]
     said = [_extremes(data, priors), *_left_out(data)]
     figure = Figure(
@@ -172,7 +172,7 @@ def estimate_groups(
             write_table(frame, folder / "tables" / f"{name}.csv")
         if stats.J >= FEWEST_FOR_PARQUET:
             write_table(table, folder / "tables" / "groups.parquet")
-        write_table(columns.table(found), folder / "tables" / "columns.csv")
+        write_table(meanings.table(found), folder / "tables" / "columns.csv")
         plots.save(plots.shrinkage_arrows(**figure.arguments), folder / "figures" / figure.key)
         fits[0].save(folder / "fits" / f"{fits[0].name}.nc")
         write_page(folder, data, fits[0], found, shown=shown, said=said, figure=figure)

@@ -14,7 +14,7 @@ import arviz_base
 import numpy as np
 import pandas as pd
 
-from partialpool import pooling, toolchain, verify
+from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
@@ -26,6 +26,7 @@ from partialpool.programs import DRAWN_GROUPS, load
 from partialpool.progress import Progress
 from partialpool.sensitivity import PROGRAM
 from partialpool.settings import Settings
+from partialpool.tables import exactness, shrinkage
 
 _PARAMETERS = ("mu", "tau", "sigma", "theta")
 
@@ -39,7 +40,7 @@ class TwoSamplers:
     fits
         The draws of `Stan` and of `Gibbs`.
     comparison
-        Their numbers against the exact ones: see `partialpool.verify.compare_with_exact`.
+        Their numbers against the exact ones: see `partialpool.tables.exactness.compare_with_exact`.
     speed
         One row a sampler: `sampler`, `draws`, `seconds` (from call to draws in memory, compilation
         left out), `ess` (the smaller of bulk and tail ESS of the slowest of mu, tau, sigma and
@@ -120,15 +121,15 @@ def compare_samplers(
         dataclasses.replace(stan, about={**stan.about, "program": "Stan"}),
         Fit(tree, {**stan.about, "program": "Gibbs", "title": "Gibbs sampler"}),
     )
-    posterior = verify.exact_alternative(choice, data.stats)
+    posterior = exactness.exact_alternative(choice, data.stats)
     known = {fit.name: posterior for fit in fits}
-    comparison = verify.verify_fits(fits, data, known)
+    comparison = exactness.verify_fits(fits, data, known)
     rows = [_speed(fit, data, took) for fit, took in zip(fits, seconds, strict=True)]
     return TwoSamplers(fits, comparison, pd.DataFrame(rows))
 
 
 def _speed(fit: Fit, data: GroupedData, seconds: float) -> dict[str, str | float]:
-    table = pooling.estimates([fit], data)
+    table = shrinkage.estimates([fit], data)
     table = table[table["parameter"].isin(_PARAMETERS)]
     ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
     slowest = table.iloc[int(ess.to_numpy().argmin())]

@@ -24,7 +24,7 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import fitting, pooling, programs
+from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.families import normal
@@ -33,6 +33,7 @@ from partialpool.priors import hyperparameters
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.settings import Settings
+from partialpool.tables import shrinkage
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Result:
     name, key
         Those of the job.
     estimates
-        Posterior summaries, one quantity a row (columns of `partialpool.pooling.estimates`); empty
+        Posterior summaries, one quantity a row (columns of `partialpool.tables.shrinkage.estimates`); empty
         where the job failed.
     trusted
         Whether every diagnostic that counts was passed.
@@ -239,7 +240,7 @@ def run_job(job: Job) -> Result:
                 extra=job.extra,
             )
         checks = diagnostics.check(fit)
-        estimates = pooling.estimates([fit], job.data)
+        estimates = shrinkage.estimates([fit], job.data)
     except PartialPoolError as error:
         return Result(job.name, job.key, pd.DataFrame(), False, str(error), 0.0, failed=True)
     return Result(
@@ -313,7 +314,7 @@ def results_table(results: Sequence[Result]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `fit` (name of the job), `trusted`, and those of `partialpool.pooling.estimates`.
+        Columns `fit` (name of the job), `trusted`, and those of `partialpool.tables.shrinkage.estimates`.
     """
     frames = []
     for result in results:

@@ -22,16 +22,17 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
-from partialpool import programs, quantities, toolchain
+from partialpool import programs, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
-from partialpool.power_scaling import label
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
+from partialpool.tables import variables
+from partialpool.tables.variables import label
 from partialpool.types import FloatArray
 from partialpool.verdict import Verdict, judge
 
@@ -278,7 +279,7 @@ def shown_groups(data: GroupedData, groups: Sequence[str] = ()) -> list[str]:
         A label that the data lack.
     """
     stats = data.stats
-    quantities.compared((), data, groups=groups, limit=1)
+    variables.compared((), data, groups=groups, limit=1)
     distance = np.abs(stats.mean - stats.grand_mean)
     weakest = stats.labels[int(np.lexsort((-distance, stats.n))[0])]
     return list(dict.fromkeys([weakest, *groups]))
@@ -297,8 +298,8 @@ def funnel_draws(fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str
     """
     frames = []
     for fit in fits:
-        mu, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
-        theta = quantities.theta(fit, data)
+        mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
+        theta = variables.theta(fit, data)
         if mu is None or tau is None or theta is None:
             raise _lacking(fit)
         diverging = np.asarray(fit.sample_stats["diverging"].transpose("chain", "draw")).ravel()
@@ -318,8 +319,8 @@ def funnel_draws(fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str
 
 def _compared_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], FloatArray]:
     """Draws of mu, log tau, sigma and theta: names, groups, shape (quantity, chain, draw)."""
-    mu, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
-    sigma, theta = quantities.sigma(fit, data), quantities.theta(fit, data)
+    mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
+    sigma, theta = variables.sigma(fit, data), variables.theta(fit, data)
     if mu is None or tau is None or sigma is None or theta is None or len(sigma) != 1:
         raise _lacking(fit)
     with np.errstate(divide="ignore", invalid="ignore"):

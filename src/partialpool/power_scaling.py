@@ -9,19 +9,17 @@ level only, which is what `lprior` holds: the distribution of theta given mu and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from arviz_stats.base.array import array_stats
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import usable
+from partialpool.tables import variables
+from partialpool.tables.variables import named_draws
 from partialpool.types import FloatArray
 
 THRESHOLD = 0.05
@@ -37,42 +35,6 @@ CONFLICT = "prior-data conflict"
 STRONG_PRIOR = "strong prior / weak likelihood"
 
 
-def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], FloatArray]:
-    """Draws of mu, tau, sigma, R and each theta_j, as far as the fit has them.
-
-    Returns
-    -------
-    quantity, group, draws
-        Names (`mu`, `tau`, `sigma`, `icc`, `theta`), labels (empty where there is none), and
-        draws of shape (quantity, chain, draw).
-    """
-    found: list[tuple[str, str, FloatArray]] = []
-    mu = quantities.scalar(fit, data, "mu")
-    tau, sigma = quantities.tau(fit, data), quantities.sigma(fit, data)
-    if mu is not None:
-        found.append(("mu", "", mu))
-    if tau is not None:
-        found.append(("tau", "", tau))
-    if sigma is not None and len(sigma) == 1:
-        found.append(("sigma", "", sigma[0]))
-        if tau is not None:
-            with np.errstate(all="ignore"):
-                found.append(("icc", "", tau**2 / (tau**2 + sigma[0] ** 2)))
-    theta = quantities.by_group(fit, data, "theta")
-    if theta is not None:
-        labels: Sequence[str] = data.labels if len(theta) == data.stats.J else [""]
-        found += [("theta", label, draws) for label, draws in zip(labels, theta, strict=True)]
-    if not found:
-        raise InputError(f"{fit.name}: it has none of mu, tau, sigma and theta to report on")
-    names, groups, draws = zip(*found, strict=True)
-    return list(names), list(groups), np.stack(draws)
-
-
-def label(row: Any) -> str:
-    """Name of a row's quantity, with its group where it has one."""
-    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])
-
-
 def normal_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
     """Log density of all observations under normal groups, shape (chain, draw), but for a constant.
 
@@ -81,7 +43,7 @@ def normal_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
     InputError
         The fit has no theta or no sigma.
     """
-    theta, sigma = quantities.theta(fit, data), quantities.sigma(fit, data)
+    theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
     if theta is None or sigma is None:
         raise InputError(f"{fit.name}: its likelihood needs draws of theta and of sigma")
     return log_likelihood_given(theta, sigma, data.stats)

@@ -7,9 +7,10 @@ from collections.abc import Container, Sequence
 import pandas as pd
 
 from partialpool import programs
-from partialpool.power_scaling import THRESHOLD, label
+from partialpool.power_scaling import THRESHOLD
 from partialpool.priors import Uniform
 from partialpool.priors.choices import PriorChoice
+from partialpool.tables.variables import label
 
 MOVED = 0.3
 """Movement of a mean, in posterior sds, from which an answer is said to depend on the prior."""

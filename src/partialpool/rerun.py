@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import group_posterior, pooling, programs, results, toolchain
+from partialpool import programs, results, toolchain
 from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, diagnostics, fit_programs
@@ -24,6 +24,7 @@ from partialpool.fitting.without_rows import fit_summaries
 from partialpool.priors import hyperparameters
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.tables import group_posterior, shrinkage
 
 IDENTICAL, DIFFERENT, MISSING = "identical", "different", "not there to compare"
 
@@ -185,9 +186,9 @@ def _write(
         return
     with results.new_folder(target) as folder:
         if kind in {"fit", "compare"}:
-            wide = pooling.shrinkage_table(fits, data) if kind == "compare" else None
+            wide = shrinkage.shrinkage_table(fits, data) if kind == "compare" else None
             results.write_tables(
-                folder, pooling.estimates(fits, data), diagnostics.verdicts(fits), shrinkage=wide
+                folder, shrinkage.estimates(fits, data), diagnostics.verdicts(fits), shrinkage=wide
             )
         if kind == "groups":
             table = group_posterior.group_estimates(fits[0].posterior, data.stats)

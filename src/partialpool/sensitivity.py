@@ -14,25 +14,20 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base.array import array_stats
 
-from partialpool import pooling, programs, toolchain
+from partialpool import programs, toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import default_choices, named_choices, size_classes
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
-from partialpool.power_scaling import (
-    THRESHOLD,
-    distance,
-    label,
-    named_draws,
-    normal_log_likelihood,
-    power_scaling,
-)
+from partialpool.power_scaling import THRESHOLD, distance, normal_log_likelihood, power_scaling
 from partialpool.prior_findings import findings
 from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.tables import shrinkage
+from partialpool.tables.variables import label, named_draws
 
 PROGRAM = "sensitivity"
 """Name of the shipped program that the refits use."""
@@ -198,7 +193,7 @@ def estimates_by_choice(fits: Mapping[str, Fit], data: GroupedData) -> pd.DataFr
         found["mcse"] = found["mcse_mean"]
         frame = pd.DataFrame({"quantity": quantity, "group": group})
         frame = frame.assign(choice=name, **{column: found[column] for column in _SUMMARY})
-        overall = pooling.variance([fit], data)
+        overall = shrinkage.variance([fit], data)
         overall = overall[overall["quantity"] == "pooling_factor"].drop(columns="model")
         if len(overall):
             overall = overall.assign(choice=name, group="")

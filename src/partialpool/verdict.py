@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.power_scaling import label
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
+from partialpool.tables import variables
+from partialpool.tables.variables import label
 from partialpool.types import FloatArray
 
 CLOSE = 1.25
@@ -234,7 +234,7 @@ def _wanting_information(fits: Sequence[Fit], data: GroupedData) -> str:
     if data.stats.J > FEW:
         return ""
     ends = [
-        np.quantile(tau, 0.975) for fit in fits if (tau := quantities.tau(fit, data)) is not None
+        np.quantile(tau, 0.975) for fit in fits if (tau := variables.tau(fit, data)) is not None
     ]
     spread = data.stats.total_sd
     if not ends or not min(ends) > 2 * spread:
@@ -248,7 +248,7 @@ def _wanting_information(fits: Sequence[Fit], data: GroupedData) -> str:
 
 def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Draws of lambda_j, shape (J, chain, draw)."""
-    sigma, tau = quantities.sigma(fit, data), quantities.tau(fit, data)
+    sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
     if sigma is None or tau is None:
         return None
     of_mean = sigma**2 / data.stats.n[:, None, None]

@@ -45,8 +45,8 @@ def verify(
     so are differences between groups, ranks and pooling factors of up to twelve groups.
     """
     from partialpool import results, sensitivity
-    from partialpool import verify as exactness
     from partialpool.fitting import diagnostics
+    from partialpool.tables import exactness
 
     data, settings = data_options.read(csv)
     chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
@@ -96,7 +96,7 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
     """
     from partialpool import programs
     from partialpool.families import normal
-    from partialpool.verify import VERIFIABLE
+    from partialpool.tables.exactness import VERIFIABLE
 
     for name in names or ():
         if name not in VERIFIABLE:
@@ -126,7 +126,7 @@ def _readable(verdict: pd.DataFrame) -> pd.DataFrame:
     """The verdict on each fit as text."""
     import pandas as pd
 
-    from partialpool.verify import where
+    from partialpool.tables.exactness import where
 
     columns = {
         "fit": verdict["model"],

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from partialpool import quantities, toolchain
+from partialpool import toolchain
 from partialpool.calibration.simulation import Design, Simulated, simulate
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import log_likelihood_given
@@ -29,6 +29,7 @@ from partialpool.power_scaling import normal_log_likelihood
 from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.tables import variables
 from partialpool.types import FloatArray
 
 LOG_LIKELIHOOD = "log_lik"
@@ -302,7 +303,7 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
     data = simulated.data
     names, draws, true = [], [], []
     for name, value in simulated.truth.items():
-        found = quantities.by_group(fit, data, name)
+        found = variables.by_group(fit, data, name)
         if found is None or len(found) != value.size:
             continue
         names += [f"{name}[{label}]" for label in data.labels] if value.ndim else [name]

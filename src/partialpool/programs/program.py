@@ -32,7 +32,7 @@ SHIPPED = ("complete_pooling", "no_pooling", CENTERED, NONCENTERED, MARGINAL)
 
 DRAWN_GROUPS = 1000
 """Most groups whose means a program that integrates over them draws; more come from
-`partialpool.group_posterior`."""
+`partialpool.tables.group_posterior`."""
 
 DEFAULT = ("complete_pooling", "no_pooling", MARGINAL)
 """The three models of a comparison in which nothing else is asked for."""

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from partialpool import comparisons, plots
+from partialpool import plots
 from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report import model_figures
-from partialpool.report.checks import replicates
-from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, number, rows_of
+from partialpool.tables import contrasts
+from partialpool.tables.checks import replicates
+from partialpool.tables.comparison import Content
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
@@ -152,7 +153,7 @@ def _contrasts(content: Content, fit: Fit) -> Figure:
     frame = content.table("contrasts")
     if dropped:
         fits = [f for f in content.fits if f.name in shown]
-        frame = comparisons.contrasts(fits, content.data, groups=kept)
+        frame = contrasts.contrasts(fits, content.data, groups=kept)
     frame = frame[frame["model"].isin(shown)]
     return Figure(
         "contrasts",
@@ -175,7 +176,7 @@ def _ranks(content: Content, fit: Fit) -> Figure:
     frame = content.table("ranks")
     if dropped:
         fits = [f for f in content.fits if f.name in shown]
-        frame = comparisons.ranks(fits, content.data, groups=kept)
+        frame = contrasts.ranks(fits, content.data, groups=kept)
     return Figure(
         "group-ranks",
         "rank_heat_map",

@@ -15,11 +15,12 @@ from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.progress import Progress
-from partialpool.report import columns, page
-from partialpool.report.content import Content, compute
+from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
 from partialpool.results import MARK, about_data, label_trust, new_folder, write_table
+from partialpool.tables import meanings
+from partialpool.tables.comparison import Content, compute
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
@@ -128,7 +129,7 @@ def _tables(content: Content, folder: Path) -> None:
     tables = {key: label_trust(frame, content.trusted) for key, frame in content.tables.items()}
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
-    write_table(columns.table(tables), folder / "columns.csv")
+    write_table(meanings.table(tables), folder / "columns.csv")
 
 
 def manifest(

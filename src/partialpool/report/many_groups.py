@@ -11,9 +11,9 @@ from partialpool.data import GroupedData
 from partialpool.fitting import Fit, diagnostics
 from partialpool.programs import statements
 from partialpool.report import cells, page, sentences, trust, views
-from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.folder import manifest
+from partialpool.tables.comparison import Content
 
 
 def write_page(

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool import plots, quantities
+from partialpool import plots
 from partialpool.fitting import Fit
 from partialpool.programs import statements
-from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of
+from partialpool.tables import variables
+from partialpool.tables.comparison import Content
 from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
@@ -38,7 +39,7 @@ def _draws(content: Content, fit: Fit, parameters: dict[str, tuple[str, int]]) -
     """Draws in long form; `parameters` maps a panel to a variable and an index of the group."""
     frames = []
     for panel, (name, j) in parameters.items():
-        found = quantities.by_group(fit, content.data, name)
+        found = variables.by_group(fit, content.data, name)
         if found is None:
             continue
         chains, draws = found.shape[1:]
@@ -58,7 +59,7 @@ def _draws(content: Content, fit: Fit, parameters: dict[str, tuple[str, int]]) -
 def _scalars(content: Content, fit: Fit) -> list[str]:
     """Scalars that figures show, those of the shipped programs first."""
     known = [name for name in ("mu", "tau", "sigma", "theta", "sigma2") if name in fit.posterior]
-    return [n for n in known if quantities.scalar(fit, content.data, n) is not None]
+    return [n for n in known if variables.scalar(fit, content.data, n) is not None]
 
 
 Maker = Callable[[str], Figure]
@@ -82,7 +83,7 @@ def of_model(
         yield "theta", lambda key: _caterpillar(content, fit, key)
     if "sigma2" in by_group:
         yield "sigma2", lambda key: _caterpillar_sigma2(content, fit, key)
-    if quantities.tau(fit, content.data) is not None and "sigma2" in fit.posterior:
+    if variables.tau(fit, content.data) is not None and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(content, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(content, fit, model, key)
@@ -126,7 +127,7 @@ def _ends(content: Content, fit: Fit, parameter: str) -> str:
 
 
 def _boxes(content: Content, fit: Fit, key: str) -> Figure:
-    theta = quantities.by_group(fit, content.data, "theta")
+    theta = variables.by_group(fit, content.data, "theta")
     if theta is None:
         raise ValueError(f"{fit.name} has no theta")
     medians = content.table("estimates", model=fit.name, parameter="theta")["median"].to_numpy()
@@ -205,7 +206,7 @@ def _variances(content: Content, fit: Fit, key: str) -> Figure:
 def _prior(content: Content, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
     for name in ("mu", "tau", "sigma"):
-        found = quantities.scalar(fit, content.data, name)
+        found = variables.scalar(fit, content.data, name)
         if found is not None:
             draws[name] = found
     if {"tau", "sigma"} <= set(draws):

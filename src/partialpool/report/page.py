@@ -15,8 +15,8 @@ from markupsafe import Markup
 from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report import cells, mathematics, sentences, trust, verification, views, wording
-from partialpool.report.content import Content
 from partialpool.report.drawing import Figure
+from partialpool.tables.comparison import Content
 
 _QUESTIONS = (
     "How well is a new observation in a known group predicted?",

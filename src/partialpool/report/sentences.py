@@ -11,9 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from partialpool import quantities
 from partialpool.fitting import Fit
-from partialpool.report.content import Content
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     Row,
@@ -27,6 +25,8 @@ from partialpool.report.wording import (
     percent,
     rows_of,
 )
+from partialpool.tables import variables
+from partialpool.tables.comparison import Content
 
 NOT_A_TEST = (
     "Whether two marginal intervals overlap is not a test of the difference: two intervals may "
@@ -121,7 +121,7 @@ def _variances(content: Content, fit: Fit) -> list[str]:
     rows = {row["quantity"]: row for row in rows_of(content.table("variance", model=fit.name))}
     if not {"sigma2", "tau2", "icc"} <= set(rows):
         return []
-    tau, sigma = (f(fit, content.data) for f in (quantities.tau, quantities.sigma))
+    tau, sigma = (f(fit, content.data) for f in (variables.tau, variables.sigma))
     if tau is None or sigma is None:
         return []
     larger = float((sigma[0] > tau).mean())

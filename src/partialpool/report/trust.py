@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from partialpool.fitting import Fit, diagnostics
-from partialpool.report.content import Content
 from partialpool.report.wording import capital, listed
+from partialpool.tables.comparison import Content
 
 
 def withheld(content: Content, *fits: Fit | None) -> list[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from partialpool import verify
 from partialpool.report import cells
-from partialpool.report.content import Content
+from partialpool.tables import exactness
+from partialpool.tables.comparison import Content
 
 
 def line(content: Content) -> list[str]:
     """One sentence on all fits whose exact posterior is known; none where there is none."""
     verdict = _verdict(content)
-    return [] if verdict.empty else [verify.one_line(verdict)]
+    return [] if verdict.empty else [exactness.one_line(verdict)]
 
 
 def view(content: Content) -> cells.View | None:
@@ -22,7 +22,7 @@ def view(content: Content) -> cells.View | None:
         return None
     return cells.view(
         "Fits against exact posteriors, which quadrature knows",
-        verdict.assign(where=verdict.apply(verify.where, axis=1)),
+        verdict.assign(where=verdict.apply(exactness.where, axis=1)),
         [
             ("Model", cells.text("model")),
             ("Numbers compared", cells.count("numbers")),
@@ -40,5 +40,5 @@ def _verdict(content: Content) -> pd.DataFrame:
     known = content.table("exact")
     if known.empty:
         return known
-    verdict = verify.agreement(known)
+    verdict = exactness.agreement(known)
     return verdict.assign(model=verdict["model"].map(content.titles))

@@ -14,8 +14,8 @@ import pandas as pd
 
 from partialpool.fitting import Fit
 from partialpool.report import cells
-from partialpool.report.content import Content
 from partialpool.report.wording import capital, number
+from partialpool.tables.comparison import Content
 
 _STAND_INS = ("eta", "tau_stretched")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""

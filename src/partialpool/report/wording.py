@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.report.content import Content
+from partialpool.tables.comparison import Content
 from partialpool.text import format_estimate
 
 _LISTED = 8

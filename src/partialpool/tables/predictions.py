@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import QUANTILES, usable
+from partialpool.tables import variables
 from partialpool.types import FloatArray
 
 NEW_OBSERVATION = "new observation"
@@ -62,7 +62,7 @@ def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             for frame in (_in_known_groups(fit, data), _new_group(fit, data), _in_new(fit, data))
             if frame is not None
         ]
-    return quantities.stacked(frames, ("model", "quantity", "group", "mean", "sd", *QUANTILES))
+    return variables.stacked(frames, ("model", "quantity", "group", "mean", "sd", *QUANTILES))
 
 
 def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArray) -> FloatArray:
@@ -105,7 +105,7 @@ def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArra
 
 
 def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
-    theta, sigma = quantities.theta(fit, data), quantities.sigma(fit, data)
+    theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
     if theta is None or sigma is None:
         return None
     single = fit.pooling == "complete" and len(sigma) == 1
@@ -116,12 +116,12 @@ def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
 
 
 def _new_group(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
-    draws = quantities.scalar(fit, data, "theta_new")
+    draws = variables.scalar(fit, data, "theta_new")
     if draws is None and fit.pooling == "complete":
-        draws = quantities.scalar(fit, data, "theta")
+        draws = variables.scalar(fit, data, "theta")
     if draws is not None:
         return _frame(fit, NEW_GROUP_MEAN, [""], [_drawn(draws)])
-    mu, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
+    mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     if mu is not None and tau is not None:
         return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(mu, tau)])
     names = ("theta_location", "theta_scale")
@@ -132,13 +132,13 @@ def _new_group(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
 
 
 def _in_new(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
-    draws = quantities.scalar(fit, data, "y_new")
+    draws = variables.scalar(fit, data, "y_new")
     if draws is not None:
         return _frame(fit, NEW_OBSERVATION_IN_NEW_GROUP, [""], [_drawn(draws)])
-    sigma = quantities.sigma(fit, data)
-    center, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
+    sigma = variables.sigma(fit, data)
+    center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     if fit.pooling == "complete":
-        center, tau = quantities.scalar(fit, data, "theta"), np.zeros(1)
+        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
     if center is None or tau is None or sigma is None or len(sigma) != 1:
         return None
     row = _mixture(center, np.hypot(tau, sigma[0]))

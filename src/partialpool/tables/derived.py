@@ -19,11 +19,11 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from partialpool import comparisons, pooling, quantities
 from partialpool.data import GroupedData
 from partialpool.families import exact
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import means, summarize
+from partialpool.tables import contrasts, shrinkage, variables
 from partialpool.types import FloatArray
 
 MOST_GROUPS = 12
@@ -59,11 +59,11 @@ def derived_estimates(fit: Fit, data: GroupedData) -> pd.DataFrame:
             odds = {"group": np.array(groups)[apart], "mean": mean, "mcse_mean": error}
             frames.append(pd.DataFrame(odds).assign(parameter=GREATER))
     if data.stats.J <= MOST_GROUPS and fit.pooling in ("none", "partial"):
-        ranks = comparisons.rank_summary([fit], data)
+        ranks = contrasts.rank_summary([fit], data)
         columns = {"expected_rank": "mean", "mcse": "mcse_mean"}
         ranks = ranks[["group", *columns]].rename(columns=columns)
         frames.append(ranks.assign(parameter="expected rank"))
-        overall = pooling.variance([fit], data)
+        overall = shrinkage.variance([fit], data)
         overall = overall[overall["quantity"] == "pooling_factor"]
         overall = overall[["mean", "mcse"]].rename(columns={"mcse": "mcse_mean"})
         frames.append(overall.assign(parameter="pooling factor", group=""))
@@ -107,7 +107,7 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
     groups: list[str] = []
     blocks: list[FloatArray] = []
     stats = data.stats
-    sigma, tau = quantities.sigma(fit, data), quantities.tau(fit, data)
+    sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
     if fit.pooling == "partial" and sigma is not None and tau is not None:
         names.append("icc")
         groups.append("")
@@ -116,7 +116,7 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
             names.append("lambda")
             groups.append(label)
             blocks.append(sigma[0] ** 2 / (sigma[0] ** 2 + n * tau**2))
-    theta = quantities.by_group(fit, data, "theta")
+    theta = variables.by_group(fit, data, "theta")
     if fit.pooling != "complete" and theta is not None and 1 < len(theta) <= MOST_GROUPS:
         for i, j in itertools.combinations(range(len(theta)), 2):
             names.append(DIFFERENCE)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from partialpool import pooling
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import exact
@@ -19,7 +18,8 @@ from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import find_program
-from partialpool.verify_derived import derived_estimates, exact_derived
+from partialpool.tables import shrinkage
+from partialpool.tables.derived import derived_estimates, exact_derived
 
 Posterior: TypeAlias = (
     exact.CompletePoolingPosterior | exact.NoPoolingPosterior | exact.HierarchicalPosterior
@@ -130,7 +130,7 @@ def verify_fits(
     DataFrame
         As from `compare_with_exact`.
     """
-    estimated = [pooling.estimates(fits, data)]
+    estimated = [shrinkage.estimates(fits, data)]
     known = [exact_summary(posteriors)]
     for fit in fits:
         estimated.append(derived_estimates(fit, data))

@@ -8,14 +8,14 @@ from functools import cache
 
 import pandas as pd
 
-from partialpool import comparisons, pooling, predictions, predictive, quantities, verify
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import classical
 from partialpool.families.base import Pooling
 from partialpool.fitting import Fit, diagnostics, retry
 from partialpool.progress import Progress
-from partialpool.report.checks import group_checks
+from partialpool.tables import contrasts, exactness, predictions, scores, shrinkage, variables
+from partialpool.tables.checks import group_checks
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks")
 
@@ -98,22 +98,22 @@ def compute(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two fits are called {twice[0]!r}: give the programs different names")
-    scores = cache(lambda: predictive.loo_by_model(fits, data))
-    left_out = cache(lambda: predictive.leave_one_group_out(fits, data))
+    scores = cache(lambda: scores.loo_by_model(fits, data))
+    left_out = cache(lambda: scores.leave_one_group_out(fits, data))
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "groups": data.summary,
-        "estimates": lambda: pooling.estimates(fits, data),
-        "exact": lambda: verify.verify_shipped(fits, data, tables["estimates"]),
-        "shrinkage": lambda: pooling.shrinkage(fits, data),
-        "shrinkage_wide": lambda: pooling.shrinkage_table(fits, data),
-        "moved": lambda: pooling.moved(tables["shrinkage"]),
-        "variance": lambda: pooling.variance(fits, data),
-        "contrasts": lambda: comparisons.contrasts(fits, data, delta=delta),
-        "claims": lambda: comparisons.claims(tables["contrasts"]),
-        "ranks": lambda: comparisons.ranks(fits, data),
-        "rank_summary": lambda: comparisons.rank_summary(fits, data),
+        "estimates": lambda: shrinkage.estimates(fits, data),
+        "exact": lambda: exactness.verify_shipped(fits, data, tables["estimates"]),
+        "shrinkage": lambda: shrinkage.shrinkage(fits, data),
+        "shrinkage_wide": lambda: shrinkage.shrinkage_table(fits, data),
+        "moved": lambda: shrinkage.moved(tables["shrinkage"]),
+        "variance": lambda: shrinkage.variance(fits, data),
+        "contrasts": lambda: contrasts.contrasts(fits, data, delta=delta),
+        "claims": lambda: contrasts.claims(tables["contrasts"]),
+        "ranks": lambda: contrasts.ranks(fits, data),
+        "rank_summary": lambda: contrasts.rank_summary(fits, data),
         "predictions": lambda: predictions.predictions(fits, data),
-        "loo": lambda: predictive.compare_loo(fits, data, scores=scores()),
+        "loo": lambda: scores.compare_loo(fits, data, scores=scores()),
         "loo_pointwise": lambda: _pointwise(scores()),
         "leave_one_group_out": lambda: left_out().summary,
         "leave_one_group_out_groups": lambda: left_out().groups,
@@ -145,9 +145,9 @@ def compute(
     return Content(data, tuple(fits), tables, missing, trusted, delta, insist, words)
 
 
-def _pointwise(scores: Mapping[str, predictive.Loo]) -> pd.DataFrame:
+def _pointwise(scores: Mapping[str, scores.Loo]) -> pd.DataFrame:
     frames = [
         found.pointwise.assign(model=name, threshold=found.summary.threshold)
         for name, found in scores.items()
     ]
-    return quantities.stacked(frames, ("model", "observation", "group", "elpd", "k", "threshold"))
+    return variables.stacked(frames, ("model", "observation", "group", "elpd", "k", "threshold"))

@@ -7,6 +7,7 @@ shape fits neither the population nor the groups, comes back as None and its row
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.tables import variables
 from partialpool.types import FloatArray
 
 
@@ -141,3 +143,39 @@ def _check_groups(fit: Fit, data: GroupedData) -> None:
 def _some(labels: Sequence[str]) -> str:
     shown = ", ".join(labels[:3])
     return f"{shown} and {len(labels) - 3} more" if len(labels) > 3 else shown
+
+
+def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], FloatArray]:
+    """Draws of mu, tau, sigma, R and each theta_j, as far as the fit has them.
+
+    Returns
+    -------
+    quantity, group, draws
+        Names (`mu`, `tau`, `sigma`, `icc`, `theta`), labels (empty where there is none), and
+        draws of shape (quantity, chain, draw).
+    """
+    found: list[tuple[str, str, FloatArray]] = []
+    mu = variables.scalar(fit, data, "mu")
+    tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
+    if mu is not None:
+        found.append(("mu", "", mu))
+    if tau is not None:
+        found.append(("tau", "", tau))
+    if sigma is not None and len(sigma) == 1:
+        found.append(("sigma", "", sigma[0]))
+        if tau is not None:
+            with np.errstate(all="ignore"):
+                found.append(("icc", "", tau**2 / (tau**2 + sigma[0] ** 2)))
+    theta = variables.by_group(fit, data, "theta")
+    if theta is not None:
+        labels: Sequence[str] = data.labels if len(theta) == data.stats.J else [""]
+        found += [("theta", label, draws) for label, draws in zip(labels, theta, strict=True)]
+    if not found:
+        raise InputError(f"{fit.name}: it has none of mu, tau, sigma and theta to report on")
+    names, groups, draws = zip(*found, strict=True)
+    return list(names), list(groups), np.stack(draws)
+
+
+def label(row: Any) -> str:
+    """Name of a row's quantity, with its group where it has one."""
+    return f"{row['quantity']}[{row['group']}]" if row["group"] else str(row["quantity"])

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import QUANTILES, means, quantiles, summarize
 from partialpool.fitting.tree import scalar_names
+from partialpool.tables import variables
 from partialpool.types import FloatArray
 
 ORDER = ("none", "partial", "complete")
@@ -75,7 +75,7 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             found = summarize(np.concatenate(blocks))
             about = {"model": fit.name, "parameter": names, "group": groups, "n": n}
             frames.append(pd.DataFrame({**about, **found})[list(columns)])
-    return quantities.stacked(frames, columns)
+    return variables.stacked(frames, columns)
 
 
 def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     raw_se = stats.within_sd / np.sqrt(stats.n)
     frames = []
     for fit in fits:
-        draws = quantities.by_group(fit, data, "theta")
+        draws = variables.by_group(fit, data, "theta")
         if draws is None:
             continue
         estimate, mcse = (np.broadcast_to(values, stats.J) for values in means(draws))
@@ -159,7 +159,7 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             }
         )
         frames.append(frame)
-    return quantities.stacked(frames, columns)
+    return variables.stacked(frames, columns)
 
 
 def shrinkage_table(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
@@ -176,7 +176,7 @@ def shrinkage_table(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     table = pd.DataFrame({"group": list(stats.labels), "n": stats.n, "sample_mean": stats.mean})
     shown = [fit for fit in fits if fit.pooling in ORDER]
     for fit in sorted(shown, key=lambda fit: ORDER.index(fit.pooling)):
-        draws = quantities.by_group(fit, data, "theta")
+        draws = variables.by_group(fit, data, "theta")
         if draws is not None:
             estimate, mcse = means(draws)
             table[fit.name] = np.broadcast_to(estimate, stats.J)
@@ -249,7 +249,7 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     frames = []
     for fit in fits:
         found: dict[str, FloatArray] = {}
-        sigma, tau = quantities.sigma(fit, data), quantities.tau(fit, data)
+        sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
         if sigma is not None and len(sigma) == 1:
             found["sigma2"] = sigma[0] ** 2
         if tau is not None:
@@ -267,7 +267,7 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             row: dict[str, str | float] = {"model": fit.name, "quantity": "pooling_factor"}
             row |= {"mean": overall[0], "mcse": overall[1]}
             frames.append(pd.DataFrame([row | dict.fromkeys(_BRIEF, np.nan)]))
-    return quantities.stacked(frames, columns)
+    return variables.stacked(frames, columns)
 
 
 def _flattened(
@@ -281,7 +281,7 @@ def _flattened(
     blocks: list[FloatArray] = []
     for key, array in fit.posterior.data_vars.items():
         name = str(key)
-        draws = quantities.by_group(fit, data, name)
+        draws = variables.by_group(fit, data, name)
         if draws is not None and array.ndim > 2:
             names += [name] * stats.J
             groups += list(stats.labels)
@@ -300,7 +300,7 @@ def _flattened(
 
 def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Draws of lambda_j, shape (J, chain, draw)."""
-    sigma, tau = quantities.sigma(fit, data), quantities.tau(fit, data)
+    sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
     if fit.pooling != "partial" or sigma is None or tau is None:
         return None
     of_mean = sigma**2 / data.stats.n[:, None, None]
@@ -311,13 +311,13 @@ def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
 def _target(fit: Fit, data: GroupedData) -> float:
     """Posterior mean of what the model pulls the groups towards."""
     name = {"partial": "mu", "complete": "theta"}.get(fit.pooling, "")
-    draws = quantities.scalar(fit, data, name)
+    draws = variables.scalar(fit, data, name)
     return float("nan") if draws is None else float(means(draws[None])[0][0])
 
 
 def _overall_pooling(fit: Fit, data: GroupedData) -> tuple[float, float] | None:
     """Gelman and Pardoe's pooling factor and its Monte Carlo error."""
-    theta, mu = quantities.by_group(fit, data, "theta"), quantities.scalar(fit, data, "mu")
+    theta, mu = variables.by_group(fit, data, "theta"), variables.scalar(fit, data, "mu")
     if theta is None or mu is None or len(theta) < 2:
         return None
     with np.errstate(all="ignore"):

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import covariance_of_means, means, quantiles, usable
+from partialpool.tables import variables
 from partialpool.types import FloatArray
 
 LIMIT = 200
@@ -94,17 +94,17 @@ def contrasts(
         "interval_excludes_zero",
     )
     frames = []
-    chosen = quantities.compared(fits, data, groups=groups, limit=limit)
+    chosen = variables.compared(fits, data, groups=groups, limit=limit)
     labels = np.array([data.labels[j] for j in chosen], dtype=object)
     for fit in fits:
-        theta = quantities.by_group(fit, data, "theta")
+        theta = variables.by_group(fit, data, "theta")
         if theta is None or not _separate(fit, theta, data):
             continue
         found = _pairs(theta[chosen], delta)
         first, second = found.pop("first"), found.pop("second")
         about = {"model": fit.name, "group_i": labels[first], "group_j": labels[second]}
         frames.append(pd.DataFrame({**about, **found}))
-    return quantities.stacked(frames, columns)
+    return variables.stacked(frames, columns)
 
 
 def claims(table: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +182,7 @@ def ranks(
     Statistical Society A* 159, 385-443.
     """
     J = data.stats.J
-    chosen = quantities.compared(fits, data, groups=groups, limit=limit)
+    chosen = variables.compared(fits, data, groups=groups, limit=limit)
     frames = []
     for fit in fits:
         ranked = _ranked(fit, data)
@@ -195,7 +195,7 @@ def ranks(
             about = {"model": fit.name, "group": data.labels[j]}
             rank = {"rank": shown + 1, "probability": probability[shown]}
             frames.append(pd.DataFrame({**about, **rank}))
-    return quantities.stacked(frames, ("model", "group", "rank", "probability"))
+    return variables.stacked(frames, ("model", "group", "rank", "probability"))
 
 
 def rank_summary(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
@@ -240,7 +240,7 @@ def rank_summary(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             "p_worst": (flat == J).mean(axis=1),
         }
         frames.append(pd.DataFrame(rows))
-    return quantities.stacked(frames, columns)
+    return variables.stacked(frames, columns)
 
 
 def _pairs(theta: FloatArray, delta: float | None) -> dict[str, NDArray[Any]]:
@@ -288,7 +288,7 @@ def _pairs(theta: FloatArray, delta: float | None) -> dict[str, NDArray[Any]]:
 
 def _ranked(fit: Fit, data: GroupedData) -> NDArray[np.int64] | None:
     """Ranks of the groups in each draw, shape (J, chain, draw), 1 for the largest theta."""
-    theta = quantities.by_group(fit, data, "theta")
+    theta = variables.by_group(fit, data, "theta")
     if theta is None or not _separate(fit, theta, data) or not usable(theta)[0].all():
         return None
     order = np.argsort(-theta, axis=0, kind="stable")

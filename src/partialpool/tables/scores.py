@@ -19,14 +19,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.normal import GroupStats
 from partialpool.fitting import Fit
-from partialpool.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.priors import InverseGammaVariance, Normal
+from partialpool.tables import variables
+from partialpool.tables.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.types import FloatArray, IntArray
 
 NEW_OBSERVATION = "a new observation in a known group"
@@ -304,7 +304,7 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
         pointwise.append(elpd)
         about = {"model": fit.name, "group": list(stats.labels), "n": stats.n}
         details.append(pd.DataFrame({**about, "elpd": elpd, "k": k}))
-    groups = quantities.stacked(details, ("model", "group", "n", "elpd", "k"))
+    groups = variables.stacked(details, ("model", "group", "n", "elpd", "k"))
     return LeftOut(_compared(rows, pointwise, total=stats.J), groups)
 
 
@@ -313,7 +313,7 @@ def _compared(
 ) -> pd.DataFrame:
     """Add differences from the best model, and say which are too small to matter."""
     if not rows:
-        return quantities.stacked([], _COMPARISON)
+        return variables.stacked([], _COMPARISON)
     table = pd.DataFrame(rows)
     best = int(np.argmax(np.nan_to_num(table["elpd"].to_numpy(float), nan=-np.inf)))
     differences = [part - pointwise[best] for part in pointwise]
@@ -344,7 +344,7 @@ def _log_likelihood(
         for start in range(0, len(wanted), step):
             yield whole[wanted[start : start + step]].astype(np.float64)
         return
-    theta, sigma = quantities.by_group(fit, data, "theta"), quantities.sigma(fit, data)
+    theta, sigma = variables.by_group(fit, data, "theta"), variables.sigma(fit, data)
     if theta is None or sigma is None:
         missing = [name for name, x in (("theta", theta), ("sigma", sigma)) if x is None]
         raise InputError(
@@ -360,7 +360,7 @@ def _log_likelihood(
 
 
 def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
-    parts = quantities.by_group(fit, data, "theta"), quantities.sigma(fit, data)
+    parts = variables.by_group(fit, data, "theta"), variables.sigma(fit, data)
     return "log_likelihood" in fit.draws.children or all(part is not None for part in parts)
 
 
@@ -371,11 +371,11 @@ def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
 
 def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Log density of each group's data as those of a new group, shape (J, chain, draw)."""
-    sigma = quantities.scalar(fit, data, "sigma")
+    sigma = variables.scalar(fit, data, "sigma")
     if fit.pooling == "partial":
-        center, tau = quantities.scalar(fit, data, "mu"), quantities.tau(fit, data)
+        center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     elif fit.pooling == "complete":
-        center, tau = quantities.scalar(fit, data, "theta"), np.zeros(1)
+        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
     else:
         return None
     if center is None or tau is None or sigma is None:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from partialpool import quantities
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.tables import variables
 from partialpool.types import FloatArray
 
 _CELLS = 20_000_000
@@ -33,7 +33,7 @@ def replicates(fit: Fit, data: GroupedData) -> Iterator[FloatArray]:
         flat = stored.transpose("chain", "draw", "observation").to_numpy().reshape(-1, N)
         yield from flat[chosen]
         return
-    theta, sigma = quantities.theta(fit, data), quantities.sigma(fit, data)
+    theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
     if theta is None or sigma is None:
         return
     theta, sigma = theta.reshape(len(theta), -1), sigma.reshape(len(sigma), -1)
@@ -83,7 +83,7 @@ def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             )
             frames.append(frame)
     columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
-    return quantities.stacked(frames, columns)
+    return variables.stacked(frames, columns)
 
 
 def _statistics(

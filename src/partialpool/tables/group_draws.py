@@ -1,7 +1,7 @@
 """Chosen groups among many: draws of their means, differences between them, and their ranks.
 
 Everything follows from draws of (mu, tau, sigma) and the sufficient statistics, as in
-`partialpool.group_posterior`. Differences are mixtures of normals and need no draw of theta; ranks
+`partialpool.tables.group_posterior`. Differences are mixtures of normals and need no draw of theta; ranks
 compare a group with all others, so theta of every group is drawn, one draw at a time.
 """
 
@@ -17,7 +17,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.normal import GroupStats
-from partialpool.group_posterior import (
+from partialpool.tables.group_posterior import (
     Hyperdraws,
     batch_variance,
     mixture_quantile,
@@ -74,7 +74,7 @@ def group_contrasts(
     Parameters
     ----------
     posterior, stats
-        As for `partialpool.group_posterior.group_estimates`.
+        As for `partialpool.tables.group_posterior.group_estimates`.
     groups
         At least two labels; every pair of them is compared.
 
@@ -129,7 +129,7 @@ def group_ranks(
     Parameters
     ----------
     posterior, stats
-        As for `partialpool.group_posterior.group_estimates`.
+        As for `partialpool.tables.group_posterior.group_estimates`.
     groups
         Labels of the groups whose ranks are wanted.
     seed
