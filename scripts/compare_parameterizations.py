@@ -9,13 +9,14 @@ weakest data, and each group that is named.
 import sys
 from pathlib import Path
 
-from partialpool import data, parameterization, plots
+from partialpool import data, plots
 from partialpool.fitting import inputs
 from partialpool.plots.parameterization import effective_draws, funnel
+from partialpool.studies import parameterizations
 
 path, *groups = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)
-found = parameterization.compare_parameterizations(
+found = parameterizations.compare_parameterizations(
     grouped, priors=inputs.priors_for(grouped), groups=groups
 )
 print(found.table.set_index("form").T.to_string())

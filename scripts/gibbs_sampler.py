@@ -12,7 +12,7 @@ import sys
 from partialpool import data
 from partialpool.families import normal
 from partialpool.fitting import inputs
-from partialpool.gibbs_check import compare_samplers
+from partialpool.studies.gibbs_check import compare_samplers
 from partialpool.tables import exactness
 
 grouped = data.read_csv(sys.argv[1] if len(sys.argv) > 1 else data.example())

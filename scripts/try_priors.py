@@ -9,9 +9,10 @@ Without a file it takes the homework data, without choices the default ones. A c
 import sys
 from pathlib import Path
 
-from partialpool import data, plots, prior_predictive, sensitivity
+from partialpool import data, plots
 from partialpool.fitting import inputs
 from partialpool.plots.sensitivity import prior_sensitivity
+from partialpool.studies import prior_predictive, sensitivity
 
 path, *texts = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)

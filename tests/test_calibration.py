@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import calibration, data, programs, toolchain, uniformity
-from partialpool.calibration.run import shares_below
+from partialpool import calibration, data, programs, toolchain
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal, Uniform, hyperparameters
+from partialpool.studies.calibration import uniformity
+from partialpool.studies.calibration.run import shares_below
 
 SLOW = 100
 """Data sets for each program in the slow tests."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hand_made import diverging
-from partialpool import changes
 from partialpool.fitting import Fit
+from partialpool.studies import edits
 
 
 def edited(fit, **change):
@@ -25,7 +25,7 @@ def base(lesson_fits):
 def test_an_edit_is_held_against_the_first_program_that_pools_alike(homework, base, lesson_fits):
     none = lesson_fits["no_pooling"]
     mine = edited(base, tau=lambda tau: 0.9 * tau, theta=lambda x: x + 0.2 * (x["group"] == "5"))
-    table = changes.changes([none, base, mine], homework)
+    table = edits.changes([none, base, mine], homework)
     assert set(table["model"]) == {"my_prior"}
     assert set(table["against"]) == {"hierarchical_noncentered"}
     rows = table.set_index(["quantity", "group"])
@@ -40,7 +40,7 @@ def test_an_edit_is_held_against_the_first_program_that_pools_alike(homework, ba
 def test_the_answer_is_read_in_words(homework, base):
     def said(**change):
         fits = [base, edited(base, **change)]
-        return changes.sentences(changes.changes(fits, homework), fits)[0]
+        return edits.sentences(edits.changes(fits, homework), fits)[0]
 
     head = "my_prior against partial pooling, non-centered: "
     assert said() == f"{head}no answer moved by more than Monte Carlo error"
@@ -55,8 +55,8 @@ def test_the_answer_is_read_in_words(homework, base):
 
 def test_nothing_is_concluded_from_a_fit_that_failed(homework, base):
     bad = edited(diverging(base))
-    table = changes.changes([base, bad], homework)
-    (sentence,) = changes.sentences(table, [base, bad])
+    table = edits.changes([base, bad], homework)
+    (sentence,) = edits.sentences(table, [base, bad])
     assert sentence.endswith("nothing is concluded, since a diagnostic failed")
 
 
@@ -64,5 +64,5 @@ def test_programs_that_pool_differently_are_not_held_against_each_other(
     homework, base, lesson_fits
 ):
     fits = [base, lesson_fits["complete_pooling"], lesson_fits["no_pooling"]]
-    assert changes.changes(fits, homework).empty
-    assert changes.sentences(changes.changes(fits, homework), fits) == []
+    assert edits.changes(fits, homework).empty
+    assert edits.sentences(edits.changes(fits, homework), fits) == []

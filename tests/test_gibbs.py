@@ -15,10 +15,10 @@ from partialpool.families import normal
 from partialpool.families.exact import hierarchical
 from partialpool.families.normal import GroupStats
 from partialpool.fitting import inputs
-from partialpool.gibbs import gibbs, hoff_priors
-from partialpool.gibbs_check import compare_samplers
 from partialpool.priors import HalfCauchy, InverseGammaVariance, Normal
 from partialpool.settings import Settings
+from partialpool.studies.gibbs import gibbs, hoff_priors
+from partialpool.studies.gibbs_check import compare_samplers
 from partialpool.tables import exactness
 
 UNBALANCED = GroupStats(

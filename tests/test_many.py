@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import cluster, data, many, programs
+from partialpool import data, programs
 from partialpool.data import dask_frames, summaries
 from partialpool.errors import InputError
 from partialpool.settings import Settings
+from partialpool.studies import dask_jobs, many
 
 pytestmark = [
     pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is optional"),
@@ -117,7 +118,7 @@ def test_no_scheduler_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
     with (
         pytest.raises(InputError, match="no Dask scheduler there"),
-        cluster.connection("tcp://127.0.0.1:9"),
+        dask_jobs.connection("tcp://127.0.0.1:9"),
     ):
         pass
 
@@ -173,7 +174,7 @@ def test_a_dask_frame_reduces_to_the_same_statistics() -> None:
 
 
 def test_a_dask_frame_reduces_on_a_cluster(address: str) -> None:
-    with cluster.connection(address):
+    with dask_jobs.connection(address):
         check_dask_frame()
 
 
@@ -185,7 +186,7 @@ def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, address: s
         settings=SHORT,
     )
     seen = []
-    for result in cluster.fit_many(jobs, folder=tmp_path, scheduler=address):
+    for result in dask_jobs.fit_many(jobs, folder=tmp_path, scheduler=address):
         assert not result.failed, result.message
         assert (tmp_path / f"{result.key}.json").is_file()
         seen.append(result)
@@ -196,7 +197,7 @@ def test_fits_arrive_are_saved_and_are_not_made_twice(tmp_path: Path, address: s
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     (tmp_path / f"{jobs[0].key}.json").unlink()
-    again = {result.key: result for result in cluster.fit_many(jobs, folder=tmp_path, workers=1)}
+    again = {result.key: result for result in dask_jobs.fit_many(jobs, folder=tmp_path, workers=1)}
     assert set(again) == {job.key for job in jobs}
     kept = [path for path in before if path.stem != jobs[0].key]
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
@@ -216,7 +217,7 @@ def test_a_dead_worker_loses_nothing(tmp_path: Path, cmdstan: object) -> None:
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as local:
-        results = cluster.fit_many(jobs, folder=tmp_path, scheduler=local.scheduler_address)
+        results = dask_jobs.fit_many(jobs, folder=tmp_path, scheduler=local.scheduler_address)
         first = next(results)
         os.kill(next(iter(local.workers.values())).pid, signal.SIGKILL)
         rest = list(results)

@@ -8,13 +8,13 @@ import pytest
 import xarray as xr
 
 from hand_made import diverging, make_fit, simulated
-from partialpool import parameterization, verdict
 from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, inputs
 from partialpool.fitting.fit import Settings
-from partialpool.parameterization import compare_forms
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
+from partialpool.studies import form_verdict, parameterizations
+from partialpool.studies.parameterizations import compare_forms
 
 FORMS = (CENTERED, NONCENTERED)
 
@@ -63,7 +63,7 @@ def test_the_table_counts_the_work(compared):
 
 def test_draws_of_one_posterior_agree_and_the_cheaper_form_is_advised(compared):
     assert compared.verdict.agree
-    assert abs(compared.agreement["in_mcse"].iloc[0]) < parameterization.DISAGREE
+    assert abs(compared.agreement["in_mcse"].iloc[0]) < parameterizations.DISAGREE
     assert compared.verdict.form == CENTERED
     text = " ".join(compared.verdict.sentences)
     assert text.startswith("Use partial pooling, centered")
@@ -94,17 +94,17 @@ def test_draws_that_are_not_finite_or_never_move_agree_with_nothing(fits, homewo
 
 
 def test_the_weakest_group_is_shown_first_and_a_tie_goes_to_the_furthest(homework):
-    assert parameterization.shown_groups(homework) == ["5"]
-    assert parameterization.shown_groups(homework, ["2", "5"]) == ["5", "2"]
+    assert parameterizations.shown_groups(homework) == ["5"]
+    assert parameterizations.shown_groups(homework, ["2", "5"]) == ["5", "2"]
     tied = from_values(list("aabbcc"), [0.0, 1, 0, 2, 9, 11])
-    assert parameterization.shown_groups(tied) == ["c"]
+    assert parameterizations.shown_groups(tied) == ["c"]
     with pytest.raises(InputError, match="no group '9'"):
-        parameterization.shown_groups(homework, ["9"])
+        parameterizations.shown_groups(homework, ["9"])
 
 
 def test_funnel_draws_keep_every_divergence_and_define_eta(homework):
     fit = diverging(make_fit(homework, CENTERED, draws=1000), 37)
-    frame = parameterization.funnel_draws([fit], homework, groups=["5"])
+    frame = parameterizations.funnel_draws([fit], homework, groups=["5"])
     assert frame["diverging"].sum() == 37
     assert 2000 <= len(frame) <= 2037
     expected = (frame["theta"] - frame["eta"] * np.exp(frame["log_tau"])).to_numpy()
@@ -137,13 +137,13 @@ def pairs_of(*disagreeing, forms=FORMS):
 
 
 def test_forms_that_are_as_good_are_both_advised(fits, homework):
-    found = verdict.judge(fits, homework, rows_of(), pairs_of())
+    found = form_verdict.judge(fits, homework, rows_of(), pairs_of())
     assert found.sentences[0].startswith("Use either")
 
 
 def test_diagnostics_come_before_speed(fits, homework):
     table = rows_of(**{CENTERED: {"trusted": False, "divergences": 9, "ess_per_gradient": 9.0}})
-    found = verdict.judge(fits, homework, table, pairs_of())
+    found = form_verdict.judge(fits, homework, table, pairs_of())
     assert found.form == NONCENTERED
     assert "partial pooling, centered failed its diagnostics (9 divergences" in found.sentences[0]
     assert "neck of the funnel" in found.sentences[1]
@@ -152,7 +152,7 @@ def test_diagnostics_come_before_speed(fits, homework):
 def test_no_form_is_advised_where_all_failed(fits, homework):
     cells = {"trusted": False}
     table = rows_of(**{CENTERED: cells, NONCENTERED: cells})
-    found = verdict.judge(fits, homework, table, pairs_of())
+    found = form_verdict.judge(fits, homework, table, pairs_of())
     assert found.form == ""
     assert "That they agree is not enough" in found.sentences[0]
 
@@ -162,7 +162,7 @@ def test_a_third_form_tells_which_of_two_to_use(fits, homework):
     third = Fit(fits[1].draws, {**fits[1].about, "program": MARGINAL, "title": "marginal"})
     table = rows_of(**{CENTERED: {"trusted": False}, MARGINAL: {"ess_per_second": 2000.0}})
     pairs = pairs_of((CENTERED, NONCENTERED), (CENTERED, MARGINAL), forms=forms)
-    found = verdict.judge([*fits, third], homework, table, pairs)
+    found = form_verdict.judge([*fits, third], homework, table, pairs)
     assert found.form == NONCENTERED
     assert not found.agree
     assert "8.2 combined Monte Carlo standard errors" in found.sentences[0]
@@ -195,7 +195,7 @@ def test_weak_and_strong_groups_turn_the_verdict_round(cmdstan, n, best):
         [f"g{j}" for j in range(8) for _ in range(n)],
         rng.normal(np.repeat(theta, n), 5),
     )
-    found = parameterization.compare_parameterizations(
+    found = parameterizations.compare_parameterizations(
         data,
         priors=inputs.priors_for(data),
         settings=Settings(warmup=500, draws=600, adapt_delta=0.95),

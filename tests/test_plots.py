@@ -18,9 +18,9 @@ from scipy import stats
 
 from hand_made import simulated
 from partialpool import plots
-from partialpool.parameterization import compare_forms
 from partialpool.plots import parameterization
 from partialpool.plots.theme import fonts, text
+from partialpool.studies.parameterizations import compare_forms
 from partialpool.tables import contrasts, shrinkage
 
 HARD = [

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from hand_made import make_fit
-from partialpool import program_sensitivity
 from partialpool.fitting import Fit
-from partialpool.power_scaling import STRONG_PRIOR, THRESHOLD
+from partialpool.studies import program_sensitivity
+from partialpool.studies.power_scaling import STRONG_PRIOR, THRESHOLD
 
 OWN = Path(__file__).with_name("programs") / "own_prior.stan"
 

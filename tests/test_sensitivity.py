@@ -12,7 +12,7 @@ from arviz_stats.base.array import array_stats
 from scipy import stats as distributions
 
 from hand_made import make_fit, simulated
-from partialpool import power_scaling, prior_predictive, programs, sensitivity
+from partialpool import programs
 from partialpool.errors import InputError
 from partialpool.families import exact, normal
 from partialpool.fitting import Fit, inputs
@@ -26,6 +26,7 @@ from partialpool.priors import (
     choices,
 )
 from partialpool.settings import Settings
+from partialpool.studies import power_scaling, prior_predictive, sensitivity
 
 CHAINS, DRAWS = 4, 500
 

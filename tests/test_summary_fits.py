@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from partialpool import data, prior_predictive, programs, sensitivity
+from partialpool import data, programs
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.fitting import diagnostics, inputs, without_rows
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.settings import Settings
+from partialpool.studies import prior_predictive, sensitivity
 from partialpool.tables import comparison, shrinkage
 
 SETTINGS = Settings(draws=1000)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from arviz_stats import ecdf_utils
 
-from partialpool.uniformity import ecdf, envelope, p_value, points
+from partialpool.studies.calibration.uniformity import ecdf, envelope, p_value, points
 
 
 def multinomial(counts: tuple[int, ...]) -> float:

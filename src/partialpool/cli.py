@@ -160,15 +160,16 @@ def compare(
         return
     target = results.check_target(output / f"{data.name}-compare")
     loaded = load_chosen(program, without, include)
-    from partialpool import changes, plots
+    from partialpool import plots
     from partialpool.fitting import diagnostics  # slow, and of no use to an error
+    from partialpool.studies import edits
     from partialpool.tables import shrinkage
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
     estimates = shrinkage.estimates(fits, data)
     table = shrinkage.shrinkage_table(fits, data)
     pooled = any(each.name in table for each in fits)
-    moves = changes.changes(fits, data)
+    moves = edits.changes(fits, data)
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
         results.write_tables(folder, estimates, trusted, shrinkage=table)
@@ -190,7 +191,7 @@ def compare(
         show(readable_shrinkage(table, data, fits), headed(title, trusted))
     else:
         say("No program writes a theta for each group or one for all: there is nothing to compare")
-    for sentence in changes.sentences(moves, fits):
+    for sentence in edits.sentences(moves, fits):
         say(sentence)
     finish(target, fits)
 
@@ -212,14 +213,15 @@ def parameterizations(
     output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
-    from partialpool import parameterization, plots, results
+    from partialpool import plots, results
     from partialpool.families import normal
     from partialpool.plots.parameterization import effective_draws, funnel
+    from partialpool.studies import parameterizations
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-parameterizations")
     say_unused(settings, normal.CHOICE_SETTINGS)
-    found = parameterization.compare_parameterizations(
+    found = parameterizations.compare_parameterizations(
         data,
         priors=settings,
         groups=show_group or (),

@@ -250,10 +250,11 @@ def fit_many(
     output: Output = Path("results"),
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
-    from partialpool import cluster, many, programs
+    from partialpool import programs
     from partialpool.data.scan import expand as expand_files
     from partialpool.fitting.inputs import read_extra
     from partialpool.priors import hyperparameters
+    from partialpool.studies import dask_jobs, many
 
     files: list[str] = []
     for each in csv:
@@ -280,7 +281,7 @@ def fit_many(
     say(f"{len(jobs)} fits of {len(data_sets)} data sets, kept in {folder}")
     results: list[many.Result] = []
     try:
-        for result in cluster.fit_many(
+        for result in dask_jobs.fit_many(
             jobs, folder=folder / "fits", scheduler=scheduler, workers=workers, progress=progress
         ):
             results.append(result)

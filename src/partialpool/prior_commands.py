@@ -60,11 +60,12 @@ def priors(
 
     With --program, say instead how sensitive programs of your own are to their priors.
     """
-    from partialpool import plots, prior_predictive, programs, results, sensitivity
+    from partialpool import plots, programs, results
     from partialpool.families import normal
     from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report.figures import safe
+    from partialpool.studies import prior_predictive, sensitivity
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-priors")
@@ -128,7 +129,8 @@ def _of_programs(
     target: Path,
 ) -> None:
     """Power-scale programs, and set them side by side."""
-    from partialpool import changes, fitting, program_sensitivity, results
+    from partialpool import fitting, results
+    from partialpool.studies import edits, program_sensitivity
 
     fits = sampling.fit(loaded, data, settings, pointwise=True)
     by_name = {each.name: each for each in loaded}
@@ -147,7 +149,7 @@ def _of_programs(
         return other
 
     power = program_sensitivity.power_scale(fits, data, refit=refit)
-    moves = changes.changes(fits, data)
+    moves = edits.changes(fits, data)
     with results.new_folder(target) as folder:
         results.write_table(power, folder / "power_scaling.csv")
         results.write_table(moves, folder / "changes.csv")
@@ -156,7 +158,7 @@ def _of_programs(
         results.write_manifest(folder, data, fits)
     if len(power):
         show(readable_power(power, fits), "Sensitivity to the power of prior and likelihood")
-    for sentence in (*program_sensitivity.sentences(power, fits), *changes.sentences(moves, fits)):
+    for sentence in (*program_sensitivity.sentences(power, fits), *edits.sentences(moves, fits)):
         say(sentence)
     finish(target, fits)
 
@@ -178,7 +180,7 @@ def prior_predictive(
     loaded = load_chosen(program, without, include)
     from partialpool import plots  # slow, and of no use to a program in error
     from partialpool.plots.sensitivity import prior_predictive as draw
-    from partialpool.prior_predictive import from_programs
+    from partialpool.studies.prior_predictive import from_programs
 
     found = from_programs(
         loaded,

@@ -44,8 +44,9 @@ def verify(
     any prior of `partialpool priors`. Every mean, sd and quantile that is reported is compared, and
     so are differences between groups, ranks and pooling factors of up to twelve groups.
     """
-    from partialpool import results, sensitivity
+    from partialpool import results
     from partialpool.fitting import diagnostics
+    from partialpool.studies import sensitivity
     from partialpool.tables import exactness
 
     data, settings = data_options.read(csv)

@@ -13,15 +13,15 @@ The truth is drawn here, in NumPy: the program's own text has no part in it. Fit
 fits all fail the gate is left out, so what is tested is the draws that a user is told to trust.
 """
 
-from partialpool.calibration.judgement import (
+from partialpool.studies.calibration.judgement import (
     curves,
     describe,
     is_calibrated,
     quantity_table,
     shares_table,
 )
-from partialpool.calibration.run import ATTEMPTS, Outcome, calibrate
-from partialpool.calibration.simulation import PROGRAMS, Design, Simulated, simulate
+from partialpool.studies.calibration.run import ATTEMPTS, Outcome, calibrate
+from partialpool.studies.calibration.simulation import PROGRAMS, Design, Simulated, simulate
 
 __all__ = [
     "ATTEMPTS",

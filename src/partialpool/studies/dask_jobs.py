@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from partialpool.errors import InputError
-from partialpool.many import Job, Result, load_result, run_job, save_result
 from partialpool.progress import Progress
+from partialpool.studies.many import Job, Result, load_result, run_job, save_result
 
 if TYPE_CHECKING:
     pass
@@ -42,7 +42,7 @@ def fit_many(
     Parameters
     ----------
     jobs
-        From `partialpool.many.make_jobs`.
+        From `partialpool.studies.many.make_jobs`.
     folder
         Where each result is saved, in a file of its own.
     scheduler

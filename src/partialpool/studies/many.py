@@ -2,7 +2,7 @@
 
 A job carries all that it needs, the program's text included, so that it runs in another process or
 on another machine. Its key is a hash of all of it: a result that lies in the folder under this key
-is the job's result, and a rerun leaves it alone. `partialpool.cluster` runs jobs on Dask.
+is the job's result, and a rerun leaves it alone. `partialpool.studies.dask_jobs` runs jobs on Dask.
 """
 
 from __future__ import annotations

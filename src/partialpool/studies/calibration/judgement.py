@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from partialpool import uniformity
-from partialpool.calibration.run import Outcome
 from partialpool.programs import Program
+from partialpool.studies.calibration import uniformity
+from partialpool.studies.calibration.run import Outcome
 
 FALSE_ALARMS = 0.01
 """Chance that a program which is right is said to be wrong, over all its quantities together."""
@@ -31,7 +31,7 @@ def quantity_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     DataFrame
         One row a quantity: `quantity`, `parameter`, `group` (empty for none), `data_sets` (how
         many have a trusted fit), `mean_share` (0.5 where the posterior is neither too high nor
-        too low), `p_value` (see `partialpool.uniformity.p_value`), `limit`, `calibrated`.
+        too low), `p_value` (see `partialpool.studies.calibration.uniformity.p_value`), `limit`, `calibrated`.
     """
     shares = shares_table(outcomes)
     rows = []

@@ -7,9 +7,9 @@ from collections.abc import Container, Sequence
 import pandas as pd
 
 from partialpool import programs
-from partialpool.power_scaling import THRESHOLD
 from partialpool.priors import Uniform
 from partialpool.priors.choices import PriorChoice
+from partialpool.studies.power_scaling import THRESHOLD
 from partialpool.tables.variables import label
 
 MOVED = 0.3

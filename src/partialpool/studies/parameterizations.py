@@ -31,10 +31,10 @@ from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
+from partialpool.studies.form_verdict import Verdict, judge
 from partialpool.tables import variables
 from partialpool.tables.variables import label
 from partialpool.types import FloatArray
-from partialpool.verdict import Verdict, judge
 
 DISAGREE = 5.0
 """Difference of two forms, in combined Monte Carlo standard errors, that chance does not explain:

@@ -18,14 +18,14 @@ from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
-from partialpool.gibbs import gibbs
 from partialpool.priors import InverseGammaVariance
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, load
 from partialpool.progress import Progress
-from partialpool.sensitivity import PROGRAM
 from partialpool.settings import Settings
+from partialpool.studies.gibbs import gibbs
+from partialpool.studies.sensitivity import PROGRAM
 from partialpool.tables import exactness, shrinkage
 
 _PARAMETERS = ("mu", "tau", "sigma", "theta")

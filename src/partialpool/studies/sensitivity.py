@@ -20,12 +20,17 @@ from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import default_choices, named_choices, size_classes
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
-from partialpool.power_scaling import THRESHOLD, distance, normal_log_likelihood, power_scaling
-from partialpool.prior_findings import findings
 from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.studies.power_scaling import (
+    THRESHOLD,
+    distance,
+    normal_log_likelihood,
+    power_scaling,
+)
+from partialpool.studies.prior_findings import findings
 from partialpool.tables import shrinkage
 from partialpool.tables.variables import label, named_draws
 

@@ -15,9 +15,14 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.errors import SamplingError
 from partialpool.fitting import Fit, diagnostics
-from partialpool.power_scaling import THRESHOLD, distance, normal_log_likelihood, power_scaling
-from partialpool.prior_findings import flags
-from partialpool.sensitivity import REFIT_POWERS
+from partialpool.studies.power_scaling import (
+    THRESHOLD,
+    distance,
+    normal_log_likelihood,
+    power_scaling,
+)
+from partialpool.studies.prior_findings import flags
+from partialpool.studies.sensitivity import REFIT_POWERS
 from partialpool.tables.variables import named_draws, stacked
 
 _COLUMNS = (

@@ -20,15 +20,15 @@ import numpy as np
 import psutil
 
 from partialpool import toolchain
-from partialpool.calibration.simulation import Design, Simulated, simulate
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import convergence
-from partialpool.power_scaling import normal_log_likelihood
 from partialpool.programs import Program
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.studies.calibration.simulation import Design, Simulated, simulate
+from partialpool.studies.power_scaling import normal_log_likelihood
 from partialpool.tables import variables
 from partialpool.types import FloatArray
 

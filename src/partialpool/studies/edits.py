@@ -9,9 +9,9 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit, diagnostics
-from partialpool.power_scaling import NAMED
-from partialpool.prior_findings import MOVED
-from partialpool.sensitivity import estimates_by_choice
+from partialpool.studies.power_scaling import NAMED
+from partialpool.studies.prior_findings import MOVED
+from partialpool.studies.sensitivity import estimates_by_choice
 from partialpool.tables.variables import label, stacked
 from partialpool.text import format_estimate
 
