@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from hand_made import make_fit
-from partialpool import cli, rerun, results
+from partialpool import cli
 from partialpool.data import read_csv
 from partialpool.errors import InputError
+from partialpool.report import rerun, results
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ("--warmup", "300", "--draws", "300")

@@ -11,7 +11,7 @@ import pytest
 
 from hand_made import make_fit
 from partialpool.errors import InputError
-from partialpool.results import check_target, new_folder, write_table
+from partialpool.report.results import check_target, new_folder, write_table
 
 
 def finish(target, text):

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from partialpool import results
 from partialpool.data import read_csv
-from partialpool.report import page
+from partialpool.report import page, results
 from partialpool.report.figures import safe
 from partialpool.tables import comparison
 

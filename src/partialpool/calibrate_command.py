@@ -40,7 +40,8 @@ def calibrate(
     """
     import pandas as pd
 
-    from partialpool import calibration, plots, programs, results, toolchain
+    from partialpool import calibration, plots, programs, toolchain
+    from partialpool.report import results
     from partialpool.report.figures import safe
 
     found = toolchain.find_cmdstan(cmdstan, progress=progress)

@@ -78,7 +78,7 @@ def report(
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool import results
+    from partialpool.report import results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data, named=program):
@@ -120,7 +120,8 @@ def fit(
     output: Output = Path("results"),
 ) -> None:
     """Fit one Stan program and print its estimates."""
-    from partialpool import programs, results
+    from partialpool import programs
+    from partialpool.report import results
 
     data, priors = data_options.read(csv)
     loaded = programs.load(program, include_paths=include or (), progress=progress)
@@ -152,7 +153,7 @@ def compare(
     output: Output = Path("results"),
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
-    from partialpool import results
+    from partialpool.report import results
 
     data, priors = data_options.read(csv)
     if commands.too_many_groups(data, named=program):
@@ -213,9 +214,10 @@ def parameterizations(
     output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
-    from partialpool import plots, results
+    from partialpool import plots
     from partialpool.families import normal
     from partialpool.plots.parameterization import effective_draws, funnel
+    from partialpool.report import results
     from partialpool.studies import parameterizations
 
     data, settings = data_options.read(csv)

@@ -33,7 +33,7 @@ from partialpool.options import (
     SamplingOptions,
     expand,
 )
-from partialpool.results import write_table
+from partialpool.report.results import write_table
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
@@ -118,8 +118,9 @@ def estimate_groups(
     output: Path,
 ) -> None:
     """Fit the hyperparameters, and show and save what follows for the groups."""
-    from partialpool import plots, programs, results
+    from partialpool import plots, programs
     from partialpool.fitting import diagnostics
+    from partialpool.report import results
     from partialpool.report.drawing import Figure
     from partialpool.report.many_groups import write_page
     from partialpool.tables import group_draws, group_posterior, meanings, shrinkage

@@ -60,10 +60,11 @@ def priors(
 
     With --program, say instead how sensitive programs of your own are to their priors.
     """
-    from partialpool import plots, programs, results
+    from partialpool import plots, programs
     from partialpool.families import normal
     from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
+    from partialpool.report import results
     from partialpool.report.figures import safe
     from partialpool.studies import prior_predictive, sensitivity
 
@@ -129,7 +130,8 @@ def _of_programs(
     target: Path,
 ) -> None:
     """Power-scale programs, and set them side by side."""
-    from partialpool import fitting, results
+    from partialpool import fitting
+    from partialpool.report import results
     from partialpool.studies import edits, program_sensitivity
 
     fits = sampling.fit(loaded, data, settings, pointwise=True)
@@ -174,7 +176,7 @@ def prior_predictive(
     output: Output = Path("results"),
 ) -> None:
     """Draw from the priors of programs alone: what they expect before any data, on their scale."""
-    from partialpool import results
+    from partialpool.report import results
 
     data, priors = data_options.read(csv)
     loaded = load_chosen(program, without, include)

@@ -31,8 +31,8 @@ def rerun(
 ) -> None:
     """Make a result again from its manifest, and say whether draws and tables are the same."""
     from partialpool import toolchain
-    from partialpool.rerun import IDENTICAL
-    from partialpool.rerun import rerun as make_again
+    from partialpool.report.rerun import IDENTICAL
+    from partialpool.report.rerun import rerun as make_again
 
     again = make_again(
         folder,
@@ -55,7 +55,7 @@ def rerun(
 
 def _counted(tables: Mapping[str, str]) -> str:
     """Count the tables by verdict, and name those that are not identical."""
-    from partialpool.rerun import IDENTICAL
+    from partialpool.report.rerun import IDENTICAL
 
     if not tables:
         return "none to compare"

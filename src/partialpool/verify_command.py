@@ -44,8 +44,8 @@ def verify(
     any prior of `partialpool priors`. Every mean, sd and quantile that is reported is compared, and
     so are differences between groups, ranks and pooling factors of up to twelve groups.
     """
-    from partialpool import results
     from partialpool.fitting import diagnostics
+    from partialpool.report import results
     from partialpool.studies import sensitivity
     from partialpool.tables import exactness
 

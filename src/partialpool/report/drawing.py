@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import partialpool
-from partialpool.drawing_process import EARLY
 from partialpool.progress import Progress
+from partialpool.report.drawing_process import EARLY
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _start(*arguments: str) -> subprocess.Popen[bytes]:
     package = str(Path(partialpool.__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
-        [sys.executable, "-m", "partialpool.drawing_process", *arguments],
+        [sys.executable, "-m", "partialpool.report.drawing_process", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

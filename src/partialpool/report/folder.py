@@ -18,7 +18,7 @@ from partialpool.progress import Progress
 from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
-from partialpool.results import MARK, about_data, label_trust, new_folder, write_table
+from partialpool.report.results import MARK, about_data, label_trust, new_folder, write_table
 from partialpool.tables import meanings
 from partialpool.tables.comparison import Content, compute
 

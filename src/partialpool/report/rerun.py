@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import programs, results, toolchain
+from partialpool import programs, toolchain
 from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.without_rows import fit_summaries
 from partialpool.priors import hyperparameters
 from partialpool.progress import Progress
+from partialpool.report import results
 from partialpool.settings import Settings
 from partialpool.tables import group_posterior, shrinkage
 
