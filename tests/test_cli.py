@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from partialpool import console, options
+from partialpool.cli import console, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from partialpool.console import progress, say, warn
+from partialpool.cli.console import progress, say, warn
 from partialpool.settings import Settings
 
 if TYPE_CHECKING:

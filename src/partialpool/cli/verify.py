@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partialpool.console import UNTRUSTED, finish, progress, say, show, warn
+from partialpool.cli.console import UNTRUSTED, finish, progress, say, show, warn
+from partialpool.cli.options import EXAMPLE, Csv, DataOptions, Output, SamplingOptions, expand
 from partialpool.errors import InputError
-from partialpool.options import EXAMPLE, Csv, DataOptions, Output, SamplingOptions, expand
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,14 +15,8 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool import (
-    calibrate_command,
-    commands,
-    prior_commands,
-    rerun_command,
-    verify_command,
-)
-from partialpool.console import (
+from partialpool.cli import calibrate, groups, many, priors, rerun, verify
+from partialpool.cli.console import (
     finish,
     headed,
     progress,
@@ -33,8 +27,7 @@ from partialpool.console import (
     show,
     warn,
 )
-from partialpool.errors import PartialPoolError
-from partialpool.options import (
+from partialpool.cli.options import (
     EXAMPLE,
     Csv,
     DataOptions,
@@ -49,6 +42,7 @@ from partialpool.options import (
     load_chosen,
     say_unused,
 )
+from partialpool.errors import PartialPoolError
 
 app = typer.Typer(
     name="partialpool",
@@ -81,8 +75,8 @@ def report(
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
-    if commands.too_many_groups(data, named=program):
-        commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
+    if groups.too_many_groups(data, named=program):
+        groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / data.name)
     loaded = load_chosen(program, without, include)
@@ -156,8 +150,8 @@ def compare(
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
-    if commands.too_many_groups(data, named=program):
-        commands.estimate_groups(data, priors, sampling, retry=retry, output=output)
+    if groups.too_many_groups(data, named=program):
+        groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / f"{data.name}-compare")
     loaded = load_chosen(program, without, include)
@@ -197,8 +191,8 @@ def compare(
     finish(target, fits)
 
 
-app.command()(prior_commands.priors)
-app.command()(prior_commands.prior_predictive)
+app.command()(priors.priors)
+app.command()(priors.prior_predictive)
 
 
 @app.command()
@@ -249,10 +243,10 @@ def parameterizations(
     say(f"Saved in {target}")
 
 
-app.command()(verify_command.verify)
-app.command()(commands.groups)
-app.command()(commands.fit_many)
-app.command()(calibrate_command.calibrate)
+app.command()(verify.verify)
+app.command()(groups.groups)
+app.command()(many.fit_many)
+app.command()(calibrate.calibrate)
 
 
 @app.command()
@@ -320,7 +314,7 @@ def doctor() -> None:
     raise typer.Exit(3 if failed else 0)
 
 
-app.command()(rerun_command.rerun)
+app.command()(rerun.rerun)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

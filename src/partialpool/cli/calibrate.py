@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from partialpool.console import UNTRUSTED, progress, say, show, warn
-from partialpool.options import Include, Output, Programs
+from partialpool.cli.console import UNTRUSTED, progress, say, show, warn
+from partialpool.cli.options import Include, Output, Programs
 from partialpool.settings import Settings
 
 

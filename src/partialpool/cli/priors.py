@@ -1,4 +1,4 @@
-"""Commands about priors; `partialpool.cli` registers them."""
+"""Commands about priors; `partialpool.cli.app` registers them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partialpool.console import (
+from partialpool.cli.console import (
     finish,
     progress,
     readable_choices,
@@ -17,8 +17,7 @@ from partialpool.console import (
     say,
     show,
 )
-from partialpool.errors import InputError
-from partialpool.options import (
+from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
@@ -30,6 +29,7 @@ from partialpool.options import (
     load_chosen,
     say_unused,
 )
+from partialpool.errors import InputError
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from partialpool.console import progress, say, warn
+from partialpool.cli.console import progress, say, warn
 
 DIFFERS = 5
 """Exit code where the second run did not give what the first gave: that of untrusted fits."""

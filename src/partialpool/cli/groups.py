@@ -1,38 +1,32 @@
-"""Commands for many groups and for many fits; `partialpool.cli` registers them."""
+"""Commands for many groups and for many fits; `partialpool.cli.app` registers them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partialpool.console import (
-    UNTRUSTED,
+from partialpool.cli.console import (
     finish,
     headed,
     progress,
     readable_estimates,
-    readable_fits,
     readable_groups,
     say,
     show,
-    warn,
 )
-from partialpool.errors import InputError, SamplingError
-from partialpool.options import (
-    EXAMPLE,
+from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
     Output,
-    Programs,
     Retry,
     SamplingOptions,
     expand,
 )
+from partialpool.errors import InputError
 from partialpool.report.results import write_table
 
 if TYPE_CHECKING:
@@ -222,87 +216,3 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
         f"Complete pooling would put every group at {theta.mean:.{decimals}f} (posterior sd "
         f"{short(theta.sd)}), no pooling each at its sample mean (raw_mean in groups.csv)."
     )
-
-
-@expand
-def fit_many(
-    csv: Csv,
-    data_options: DataOptions,
-    sampling: SamplingOptions,
-    program: Programs = None,
-    outcome: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column of outcomes of each file; may be repeated."),
-    ] = None,
-    prior_grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=A,B,...", help="Values of a hyperparameter to try; may be repeated."
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="A running Dask scheduler; else local processes."),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Local processes; one for each processor by default.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="Name of the folder of results.")] = "fit-many",
-    output: Output = Path("results"),
-) -> None:
-    """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
-    from partialpool import programs
-    from partialpool.data.scan import expand as expand_files
-    from partialpool.fitting.inputs import read_extra
-    from partialpool.priors import hyperparameters
-    from partialpool.studies import dask_jobs, many
-
-    files: list[str] = []
-    for each in csv:
-        files += [each] if each in EXAMPLE else map(str, expand_files(each))
-    data_sets = []
-    for file in files:
-        for column in outcome or [""]:
-            data = data_options.load([file], value=column or None)
-            data_sets.append(replace(data, name=f"{data.name} {column}".strip()))
-    fixed = hyperparameters.parse_prior_settings(data_options.prior or [])
-    jobs = many.make_jobs(
-        data_sets,
-        [programs.load(each, progress=progress) for each in program or ["hierarchical_marginal"]],
-        prior_grid={
-            **{prior: [value] for prior, value in fixed.items()},
-            **many.parse_grid(prior_grid or []),
-        },
-        settings=sampling.settings(),
-        extra=read_extra(sampling.extra_data) if sampling.extra_data else None,
-    )
-    folder = output / name
-    if scheduler is None:
-        sampling.find_cmdstan()
-    say(f"{len(jobs)} fits of {len(data_sets)} data sets, kept in {folder}")
-    results: list[many.Result] = []
-    try:
-        for result in dask_jobs.fit_many(
-            jobs, folder=folder / "fits", scheduler=scheduler, workers=workers, progress=progress
-        ):
-            results.append(result)
-            line = f"[{len(results)}/{len(jobs)}] {result.name}: {result.message}"
-            say(line) if result.trusted else warn(line)
-    except KeyboardInterrupt:
-        say(
-            f"Interrupted: {len(results)} of {len(jobs)} fits are kept in {folder}; "
-            "the same command goes on from there."
-        )
-        raise typer.Exit(130) from None
-    order = {job.key: position for position, job in enumerate(jobs)}
-    results.sort(key=lambda result: order[result.key])
-    table = many.results_table(results)
-    write_table(many.overview(results), folder / "fits.csv")
-    write_table(table, folder / "estimates.csv")
-    if len(table):
-        show(readable_fits(table), "Posterior means (Monte Carlo error)")
-    say(f"Saved in {folder}")
-    if any(result.failed for result in results):
-        raise typer.Exit(SamplingError.exit_code)
-    if not all(result.trusted for result in results):
-        raise typer.Exit(UNTRUSTED)
