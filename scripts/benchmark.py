@@ -29,11 +29,12 @@ import plotnine as p9
 from arviz_stats.base import array_stats
 
 import benchmark_peers as peers
-from partialpool import fitting, plots, programs, toolchain
+from partialpool import fitting, plots, programs
 from partialpool.data import GroupedData, example, read_csv
 from partialpool.families import exact
-from partialpool.fitting import inputs
+from partialpool.fitting.inputs import priors_for
 from partialpool.priors import Normal, Uniform, hyperparameters
+from partialpool.programs import toolchain
 from partialpool.settings import Settings
 
 PARTS = ("samplers", "sizes", "edit", "cold", "warm")
@@ -171,7 +172,7 @@ def samplers(alternations: int) -> pd.DataFrame:
         to the first sampler, `slowest` and `fastest` ESS a second of the runs.
     """
     data = read_csv(example())
-    priors = inputs.priors_for(data)
+    priors = priors_for(data)
     ready: dict[str, peers.Sampler] = {}
     for form in ("marginal", "centered", "non-centered"):
         name = f"hierarchical_{form.replace('-', '')}"
@@ -284,7 +285,7 @@ def sizes(most_rows: int) -> pd.DataFrame:
     """
     table = []
     homework = read_csv(example())
-    stan("hierarchical_marginal", homework, inputs.priors_for(homework))
+    stan("hierarchical_marginal", homework, priors_for(homework))
     with tempfile.TemporaryDirectory() as name:
         for rows, groups in SIZES:
             if rows > most_rows:
@@ -331,7 +332,7 @@ def pipeline(path: Path) -> dict[str, float]:
     [fit] = fitting.fit_programs(
         [programs.load("hierarchical_marginal")],
         data,
-        priors=inputs.priors_for(data),
+        priors=priors_for(data),
         cmdstan=toolchain.find_cmdstan(),
         extra=NO_GROUP_DRAWN,
     )
@@ -355,7 +356,7 @@ def pipeline(path: Path) -> dict[str, float]:
 def edit(alternations: int) -> pd.DataFrame:
     """Time from a saved edit of a program to its draws, and of the parts of it."""
     data = read_csv(example())
-    priors = inputs.priors_for(data)
+    priors = priors_for(data)
     cmdstan = toolchain.find_cmdstan()
     rows = []
     with tempfile.TemporaryDirectory() as name:

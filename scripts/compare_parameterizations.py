@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from partialpool import data, plots
-from partialpool.fitting import inputs
+from partialpool.fitting.inputs import priors_for
 from partialpool.plots.parameterization import effective_draws, funnel
 from partialpool.studies import parameterizations
 
 path, *groups = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)
 found = parameterizations.compare_parameterizations(
-    grouped, priors=inputs.priors_for(grouped), groups=groups
+    grouped, priors=priors_for(grouped), groups=groups
 )
 print(found.table.set_index("form").T.to_string())
 print(found.agreement.to_string(index=False))

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 from partialpool import data, plots
-from partialpool.fitting import inputs
+from partialpool.fitting.inputs import priors_for
 from partialpool.plots.sensitivity import prior_sensitivity
 from partialpool.studies import prior_predictive, sensitivity
 
 path, *texts = sys.argv[1:] or [data.example()]
 grouped = data.read_csv(path)
-priors = inputs.priors_for(grouped)
+priors = priors_for(grouped)
 chosen = sensitivity.choose(texts, grouped, priors)
 
 found = sensitivity.compare_priors(grouped, priors=priors, choices=chosen)

@@ -19,7 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from partialpool import data, fitting, toolchain
+    from partialpool import data, fitting
+    from partialpool.programs import toolchain
 
 # What the fixtures need is imported by them: with -n, the process that runs no test imports only
 # this file, and the workers start when it has.
@@ -71,7 +72,7 @@ def homework() -> data.GroupedData:
 
 @pytest.fixture(scope="session")
 def cmdstan() -> toolchain.CmdStan:
-    from partialpool import toolchain
+    from partialpool.programs import toolchain
 
     found = toolchain.find_cmdstan()
     os.environ["CMDSTAN"] = str(found.path)
@@ -82,12 +83,12 @@ def cmdstan() -> toolchain.CmdStan:
 def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[str, fitting.Fit]:
     """Fits of the shipped programs to the homework data with the shipped defaults."""
     from partialpool import fitting, programs
-    from partialpool.fitting import inputs
+    from partialpool.fitting.inputs import priors_for
 
     fits = fitting.fit_programs(
         [programs.load(name) for name in programs.SHIPPED],
         homework,
-        priors=inputs.priors_for(homework),
+        priors=priors_for(homework),
         cmdstan=cmdstan,
     )
     return {fit.name: fit for fit in fits}
@@ -97,7 +98,7 @@ def lesson_fits(homework: data.GroupedData, cmdstan: toolchain.CmdStan) -> dict[
 def fitted(cmdstan: toolchain.CmdStan) -> Callable[..., list[fitting.Fit]]:
     """Fit shipped programs, by their names, to any data, with few draws."""
     from partialpool import fitting, programs, settings
-    from partialpool.fitting import inputs
+    from partialpool.fitting.inputs import priors_for
 
     def fit(
         data: data.GroupedData, names: Sequence[str], *, draws: int = 250, pointwise: bool = False
@@ -105,7 +106,7 @@ def fitted(cmdstan: toolchain.CmdStan) -> Callable[..., list[fitting.Fit]]:
         return fitting.fit_programs(
             [programs.load(name) for name in names],
             data,
-            priors=inputs.priors_for(data),
+            priors=priors_for(data),
             settings=settings.Settings(warmup=500, draws=draws, adapt_delta=0.9),
             cmdstan=cmdstan,
             pointwise=pointwise,

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from cmdstanpy import CmdStanModel
 
-from partialpool import fitting, programs, toolchain
-from partialpool.fitting import diagnostics, inputs
+from partialpool import fitting, programs
+from partialpool.fitting import diagnostics
+from partialpool.fitting.inputs import priors_for, stan_data
+from partialpool.programs import toolchain
 from partialpool.settings import Settings
 from partialpool.tables import contrasts, shrinkage
 
@@ -66,7 +68,7 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
     centered = fitting.fit_programs(
         [programs.load("hierarchical_centered")],
         homework,
-        priors=inputs.priors_for(homework),
+        priors=priors_for(homework),
         settings=Settings(adapt_delta=0.999, draws=4000),
         cmdstan=cmdstan,
     )[0]
@@ -84,12 +86,12 @@ def test_centered_and_noncentered_forms_agree(homework, cmdstan, lesson_fits):
 
 def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
     """p_centered(theta) tau^J = p_noncentered(eta), for theta = mu + tau eta; no sampling."""
-    priors = inputs.priors_for(homework)
+    priors = priors_for(homework)
     forms = {}
     for name in ("hierarchical_centered", "hierarchical_noncentered"):
         program = programs.load(name)
         executable = toolchain.compile_program(program.path, cmdstan=cmdstan)
-        inputs = inputs.stan_data(program, homework, priors)
+        inputs = stan_data(program, homework, priors)
         forms[name] = (CmdStanModel(exe_file=str(executable)), inputs)
 
     def log_density(name, values):
@@ -111,7 +113,7 @@ def test_log_densities_agree_up_to_the_jacobian(homework, cmdstan):
 
 def test_shipped_defaults_pass_every_diagnostic_at_ten_seeds(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
-    priors = inputs.priors_for(homework)
+    priors = priors_for(homework)
     for seed in range(101, 111):
         settings = Settings(seed=seed)
         fit = fitting.fit_programs(
@@ -134,7 +136,7 @@ def test_same_seed_same_draws(homework, cmdstan, lesson_fits):
     again = fitting.fit_programs(
         [programs.load("complete_pooling")],
         homework,
-        priors=inputs.priors_for(homework),
+        priors=priors_for(homework),
         cmdstan=cmdstan,
     )[0]
     assert again.posterior.equals(lesson_fits["complete_pooling"].posterior)

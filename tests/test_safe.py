@@ -91,7 +91,7 @@ FORBIDDEN = re.compile(
     r"shell\s*=\s*True|os\.system|os\.popen|\beval\(|\bexec\(|allow_pickle|read_pickle|marshal"
     r"|yaml\.load|joblib"
 )
-OWN_PIPES = {"report/drawing.py", "drawing_process.py"}
+OWN_PIPES = {"report/drawing.py", "report/drawing_process.py"}
 
 
 def test_nothing_is_run_by_a_shell_and_no_file_is_unpickled():

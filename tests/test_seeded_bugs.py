@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import densities
-from partialpool import fitting, programs, toolchain
+from helpers import densities
+from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.families.normal import base_choice, group_stats
-from partialpool.fitting import inputs
-from partialpool.fitting.inputs import stan_data
+from partialpool.fitting.inputs import priors_for, stan_data
 from partialpool.priors import SCALE_FAMILIES, Normal, hyperparameters
+from partialpool.programs import toolchain
 from partialpool.settings import Settings
 from partialpool.tables import exactness, shrinkage
 
@@ -132,7 +132,7 @@ def off(
 def test_log_densities_of_the_shipped_programs_are_those_of_scipy(
     name: str, executables: dict[str, tuple[Path, Path]], homework: GroupedData
 ) -> None:
-    inputs = stan_data(programs.load(name), homework, inputs.priors_for(homework))
+    inputs = stan_data(programs.load(name), homework, priors_for(homework))
     assert off(executables[name][1], name, homework, inputs) < 1e-8
 
 
@@ -145,9 +145,7 @@ def test_log_densities_under_other_priors_are_those_of_scipy(
     tau, sigma = (
         make(*settings[len(fields(make))]) for make in (makers[family], makers[family - 1])
     )
-    choice = replace(
-        base_choice(inputs.priors_for(homework)), mu=Normal(9, 4), tau=tau, sigma=sigma
-    )
+    choice = replace(base_choice(priors_for(homework)), mu=Normal(9, 4), tau=tau, sigma=sigma)
     inputs = stan_data(
         programs.load("sensitivity"),
         homework,
@@ -162,7 +160,7 @@ def test_the_log_density_gives_each_bug_away(
     name: str, executables: dict[str, tuple[Path, Path]], homework: GroupedData
 ) -> None:
     program = BUGS[name].program
-    inputs = stan_data(programs.load(program), homework, inputs.priors_for(homework))
+    inputs = stan_data(programs.load(program), homework, priors_for(homework))
     of = {"on_log_scale": True} if name == "forgotten_jacobian" else {}
     assert off(executables[name][1], program, homework, inputs, **of) > 0.1
     if name == "forgotten_jacobian":  # and nothing else is wrong with it
@@ -176,7 +174,7 @@ def test_the_log_density_gives_a_dropped_row_away(
     executables: dict[str, tuple[Path, Path]], homework: GroupedData
 ) -> None:
     program = programs.load("hierarchical_centered")
-    inputs = stan_data(program, without_last_row(homework), inputs.priors_for(homework))
+    inputs = stan_data(program, without_last_row(homework), priors_for(homework))
     assert off(executables[program.name][1], program.name, homework, inputs) > 0.1
 
 
@@ -187,7 +185,7 @@ def agrees(
     path: Path, program: str, truth: GroupedData, given: GroupedData, cmdstan: toolchain.CmdStan
 ) -> bool:
     """Whether draws of a program, given some data, agree with a shipped model's posterior."""
-    priors = inputs.priors_for(truth)
+    priors = priors_for(truth)
     fits = fitting.fit_programs(
         [programs.load(path)], given, priors=priors, settings=SETTINGS, cmdstan=cmdstan
     )

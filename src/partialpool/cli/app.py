@@ -81,7 +81,7 @@ def report(
     target = results.check_target(output / data.name)
     loaded = load_chosen(program, without, include)
     from partialpool.fitting import diagnostics
-    from partialpool.report import write
+    from partialpool.report.folder import write
     from partialpool.tables import shrinkage  # slow, and of no use to a program in error
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
@@ -275,7 +275,7 @@ def cache(
     ] = False,
 ) -> None:
     """List the compiled programs in the cache, or remove what is not needed."""
-    from partialpool import toolchain
+    from partialpool.programs import toolchain
 
     if clear or prune is not None:
         freed = toolchain.prune_cache(older_than_days=prune, everything=clear)
@@ -294,7 +294,7 @@ def setup(
     ] = None,
 ) -> None:
     """Find or assemble CmdStan now, and mend what is wrong with it."""
-    from partialpool import toolchain
+    from partialpool.programs import toolchain
 
     found = toolchain.find_cmdstan(cmdstan, wheel=wheel, progress=progress)
     say(f"CmdStan {found.version}, {found.origin}: {found.path}")
@@ -303,7 +303,7 @@ def setup(
 @app.command()
 def doctor() -> None:
     """Check compiler, make, CmdStan and cache, and say what mends what is wrong."""
-    from partialpool import toolchain
+    from partialpool.programs import toolchain
 
     failed = 0
     for item in toolchain.doctor():

@@ -40,7 +40,8 @@ def calibrate(
     """
     import pandas as pd
 
-    from partialpool import calibration, plots, programs, toolchain
+    from partialpool import calibration, plots, programs
+    from partialpool.programs import toolchain
     from partialpool.report import results
     from partialpool.report.figures import safe
 

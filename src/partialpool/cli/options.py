@@ -19,10 +19,10 @@ from partialpool.settings import Settings
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
-    from partialpool.fitting.retry import Remedy
+    from partialpool.fitting.remedies import Remedy
     from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
-    from partialpool.toolchain import CmdStan
+    from partialpool.programs.toolchain import CmdStan
 
 
 def expand(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -186,7 +186,7 @@ class SamplingOptions:
 
     def find_cmdstan(self) -> CmdStan:
         """Find the CmdStan asked for, or the first that there is."""
-        from partialpool import toolchain
+        from partialpool.programs import toolchain
 
         return toolchain.find_cmdstan(self.cmdstan, progress=progress)
 
@@ -212,7 +212,7 @@ class SamplingOptions:
         **switches: Any,
     ) -> list[Fit]:
         """Fit the programs, and show what the diagnostics say before anything else."""
-        from partialpool.fitting import diagnostics, fit_programs, retry
+        from partialpool.fitting import diagnostics, fit_programs, remedies
         from partialpool.fitting.without_rows import fit_summaries, substitutes
 
         extra = self.extra(programs, priors)
@@ -223,7 +223,7 @@ class SamplingOptions:
                     "Note: without the observations, partial pooling is fitted in its marginal "
                     "form, which is the same model."
                 )
-        fits = retry.fit_until_trusted(
+        fits = remedies.fit_until_trusted(
             programs,
             data,
             priors=priors,
@@ -231,7 +231,7 @@ class SamplingOptions:
             cmdstan=self.find_cmdstan(),
             extra={**(inputs or {}), **extra},
             progress=progress,
-            attempts=retry.ATTEMPTS if retry else 0,
+            attempts=remedies.ATTEMPTS if retry else 0,
             report=_say_retry,
             fit=fit_programs if data.has_observations else fit_summaries,
             **switches,
@@ -249,7 +249,7 @@ class SamplingOptions:
                 for advice in table.loc[~table["passed"] & table["gate"], "remedy"].unique():
                     say(f"  Try: {advice}.")
                 taken = {other.name for other in fits} - {fit.name}
-                found = retry.remedy(fit, table, taken=taken)
+                found = remedies.remedy(fit, table, taken=taken)
                 if found is not None:
                     say(f"  Remedy: {found.words}; --retry does that.")
         return fits

@@ -30,7 +30,7 @@ def rerun(
     ] = None,
 ) -> None:
     """Make a result again from its manifest, and say whether draws and tables are the same."""
-    from partialpool import toolchain
+    from partialpool.programs import toolchain
     from partialpool.report.rerun import IDENTICAL
     from partialpool.report.rerun import rerun as make_again
 

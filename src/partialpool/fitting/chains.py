@@ -29,9 +29,9 @@ from cmdstanpy.stanfit import RunSet
 from partialpool.errors import SamplingError
 from partialpool.fitting.guard import guarded
 from partialpool.fitting.output import ChainOutput, read_chain
+from partialpool.programs.toolchain import storage
 from partialpool.progress import Progress, Task
 from partialpool.settings import Settings
-from partialpool.toolchain import storage
 from partialpool.types import FloatArray
 
 _ITERATION = re.compile(rb"Iteration:\s*(\d+) /")

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
@@ -33,7 +32,7 @@ from partialpool.fitting.chains import sample
 from partialpool.fitting.inputs import stan_data
 from partialpool.fitting.tree import draws_tree, misfits
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import Program, check_distinct, lacking
+from partialpool.programs import Program, check_distinct, lacking, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 

@@ -16,9 +16,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from partialpool import toolchain
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
+from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA_OF_SDS
 

@@ -1,3 +1,1 @@
-"""Fits -> one HTML file and a folder of tables and figures."""
-
-from partialpool.report.folder import write as write
+"""Reports: a comparison comes in, one HTML file and a folder of tables, figures and draws go out."""

@@ -231,7 +231,7 @@ def render(
         Name of a table to the reason for which it is missing.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("partialpool", "templates"),
+        loader=jinja2.PackageLoader("partialpool.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

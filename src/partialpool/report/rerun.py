@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from partialpool import programs, toolchain
+from partialpool import programs
 from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.without_rows import fit_summaries
 from partialpool.priors import hyperparameters
+from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.report import results
 from partialpool.settings import Settings
@@ -180,7 +181,7 @@ def _write(
     """Write what the first run wrote: the report, or tables and draws."""
     kind = manifest.get("kind", "fits")
     if kind == "report":
-        from partialpool.report import write
+        from partialpool.report.folder import write
 
         asked = {"delta": manifest.get("delta"), "insist": manifest.get("insist", False)}
         write(target, data, fits, progress=progress, **asked)

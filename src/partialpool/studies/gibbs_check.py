@@ -14,14 +14,13 @@ import arviz_base
 import numpy as np
 import pandas as pd
 
-from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, fit_programs
 from partialpool.priors import InverseGammaVariance
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import DRAWN_GROUPS, load
+from partialpool.programs import DRAWN_GROUPS, load, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.studies.gibbs import gibbs

@@ -28,7 +28,8 @@ from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.families import normal
-from partialpool.fitting import diagnostics, inputs, without_rows
+from partialpool.fitting import diagnostics, without_rows
+from partialpool.fitting.inputs import check_settings_used, priors_for, stan_data
 from partialpool.priors import hyperparameters
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
@@ -160,7 +161,7 @@ def make_jobs(
             raise InputError(f"prior {name}: there are no values to try")
     declared = {name: None for program in chosen for name in program.inputs}
     named = dict.fromkeys(grid, 0.0)
-    inputs.check_settings_used(
+    check_settings_used(
         hyperparameters.Priors(named, dict.fromkeys(named, hyperparameters.SET_BY_USER)), declared
     )
     jobs = []
@@ -177,9 +178,9 @@ def make_jobs(
         varied = [name for name in grid if name in program.inputs]
         for combination in itertools.product(*(grid[name] for name in varied)):
             overrides = dict(zip(varied, map(float, combination), strict=True))
-            priors = inputs.priors_for(data, overrides)
+            priors = priors_for(data, overrides)
             if data.has_observations or not without_rows.is_exact(program):
-                inputs.stan_data(program, data, priors, extra=extra)
+                stan_data(program, data, priors, extra=extra)
             shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(

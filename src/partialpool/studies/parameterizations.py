@@ -22,13 +22,13 @@ import pandas as pd
 from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
-from partialpool import programs, toolchain
+from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import CENTERED, MARGINAL, NONCENTERED
+from partialpool.programs import CENTERED, MARGINAL, NONCENTERED, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
 from partialpool.studies.form_verdict import Verdict, judge

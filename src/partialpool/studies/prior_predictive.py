@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool import toolchain
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import Program
+from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.types import FloatArray

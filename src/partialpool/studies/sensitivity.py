@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base.array import array_stats
 
-from partialpool import programs, toolchain
+from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import default_choices, named_choices, size_classes
@@ -22,6 +22,7 @@ from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
 from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.hyperparameters import Priors
+from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.studies.power_scaling import (

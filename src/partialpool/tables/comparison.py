@@ -12,10 +12,11 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import classical
 from partialpool.families.base import Pooling
-from partialpool.fitting import Fit, diagnostics, retry
+from partialpool.fitting import Fit, diagnostics, remedies
 from partialpool.progress import Progress
-from partialpool.tables import contrasts, exactness, predictions, scores, shrinkage, variables
+from partialpool.tables import contrasts, exactness, predictions, shrinkage, variables
 from partialpool.tables.checks import group_checks
+from partialpool.tables.scores import Loo, compare_loo, leave_one_group_out, loo_by_model
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks")
 
@@ -98,8 +99,8 @@ def compute(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two fits are called {twice[0]!r}: give the programs different names")
-    scores = cache(lambda: scores.loo_by_model(fits, data))
-    left_out = cache(lambda: scores.leave_one_group_out(fits, data))
+    scores = cache(lambda: loo_by_model(fits, data))
+    left_out = cache(lambda: leave_one_group_out(fits, data))
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "groups": data.summary,
         "estimates": lambda: shrinkage.estimates(fits, data),
@@ -113,7 +114,7 @@ def compute(
         "ranks": lambda: contrasts.ranks(fits, data),
         "rank_summary": lambda: contrasts.rank_summary(fits, data),
         "predictions": lambda: predictions.predictions(fits, data),
-        "loo": lambda: scores.compare_loo(fits, data, scores=scores()),
+        "loo": lambda: compare_loo(fits, data, scores=scores()),
         "loo_pointwise": lambda: _pointwise(scores()),
         "leave_one_group_out": lambda: left_out().summary,
         "leave_one_group_out_groups": lambda: left_out().groups,
@@ -140,12 +141,12 @@ def compute(
             except Exception as error:  # one table that fails must not take the others with it
                 missing[key] = f"{type(error).__name__}: {error}"
             task.advance()
-    offered = {fit.name: retry.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
+    offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Content(data, tuple(fits), tables, missing, trusted, delta, insist, words)
 
 
-def _pointwise(scores: Mapping[str, scores.Loo]) -> pd.DataFrame:
+def _pointwise(scores: Mapping[str, Loo]) -> pd.DataFrame:
     frames = [
         found.pointwise.assign(model=name, threshold=found.summary.threshold)
         for name, found in scores.items()

@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from partialpool import toolchain
 from partialpool.errors import InputError, SamplingError
 from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import convergence
-from partialpool.programs import Program
+from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.studies.calibration.simulation import Design, Simulated, simulate

@@ -1,0 +1,103 @@
+"""Result folders: complete or absent, never mixed."""
+
+from __future__ import annotations
+
+import csv
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.hand_made import make_fit
+from partialpool.errors import InputError
+from partialpool.report.results import check_target, new_folder, write_table
+
+
+def finish(target, text):
+    with new_folder(target) as folder:
+        (folder / "manifest.json").write_text(text)
+
+
+def test_a_finished_run_appears_whole(tmp_path):
+    with new_folder(tmp_path / "results" / "x") as folder:
+        (folder / "table.csv").write_text("a")
+        assert not (tmp_path / "results" / "x").exists()
+    assert [p.name for p in (tmp_path / "results").iterdir()] == ["x"]
+    assert (tmp_path / "results" / "x" / "table.csv").read_text() == "a"
+
+
+def test_a_later_run_replaces_an_earlier_one(tmp_path):
+    finish(tmp_path / "x", "first")
+    (tmp_path / "x" / "left over").write_text("")
+    finish(tmp_path / "x", "second")
+    assert (tmp_path / "x" / "manifest.json").read_text() == "second"
+    assert [p.name for p in tmp_path.rglob("*")] == ["x", "manifest.json"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_interrupted_run_leaves_the_earlier_result(tmp_path, error):
+    finish(tmp_path / "x", "first")
+    with pytest.raises(error), new_folder(tmp_path / "x") as folder:
+        (folder / "manifest.json").write_text("half")
+        raise error
+    assert (tmp_path / "x" / "manifest.json").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    with pytest.raises(InputError, match="no result folder"), new_folder(tmp_path / "thesis"):
+        pass
+    assert (tmp_path / "thesis" / "chapter.txt").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_place_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="cannot be written"), new_folder(tmp_path / "x"):
+        pass
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(InputError, match="cannot be written"), new_folder(tmp_path / "results/x"):
+        pass
+
+
+HARD = ['a,"b"', "line\nbreak", "re\rturn", "cr\r\nlf", "../../etc", "$x$ <b>&", "😀", "=1+1", "1"]
+
+
+@pytest.mark.parametrize("labels", [HARD, ["plain", "labels"]])
+def test_labels_survive_a_table(tmp_path, labels):
+    table = pd.DataFrame({"group": labels, "mean": np.linspace(0, 1 / 3, len(labels))})
+    write_table(table, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [label for label, _ in rows[1:]] == labels
+    assert [float(mean) for _, mean in rows[1:]] == table["mean"].tolist()
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_the_user(tmp_path, mask, homework):
+    before = os.umask(mask)
+    try:
+        with new_folder(tmp_path / "x") as folder:
+            write_table(pd.DataFrame({"a": [1]}), folder / "a.csv")
+            make_fit(homework, "no_pooling", draws=4).save(folder / "fit.nc")
+            (folder / "manifest.json").write_text("{}")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o777 & ~mask
+    for path in (tmp_path / "x").iterdir():
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask, path
+
+
+def test_a_place_is_refused_before_the_work(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    for target in ("thesis", "x/../..", "n" * 300):
+        with pytest.raises(InputError, match=r"no result folder|cannot be a folder"):
+            check_target(tmp_path / target)
+    assert check_target(tmp_path / "deep" / "er" / "x") == tmp_path / "deep" / "er" / "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
