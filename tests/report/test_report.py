@@ -23,12 +23,14 @@ from partialpool.programs import shipped_folder, statements
 from partialpool.report import (
     drawing,
     figures,
-    folder as folder_module,
     mathematics,
     page,
     sentences,
     views,
     wording,
+)
+from partialpool.report import (
+    folder as folder_module,
 )
 from partialpool.tables import checks, comparison, meanings, shrinkage
 
@@ -259,8 +261,10 @@ def test_what_is_not_understood_is_shown_as_code():
 
 def test_the_marginal_program_is_written_as_the_model_it_is(lesson_fits):
     fit = lesson_fits["hierarchical_marginal"]
-    assert statements.of_fit(fit) == statements.read(shipped("hierarchical_centered"))
-    assert statements.of_fit(Fit(fit.draws, {**fit.about, "source": ""})) is None
+    assert statements.of_program(fit.about["source"]) == statements.read(
+        shipped("hierarchical_centered")
+    )
+    assert statements.of_program("") is None
 
 
 # The tables
@@ -396,7 +400,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="session")
 def hard_page(hard):
-    models = {fit.name: statements.of_fit(fit) for fit in hard.fits}
+    models = {fit.name: statements.of_program(fit.about["source"]) for fit in hard.fits}
     broken = page.Picture("loo-k", "", problem='ValueError: <b>"bad"</b>')
     parts = page.sections(hard, {"checks": [broken]}, models)
     return page.render(hard, parts, made=MADE, missing={})
@@ -573,7 +577,7 @@ def test_file_names_are_safe(name):
 
 def test_every_planned_figure_can_be_prepared(lesson, hard):
     for found in (lesson, hard):
-        models = {fit.name: statements.of_fit(fit) for fit in found.fits}
+        models = {fit.name: statements.of_program(fit.about["source"]) for fit in found.fits}
         plans = figures.plan(found, models)
         made = [p.make() for p in plans]
         assert [f.key for f in made] == [p.key for p in plans]
@@ -584,7 +588,7 @@ def test_every_planned_figure_can_be_prepared(lesson, hard):
 
 
 def test_the_prior_of_r_follows_from_those_of_tau_and_sigma(lesson):
-    models = {fit.name: statements.of_fit(fit) for fit in lesson.fits}
+    models = {fit.name: statements.of_program(fit.about["source"]) for fit in lesson.fits}
     plan = next(p for p in figures.plan(lesson, models) if p.key.endswith("-prior"))
     prior = plan.make().arguments["prior"]
     assert set(prior["parameter"]) == {"mu", "tau", "sigma", "R"}

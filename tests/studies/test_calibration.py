@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partialpool import calibration, data, programs
+from partialpool import data, programs
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal, Uniform, hyperparameters
 from partialpool.programs import toolchain
+from partialpool.studies import calibration
 from partialpool.studies.calibration import uniformity
 from partialpool.studies.calibration.run import shares_below
 

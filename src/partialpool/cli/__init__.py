@@ -1,4 +1,4 @@
-"""The console command: words in, calls to the library, text out."""
+"""The console command: words in, calls to the library, text and exit codes out."""
 
 from partialpool.cli.app import app, main
 

@@ -40,10 +40,11 @@ def calibrate(
     """
     import pandas as pd
 
-    from partialpool import calibration, plots, programs
+    from partialpool import plots, programs
     from partialpool.programs import toolchain
     from partialpool.report import results
     from partialpool.report.figures import safe
+    from partialpool.studies import calibration
 
     found = toolchain.find_cmdstan(cmdstan, progress=progress)
     names = list(dict.fromkeys(program or calibration.PROGRAMS))

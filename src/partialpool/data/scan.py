@@ -2,7 +2,7 @@
 
 DuckDB reads and groups out of core; what reaches Python is one row a group. Sums are taken about
 the first value of the file, by Welford's method, and once more about each group's own mean where
-that lost digits. The checks are those of `partialpool.data.grouped.read_csv`, and what they say is the
+that lost digits. The checks are those of `partialpool.data.read_csv`, and what they say is the
 same: where the engine meets something wrong, the file is read again to say what and where.
 """
 

@@ -15,7 +15,6 @@ import pandas as pd
 from scipy import optimize
 from scipy import stats as distributions
 
-from partialpool.data import GroupedData
 from partialpool.families.normal import GroupStats
 from partialpool.types import FloatArray
 
@@ -27,7 +26,7 @@ _GRID = 120
 _LARGEST_RATIO = 1e10
 
 
-def variance_components(data: GroupedData) -> pd.DataFrame:
+def variance_components(stats: GroupStats) -> pd.DataFrame:
     """Estimate the variance within and between groups in the one-way random-effects model.
 
     y_ij = mu + a_j + e_ij, Var(a_j) = tau^2, Var(e_ij) = sigma^2; normal for REML and the test.
@@ -49,11 +48,11 @@ def variance_components(data: GroupedData) -> pd.DataFrame:
     contrasts that are free of mu, maximized over tau^2 / sigma^2 with sigma^2 profiled out. Both
     in Searle, Casella and McCulloch, *Variance Components* (1992), chapter 3.
     """
-    rows = [_anova(data.stats), {"method": REML, **_reml(data.stats)}]
+    rows = [_anova(stats), {"method": REML, **_reml(stats)}]
     return pd.DataFrame(rows, columns=["method", "sigma2", "tau2", "icc", "f", "p_value"])
 
 
-def blup(data: GroupedData) -> pd.DataFrame:
+def blup(stats: GroupStats) -> pd.DataFrame:
     """Shrink the group means without a prior.
 
     Returns
@@ -83,7 +82,6 @@ def blup(data: GroupedData) -> pd.DataFrame:
     Statistical Association* 68, 117-130. Here it acts on sqrt(n_j) ybar_j, whose variances are
     equal.
     """
-    stats = data.stats
     found = _reml(stats)
     sigma2, tau2 = found["sigma2"], found["tau2"]
     shrunk, factor = np.full(stats.J, np.nan), np.full(stats.J, np.nan)

@@ -1,4 +1,8 @@
-"""Fitting: program and data in, a Fit out: draws with labels, diagnostics, the gate and its remedies."""
+"""Fitting: a program and data in, a `Fit` out.
+
+Collects a program's inputs, runs the chains, labels the draws, and says by the diagnostics of the
+gate whether the draws can be trusted, and what may mend it where they cannot.
+"""
 
 from partialpool.fitting.fit import Fit, fit_programs, package_versions
 

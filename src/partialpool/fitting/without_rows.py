@@ -1,7 +1,7 @@
 """Fits to statistics by group, where the observations are not at hand.
 
 Partial pooling is fitted by Stan in its marginal form, which needs no observation. Complete and no
-pooling have posteriors that quadrature knows (`partialpool.families.exact`), so their draws are independent
+pooling have posteriors that quadrature knows (`families.exact`), so their draws are independent
 ones from there; the parameters, their names and their priors are those of the shipped programs.
 """
 

@@ -19,13 +19,13 @@ from partialpool.priors.distributions import (
 )
 
 __all__ = [
+    "SCALE_FAMILIES",
     "Exponential",
     "HalfCauchy",
     "HalfNormal",
     "HalfT",
     "InverseGammaVariance",
     "Normal",
-    "SCALE_FAMILIES",
     "ScalePrior",
     "Uniform",
     "parse_location_prior",

@@ -1,4 +1,8 @@
-"""Programs: a .stan file, what it declares and states, and the toolchain that compiles it."""
+"""Programs: Stan files, what they declare and state, and the toolchain that compiles them.
+
+In: the name of a shipped program, or a path. Out: a `Program` that knows its inputs, parameters
+and outputs; `toolchain` turns it into an executable, and finds or assembles CmdStan for that.
+"""
 
 from partialpool.programs.program import (
     CENTERED,
@@ -25,9 +29,9 @@ __all__ = [
     "DRAWN_GROUPS",
     "MARGINAL",
     "NONCENTERED",
-    "Program",
     "RESERVED",
     "SHIPPED",
+    "Program",
     "_check_names",
     "check_distinct",
     "chosen",

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from partialpool.fitting import Fit
 from partialpool.programs.program import shipped_folder
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -110,13 +109,12 @@ def read(source: str) -> Model:
     return Model((*sampling, *shown, *priors), lower)
 
 
-def of_fit(fit: Fit) -> Model | None:
-    """Statements of a fit's program; None where its source was not kept.
+def of_program(source: str) -> Model | None:
+    """Read the statements of the model that a program is a form of; None without a source.
 
     The shipped marginal program writes the hierarchical model with mu and theta integrated out;
     its statements are those of the centered program, which is the same model.
     """
-    source = str(fit.about.get("source", ""))
     marginal, centered = (
         shipped_folder() / f"hierarchical_{form}.stan" for form in ("marginal", "centered")
     )

@@ -77,7 +77,11 @@ def write(
             (folder / name).mkdir()
         content = compute(data, fits, delta=delta, insist=insist, progress=progress)
         timings = {"tables": time.perf_counter() - start}
-        models = {fit.name: model for fit in fits if (model := statements.of_fit(fit))}
+        models = {
+            fit.name: model
+            for fit in fits
+            if (model := statements.of_program(str(fit.about.get("source", ""))))
+        }
         pictures, failed = _figures(content, models, folder / "figures", workers, progress)
         timings["figures"] = time.perf_counter() - start - timings["tables"]
         _tables(content, folder / "tables")

@@ -49,7 +49,7 @@ def write_page(
     """
     trusted = {fit.name: diagnostics.trusted(tables["diagnostics"])}
     content = Content(data, (fit,), tables, {}, trusted)
-    model = statements.of_fit(fit)
+    model = statements.of_program(str(fit.about.get("source", "")))
     parts = [
         page.Section("data", "The data", sentences.about_data(content)),
         page.Section(

@@ -94,7 +94,7 @@ class Result:
     name, key
         Those of the job.
     estimates
-        Posterior summaries, one quantity a row (columns of `partialpool.tables.shrinkage.estimates`); empty
+        Posterior summaries, one quantity a row (columns of `tables.shrinkage.estimates`); empty
         where the job failed.
     trusted
         Whether every diagnostic that counts was passed.
@@ -315,7 +315,7 @@ def results_table(results: Sequence[Result]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `fit` (name of the job), `trusted`, and those of `partialpool.tables.shrinkage.estimates`.
+        Columns `fit` (name of the job), `trusted`, and those of `tables.shrinkage.estimates`.
     """
     frames = []
     for result in results:

@@ -118,8 +118,8 @@ def compute(
         "loo_pointwise": lambda: _pointwise(scores()),
         "leave_one_group_out": lambda: left_out().summary,
         "leave_one_group_out_groups": lambda: left_out().groups,
-        "variance_components": lambda: classical.variance_components(data),
-        "blup": lambda: classical.blup(data),
+        "variance_components": lambda: classical.variance_components(data.stats),
+        "blup": lambda: classical.blup(data.stats),
         "posterior_checks": lambda: group_checks(fits, data),
     }
     missing: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """Chosen groups among many: draws of their means, differences between them, and their ranks.
 
 Everything follows from draws of (mu, tau, sigma) and the sufficient statistics, as in
-`partialpool.tables.group_posterior`. Differences are mixtures of normals and need no draw of theta; ranks
+`group_posterior`. Differences are mixtures of normals and need no draw of theta; ranks
 compare a group with all others, so theta of every group is drawn, one draw at a time.
 """
 

@@ -2,7 +2,7 @@
 
 A reference to hold samplers against: every number comes with the change that a refined grid
 makes to it. `hierarchical` is partial pooling, `complete_pooling` and `no_pooling` are the
-two extremes; they take sufficient statistics by group and priors of `partialpool.priors.distributions`.
+two extremes; they take sufficient statistics by group and priors of `partialpool.priors`.
 `exact_draws` samples the hierarchical posterior without a Markov chain.
 """
 

@@ -1,7 +1,7 @@
 """The hierarchical model's density of (tau, sigma), and what is normal given them.
 
 Model: y_ij ~ N(theta_j, sigma^2), theta_j ~ N(mu, tau^2), mu ~ N(m, s^2), any prior of
-`partialpool.priors.distributions` for tau and for sigma. Everything normal integrates out (Gelman et al.,
+`partialpool.priors` for tau and for sigma. Everything normal integrates out (Gelman et al.,
 *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4, here with sigma unknown and a normal
 prior on mu). With V_j = tau^2 + sigma^2 / n_j and w_j = 1 / V_j,
 

@@ -31,7 +31,7 @@ def quantity_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     DataFrame
         One row a quantity: `quantity`, `parameter`, `group` (empty for none), `data_sets` (how
         many have a trusted fit), `mean_share` (0.5 where the posterior is neither too high nor
-        too low), `p_value` (see `partialpool.studies.calibration.uniformity.p_value`), `limit`, `calibrated`.
+        too low), `p_value` (see `uniformity.p_value`), `limit`, `calibrated`.
     """
     shares = shares_table(outcomes)
     rows = []

@@ -9,7 +9,7 @@ ignores part of the data (Modrák, Moon, Kim, Bürkner, Huurre, Faltejsková, Ge
 *Bayesian Analysis*, doi:10.1214/23-BA1404).
 
 The truth is drawn here, in NumPy: the program's own text has no part in it. Fits go through
-`partialpool.fitting.fit` and the gate of `partialpool.fitting.diagnostics` like any other. A data set whose
+`partialpool.fitting` and its gate like any other. A data set whose
 fits all fail the gate is left out, so what is tested is the draws that a user is told to trust.
 """
 
