@@ -371,7 +371,7 @@ def edit(alternations: int) -> pd.DataFrame:
                     [programs.load(path)], data, priors=priors, cmdstan=cmdstan
                 )
                 seconds = time.perf_counter() - start
-                rows.append((source, fit.about["timings"]["compile"], seconds))
+                rows.append((source, fit.record.timings["compile"], seconds))
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows, columns=["program", "compile", "seconds"])
     return table.groupby("program").median().round(2).reset_index()

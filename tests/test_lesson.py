@@ -147,7 +147,7 @@ def test_a_fit_survives_the_file(tmp_path, lesson_fits):
     loaded = fitting.Fit.load(fit.save(tmp_path / "fit.nc"))
     assert loaded.posterior.equals(fit.posterior)
     assert loaded.sample_stats.equals(fit.sample_stats)
-    assert dict(loaded.about) == dict(fit.about)
+    assert loaded.record == fit.record
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
 
 

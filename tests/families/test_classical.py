@@ -120,6 +120,6 @@ def test_single_observations_say_nothing_within_groups() -> None:
 
 
 def test_three_groups_have_no_james_stein_estimate() -> None:
-    shrunk = classical.blup(simulated([5, 6, 7], list("abc")))
+    shrunk = classical.blup(simulated([5, 6, 7], list("abc")).stats)
     assert shrunk["james_stein"].isna().all()
     assert shrunk["blup"].notna().all()

@@ -6,7 +6,7 @@ import arviz_base
 import numpy as np
 import pytest
 
-from partialpool.fitting import Fit, diagnostics
+from partialpool.fitting import Fit, FitRecord, diagnostics
 from partialpool.settings import Settings
 
 CHAINS, DRAWS = 4, 500
@@ -33,8 +33,8 @@ def make_fit(rng, *, mu=None, theta=None, diverging=None, energy=None, depth=Non
         coords={"group": ["east", "west"]},
         dims={"theta": ["group"]},
     )
-    about = {"program": "mine", "title": "my model", "settings": {"max_treedepth": 10}}
-    return Fit(tree, about)
+    record = FitRecord("mine", "my model", "other", settings={"max_treedepth": 10})
+    return Fit(tree, record)
 
 
 @pytest.fixture
@@ -123,11 +123,11 @@ def test_constants_of_a_program_are_set_aside_and_stuck_parameters_are_not(rng):
     ones = np.ones((CHAINS, DRAWS, 2))
     assert not diagnostics.trusted(diagnostics.check(make_fit(rng, theta=ones)))
     fit = make_fit(rng, theta=ones + np.cumsum(1e-17 * rng.normal(size=ones.shape), axis=1))
-    computed = Fit(fit.draws, {**fit.about, "parameters": ["mu"]})
+    computed = fit.with_record(parameters=["mu"])
     table = diagnostics.check(computed)
     assert diagnostics.trusted(table)
     assert "2 constants of the program set aside" in row(table, "finite draws").meaning
-    parts = Fit(make_fit(rng, theta=ones * np.arange(CHAINS)[:, None, None]).draws, computed.about)
+    parts = Fit(make_fit(rng, theta=ones * np.arange(CHAINS)[:, None, None]).draws, computed.record)
     assert not diagnostics.trusted(diagnostics.check(parts))
 
 
@@ -135,13 +135,13 @@ def test_an_indicator_of_a_rare_event_is_no_stuck_chain(rng):
     theta = np.zeros((CHAINS, DRAWS, 2))
     theta[0, 7, 0] = 1
     fit = make_fit(rng, theta=theta)
-    about = {**fit.about, "parameters": ["mu"], "integers": ["theta"]}
-    assert diagnostics.trusted(diagnostics.check(Fit(fit.draws, about)))
+    about = {"parameters": ["mu"], "integers": ["theta"]}
+    assert diagnostics.trusted(diagnostics.check(fit.with_record(**about)))
 
 
 def test_a_program_without_anything_that_varies_is_not_trusted(rng):
     fit = make_fit(rng, mu=np.ones((CHAINS, DRAWS)), theta=np.ones((CHAINS, DRAWS, 2)))
-    table = diagnostics.check(Fit(fit.draws, {**fit.about, "parameters": []}))
+    table = diagnostics.check(fit.with_record(parameters=[]))
     assert not diagnostics.trusted(table)
     assert "no quantity that could vary, 3 constants" in row(table, "finite draws").meaning
 

@@ -199,8 +199,8 @@ def test_one_chain_that_fails_is_quoted_and_survivors_are_an_option(
     (fit,) = fitting.fit_programs([program], data, settings=allowed, **how)
     assert fit.posterior.sizes["chain"] == 3
     assert fit.title == "troubled (3 of 4 chains)"
-    assert list(fit.about["lost_chains"]) == [str(number)]
-    assert "mu has left the table at" in fit.about["lost_chains"][str(number)]
+    assert list(fit.record.lost_chains) == [str(number)]
+    assert "mu has left the table at" in fit.record.lost_chains[str(number)]
     table = diagnostics.check(fit)
     assert not diagnostics.trusted(table)
     lost = table.set_index("check").loc["failed chains"]

@@ -27,8 +27,8 @@ MADE = {
 
 def adjusted(fit, *, tables=None, **about):
     """Return the fit with other settings and, by check, other values; and its table of checks."""
-    settings = {**fit.about["settings"], **about.pop("settings", {})}
-    fit = Fit(fit.draws, {**fit.about, "settings": settings, **about})
+    settings = {**fit.record.settings, **about.pop("settings", {})}
+    fit = fit.with_record(settings=settings, **about)
     table = diagnostics.check(fit)
     for check, value in (tables or {}).items():
         at = table["check"] == check
@@ -102,7 +102,7 @@ def test_one_chain_calls_for_more(homework, passing):
         xr.DataTree.from_dict(
             {name: node.to_dataset().isel(chain=[0]) for name, node in passing.draws.items()}
         ),
-        passing.about,
+        passing.record,
     )
     table = diagnostics.check(one)
     assert not diagnostics.trusted(table)
@@ -131,7 +131,7 @@ def insisting(homework, lesson_fits):
         "failed": [{"check": "divergences", "value": 7.0, "meaning": ""}],
         "remedy": "smaller steps",
     }
-    fits[1] = dataclasses.replace(fits[1], about={**fits[1].about, "attempts": [attempt]})
+    fits[1] = fits[1].with_record(attempts=[attempt])
     return comparison.compute(homework, fits, insist=True)
 
 
@@ -213,11 +213,11 @@ def test_a_fit_with_too_few_draws_is_made_again_until_it_passes(homework, cmdsta
     assert diagnostics.trusted(diagnostics.check(fit))
     assert 1 <= len(seen) <= remedies.ATTEMPTS
     assert fit.settings.draws == seen[-1][1] > 100
-    assert [attempt["settings"]["draws"] for attempt in fit.about["attempts"]] == [
+    assert [attempt["settings"]["draws"] for attempt in fit.record.attempts] == [
         before for before, _ in seen
     ]
-    assert {each["check"] for each in fit.about["attempts"][0]["failed"]} & {"bulk ESS", "tail ESS"}
-    json.dumps(fit.about["attempts"], allow_nan=False)
+    assert {each["check"] for each in fit.record.attempts[0]["failed"]} & {"bulk ESS", "tail ESS"}
+    json.dumps(fit.record.attempts, allow_nan=False)
     assert np.isfinite(fit.posterior["theta"]).all()
 
 
@@ -229,7 +229,7 @@ def test_a_form_that_diverges_gives_way_to_another(homework, cmdstan, lesson_fit
         settings=Settings(warmup=500, draws=500, adapt_delta=0.99),
         cmdstan=cmdstan,
     )
-    first = fit.about["attempts"][0]
+    first = fit.record.attempts[0]
     assert first["program"] == "hierarchical_centered"
     assert "divergences" in {each["check"] for each in first["failed"]}
     assert fit.name in {"hierarchical_noncentered", "hierarchical_marginal"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.families.normal import GroupStats, group_stats
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, FitRecord
 
 NO_POOLING_PRIORS = {
     "theta_location": 20.0,
@@ -57,12 +56,12 @@ def fit_of(
         "priors": priors,
         "inputs": list(priors),
     }
-    return Fit(xr.DataTree.from_dict(tree), about)
+    return Fit(xr.DataTree.from_dict(tree), FitRecord(**about))
 
 
 def declaring(fit: Fit, inputs: Sequence[str]) -> Fit:
     """Return the fit as one of a program that declares these inputs."""
-    return dataclasses.replace(fit, about={**fit.about, "inputs": list(inputs)})
+    return fit.with_record(inputs=list(inputs))
 
 
 def autocorrelated(

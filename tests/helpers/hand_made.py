@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from partialpool.data import GroupedData, from_values
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, FitRecord
 from partialpool.fitting.inputs import priors_for
 from partialpool.fitting.tree import dataset
 from partialpool.priors.hyperparameters import Priors
@@ -180,7 +180,7 @@ def make_fit(
         "inputs": INPUTS[pooling],
         "warnings": [],
     }
-    return Fit(tree, about)
+    return Fit(tree, FitRecord(**about))
 
 
 def diverging(fit: Fit, count: int = 9) -> Fit:
@@ -189,7 +189,7 @@ def diverging(fit: Fit, count: int = 9) -> Fit:
     diverged = tree["sample_stats"]["diverging"].copy(deep=True)
     diverged.to_numpy().flat[:count] = True
     tree["sample_stats"]["diverging"] = diverged
-    return Fit(tree, fit.about)
+    return Fit(tree, fit.record)
 
 
 def simulated(sizes: Sequence[int], labels: Sequence[str], *, seed: int = 3) -> GroupedData:

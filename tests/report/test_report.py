@@ -61,7 +61,7 @@ def failing(found, *names):
 
 
 def one(found, kind):
-    fit = found.one(kind)
+    fit = found.model(kind)
     assert fit is not None
     return fit
 
@@ -140,10 +140,11 @@ def test_nothing_is_concluded_from_a_fit_that_failed(lesson):
 def test_a_trusted_fit_speaks_for_its_kind(homework, lesson_fits):
     fits = [lesson_fits[name] for name in ("hierarchical_centered", PARTIAL)]
     trusted = {"hierarchical_centered": False, PARTIAL: True}
-    found = comparison.Content(homework, tuple(fits), {}, {}, trusted)
-    assert found.one("partial") is fits[1]
+    found = comparison.Comparison(homework, tuple(fits), {}, {}, trusted)
+    assert found.model("partial") is fits[1]
     assert (
-        dataclasses.replace(found, trusted=dict.fromkeys(trusted, False)).one("partial") is fits[0]
+        dataclasses.replace(found, trusted=dict.fromkeys(trusted, False)).model("partial")
+        is fits[0]
     )
 
 
@@ -261,7 +262,7 @@ def test_what_is_not_understood_is_shown_as_code():
 
 def test_the_marginal_program_is_written_as_the_model_it_is(lesson_fits):
     fit = lesson_fits["hierarchical_marginal"]
-    assert statements.of_program(fit.about["source"]) == statements.read(
+    assert statements.of_program(fit.record.source) == statements.read(
         shipped("hierarchical_centered")
     )
     assert statements.of_program("") is None
@@ -309,9 +310,9 @@ def test_a_program_that_lacks_variables_gets_a_shorter_report(homework, lesson_f
     tree = fit.draws.copy()
     tree["posterior"] = xr.DataTree(fit.posterior[kept])
     lacking = ["no lprior: nothing to power-scale"]
-    edited = fit.about["source"] + "// edited: no exact posterior is known\n"
+    edited = fit.record.source + "// edited: no exact posterior is known\n"
     about = {"pooling": pooling, "lacking": lacking, "source": edited}
-    fit = Fit(tree, {**fit.about, **about})
+    fit = Fit(tree, dataclasses.replace(fit.record, **about))
     found = comparison.compute(homework, [fit])
     assert not found.missing
     for plan in figures.plan(found, {}):
@@ -326,7 +327,7 @@ def test_long_tables_are_cut_with_a_pointer_to_the_file(fitted):
     made = simulated([4] * 60, [f"g{k}" for k in range(60)])
     [fit] = fitted(made, [PARTIAL], draws=60)
     tables = {"shrinkage": shrinkage.shrinkage([fit], made)}
-    found = comparison.Content(made, (fit,), tables, {}, {PARTIAL: True})
+    found = comparison.Comparison(made, (fit,), tables, {}, {PARTIAL: True})
     view = views.displacement(found, fit)
     assert view is not None
     assert (len(view.rows), view.dropped, view.csv) == (40, 20, "shrinkage")
@@ -400,7 +401,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="session")
 def hard_page(hard):
-    models = {fit.name: statements.of_program(fit.about["source"]) for fit in hard.fits}
+    models = {fit.name: statements.of_program(fit.record.source) for fit in hard.fits}
     broken = page.Picture("loo-k", "", problem='ValueError: <b>"bad"</b>')
     parts = page.sections(hard, {"checks": [broken]}, models)
     return page.render(hard, parts, made=MADE, missing={})
@@ -526,11 +527,11 @@ def test_the_manifest_says_where_the_numbers_come_from(folder, hard):
     assert missing["dead"] == "the drawing process ended with code 7"
     assert about["timings"].keys() == {"tables", "figures", "whole"}
     for made, fit in zip(about["fits"], hard.fits, strict=True):
-        assert made["program_sha256"] == fit.about["program_sha256"]
-        assert made["priors"] == fit.about["priors"]
+        assert made["program_sha256"] == fit.record.program_sha256
+        assert made["priors"] == fit.record.priors
         assert made["seed"] == 1
         assert made["settings"]["chains"] == 4
-        assert made["cmdstan"] == fit.about["cmdstan"]
+        assert made["cmdstan"] == fit.record.cmdstan
         again = Fit.load(folder / made["file"])
         np.testing.assert_array_equal(again.posterior["theta"], fit.posterior["theta"])
 
@@ -577,7 +578,7 @@ def test_file_names_are_safe(name):
 
 def test_every_planned_figure_can_be_prepared(lesson, hard):
     for found in (lesson, hard):
-        models = {fit.name: statements.of_program(fit.about["source"]) for fit in found.fits}
+        models = {fit.name: statements.of_program(fit.record.source) for fit in found.fits}
         plans = figures.plan(found, models)
         made = [p.make() for p in plans]
         assert [f.key for f in made] == [p.key for p in plans]
@@ -588,7 +589,7 @@ def test_every_planned_figure_can_be_prepared(lesson, hard):
 
 
 def test_the_prior_of_r_follows_from_those_of_tau_and_sigma(lesson):
-    models = {fit.name: statements.of_program(fit.about["source"]) for fit in lesson.fits}
+    models = {fit.name: statements.of_program(fit.record.source) for fit in lesson.fits}
     plan = next(p for p in figures.plan(lesson, models) if p.key.endswith("-prior"))
     prior = plan.make().arguments["prior"]
     assert set(prior["parameter"]) == {"mu", "tau", "sigma", "R"}

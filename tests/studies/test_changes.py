@@ -14,7 +14,7 @@ def edited(fit, **change):
     tree = fit.draws.copy()
     for name, by in change.items():
         tree["posterior"][name] = by(tree["posterior"][name])
-    return Fit(tree, {**fit.about, "program": "my_prior", "title": "my_prior"})
+    return Fit(tree, fit.with_record(program="my_prior", title="my_prior").record)
 
 
 @pytest.fixture(scope="module")

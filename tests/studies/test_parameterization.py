@@ -27,14 +27,14 @@ def with_work(fit, *, steps=7, seconds=0.5):
     for name, value in (("n_steps", steps), ("step_size", 0.4)):
         tree["sample_stats"][name] = xr.full_like(like, value, dtype=type(value))
     chains = [{"warmup": 1.0, "sampling": seconds}] * len(like)
-    return Fit(tree, {**fit.about, "timings": {**fit.about["timings"], "chains": chains}})
+    return Fit(tree, fit.with_record(timings={**fit.record.timings, "chains": chains}).record)
 
 
 def with_draws(fit, **changed):
     tree = fit.draws.copy()
     for name, change in changed.items():
         tree["posterior"][name] = change(tree["posterior"][name])
-    return Fit(tree, fit.about)
+    return Fit(tree, fit.record)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_no_form_is_advised_where_all_failed(fits, homework):
 
 def test_a_third_form_tells_which_of_two_to_use(fits, homework):
     forms = (*FORMS, MARGINAL)
-    third = Fit(fits[1].draws, {**fits[1].about, "program": MARGINAL, "title": "marginal"})
+    third = fits[1].with_record(program=MARGINAL, title="marginal")
     table = rows_of(**{CENTERED: {"trusted": False}, MARGINAL: {"ess_per_second": 2000.0}})
     pairs = pairs_of((CENTERED, NONCENTERED), (CENTERED, MARGINAL), forms=forms)
     found = form_verdict.judge([*fits, third], homework, table, pairs)

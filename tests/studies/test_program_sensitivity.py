@@ -21,7 +21,7 @@ def with_prior(fit, *, location, inputs=("prior_power",)):
     tree = fit.draws.copy()
     lprior = -0.5 * (fit.posterior["mu"].to_numpy() - location) ** 2
     tree["log_prior"] = arviz_base.from_dict({"log_prior": {"lprior": lprior}})["log_prior"]
-    return Fit(tree, {**fit.about, "inputs": list(inputs)})
+    return Fit(tree, fit.with_record(inputs=list(inputs)).record)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_flag_is_confirmed_only_by_refits_that_move(homework, fit):
         asked.append(power)
         tree = other.draws.copy()
         tree["posterior"]["mu"] = tree["posterior"]["mu"] + power
-        return Fit(tree, other.about)
+        return Fit(tree, other.record)
 
     table = program_sensitivity.power_scale([flagged], homework, refit=moved)
     mu = table.set_index("quantity").loc["mu"]
@@ -64,10 +64,10 @@ def test_programs_without_flags_or_without_lprior_are_named(homework, fit):
     quiet = with_prior(fit, location=float(fit.posterior["mu"].mean()), inputs=())
     tree = quiet.draws.copy()
     tree["log_prior"]["lprior"] = 0.001 * tree["log_prior"]["lprior"]
-    quiet = Fit(tree, quiet.about)
+    quiet = Fit(tree, quiet.record)
     table = program_sensitivity.power_scale([quiet, fit], homework)
     nothing, lacking = program_sensitivity.sentences(
-        table, [quiet, Fit(fit.draws, {**fit.about, "program": "bare", "title": "bare"})]
+        table, [quiet, fit.with_record(program="bare", title="bare")]
     )
     assert "power-scaling flags nothing" in nothing
     assert lacking == "bare: without lprior there is nothing to power-scale"

@@ -15,7 +15,7 @@ from helpers.hand_made import make_fit, simulated
 from partialpool import programs
 from partialpool.errors import InputError
 from partialpool.families import exact, normal
-from partialpool.fitting import Fit
+from partialpool.fitting import Fit, FitRecord
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import (
     SCALE_FAMILIES,
@@ -65,7 +65,7 @@ def exact_fit(choice, data, *, seed=1):
     )
     settings = dataclasses.asdict(Settings(chains=CHAINS, draws=DRAWS))
     about = {"program": "sensitivity", "title": choice.name, "pooling": "partial"}
-    return Fit(tree, {**about, "settings": settings})
+    return Fit(tree, FitRecord(**about, settings=settings))
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_flags_are_told_apart(homework):
     tree = fit.draws.copy()
     lprior = -0.5 * (fit.posterior["mu"].to_numpy() - 10) ** 2
     tree["log_prior"] = arviz_base.from_dict({"log_prior": {"lprior": lprior}})["log_prior"]
-    fit = Fit(tree, fit.about)
+    fit = Fit(tree, fit.record)
     known = power_scaling.normal_log_likelihood(fit, homework)
     found = power_scaling.power_scaling(fit, homework).set_index("quantity")
     np.testing.assert_allclose(
@@ -181,7 +181,7 @@ def test_what_power_scaling_needs_is_named(homework):
     lprior = np.zeros((4, 250))
     tree["log_prior"] = arviz_base.from_dict({"log_prior": {"lprior": lprior}})["log_prior"]
     with pytest.raises(InputError, match="pointwise=True"):
-        power_scaling.power_scaling(Fit(tree, fit.about), homework)
+        power_scaling.power_scaling(Fit(tree, fit.record), homework)
 
 
 def test_the_distance_of_samples_is_that_of_the_weights_that_made_one_of_the_other():
@@ -239,7 +239,7 @@ def test_a_choice_whose_fit_failed_is_not_used_in_the_findings(homework, compare
     fits = dict(compared.fits)
     bad = fits["inverse_gamma_1"].draws.copy()
     bad["sample_stats"]["diverging"].values[:, :50] = True
-    fits["inverse_gamma_1"] = Fit(bad, fits["inverse_gamma_1"].about)
+    fits["inverse_gamma_1"] = Fit(bad, fits["inverse_gamma_1"].record)
     found = sensitivity.compare_fits(compared.choices, fits, homework)
     assert "a diagnostic failed: inverse_gamma_1" in found.sentences[0]
     assert "under mu_wide" in found.sentences[1]

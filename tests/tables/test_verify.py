@@ -184,7 +184,7 @@ def as_fit(posterior: HierarchicalPosterior, **changes: Any) -> fitting.Fit:
     tree = arviz_base.from_dict(
         {"posterior": shaped}, coords={"group": list(posterior.labels)}, dims={"theta": ["group"]}
     )
-    return fitting.Fit(tree, {"program": "m", "pooling": "partial"})
+    return fitting.Fit(tree, fitting.FitRecord("m", "m", "partial"))
 
 
 @pytest.fixture(scope="module")
@@ -268,14 +268,14 @@ def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
 ) -> None:
     fit = make_fit(homework, "complete_pooling", draws=300)
     source = programs.find_program("complete_pooling").read_text(encoding="utf-8")
-    shipped = fitting.Fit(fit.draws, {**fit.about, "source": source})
+    shipped = fit.with_record(source=source)
     assert exactness.is_shipped(shipped)
-    edited = {**shipped.about, "source": source.replace("normal", "cauchy", 1)}
-    alone = {**shipped.about, "prior_only": True}
+    edited = {"source": source.replace("normal", "cauchy", 1)}
+    alone = {"prior_only": True}
     estimated = shrinkage.estimates([shipped], homework)
-    for about in (edited, alone, {**shipped.about, "program": "mine"}):
-        assert not exactness.is_shipped(fitting.Fit(fit.draws, about))
-        assert exactness.verify_shipped([fitting.Fit(fit.draws, about)], homework, estimated).empty
+    for about in (edited, alone, {"program": "mine"}):
+        assert not exactness.is_shipped(shipped.with_record(**about))
+        assert exactness.verify_shipped([shipped.with_record(**about)], homework, estimated).empty
     table = exactness.verify_shipped([shipped], homework, estimated)
     line = exactness.one_line(exactness.agreement(table))
     assert line.startswith("21 numbers of 1 fits against their exact posteriors: the largest")

@@ -237,9 +237,9 @@ class SamplingOptions:
             **switches,
         )
         for fit in fits:
-            for warning in fit.about["warnings"]:
+            for warning in fit.record.warnings:
                 warn(f"{fit.title}: {warning}.")
-            for absence in fit.about["lacking"]:
+            for absence in fit.record.lacking:
                 say(f"Note: {fit.title} has {absence}.")
             table = diagnostics.check(fit)
             if diagnostics.trusted(table):

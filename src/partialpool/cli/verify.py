@@ -71,7 +71,7 @@ def verify(
                 checks = diagnostics.check(fit)
                 if not diagnostics.trusted(checks):
                     warn(diagnostics.summary_line(fit, checks))
-                fits.append(dataclasses.replace(fit, about={**fit.about, "program": name}))
+                fits.append(fit.with_record(program=name))
                 known[name] = exactness.exact_alternative(each, data.stats)
     with progress.task("Integrating the exact posteriors"):
         table = exactness.verify_fits(fits, data, known)

@@ -5,5 +5,6 @@ gate whether the draws can be trusted, and what may mend it where they cannot.
 """
 
 from partialpool.fitting.fit import Fit, fit_programs, package_versions
+from partialpool.fitting.record import FitRecord
 
-__all__ = ["Fit", "fit_programs", "package_versions"]
+__all__ = ["Fit", "FitRecord", "fit_programs", "package_versions"]

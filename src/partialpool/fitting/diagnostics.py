@@ -45,7 +45,7 @@ def check(fit: Fit) -> pd.DataFrame:
         found, chains = convergence(draws), draws.shape[1]
         rows.append(_r_hat(names, found["r_hat"], chains))
         rows.extend(_ess(names, found[f"ess_{kind}"], kind, chains) for kind in ("bulk", "tail"))
-    if lost := fit.about.get("lost_chains"):
+    if lost := fit.record.lost_chains:
         rows.append(_lost_chains(lost, fit.posterior.sizes["chain"]))
     stats = fit.sample_stats
     if "diverging" in stats:
@@ -105,9 +105,10 @@ def _constant(fit: Fit, name: str, block: NDArray[np.float64]) -> NDArray[np.boo
     computed or of a matrix (parts of which Stan's constraints may fix); and integers that do not
     change in some chain, as indicators of rare events do not.
     """
-    if name in fit.about.get("integers", ()):
+    if name in fit.record.integers:
         return np.asarray((block == block[:, :, :1]).all(axis=2).any(axis=1))
-    computed = name not in fit.about.get("parameters", (name,))
+    sampled = fit.record.parameters
+    computed = sampled is not None and name not in sampled
     if not computed and fit.posterior[name].ndim < 4:
         return np.zeros(len(block), dtype=bool)
     first = block[:, :1, :1]

@@ -30,6 +30,7 @@ from partialpool.families.normal import check_poolable, initial_values
 from partialpool.files import umask
 from partialpool.fitting.chains import sample
 from partialpool.fitting.inputs import stan_data
+from partialpool.fitting.record import FitRecord
 from partialpool.fitting.tree import draws_tree, misfits
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program, check_distinct, lacking, toolchain
@@ -49,40 +50,32 @@ class Fit:
         DataTree with the groups `posterior` (variables of the program by chain, draw and, with
         the data's labels as coordinate, group), `sample_stats` and, where the program gives them,
         `log_prior` (`lprior`), `log_likelihood` and `posterior_predictive` (by observation).
-    about
-        What produced the draws: `program`, `title`, `pooling`, `program_sha256`, `source` (the
-        Stan program), `included` (path to text of what it includes), `data`, `data_sha256`,
-        `priors`, `priors_sources`, `settings`, `extra` (further inputs), `versions`, `cmdstan`,
-        `timings` (seconds), `inputs`, `parameters` (names in that block), `integers` (names of
-        integer outputs), `lacking` (what the program does not offer, and what is missed for it),
-        `warnings`, `lost_chains` (number of a chain that failed to what it said, where
-        `Settings.survivors` allows that), `attempts` (those that failed before this one, where
-        `remedies.fit_until_trusted` was asked).
+    record
+        What produced the draws: program, data, priors, settings, versions, timings.
     """
 
     draws: xr.DataTree
-    about: Mapping[str, Any]
+    record: FitRecord
 
     @property
     def name(self) -> str:
         """Name of the program."""
-        return str(self.about["program"])
+        return self.record.program
 
     @property
     def title(self) -> str:
         """Name of the model as people read it."""
-        return str(self.about["title"])
+        return self.record.title
 
     @property
     def pooling(self) -> Pooling:
         """How the model pools: complete, none, partial or other."""
-        pooling: Pooling = self.about["pooling"]
-        return pooling
+        return self.record.pooling
 
     @property
     def settings(self) -> Settings:
         """The sampling settings."""
-        return Settings(**self.about["settings"])
+        return Settings(**self.record.settings)
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -96,6 +89,10 @@ class Fit:
             return xr.Dataset()
         return self.draws["sample_stats"].to_dataset()
 
+    def with_record(self, **changes: Any) -> Fit:
+        """Return the fit with some entries of its record replaced."""
+        return dataclasses.replace(self, record=dataclasses.replace(self.record, **changes))
+
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file, complete or not at all.
 
@@ -108,7 +105,7 @@ class Fit:
         if shutil.disk_usage(path.parent).free < self.draws.nbytes:  # HDF5 fails less politely
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         tree = self.draws.copy()
-        tree.attrs["partialpool"] = json.dumps(dict(self.about))
+        tree.attrs["partialpool"] = json.dumps(self.record.as_dict())
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         try:
@@ -138,7 +135,7 @@ class Fit:
         text = tree.attrs.pop("partialpool", None)
         if text is None:
             raise InputError(f"{path}: a netCDF file, but not one that partialpool wrote")
-        return cls(tree, json.loads(text))
+        return cls(tree, FitRecord(**json.loads(text)))
 
 
 def fit_programs(
@@ -221,31 +218,23 @@ def fit_programs(
             "reading": time.perf_counter() - start - sampling,
             "chains": sampled.seconds,
         }
-        about = {
-            "program": program.name,
-            "title": program.title + _survivors(lost, settings),
-            "pooling": program.pooling,
-            "program_sha256": program.sha256,
-            "source": program.path.read_text(encoding="utf-8"),
-            "included": program.included,
-            "data": data.name,
-            "data_sha256": data.sha256,
-            "priors": dict(priors.values),
-            "priors_sources": dict(priors.sources),
-            "settings": dataclasses.asdict(used),
+        record = FitRecord.of(
+            program,
+            data,
+            priors,
+            used,
+            title=program.title + _survivors(lost, settings),
             **switches,
-            "extra": {name: np.asarray(given).tolist() for name, given in (extra or {}).items()},
-            "versions": _versions(cmdstan),
-            "cmdstan": {"version": cmdstan.version, "origin": cmdstan.origin},
-            "timings": timings,
-            "inputs": list(program.inputs),
-            "parameters": list(program.declared["parameters"]),
-            "integers": program.integers,
-            "lacking": lacking(program),
-            "warnings": [*found, *misfits(draws, data)],
-            "lost_chains": {str(chain): said for chain, said in lost.items()},
-        }
-        fits.append(Fit(draws, about))
+            extra={name: np.asarray(given).tolist() for name, given in (extra or {}).items()},
+            versions=_versions(cmdstan),
+            cmdstan={"version": cmdstan.version, "origin": cmdstan.origin},
+            timings=timings,
+            integers=tuple(program.integers),
+            lacking=tuple(lacking(program)),
+            warnings=(*found, *misfits(draws, data)),
+            lost_chains={str(chain): said for chain, said in lost.items()},
+        )
+        fits.append(Fit(draws, record))
     return fits
 
 

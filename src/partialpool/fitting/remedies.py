@@ -173,9 +173,7 @@ def fit_until_trusted(
             if found.program is not None:
                 current = load(found.program, progress=progress)
             (again,) = fit([current], *arguments, settings=found.settings, progress=progress, **how)
-            fits[position] = dataclasses.replace(
-                again, about={**again.about, "attempts": [*earlier]}
-            )
+            fits[position] = again.with_record(attempts=[*earlier])
     return fits
 
 

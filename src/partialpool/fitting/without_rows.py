@@ -7,7 +7,6 @@ ones from there; the parameters, their names and their priors are those of the s
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from partialpool.families.exact.pooling_extremes import Sample
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
+from partialpool.fitting.record import FitRecord
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
@@ -151,32 +151,16 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
         coords={} if one else {"group": list(data.labels)},
         dims={} if one else {name: ["group"] for name in posterior},
     )
-    about = {
-        "program": program.name,
-        "title": program.title,
-        "pooling": program.pooling,
-        "program_sha256": program.sha256,
-        "source": program.path.read_text(encoding="utf-8"),
-        "included": {},
-        "data": data.name,
-        "data_sha256": data.sha256,
-        "priors": dict(priors.values),
-        "priors_sources": dict(priors.sources),
-        "settings": dataclasses.asdict(settings),
-        "prior_only": False,
-        "pointwise": False,
-        "versions": fit.package_versions(),
-        "cmdstan": {"version": "none", "origin": "independent draws from the exact posterior"},
-        "timings": {"compile": 0.0, "sampling": time.perf_counter() - start, "reading": 0.0},
-        "extra": {},
-        "inputs": list(program.inputs),
-        "parameters": list(program.declared["parameters"]),
-        "integers": [],
-        "lacking": [],
-        "warnings": [],
-        "lost_chains": {},
-    }
-    return Fit(draws, about)
+    record = FitRecord.of(
+        program,
+        data,
+        priors,
+        settings,
+        versions=fit.package_versions(),
+        cmdstan={"version": "none", "origin": "independent draws from the exact posterior"},
+        timings={"compile": 0.0, "sampling": time.perf_counter() - start, "reading": 0.0},
+    )
+    return Fit(draws, record)
 
 
 def is_exact(program: Program) -> bool:

@@ -17,7 +17,7 @@ from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, number, rows_of
 from partialpool.tables import contrasts
 from partialpool.tables.checks import replicates
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
@@ -37,42 +37,51 @@ def safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
 
 
-def plan(content: Content, models: dict[str, statements.Model]) -> list[Plan]:
+def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Plan]:
     """List the figures of a report, in order.
 
     Parameters
     ----------
-    content
+    comparison
         The frames.
     models
         Name of a fit to the statements of its program, where its source is known.
     """
-    plans = [Plan("data", "data", lambda: _data(content))] if content.data.has_observations else []
-    for number_, fit in enumerate(content.fits, start=1):
-        for name, make in model_figures.of_model(content, fit, models.get(fit.name)):
+    plans = (
+        [Plan("data", "data", lambda: _data(comparison))]
+        if comparison.data.has_observations
+        else []
+    )
+    for number_, fit in enumerate(comparison.fits, start=1):
+        for name, make in model_figures.of_model(comparison, fit, models.get(fit.name)):
             key = f"{number_}-{safe(fit.name)}-{name}"
             plans.append(Plan(f"model:{fit.name}", key, _bound(make, key)))
         for name, function in (("traces", "traces"), ("ranks", "rank_plot")):
             key = f"{number_}-{safe(fit.name)}-{name}"
             plans.append(
-                Plan("diagnostics", key, _bound(model_figures.chains(content, fit, function), key))
+                Plan(
+                    "diagnostics", key, _bound(model_figures.chains(comparison, fit, function), key)
+                )
             )
-    if content.one("none") and content.one("partial"):
-        plans.append(Plan("shrinkage", "shrinkage", lambda: _scatter(content)))
-    partial, best = content.one("partial"), content.one("partial") or content.one("none")
+    if comparison.model("none") and comparison.model("partial"):
+        plans.append(Plan("shrinkage", "shrinkage", lambda: _scatter(comparison)))
+    partial, best = (
+        comparison.model("partial"),
+        comparison.model("partial") or comparison.model("none"),
+    )
     if partial:
-        plans.append(Plan("shrinkage", "arrows", lambda: _arrows(content, partial)))
-    if best and content.data.stats.J > 1:
-        plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(content, best)))
-        plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(content, best)))
-    checked = best or content.fits[0]
-    if len(content.table("predictions", model=checked.name)):
-        plans.append(Plan("prediction", "predictions", lambda: _predictions(content, checked)))
-    if len(content.table("posterior_checks", model=checked.name)):
-        plans.append(Plan("checks", "check-statistics", lambda: _statistics(content, checked)))
-        plans.append(Plan("checks", "check-density", lambda: _density(content, checked)))
-    if len(content.table("loo_pointwise", model=checked.name)):
-        plans.append(Plan("checks", "loo-k", lambda: _loo(content, checked)))
+        plans.append(Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial)))
+    if best and comparison.data.stats.J > 1:
+        plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
+        plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best)))
+    checked = best or comparison.fits[0]
+    if len(comparison.table("predictions", model=checked.name)):
+        plans.append(Plan("prediction", "predictions", lambda: _predictions(comparison, checked)))
+    if len(comparison.table("posterior_checks", model=checked.name)):
+        plans.append(Plan("checks", "check-statistics", lambda: _statistics(comparison, checked)))
+        plans.append(Plan("checks", "check-density", lambda: _density(comparison, checked)))
+    if len(comparison.table("loo_pointwise", model=checked.name)):
+        plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked)))
     return plans
 
 
@@ -80,8 +89,8 @@ def _bound(make: Callable[[str], Figure], key: str) -> Callable[[], Figure]:
     return lambda: make(key)
 
 
-def _data(content: Content) -> Figure:
-    data = content.data
+def _data(comparison: Comparison) -> Figure:
+    data = comparison.data
     frame = pd.DataFrame(
         {"group": np.array(data.labels, dtype=object)[data.group], "value": data.y}
     ).iloc[np.argsort(data.group, kind="stable")]
@@ -90,28 +99,28 @@ def _data(content: Content) -> Figure:
     return Figure(
         "data",
         "data_by_group",
-        {"observations": frame.reset_index(drop=True), **model_figures.axes(content)},
+        {"observations": frame.reset_index(drop=True), **model_figures.axes(comparison)},
         f"The observations by {data.group_label}.",
         f"Box plots of {data.axis_title} in {data.stats.J} groups. Sample means run from "
         f"{number(low['mean'])} in {low['group']} to {number(high['mean'])} in {high['group']}.",
     )
 
 
-def _scatter(content: Content) -> Figure:
-    shown = [fit for fit in (content.one("none"), content.one("partial")) if fit]
+def _scatter(comparison: Comparison) -> Figure:
+    shown = [fit for fit in (comparison.model("none"), comparison.model("partial")) if fit]
     names = [fit.name for fit in shown]
-    frame = content.table("estimates")
+    frame = comparison.table("estimates")
     most = "".join(
         f" {row['group']} moves most, by {number(row['displacement'], row['mcse'])}."
-        for row in rows_of(content.table("moved", model=names[-1], statement="moved most"))
+        for row in rows_of(comparison.table("moved", model=names[-1], statement="moved most"))
     )
     return Figure(
         "shrinkage",
         "pooling_scatter",
         {
             "estimates": frame[frame["model"].isin(names)],
-            "models": content.titles,
-            **model_figures.axes(content),
+            "models": comparison.titles,
+            **model_figures.axes(comparison),
         },
         f"Posterior means of θ under {' and '.join(fit.title for fit in shown)}.",
         f"Posterior means of the group means under {' and '.join(fit.title for fit in shown)}, "
@@ -119,8 +128,8 @@ def _scatter(content: Content) -> Figure:
     )
 
 
-def _arrows(content: Content, fit: Fit) -> Figure:
-    frame = content.table("shrinkage", model=fit.name)
+def _arrows(comparison: Comparison, fit: Fit) -> Figure:
+    frame = comparison.table("shrinkage", model=fit.name)
     target = float(frame["target"].iloc[0])
     most = highest(frame.assign(size=frame["displacement"].abs()), "size")
     return Figure(
@@ -129,7 +138,7 @@ def _arrows(content: Content, fit: Fit) -> Figure:
         {
             "shrinkage": frame,
             "center": target if np.isfinite(target) else None,
-            **model_figures.axes(content),
+            **model_figures.axes(comparison),
         },
         f"From the sample mean to the posterior mean under {fit.title}, by group size.",
         f"Arrows from sample means to posterior means under {fit.title}; the largest shift is "
@@ -137,23 +146,23 @@ def _arrows(content: Content, fit: Fit) -> Figure:
     )
 
 
-def _order(content: Content, fit: Fit) -> list[str]:
-    rows = content.table("estimates", model=fit.name, parameter="theta")
+def _order(comparison: Comparison, fit: Fit) -> list[str]:
+    rows = comparison.table("estimates", model=fit.name, parameter="theta")
     return list(rows.sort_values("mean", ascending=False, kind="stable")["group"])
 
 
-def _pair_of_models(content: Content) -> list[str]:
-    return [fit.name for fit in (content.one("none"), content.one("partial")) if fit]
+def _pair_of_models(comparison: Comparison) -> list[str]:
+    return [fit.name for fit in (comparison.model("none"), comparison.model("partial")) if fit]
 
 
-def _contrasts(content: Content, fit: Fit) -> Figure:
-    order = _order(content, fit)
-    shown = _pair_of_models(content)
+def _contrasts(comparison: Comparison, fit: Fit) -> Figure:
+    order = _order(comparison, fit)
+    shown = _pair_of_models(comparison)
     kept, dropped = plots.extremes(order)
-    frame = content.table("contrasts")
+    frame = comparison.table("contrasts")
     if dropped:
-        fits = [f for f in content.fits if f.name in shown]
-        frame = contrasts.contrasts(fits, content.data, groups=kept)
+        fits = [f for f in comparison.fits if f.name in shown]
+        frame = contrasts.contrasts(fits, comparison.data, groups=kept)
     frame = frame[frame["model"].isin(shown)]
     return Figure(
         "contrasts",
@@ -161,7 +170,7 @@ def _contrasts(content: Content, fit: Fit) -> Figure:
         {
             "contrasts": frame,
             "order": order,
-            "models": content.titles,
+            "models": comparison.titles,
         },
         "Probability that one group mean is larger than another.",
         f"Matrix of P(θ of the row > θ of the column) for {len(kept)} groups; from highest to "
@@ -169,22 +178,22 @@ def _contrasts(content: Content, fit: Fit) -> Figure:
     )
 
 
-def _ranks(content: Content, fit: Fit) -> Figure:
-    order = _order(content, fit)
-    shown = _pair_of_models(content)
+def _ranks(comparison: Comparison, fit: Fit) -> Figure:
+    order = _order(comparison, fit)
+    shown = _pair_of_models(comparison)
     kept, dropped = plots.extremes(order)
-    frame = content.table("ranks")
+    frame = comparison.table("ranks")
     if dropped:
-        fits = [f for f in content.fits if f.name in shown]
-        frame = contrasts.ranks(fits, content.data, groups=kept)
+        fits = [f for f in comparison.fits if f.name in shown]
+        frame = contrasts.ranks(fits, comparison.data, groups=kept)
     return Figure(
         "group-ranks",
         "rank_heat_map",
         {
             "ranks": frame[frame["model"].isin(shown)],
             "order": order,
-            "group_title": content.data.group_label,
-            "models": content.titles,
+            "group_title": comparison.data.group_label,
+            "models": comparison.titles,
         },
         "Probability of each rank of each group; rank 1 is the highest mean.",
         f"Heat map of rank probabilities of {len(kept)} groups; the highest estimate is that of "
@@ -192,8 +201,8 @@ def _ranks(content: Content, fit: Fit) -> Figure:
     )
 
 
-def _predictions(content: Content, fit: Fit) -> Figure:
-    rows = content.table("predictions", model=fit.name)
+def _predictions(comparison: Comparison, fit: Fit) -> Figure:
+    rows = comparison.table("predictions", model=fit.name)
     known = rows[rows["quantity"] == "new observation"].assign(parameter="y")
     single = rows[rows["group"] == ""]
     single = single[single["quantity"] != "new observation"]
@@ -201,20 +210,23 @@ def _predictions(content: Content, fit: Fit) -> Figure:
     return Figure(
         "predictions",
         "caterpillar",
-        {"estimates": pd.concat([known, single], ignore_index=True), **model_figures.axes(content)},
+        {
+            "estimates": pd.concat([known, single], ignore_index=True),
+            **model_figures.axes(comparison),
+        },
         f"Predictive intervals of a new observation in each group, of a new group's mean and of "
         f"an observation in a new group, under {fit.title}.",
         f"Caterpillar plot of predictive intervals under {fit.title}.",
     )
 
 
-def _statistics(content: Content, fit: Fit) -> Figure:
-    frame = content.table("posterior_checks", model=fit.name)
+def _statistics(comparison: Comparison, fit: Fit) -> Figure:
+    frame = comparison.table("posterior_checks", model=fit.name)
     outside = (frame["observed"] < frame["q2.5"]) | (frame["observed"] > frame["q97.5"])
     return Figure(
         "check-statistics",
         "check_statistics",
-        {"checks": frame, **model_figures.axes(content)},
+        {"checks": frame, **model_figures.axes(comparison)},
         f"Standard deviation, minimum and maximum of each group against their replicates under "
         f"{fit.title}.",
         f"Observed statistics by group on the intervals of their replicates; {int(outside.sum())} "
@@ -222,10 +234,10 @@ def _statistics(content: Content, fit: Fit) -> Figure:
     )
 
 
-def _density(content: Content, fit: Fit) -> Figure:
-    drawn = list(replicates(fit, content.data))
+def _density(comparison: Comparison, fit: Fit) -> Figure:
+    drawn = list(replicates(fit, comparison.data))
     step = max(1, len(drawn) // _REPLICATES)
-    every = max(1, content.data.stats.N // _MOST_VALUES)
+    every = max(1, comparison.data.stats.N // _MOST_VALUES)
     frames = [
         pd.DataFrame({"replicate": k, "value": y[::every]})
         for k, y in enumerate(drawn[::step][:_REPLICATES])
@@ -234,18 +246,18 @@ def _density(content: Content, fit: Fit) -> Figure:
         "check-density",
         "check_density",
         {
-            "observed": pd.DataFrame({"value": content.data.y[::every]}),
+            "observed": pd.DataFrame({"value": comparison.data.y[::every]}),
             "replicates": pd.concat(frames, ignore_index=True),
-            "axis_title": content.data.axis_title,
+            "axis_title": comparison.data.axis_title,
         },
         f"Density of the observations and of data sets replicated under {fit.title}.",
-        f"Density of {content.data.axis_title}: observations over {len(frames)} replicated data "
+        f"Density of {comparison.data.axis_title}: observations over {len(frames)} replicated data "
         "sets.",
     )
 
 
-def _loo(content: Content, fit: Fit) -> Figure:
-    frame = content.table("loo_pointwise", model=fit.name)
+def _loo(comparison: Comparison, fit: Fit) -> Figure:
+    frame = comparison.table("loo_pointwise", model=fit.name)
     threshold = float(frame["threshold"].iloc[0])
     bad = int((~(frame["k"] <= threshold)).sum())
     return Figure(

@@ -20,7 +20,7 @@ from partialpool.report.drawing import Figure, Worker, draw_all, drawing_process
 from partialpool.report.figures import plan, safe
 from partialpool.report.results import MARK, about_data, label_trust, new_folder, write_table
 from partialpool.tables import meanings
-from partialpool.tables.comparison import Content, compute
+from partialpool.tables.comparison import Comparison, compute
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
@@ -75,25 +75,23 @@ def write(
     with new_folder(target) as folder, drawing_processes(processes) as workers:
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
-        content = compute(data, fits, delta=delta, insist=insist, progress=progress)
+        comparison = compute(data, fits, delta=delta, insist=insist, progress=progress)
         timings = {"tables": time.perf_counter() - start}
         models = {
-            fit.name: model
-            for fit in fits
-            if (model := statements.of_program(str(fit.about.get("source", ""))))
+            fit.name: model for fit in fits if (model := statements.of_program(fit.record.source))
         }
-        pictures, failed = _figures(content, models, folder / "figures", workers, progress)
+        pictures, failed = _figures(comparison, models, folder / "figures", workers, progress)
         timings["figures"] = time.perf_counter() - start - timings["tables"]
-        _tables(content, folder / "tables")
+        _tables(comparison, folder / "tables")
         files = {fit.name: f"fits/{k}-{safe(fit.name)}.nc" for k, fit in enumerate(fits, start=1)}
         with progress.task("Saving the draws", total=len(fits)) as task:
             for fit in fits:
                 fit.save(folder / files[fit.name])
                 task.advance()
         timings["whole"] = time.perf_counter() - start
-        about = manifest(content, files, failed, timings)
-        parts = page.sections(content, pictures, models)
-        html = page.render(content, parts, made=about, missing=content.missing)
+        about = manifest(comparison, files, failed, timings)
+        parts = page.sections(comparison, pictures, models)
+        html = page.render(comparison, parts, made=about, missing=comparison.missing)
         (folder / "report.html").write_text(html, encoding="utf-8")
         text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False, default=str)
         (folder / MARK).write_text(f"{text}\n", encoding="utf-8")
@@ -101,7 +99,7 @@ def write(
 
 
 def _figures(
-    content: Content,
+    comparison: Comparison,
     models: dict[str, statements.Model],
     folder: Path,
     workers: Sequence[Worker],
@@ -110,7 +108,7 @@ def _figures(
     """Draw what can be drawn; pictures by section, and reasons by key for the rest."""
     prepared: dict[str, Figure] = {}
     failed: dict[str, str] = {}
-    plans = plan(content, models)
+    plans = plan(comparison, models)
     for each in plans:
         try:
             prepared[each.key] = each.make()
@@ -129,38 +127,40 @@ def _figures(
     return pictures, failed
 
 
-def _tables(content: Content, folder: Path) -> None:
-    tables = {key: label_trust(frame, content.trusted) for key, frame in content.tables.items()}
+def _tables(comparison: Comparison, folder: Path) -> None:
+    tables = {
+        key: label_trust(frame, comparison.trusted) for key, frame in comparison.tables.items()
+    }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
     write_table(meanings.table(tables), folder / "columns.csv")
 
 
 def manifest(
-    content: Content,
+    comparison: Comparison,
     files: Mapping[str, str],
     failed: Mapping[str, str],
     timings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Collect what is needed to know where the numbers come from, and to make them again."""
-    data = content.data
+    data = comparison.data
     return {
         "kind": "report",
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": about_data(data),
-        "delta": content.delta,
-        "insist": content.insist,
+        "delta": comparison.delta,
+        "insist": comparison.insist,
         "fits": [
             {
-                **fit.about,
-                "seed": fit.about["settings"].get("seed"),
-                "trusted": content.trusted[fit.name],
+                **fit.record.as_dict(),
+                "seed": fit.record.settings.get("seed"),
+                "trusted": comparison.trusted[fit.name],
                 "file": files[fit.name],
             }
-            for fit in content.fits
+            for fit in comparison.fits
         ],
         "versions": {name: metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version(), "platform": platform.platform()},
-        "missing": {"figures": dict(failed), "tables": dict(content.missing)},
+        "missing": {"figures": dict(failed), "tables": dict(comparison.missing)},
         "timings": dict(timings),
     }

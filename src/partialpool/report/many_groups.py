@@ -13,7 +13,7 @@ from partialpool.programs import statements
 from partialpool.report import cells, page, sentences, trust, views
 from partialpool.report.drawing import Figure
 from partialpool.report.folder import manifest
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 
 def write_page(
@@ -48,39 +48,39 @@ def write_page(
         What was drawn.
     """
     trusted = {fit.name: diagnostics.trusted(tables["diagnostics"])}
-    content = Content(data, (fit,), tables, {}, trusted)
-    model = statements.of_program(str(fit.about.get("source", "")))
+    comparison = Comparison(data, (fit,), tables, {}, trusted)
+    model = statements.of_program(fit.record.source)
     parts = [
-        page.Section("data", "The data", sentences.about_data(content)),
+        page.Section("data", "The data", sentences.about_data(comparison)),
         page.Section(
             "models",
             "The model",
-            children=[page.model_section(content, fit, (), {fit.name: model} if model else {})],
+            children=[page.model_section(comparison, fit, (), {fit.name: model} if model else {})],
         ),
         page.Section(
             "diagnostics",
             "Diagnostics",
-            trust.verdicts(content),
-            [views.diagnostics(content)],
+            trust.verdicts(comparison),
+            [views.diagnostics(comparison)],
         ),
         page.Section(
             "groups",
             "The groups",
             said,
-            [_view(content, shown)],
+            [_view(comparison, shown)],
             [page.picture(figure, folder / "figures")],
         ),
     ]
-    made = manifest(content, {fit.name: f"fits/{fit.name}.nc"}, {}, {})
-    html = page.render(content, parts, made=made, missing={})
+    made = manifest(comparison, {fit.name: f"fits/{fit.name}.nc"}, {}, {})
+    html = page.render(comparison, parts, made=made, missing={})
     (folder / "report.html").write_text(html, encoding="utf-8")
 
 
-def _view(content: Content, shown: Sequence[str]) -> cells.View | None:
+def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     """Posterior of the groups that are shown, with their ranks where these are known."""
-    frame = content.table("groups").set_index("group", drop=False).loc[list(shown)]
+    frame = comparison.table("groups").set_index("group", drop=False).loc[list(shown)]
     columns: cells.Columns = [
-        (content.data.group_label, cells.text("group")),
+        (comparison.data.group_label, cells.text("group")),
         ("n", cells.count("n")),
         ("Sample mean", cells.digits("raw_mean", ".4g")),
         ("Posterior mean", cells.estimate("mean", "mcse_mean")),
@@ -89,14 +89,14 @@ def _view(content: Content, shown: Sequence[str]) -> cells.View | None:
         ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
         ("Pooling factor λ", cells.digits("lambda_mean", ".2g")),
     ]
-    ranks = content.table("ranks")
+    ranks = comparison.table("ranks")
     if len(ranks):
         frame = frame.join(ranks.set_index("group"))
         columns.append(
             ("95 % interval of the rank", cells.interval("rank_q2.5", "rank_q97.5", ".0f"))
         )
     return cells.view(
-        f"Posterior of {len(frame)} of {content.data.stats.J} group means",
+        f"Posterior of {len(frame)} of {comparison.data.stats.J} group means",
         frame,
         columns,
         csv="groups",

@@ -14,32 +14,34 @@ from partialpool.programs import statements
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of
 from partialpool.tables import variables
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
 _SQUARED = {"tau2", "sigma2"}
 
 
-def axes(content: Content) -> dict[str, Any]:
+def axes(comparison: Comparison) -> dict[str, Any]:
     """Titles that most figures take."""
-    return {"axis_title": content.data.axis_title, "group_title": content.data.group_label}
+    return {"axis_title": comparison.data.axis_title, "group_title": comparison.data.group_label}
 
 
-def _label(content: Content, parameter: str) -> str:
+def _label(comparison: Comparison, parameter: str) -> str:
     """Symbol of a parameter with its unit."""
-    unit = content.data.unit
+    unit = comparison.data.unit
     shown = plots.SYMBOLS.get(parameter, parameter)
     if not unit or parameter not in plots.SYMBOLS:
         return shown
     return f"{shown}, ({unit})²" if parameter in _SQUARED else f"{shown}, {unit}"
 
 
-def _draws(content: Content, fit: Fit, parameters: dict[str, tuple[str, int]]) -> pd.DataFrame:
+def _draws(
+    comparison: Comparison, fit: Fit, parameters: dict[str, tuple[str, int]]
+) -> pd.DataFrame:
     """Draws in long form; `parameters` maps a panel to a variable and an index of the group."""
     frames = []
     for panel, (name, j) in parameters.items():
-        found = variables.by_group(fit, content.data, name)
+        found = variables.by_group(fit, comparison.data, name)
         if found is None:
             continue
         chains, draws = found.shape[1:]
@@ -56,17 +58,17 @@ def _draws(content: Content, fit: Fit, parameters: dict[str, tuple[str, int]]) -
     return pd.concat(frames, ignore_index=True)
 
 
-def _scalars(content: Content, fit: Fit) -> list[str]:
+def _scalars(comparison: Comparison, fit: Fit) -> list[str]:
     """Scalars that figures show, those of the shipped programs first."""
     known = [name for name in ("mu", "tau", "sigma", "theta", "sigma2") if name in fit.posterior]
-    return [n for n in known if variables.scalar(fit, content.data, n) is not None]
+    return [n for n in known if variables.scalar(fit, comparison.data, n) is not None]
 
 
 Maker = Callable[[str], Figure]
 
 
 def of_model(
-    content: Content, fit: Fit, model: statements.Model | None
+    comparison: Comparison, fit: Fit, model: statements.Model | None
 ) -> Iterator[tuple[str, Maker]]:
     """Yield the figures of a model: a name, and what prepares the figure of a key."""
     by_group = [
@@ -74,40 +76,40 @@ def of_model(
         for name in ("theta", "sigma2")
         if fit.posterior.get(name) is not None and "group" in fit.posterior[name].dims
     ]
-    scalars = _scalars(content, fit)
+    scalars = _scalars(comparison, fit)
     if fit.pooling == "complete":
-        yield "posterior", lambda key: _trace_density(content, fit, key)
+        yield "posterior", lambda key: _trace_density(comparison, fit, key)
     if fit.pooling == "none":
-        yield "draws", lambda key: _boxes(content, fit, key)
+        yield "draws", lambda key: _boxes(comparison, fit, key)
     if "theta" in by_group:
-        yield "theta", lambda key: _caterpillar(content, fit, key)
+        yield "theta", lambda key: _caterpillar(comparison, fit, key)
     if "sigma2" in by_group:
-        yield "sigma2", lambda key: _caterpillar_sigma2(content, fit, key)
-    if variables.tau(fit, content.data) is not None and "sigma2" in fit.posterior:
-        yield "variances", lambda key: _variances(content, fit, key)
+        yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
+    if variables.tau(fit, comparison.data) is not None and "sigma2" in fit.posterior:
+        yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
-        yield "prior", lambda key: _prior(content, fit, model, key)
+        yield "prior", lambda key: _prior(comparison, fit, model, key)
 
 
-def _trace_density(content: Content, fit: Fit, key: str) -> Figure:
-    names = [n for n in ("theta", "sigma2") if n in _scalars(content, fit)]
-    labels = {n: _label(content, n) for n in names}
+def _trace_density(comparison: Comparison, fit: Fit, key: str) -> Figure:
+    names = [n for n in ("theta", "sigma2") if n in _scalars(comparison, fit)]
+    labels = {n: _label(comparison, n) for n in names}
     return Figure(
         key,
         "trace_and_density",
         {
-            "draws": _draws(content, fit, {n: (n, 0) for n in names}),
+            "draws": _draws(comparison, fit, {n: (n, 0) for n in names}),
             "labels": labels,
             "lower": {"sigma2": 0.0},
         },
         f"Trace of each chain and posterior density under {fit.title}.",
         f"Traces and posterior densities of {' and '.join(labels.values())} under {fit.title}. "
-        + " ".join(_summary(content, fit, n) for n in names),
+        + " ".join(_summary(comparison, fit, n) for n in names),
     )
 
 
-def _summary(content: Content, fit: Fit, parameter: str) -> str:
-    row = rows_of(content.table("estimates", model=fit.name, parameter=parameter))[0]
+def _summary(comparison: Comparison, fit: Fit, parameter: str) -> str:
+    row = rows_of(comparison.table("estimates", model=fit.name, parameter=parameter))[0]
     return (
         f"{plots.SYMBOLS.get(parameter, parameter)}: mean {number(row['mean'], row['mcse_mean'])}, "
         f"95 % interval {number(row['q2.5'], row['mcse_q2.5'])} to "
@@ -115,9 +117,9 @@ def _summary(content: Content, fit: Fit, parameter: str) -> str:
     )
 
 
-def _ends(content: Content, fit: Fit, parameter: str) -> str:
+def _ends(comparison: Comparison, fit: Fit, parameter: str) -> str:
     """Name the lowest and the highest median of a parameter by group, for an alt text."""
-    rows = content.table("estimates", model=fit.name, parameter=parameter)
+    rows = comparison.table("estimates", model=fit.name, parameter=parameter)
     rows = rows[rows["group"] != ""]
     low, high = lowest(rows, "median"), highest(rows, "median")
     return (
@@ -126,16 +128,16 @@ def _ends(content: Content, fit: Fit, parameter: str) -> str:
     )
 
 
-def _boxes(content: Content, fit: Fit, key: str) -> Figure:
-    theta = variables.by_group(fit, content.data, "theta")
+def _boxes(comparison: Comparison, fit: Fit, key: str) -> Figure:
+    theta = variables.by_group(fit, comparison.data, "theta")
     if theta is None:
         raise ValueError(f"{fit.name} has no theta")
-    medians = content.table("estimates", model=fit.name, parameter="theta")["median"].to_numpy()
+    medians = comparison.table("estimates", model=fit.name, parameter="theta")["median"].to_numpy()
     order = np.arange(len(theta))
     if len(order) > plots.MANY:
         order = np.argsort(-medians, kind="stable")
-    kept, left_out = plots.extremes([content.data.labels[j] for j in order])
-    index = [content.data.labels.index(label) for label in kept]
+    kept, left_out = plots.extremes([comparison.data.labels[j] for j in order])
+    index = [comparison.data.labels.index(label) for label in kept]
     flat = theta.reshape(len(theta), -1)[index]
     flat = flat[:, :: max(1, flat.shape[1] // _MOST_DRAWS)]
     labels = np.repeat(np.array(kept, dtype=object), flat.shape[1])
@@ -143,52 +145,56 @@ def _boxes(content: Content, fit: Fit, key: str) -> Figure:
     return Figure(
         key,
         "draws_by_group",
-        {"draws": frame, "left_out": left_out, **axes(content)},
-        f"Box plots of the draws of θ by {content.data.group_label} under {fit.title}.",
+        {"draws": frame, "left_out": left_out, **axes(comparison)},
+        f"Box plots of the draws of θ by {comparison.data.group_label} under {fit.title}.",
         f"Box plots of posterior draws of the group means under {fit.title}. "
-        + _ends(content, fit, "theta"),
+        + _ends(comparison, fit, "theta"),
     )
 
 
-def _caterpillar(content: Content, fit: Fit, key: str) -> Figure:
-    frame = content.table("estimates", model=fit.name, parameter="theta")
-    mu = content.table("estimates", model=fit.name, parameter="mu")
-    arguments = {"estimates": pd.concat([frame, mu], ignore_index=True), **axes(content)}
+def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
+    frame = comparison.table("estimates", model=fit.name, parameter="theta")
+    mu = comparison.table("estimates", model=fit.name, parameter="mu")
+    arguments = {"estimates": pd.concat([frame, mu], ignore_index=True), **axes(comparison)}
     if mu.empty:
-        arguments |= {"reference": content.data.stats.grand_mean, "reference_label": "grand mean"}
+        arguments |= {
+            "reference": comparison.data.stats.grand_mean,
+            "reference_label": "grand mean",
+        }
     return Figure(
         key,
         "caterpillar",
         arguments,
-        f"Central 50 % and 95 % intervals of θ by {content.data.group_label}"
+        f"Central 50 % and 95 % intervals of θ by {comparison.data.group_label}"
         f"{'' if mu.empty else ', and of μ'}, under {fit.title}.",
-        f"Caterpillar plot of the group means under {fit.title}. " + _ends(content, fit, "theta"),
+        f"Caterpillar plot of the group means under {fit.title}. "
+        + _ends(comparison, fit, "theta"),
     )
 
 
-def _caterpillar_sigma2(content: Content, fit: Fit, key: str) -> Figure:
+def _caterpillar_sigma2(comparison: Comparison, fit: Fit, key: str) -> Figure:
     return Figure(
         key,
         "caterpillar",
         {
-            "estimates": content.table("estimates", model=fit.name, parameter="sigma2"),
-            "axis_title": _label(content, "sigma2"),
-            "group_title": content.data.group_label,
-            "reference": content.data.stats.total_sd**2,
+            "estimates": comparison.table("estimates", model=fit.name, parameter="sigma2"),
+            "axis_title": _label(comparison, "sigma2"),
+            "group_title": comparison.data.group_label,
+            "reference": comparison.data.stats.total_sd**2,
             "reference_label": "variance of all observations",
             "log": True,
         },
-        f"Central 50 % and 95 % intervals of σ² by {content.data.group_label}, under {fit.title}; "
-        "logarithmic axis.",
+        f"Central 50 % and 95 % intervals of σ² by {comparison.data.group_label}, under "
+        f"{fit.title}; logarithmic axis.",
         f"Caterpillar plot of the variances within groups under {fit.title}. "
-        + _ends(content, fit, "sigma2"),
+        + _ends(comparison, fit, "sigma2"),
     )
 
 
-def _variances(content: Content, fit: Fit, key: str) -> Figure:
-    frame = content.table("estimates", model=fit.name)
+def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
+    frame = comparison.table("estimates", model=fit.name)
     frame = frame[frame["parameter"].isin(["sigma2", "tau2"]) & (frame["group"] == "")]
-    unit = content.data.unit
+    unit = comparison.data.unit
     return Figure(
         key,
         "caterpillar",
@@ -199,14 +205,14 @@ def _variances(content: Content, fit: Fit, key: str) -> Figure:
         },
         f"Variance within groups, σ², and between groups, τ², under {fit.title}.",
         f"Caterpillar plot of σ² and τ² under {fit.title}. "
-        + " ".join(_summary(content, fit, p) for p in frame["parameter"]),
+        + " ".join(_summary(comparison, fit, p) for p in frame["parameter"]),
     )
 
 
-def _prior(content: Content, fit: Fit, model: statements.Model | None, key: str) -> Figure:
+def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
     for name in ("mu", "tau", "sigma"):
-        found = variables.scalar(fit, content.data, name)
+        found = variables.scalar(fit, comparison.data, name)
         if found is not None:
             draws[name] = found
     if {"tau", "sigma"} <= set(draws):
@@ -214,7 +220,7 @@ def _prior(content: Content, fit: Fit, model: statements.Model | None, key: str)
     bounds = {"mu": (-np.inf, np.inf), "tau": (0, np.inf), "sigma": (0, np.inf), "R": (0, 1)}
     curves, overlaid = [], []
     stated = {
-        name: statements.prior_of(model, name, fit.about["priors"]) if model else None
+        name: statements.prior_of(model, name, fit.record.priors) if model else None
         for name in ("mu", "tau", "sigma")
     }
     for name, values in draws.items():
@@ -230,7 +236,7 @@ def _prior(content: Content, fit: Fit, model: statements.Model | None, key: str)
         tau, sigma = stated["tau"], stated["sigma"]
         if name == "R" and tau is not None and sigma is not None:
             overlaid.append(_prior_of_share(tau, sigma))
-    labels = {name: _label(content, name) for name in draws} | {"R": "R = τ² / (τ² + σ²)"}
+    labels = {name: _label(comparison, name) for name in draws} | {"R": "R = τ² / (τ² + σ²)"}
     columns = ["value", "density", "parameter"]
     without = [labels[name] for name in draws if name not in {f["parameter"][0] for f in overlaid}]
     return Figure(
@@ -246,7 +252,7 @@ def _prior(content: Content, fit: Fit, model: statements.Model | None, key: str)
         f"Posterior (filled) and prior (dashed) densities under {fit.title}."
         + (f" No prior is drawn for {', '.join(without)}." if without else ""),
         f"Posterior densities with prior densities under {fit.title}. "
-        + " ".join(_summary(content, fit, name) for name in draws if name != "R"),
+        + " ".join(_summary(comparison, fit, name) for name in draws if name != "R"),
     )
 
 
@@ -262,25 +268,25 @@ def _prior_of_share(tau: statements.Prior, sigma: statements.Prior) -> pd.DataFr
     return pd.DataFrame({"value": middle, "density": counts * bins / size, "parameter": "R"})
 
 
-def chains(content: Content, fit: Fit, function: str) -> Maker:
+def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
     """Traces or rank plots of the scalars and of the group mean that mixes worst."""
 
     def make(key: str) -> Figure:
-        panels = {name: (name, 0) for name in _scalars(content, fit) if name != "sigma2"}
+        panels = {name: (name, 0) for name in _scalars(comparison, fit) if name != "sigma2"}
         labels = {name: plots.SYMBOLS.get(name, name) for name in panels}
-        rows = content.table("estimates", model=fit.name)
+        rows = comparison.table("estimates", model=fit.name)
         rows = rows[(rows["parameter"] == "theta") & (rows["group"] != "")]
         most = 3 if fit.pooling == "none" else 1
         for row in rows_of(rows.sort_values("ess_bulk", kind="stable").head(most)):
             panel = f"theta {row['group']}"
-            panels[panel] = ("theta", content.data.labels.index(row["group"]))
-            labels[panel] = f"θ, {named(content, row['group'])}"
-        worst = content.table("estimates", model=fit.name)["r_hat"].max()
+            panels[panel] = ("theta", comparison.data.labels.index(row["group"]))
+            labels[panel] = f"θ, {named(comparison, row['group'])}"
+        worst = comparison.table("estimates", model=fit.name)["r_hat"].max()
         kind = "Traces" if function == "traces" else "Rank histograms by chain"
         return Figure(
             key,
             function,
-            {"draws": _draws(content, fit, panels), "labels": labels},
+            {"draws": _draws(comparison, fit, panels), "labels": labels},
             f"{kind} under {fit.title}"
             + (
                 ": of the group means, those with the fewest effective draws." if len(rows) else "."

@@ -1,4 +1,4 @@
-"""Content and drawn figures -> one HTML page that needs nothing else."""
+"""Comparison and drawn figures -> one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report import cells, mathematics, sentences, trust, verification, views, wording
 from partialpool.report.drawing import Figure
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 _QUESTIONS = (
     "How well is a new observation in a known group predicted?",
@@ -79,7 +79,7 @@ def _view(make: Callable[..., cells.View | None], *arguments: Any) -> cells.View
 
 
 def sections(
-    content: Content,
+    comparison: Comparison,
     pictures: Mapping[str, Sequence[Picture]],
     models: Mapping[str, statements.Model],
 ) -> list[Section]:
@@ -87,7 +87,7 @@ def sections(
 
     Parameters
     ----------
-    content
+    comparison
         The frames.
     pictures
         Section to its figures; the section of a model is `model:NAME`.
@@ -98,42 +98,42 @@ def sections(
     def shown(key: str) -> Sequence[Picture]:
         return pictures.get(key, ())
 
-    partial = content.one("partial")
-    best = partial or content.one("none")
-    checked = best or content.fits[0]
+    partial = comparison.model("partial")
+    best = partial or comparison.model("none")
+    checked = best or comparison.fits[0]
     return [
         Section(
             "data",
             "The data",
-            _said(sentences.about_data, content),
-            [_view(views.groups, content)],
+            _said(sentences.about_data, comparison),
+            [_view(views.groups, comparison)],
             shown("data"),
         ),
         Section(
             "models",
             "The models",
             children=[
-                model_section(content, fit, shown(f"model:{fit.name}"), models)
-                for fit in content.fits
+                model_section(comparison, fit, shown(f"model:{fit.name}"), models)
+                for fit in comparison.fits
             ],
         ),
         Section(
             "diagnostics",
             "Diagnostics",
-            [*_said(trust.verdicts, content), *_said(verification.line, content)],
-            [_view(views.diagnostics, content), _view(verification.view, content)],
+            [*_said(trust.verdicts, comparison), *_said(verification.line, comparison)],
+            [_view(views.diagnostics, comparison), _view(verification.view, comparison)],
             shown("diagnostics"),
         ),
         Section(
             "shrinkage",
             "Shrinkage",
-            _said(sentences.shrinkage, content, partial),
+            _said(sentences.shrinkage, comparison, partial),
             [
-                _view(views.shrinkage, content),
-                _view(views.displacement, content, partial) if partial else None,
-                _view(views.variance, content),
-                _view(views.classical, content),
-                _view(views.blup, content),
+                _view(views.shrinkage, comparison),
+                _view(views.displacement, comparison, partial) if partial else None,
+                _view(views.variance, comparison),
+                _view(views.classical, comparison),
+                _view(views.blup, comparison),
             ],
             shown("shrinkage"),
         ),
@@ -141,32 +141,32 @@ def sections(
             "comparisons",
             "Comparisons",
             [
-                *_said(sentences.compared, content),
+                *_said(sentences.compared, comparison),
                 sentences.NOT_A_TEST,
-                *_said(sentences.ranked, content, best),
+                *_said(sentences.ranked, comparison, best),
             ],
             [
-                _view(views.claims, content),
-                _view(views.contrasts, content),
-                _view(views.ranks, content, best) if best else None,
+                _view(views.claims, comparison),
+                _view(views.contrasts, comparison),
+                _view(views.ranks, comparison, best) if best else None,
             ],
             shown("comparisons"),
         ),
         Section(
             "prediction",
             "Prediction",
-            _said(sentences.predicted, content),
+            _said(sentences.predicted, comparison),
             [
-                _view(views.predictions, content, checked),
+                _view(views.predictions, comparison, checked),
                 _view(
                     views.scores,
-                    content,
+                    comparison,
                     "loo",
                     "How well is a new observation in a known group predicted?",
                 ),
                 _view(
                     views.scores,
-                    content,
+                    comparison,
                     "leave_one_group_out",
                     "How well is a whole new group predicted?",
                 ),
@@ -174,7 +174,7 @@ def sections(
             shown("prediction"),
         ),
         Section(
-            "checks", "Checks", _said(sentences.checked, content, checked), (), shown("checks")
+            "checks", "Checks", _said(sentences.checked, comparison, checked), (), shown("checks")
         ),
     ]
 
@@ -183,7 +183,7 @@ _SAYS = {"complete": sentences.complete, "none": sentences.none, "partial": sent
 
 
 def model_section(
-    content: Content,
+    comparison: Comparison,
     fit: Fit,
     pictures: Sequence[Picture],
     models: Mapping[str, statements.Model],
@@ -192,26 +192,26 @@ def model_section(
     written: list[Markup] = []
     if fit.name in models:
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
-        names = mathematics.Names(by_group, fit.about["priors"])
+        names = mathematics.Names(by_group, fit.record.priors)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
-    said = _said(says or trust.withheld, content, fit)
-    lacks = [f"The program has {absence}." for absence in fit.about.get("lacking", ())]
+    said = _said(says or trust.withheld, comparison, fit)
+    lacks = [f"The program has {absence}." for absence in fit.record.lacking]
     return Section(
-        f"model-{list(content.titles).index(fit.name) + 1}",
+        f"model-{list(comparison.titles).index(fit.name) + 1}",
         wording.capital(fit.title),
         [*said, *lacks],
-        [_view(views.estimates, content, fit)],
+        [_view(views.estimates, comparison, fit)],
         pictures,
-        [f"{warning}." for warning in fit.about.get("warnings", ())],
+        [f"{warning}." for warning in fit.record.warnings],
         written,
         views.priors(fit),
-        str(fit.about.get("source", "")),
+        fit.record.source,
     )
 
 
 def render(
-    content: Content,
+    comparison: Comparison,
     parts: Sequence[Section],
     *,
     made: Mapping[str, Any],
@@ -221,7 +221,7 @@ def render(
 
     Parameters
     ----------
-    content
+    comparison
         The frames.
     parts
         What `sections` returned.
@@ -238,11 +238,11 @@ def render(
         lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
-        content=content,
-        title=content.data.title or content.data.name,
+        comparison=comparison,
+        title=comparison.data.title or comparison.data.name,
         parts=parts,
-        failures=trust.failures(content),
-        short=_said(sentences.in_short, content),
+        failures=trust.failures(comparison),
+        short=_said(sentences.in_short, comparison),
         made=made,
         missing=missing,
     )

@@ -165,10 +165,10 @@ def _fit(
             progress=progress,
             **switches,
         )
-    whole = not (record.get("lost_chains") or fit.about["lost_chains"])
+    whole = not (record.get("lost_chains") or fit.record.lost_chains)
     same = ("title", "attempts") if whole else ("attempts",)  # a copy is not known as shipped
     kept = {key: record[key] for key in same if key in record}
-    return dataclasses.replace(fit, about={**fit.about, **kept})
+    return fit.with_record(**kept)
 
 
 def _write(
@@ -216,7 +216,7 @@ def _compare_draws(folder: Path, fits: Sequence[Fit]) -> dict[str, str]:
 
 def _same_run(first: Fit, second: Fit) -> bool:
     keys = ("program_sha256", "priors", "settings", "prior_only", "pointwise")
-    return all(first.about.get(key) == second.about.get(key) for key in keys)
+    return all(getattr(first.record, key) == getattr(second.record, key) for key in keys)
 
 
 def same_draws(first: Fit, second: Fit) -> bool:
@@ -250,7 +250,7 @@ def _compare_tables(folder: Path, target: Path) -> dict[str, str]:
 def _notes(records: Sequence[Mapping[str, Any]], fits: Sequence[Fit]) -> tuple[str, ...]:
     """Say which versions are not what they were."""
     before = {name: told for record in records for name, told in record["versions"].items()}
-    now = {name: told for fit in fits for name, told in fit.about["versions"].items()}
+    now = {name: told for fit in fits for name, told in fit.record.versions.items()}
     return tuple(
         f"{name} was {told}, and is {now[name]} now"
         for name, told in before.items()

@@ -207,7 +207,7 @@ def write_manifest(
         "python": platform.python_version(),
         "machine": platform.platform(),
         "data": about_data(data),
-        "fits": [dict(fit.about) for fit in fits],
+        "fits": [fit.record.as_dict() for fit in fits],
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MARK).write_text(text + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ from partialpool.report.wording import (
     rows_of,
 )
 from partialpool.tables import variables
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 NOT_A_TEST = (
     "Whether two marginal intervals overlap is not a test of the difference: two intervals may "
@@ -34,94 +34,96 @@ NOT_A_TEST = (
 )
 
 
-def about_data(content: Content) -> list[str]:
+def about_data(comparison: Comparison) -> list[str]:
     """Size and spread of the data, and what to be wary of."""
-    data, stats = content.data, content.data.stats
+    data, stats = comparison.data, comparison.data.stats
     summary = data.summary()
     small, large = lowest(summary, "n"), highest(summary, "n")
     low, high = lowest(summary, "mean"), highest(summary, "mean")
     sizes = (
         f"{small['n']} in each"
         if small["n"] == large["n"]
-        else f"from {small['n']} ({named(content, small['group'])}) to "
-        f"{large['n']} ({named(content, large['group'])})"
+        else f"from {small['n']} ({named(comparison, small['group'])}) to "
+        f"{large['n']} ({named(comparison, large['group'])})"
     )
     said = [
         f"There are {stats.N} observations in {stats.J} groups, {sizes}.",
         f"Their mean is {number(stats.grand_mean, unit=data.unit)} and their standard deviation "
         f"{number(stats.total_sd)}. The sample means of the groups run from "
-        f"{number(low['mean'])} ({named(content, low['group'])}) to {number(high['mean'])} "
-        f"({named(content, high['group'])}).",
+        f"{number(low['mean'])} ({named(comparison, low['group'])}) to {number(high['mean'])} "
+        f"({named(comparison, high['group'])}).",
     ]
     for end, word in ((high, "highest"), (low, "lowest")):
         if end["group"] == small["group"] and small["n"] < 0.6 * stats.N / stats.J:
             said.append(
-                f"{capital(named(content, end['group']))} has the {word} mean and the fewest "
+                f"{capital(named(comparison, end['group']))} has the {word} mean and the fewest "
                 "observations. A small sample gives an extreme mean more easily, so this may be "
                 "a difference between groups or an accident of sampling."
             )
     return said + [f"{capital(note)}." for note in data.notes]
 
 
-def complete(content: Content, fit: Fit) -> list[str]:
+def complete(comparison: Comparison, fit: Fit) -> list[str]:
     """What complete pooling says."""
-    held = withheld(content, fit)
-    theta, sigma2 = _row(content, fit, "theta"), _row(content, fit, "sigma2")
+    held = withheld(comparison, fit)
+    theta, sigma2 = _row(comparison, fit, "theta"), _row(comparison, fit, "sigma2")
     if held:
         return held
     said = []
     if theta is not None:
-        said.append(f"The mean of all groups is {_mean(theta, content.data.unit)}.")
+        said.append(f"The mean of all groups is {_mean(theta, comparison.data.unit)}.")
     if sigma2 is not None:
         median = number(sigma2["median"], sigma2["mcse_median"])
         said.append(f"The posterior median of the variance of the observations is {median}.")
     said.append(
-        f"The model gives every {group_word(content)} the same mean, so it cannot tell one from "
+        f"The model gives every {group_word(comparison)} the same mean, so it cannot tell one from "
         "another."
     )
     return said
 
 
-def none(content: Content, fit: Fit) -> list[str]:
+def none(comparison: Comparison, fit: Fit) -> list[str]:
     """What no pooling says."""
-    held = withheld(content, fit)
+    held = withheld(comparison, fit)
     if held:
         return held
-    theta = content.table("estimates", model=fit.name, parameter="theta")
+    theta = comparison.table("estimates", model=fit.name, parameter="theta")
     theta = theta[theta["group"] != ""]
     said = []
     if len(theta) > 1:
         high, low = highest(theta, "mean"), lowest(theta, "mean")
         said.append(
-            f"The highest mean is that of {named(content, high['group'])}, "
-            f"{_mean(high, content.data.unit)}; the lowest that of "
-            f"{named(content, low['group'])}, {_mean(low, content.data.unit)}."
+            f"The highest mean is that of {named(comparison, high['group'])}, "
+            f"{_mean(high, comparison.data.unit)}; the lowest that of "
+            f"{named(comparison, low['group'])}, {_mean(low, comparison.data.unit)}."
         )
-        said += _apart(content, fit)
+        said += _apart(comparison, fit)
     said.append(
-        f"Each {group_word(content)} is estimated from its own observations alone: the model has "
-        f"no overall mean and says nothing about a {group_word(content)} that was not observed."
+        f"Each {group_word(comparison)} is estimated from its own observations alone: the model "
+        f"has no overall mean and says nothing about a {group_word(comparison)} that was not observed."
     )
     return said
 
 
-def partial(content: Content, fit: Fit) -> list[str]:
+def partial(comparison: Comparison, fit: Fit) -> list[str]:
     """What partial pooling says."""
-    held = withheld(content, fit)
+    held = withheld(comparison, fit)
     if held:
         return held
     said = []
-    mu = _row(content, fit, "mu")
+    mu = _row(comparison, fit, "mu")
     if mu is not None:
-        said.append(f"The mean of the population of groups, μ, is {_mean(mu, content.data.unit)}.")
-    return said + _variances(content, fit) + _apart(content, fit)
+        said.append(
+            f"The mean of the population of groups, μ, is {_mean(mu, comparison.data.unit)}."
+        )
+    return said + _variances(comparison, fit) + _apart(comparison, fit)
 
 
-def _variances(content: Content, fit: Fit) -> list[str]:
-    rows = {row["quantity"]: row for row in rows_of(content.table("variance", model=fit.name))}
+def _variances(comparison: Comparison, fit: Fit) -> list[str]:
+    rows = {row["quantity"]: row for row in rows_of(comparison.table("variance", model=fit.name))}
     if not {"sigma2", "tau2", "icc"} <= set(rows):
         return []
-    tau, sigma = (f(fit, content.data) for f in (variables.tau, variables.sigma))
+    tau, sigma = (f(fit, comparison.data) for f in (variables.tau, variables.sigma))
     if tau is None or sigma is None:
         return []
     larger = float((sigma[0] > tau).mean())
@@ -130,14 +132,14 @@ def _variances(content: Content, fit: Fit) -> list[str]:
         f"The variance within groups (posterior mean {_brief(rows['sigma2'])}) is "
         f"{'larger' if larger > 0.5 else 'smaller'} than that between groups "
         f"({_brief(rows['tau2'])}) with probability "
-        f"{percent(max(larger, 1 - larger), _draws(content, fit))}. The share of the variance "
+        f"{percent(max(larger, 1 - larger), _draws(comparison, fit))}. The share of the variance "
         f"that lies between groups, R, has posterior mean {_brief(icc)} and 95 % interval "
         f"{_edges(icc)}."
     ]
 
 
-def _apart(content: Content, fit: Fit) -> list[str]:
-    pairs = content.table("contrasts", model=fit.name)
+def _apart(comparison: Comparison, fit: Fit) -> list[str]:
+    pairs = comparison.table("contrasts", model=fit.name)
     if pairs.empty:
         return []
     apart = _pairs(pairs[~pairs["marginal_overlap"]])
@@ -149,14 +151,14 @@ def _apart(content: Content, fit: Fit) -> list[str]:
     ]
 
 
-def shrinkage(content: Content, fit: Fit | None) -> list[str]:
+def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
     """What partial pooling did to the group means."""
     if fit is None:
         return []
-    held = withheld(content, fit)
+    held = withheld(comparison, fit)
     if held:
         return held
-    rows = content.table("shrinkage", model=fit.name)
+    rows = comparison.table("shrinkage", model=fit.name)
     said = []
     if len(rows) and rows["target"].notna().all():
         towards = np.sign(rows["displacement"]) == np.sign(rows["target"] - rows["raw_mean"])
@@ -172,45 +174,45 @@ def shrinkage(content: Content, fit: Fit | None) -> list[str]:
             if len(away):
                 parts.append(f"{listed([str(g) for g in away['group']])} away from it")
             said.append("; ".join(parts) + ".")
-    said += _moved(content, fit)
+    said += _moved(comparison, fit)
     factors = rows.dropna(subset="lambda_mean")
     if len(factors):
         low, high = lowest(factors, "lambda_mean"), highest(factors, "lambda_mean")
         said.append(
             f"The pooling factor λ runs from {low['lambda_mean']:.2f} "
-            f"({named(content, low['group'])}, n = {low['n']}) to {high['lambda_mean']:.2f} "
-            f"({named(content, high['group'])}, n = {high['n']}); 1 is complete pooling, 0 none."
+            f"({named(comparison, low['group'])}, n = {low['n']}) to {high['lambda_mean']:.2f} "
+            f"({named(comparison, high['group'])}, n = {high['n']}); 1 is complete pooling, 0 none."
         )
     return said
 
 
-def _moved(content: Content, fit: Fit) -> list[str]:
-    rows = {row["statement"]: row for row in rows_of(content.table("moved", model=fit.name))}
+def _moved(comparison: Comparison, fit: Fit) -> list[str]:
+    rows = {row["statement"]: row for row in rows_of(comparison.table("moved", model=fit.name))}
     if not {"moved most", "weakest data"} <= set(rows):
         return []
     most, weak = rows["moved most"], rows["weakest data"]
     said = [
-        f"{capital(named(content, most['group']))} moves most: by "
-        f"{number(most['displacement'], most['mcse'], content.data.unit)}, that is "
+        f"{capital(named(comparison, most['group']))} moves most: by "
+        f"{number(most['displacement'], most['mcse'], comparison.data.unit)}, that is "
         f"{abs(most['displacement_se']):.1f} standard errors of its sample mean"
     ]
     if most["group"] == weak["group"]:
         said.append(f"; it also has the weakest data (n = {weak['n']}).")
     else:
         said.append(
-            f". The weakest data are those of {named(content, weak['group'])} (n = {weak['n']}), "
-            f"which moves by {number(weak['displacement'], weak['mcse'])}: how far a mean moves "
+            f". The weakest data are those of {named(comparison, weak['group'])} (n = "
+            f"{weak['n']}), which moves by {number(weak['displacement'], weak['mcse'])}: how far a mean moves "
             "depends on its distance from μ as well as on how little is known of it."
         )
     return ["".join(said)]
 
 
-def compared(content: Content) -> list[str]:
+def compared(comparison: Comparison) -> list[str]:
     """How many differences each criterion claims, and what became of them under pooling."""
-    first, second = content.one("none"), content.one("partial")
-    said = withheld(content, first, second)
-    shown = [fit for fit in (first, second) if fit is not None and content.speaks(fit.name)]
-    claims = rows_of(content.table("claims"))
+    first, second = comparison.model("none"), comparison.model("partial")
+    said = withheld(comparison, first, second)
+    shown = [fit for fit in (first, second) if fit is not None and comparison.concludes(fit.name)]
+    claims = rows_of(comparison.table("claims"))
     for criterion in dict.fromkeys(row["criterion"] for row in claims):
         counts = [
             f"{row['claims']} of {row['pairs']} under {fit.title}"
@@ -221,7 +223,7 @@ def compared(content: Content) -> list[str]:
         if counts:
             said.append(f"Pairs for which “{criterion}” holds: {listed(counts)}.")
     if len(shown) == 2:
-        pairs = [content.table("contrasts", model=fit.name) for fit in shown]
+        pairs = [comparison.table("contrasts", model=fit.name) for fit in shown]
         if all(len(p) for p in pairs):
             before, now = (set(_keys(p[~p["marginal_overlap"]])) for p in pairs)
             lost = before - now
@@ -231,14 +233,14 @@ def compared(content: Content) -> list[str]:
                     "Apart under no pooling but overlapping under partial pooling, by the "
                     f"marginal 95 % intervals: {listed(_pairs(gone))}."
                 )
-            said += _example(content, shown[1], gone if len(gone) else pairs[0])
+            said += _example(comparison, shown[1], gone if len(gone) else pairs[0])
     return said
 
 
-def _example(content: Content, fit: Fit, pairs: pd.DataFrame) -> list[str]:
+def _example(comparison: Comparison, fit: Fit, pairs: pd.DataFrame) -> list[str]:
     """Set the two criteria side by side for the pair with the largest difference."""
     most = highest(pairs.assign(size=pairs["mean"].abs()), "size")
-    table = content.table("contrasts", model=fit.name, group_i=most["group_i"])
+    table = comparison.table("contrasts", model=fit.name, group_i=most["group_i"])
     row = rows_of(table[table["group_j"] == most["group_j"]])[0]
     sign = 1 if row["mean"] >= 0 else -1
     high, low = (row["group_i"], row["group_j"])[::sign]
@@ -247,93 +249,93 @@ def _example(content: Content, fit: Fit, pairs: pd.DataFrame) -> list[str]:
     mcse = row["mcse"]
     return [
         f"The posterior of the difference itself, for {high} minus {low} under {fit.title}: mean "
-        f"{number(abs(row['mean']), mcse, content.data.unit)}, 95 % interval "
+        f"{number(abs(row['mean']), mcse, comparison.data.unit)}, 95 % interval "
         f"{number(edges[0], 2 * mcse)} to {number(edges[1], 2 * mcse)}, probability "
-        f"{percent(p, _draws(content, fit))} that {high} is higher."
+        f"{percent(p, _draws(comparison, fit))} that {high} is higher."
     ]
 
 
-def ranked(content: Content, fit: Fit | None) -> list[str]:
+def ranked(comparison: Comparison, fit: Fit | None) -> list[str]:
     """Who is first, and how sure that is."""
-    if fit is None or not content.speaks(fit.name):
+    if fit is None or not comparison.concludes(fit.name):
         return []
-    rows = content.table("rank_summary", model=fit.name)
+    rows = comparison.table("rank_summary", model=fit.name)
     if rows.empty:
         return []
     said = []
     for column, word in (("p_best", "highest"), ("p_worst", "lowest")):
         row = highest(rows, column)
         said.append(
-            f"{capital(named(content, row['group']))} most probably has the {word} mean: "
-            f"{percent(row[column], _draws(content, fit))} under {fit.title}."
+            f"{capital(named(comparison, row['group']))} most probably has the {word} mean: "
+            f"{percent(row[column], _draws(comparison, fit))} under {fit.title}."
         )
     return said
 
 
-def predicted(content: Content) -> list[str]:
+def predicted(comparison: Comparison) -> list[str]:
     """What each model predicts for a new group, and which model predicts best."""
     said = []
-    for fit in content.fits:
-        if not content.speaks(fit.name):
+    for fit in comparison.fits:
+        if not comparison.concludes(fit.name):
             continue
-        rows = content.table(
+        rows = comparison.table(
             "predictions", model=fit.name, quantity="new observation in a new group"
         )
         for row in rows_of(rows):
-            error = row["sd"] / math.sqrt(_draws(content, fit))
+            error = row["sd"] / math.sqrt(_draws(comparison, fit))
             said.append(
-                f"Under {fit.title} 95 % of observations in a new {group_word(content)} lie "
+                f"Under {fit.title} 95 % of observations in a new {group_word(comparison)} lie "
                 f"between {number(row['q2.5'], 3 * error)} and "
-                f"{number(row['q97.5'], 3 * error, content.data.unit)}."
+                f"{number(row['q97.5'], 3 * error, comparison.data.unit)}."
             )
-    return said + _scores(content)
+    return said + _scores(comparison)
 
 
-def _scores(content: Content) -> list[str]:
+def _scores(comparison: Comparison) -> list[str]:
     said = []
     for key in ("loo", "leave_one_group_out"):
-        rows = content.table(key)
-        rows = rows[[content.speaks(name) for name in rows.get("model", [])]]
+        rows = comparison.table(key)
+        rows = rows[[comparison.concludes(name) for name in rows.get("model", [])]]
         if len(rows) < 2:
             continue
         best, second = rows_of(rows.head(2))
         unreliable = [row for row in rows_of(rows) if row["bad_k"]]
         said += [
-            f"The score of {content.titles[row['model']]} for {row['question']} is not reliable: "
-            f"{row['bad_k']} Pareto k are beyond the threshold."
+            f"The score of {comparison.titles[row['model']]} for {row['question']} is not "
+            f"reliable: {row['bad_k']} Pareto k are beyond the threshold."
             for row in unreliable
         ]
-        if unreliable and not content.insist:
+        if unreliable and not comparison.insist:
             said.append(f"So no model is said to be best for {best['question']}.")
             continue
         gap = second["elpd"] - best["elpd"]
-        title = content.titles[best["model"]]
+        title = comparison.titles[best["model"]]
         said.append(
             f"For {best['question']}, {title} scores best"
             + (
-                f", but {content.titles[second['model']]} is within {abs(gap):.1f} of it: no "
+                f", but {comparison.titles[second['model']]} is within {abs(gap):.1f} of it: no "
                 "clear winner."
                 if abs(gap) < 4
-                else f", ahead of {content.titles[second['model']]} by {abs(gap):.1f}."
+                else f", ahead of {comparison.titles[second['model']]} by {abs(gap):.1f}."
             )
         )
-    none_fit = content.one("none")
+    none_fit = comparison.model("none")
     if none_fit is not None:
         said.append(
-            f"No pooling learns nothing about a new {group_word(content)}: its score for one is "
+            f"No pooling learns nothing about a new {group_word(comparison)}: its score for one is "
             "that of its prior."
         )
     return said
 
 
-def checked(content: Content, fit: Fit | None) -> list[str]:
+def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
     """How many observed statistics the replicated data sets miss."""
     if fit is None:
         return []
-    held = withheld(content, fit)
+    held = withheld(comparison, fit)
     if held:
         return held
-    rows = content.table("posterior_checks", model=fit.name)
+    rows = comparison.table("posterior_checks", model=fit.name)
     if rows.empty:
         return []
     outside = rows[(rows["observed"] < rows["q2.5"]) | (rows["observed"] > rows["q97.5"])]
@@ -344,7 +346,7 @@ def checked(content: Content, fit: Fit | None) -> list[str]:
         + (f": {listed(which)}" if which else "")
         + f". About {0.05 * len(rows):.0f} would by chance."
     ]
-    if content.data.y.min() >= 0 and (rows["q2.5"] < 0).any():
+    if comparison.data.y.min() >= 0 and (rows["q2.5"] < 0).any():
         said.append(
             "The model replicates negative values; the data have none. Its normal distribution "
             "knows no lower bound."
@@ -352,19 +354,19 @@ def checked(content: Content, fit: Fit | None) -> list[str]:
     return said
 
 
-def in_short(content: Content) -> list[str]:
+def in_short(comparison: Comparison) -> list[str]:
     """State the main results, one sentence each."""
-    fit = content.one("partial")
-    if fit is None or not content.speaks(fit.name):
+    fit = comparison.model("partial")
+    if fit is None or not comparison.concludes(fit.name):
         return []
     said = []
-    mu = _row(content, fit, "mu")
+    mu = _row(comparison, fit, "mu")
     if mu is not None:
-        said.append(f"The population of groups has mean μ = {_mean(mu, content.data.unit)}.")
-    said += _moved(content, fit)
-    first = content.one("none")
-    claims = content.table("claims", criterion="95 % interval of the difference excludes 0")
-    if first is not None and content.speaks(first.name) and len(claims):
+        said.append(f"The population of groups has mean μ = {_mean(mu, comparison.data.unit)}.")
+    said += _moved(comparison, fit)
+    first = comparison.model("none")
+    claims = comparison.table("claims", criterion="95 % interval of the difference excludes 0")
+    if first is not None and comparison.concludes(first.name) and len(claims):
         counts = claims.set_index("model")["claims"]
         if {first.name, fit.name} <= set(counts.index):
             pairs = claims["pairs"].iloc[0]
@@ -376,8 +378,8 @@ def in_short(content: Content) -> list[str]:
     return said
 
 
-def _row(content: Content, fit: Fit, parameter: str) -> Row | None:
-    rows = content.table("estimates", model=fit.name, parameter=parameter)
+def _row(comparison: Comparison, fit: Fit, parameter: str) -> Row | None:
+    rows = comparison.table("estimates", model=fit.name, parameter=parameter)
     rows = rows[rows["group"] == ""] if len(rows) else rows
     return rows_of(rows)[0] if len(rows) else None
 
@@ -397,9 +399,9 @@ def _edges(row: Row) -> str:
     return f"{number(row['q2.5'], 2 * row['mcse'])} to {number(row['q97.5'], 2 * row['mcse'])}"
 
 
-def _draws(content: Content, fit: Fit) -> float:
+def _draws(comparison: Comparison, fit: Fit) -> float:
     """Smallest bulk ESS of the group means."""
-    ess = content.table("estimates", model=fit.name, parameter="theta").get("ess_bulk")
+    ess = comparison.table("estimates", model=fit.name, parameter="theta").get("ess_bulk")
     return float(ess.min()) if ess is not None and len(ess) else 1.0
 
 

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 from partialpool.fitting import Fit, diagnostics
 from partialpool.report.wording import capital, listed
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 
-def withheld(content: Content, *fits: Fit | None) -> list[str]:
+def withheld(comparison: Comparison, *fits: Fit | None) -> list[str]:
     """Say why nothing is concluded from fits that failed; empty where all may be trusted."""
     return [
         f"No conclusion is drawn from {fit.title}, because it failed a diagnostic "
-        f"({listed(_failed(content, fit))}). Its numbers are shown for study only."
+        f"({listed(_failed(comparison, fit))}). Its numbers are shown for study only."
         for fit in fits
-        if fit is not None and not content.speaks(fit.name)
+        if fit is not None and not comparison.concludes(fit.name)
     ]
 
 
-def failures(content: Content) -> list[str]:
+def failures(comparison: Comparison) -> list[str]:
     """Say which fits failed, what that means here, and what could be changed."""
     said = []
-    for fit in content.fits:
-        if content.trusted[fit.name]:
+    for fit in comparison.fits:
+        if comparison.trusted[fit.name]:
             continue
-        kept = withheld(content, fit) or [
-            f"{capital(fit.title)} failed a diagnostic ({listed(_failed(content, fit))}), so what "
-            "is concluded from it below may be wrong. It is shown because that was asked for."
+        kept = withheld(comparison, fit) or [
+            f"{capital(fit.title)} failed a diagnostic ({listed(_failed(comparison, fit))}), so "
+            "what is concluded from it below may be wrong. It is shown because that was asked for."
         ]
-        if fit.name in content.remedies:
-            kept.append(f"It may be mended by {content.remedies[fit.name]}: --retry does that.")
+        if fit.name in comparison.remedies:
+            kept.append(f"It may be mended by {comparison.remedies[fit.name]}: --retry does that.")
         said.append(" ".join(kept))
     return said
 
 
-def _failed(content: Content, fit: Fit) -> list[str]:
-    table = content.table("diagnostics", model=fit.name)
+def _failed(comparison: Comparison, fit: Fit) -> list[str]:
+    table = comparison.table("diagnostics", model=fit.name)
     return [str(name) for name in table.loc[~table["passed"] & table["gate"], "check"]]
 
 
-def verdicts(content: Content) -> list[str]:
+def verdicts(comparison: Comparison) -> list[str]:
     """One line on the diagnostics of each fit, and on each attempt that failed before it."""
     said = []
-    for fit in content.fits:
-        for attempt in fit.about.get("attempts", ()):
+    for fit in comparison.fits:
+        for attempt in fit.record.attempts:
             failed = listed([each["check"] for each in attempt["failed"]])
             said.append(
                 f"An attempt with {attempt['program']} failed {failed}; it was made again with "
                 f"{attempt['remedy']}."
             )
-        line = diagnostics.summary_line(fit, content.table("diagnostics", model=fit.name))
+        line = diagnostics.summary_line(fit, comparison.table("diagnostics", model=fit.name))
         said.append(f"{capital(line)}.")
     return said

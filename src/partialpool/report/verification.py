@@ -6,18 +6,18 @@ import pandas as pd
 
 from partialpool.report import cells
 from partialpool.tables import exactness
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 
-def line(content: Content) -> list[str]:
+def line(comparison: Comparison) -> list[str]:
     """One sentence on all fits whose exact posterior is known; none where there is none."""
-    verdict = _verdict(content)
+    verdict = _verdict(comparison)
     return [] if verdict.empty else [exactness.one_line(verdict)]
 
 
-def view(content: Content) -> cells.View | None:
+def view(comparison: Comparison) -> cells.View | None:
     """How each fit compares with the exact posterior of its model."""
-    verdict = _verdict(content)
+    verdict = _verdict(comparison)
     if verdict.empty:
         return None
     return cells.view(
@@ -36,9 +36,9 @@ def view(content: Content) -> cells.View | None:
     )
 
 
-def _verdict(content: Content) -> pd.DataFrame:
-    known = content.table("exact")
+def _verdict(comparison: Comparison) -> pd.DataFrame:
+    known = comparison.table("exact")
     if known.empty:
         return known
     verdict = exactness.agreement(known)
-    return verdict.assign(model=verdict["model"].map(content.titles))
+    return verdict.assign(model=verdict["model"].map(comparison.titles))

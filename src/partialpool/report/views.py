@@ -15,37 +15,37 @@ import pandas as pd
 from partialpool.fitting import Fit
 from partialpool.report import cells
 from partialpool.report.wording import capital, number
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 
 _STAND_INS = ("eta", "tau_stretched")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 
-def _of_data(content: Content, column: str) -> cells.Maker:
+def _of_data(comparison: Comparison, column: str) -> cells.Maker:
     """Cells of sample statistics: four digits of the overall sd, the same for a whole column."""
-    scale = content.data.stats.total_sd or 1.0
+    scale = comparison.data.stats.total_sd or 1.0
     return cells.digits(column, f".{max(0, 3 - math.floor(math.log10(scale)))}f")
 
 
-def groups(content: Content) -> cells.View | None:
+def groups(comparison: Comparison) -> cells.View | None:
     """Sample size, mean and sd by group."""
-    data = content.data
+    data = comparison.data
     return cells.view(
         f"{data.axis_title} by {data.group_label}",
-        content.table("groups"),
+        comparison.table("groups"),
         [
             (data.group_label, cells.text("group")),
             ("n", cells.count("n")),
-            ("Sample mean", _of_data(content, "mean")),
-            ("Sample sd", _of_data(content, "sd")),
+            ("Sample mean", _of_data(comparison, "mean")),
+            ("Sample sd", _of_data(comparison, "sd")),
         ],
         csv="groups",
     )
 
 
-def estimates(content: Content, fit: Fit) -> cells.View | None:
+def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
     """Posterior summaries of one fit."""
-    frame = content.table("estimates", model=fit.name)
+    frame = comparison.table("estimates", model=fit.name)
     if frame.empty:
         return None
     frame = frame[~frame["parameter"].isin(_STAND_INS)]
@@ -55,7 +55,7 @@ def estimates(content: Content, fit: Fit) -> cells.View | None:
         frame,
         [
             ("Parameter", cells.text("parameter")),
-            (content.data.group_label, cells.text("group")),
+            (comparison.data.group_label, cells.text("group")),
             ("n", cells.count("n")),
             ("Mean", cells.estimate("mean", "mcse_mean")),
             ("MCSE", cells.digits("mcse_mean", ".2g")),
@@ -73,9 +73,9 @@ def estimates(content: Content, fit: Fit) -> cells.View | None:
     )
 
 
-def diagnostics(content: Content) -> cells.View | None:
+def diagnostics(comparison: Comparison) -> cells.View | None:
     """Every check of every fit."""
-    frame = content.table("diagnostics")
+    frame = comparison.table("diagnostics")
     columns: cells.Columns = [
         ("Model", cells.text("title")),
         ("Check", cells.text("check")),
@@ -88,22 +88,22 @@ def diagnostics(content: Content) -> cells.View | None:
         columns.append(("Remedy", cells.text("remedy")))
     return cells.view(
         "Diagnostics",
-        frame.assign(title=frame["model"].map(content.titles)),
+        frame.assign(title=frame["model"].map(comparison.titles)),
         columns,
         csv="diagnostics",
         limit=20 * cells.LIMIT,
     )
 
 
-def shrinkage(content: Content) -> cells.View | None:
+def shrinkage(comparison: Comparison) -> cells.View | None:
     """Estimates of the group means side by side."""
-    frame = content.table("shrinkage_wide")
+    frame = comparison.table("shrinkage_wide")
     columns: cells.Columns = [
-        (content.data.group_label, cells.text("group")),
+        (comparison.data.group_label, cells.text("group")),
         ("n", cells.count("n")),
-        ("Sample mean", _of_data(content, "sample_mean")),
+        ("Sample mean", _of_data(comparison, "sample_mean")),
     ]
-    for name, title in content.titles.items():
+    for name, title in comparison.titles.items():
         if name in frame:
             columns.append((capital(title), cells.with_error(name)))
     return cells.view(
@@ -114,15 +114,15 @@ def shrinkage(content: Content) -> cells.View | None:
     )
 
 
-def displacement(content: Content, fit: Fit) -> cells.View | None:
+def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
     """How far each mean moved, and its pooling factor."""
     return cells.view(
         f"Movement under {fit.title}",
-        content.table("shrinkage", model=fit.name),
+        comparison.table("shrinkage", model=fit.name),
         [
-            (content.data.group_label, cells.text("group")),
+            (comparison.data.group_label, cells.text("group")),
             ("n", cells.count("n")),
-            ("Sample mean", _of_data(content, "raw_mean")),
+            ("Sample mean", _of_data(comparison, "raw_mean")),
             ("Standard error", cells.digits("raw_se", ".3g")),
             ("Posterior mean", cells.estimate("estimate", "mcse")),
             ("Moved by", cells.estimate("displacement", "mcse")),
@@ -143,15 +143,15 @@ _QUANTITIES = {
 }
 
 
-def variance(content: Content) -> cells.View | None:
+def variance(comparison: Comparison) -> cells.View | None:
     """Variances, intraclass correlation and the overall pooling factor."""
-    frame = content.table("variance")
+    frame = comparison.table("variance")
     if frame.empty:
         return None
     return cells.view(
         "Variance within and between groups",
         frame.assign(
-            title=frame["model"].map(content.titles),
+            title=frame["model"].map(comparison.titles),
             what=frame["quantity"].map(lambda q: _QUANTITIES.get(q, q)),
         ),
         [
@@ -169,15 +169,15 @@ def variance(content: Content) -> cells.View | None:
     )
 
 
-def classical(content: Content) -> cells.View | None:
+def classical(comparison: Comparison) -> cells.View | None:
     """ANOVA and REML beside the posterior means."""
-    frame = content.table("variance_components")
+    frame = comparison.table("variance_components")
     if frame.empty:
         return None
     rows = frame.to_dict(orient="records")
-    fit = content.one("partial")
+    fit = comparison.model("partial")
     if fit is not None:
-        found = content.table("variance", model=fit.name).set_index("quantity")["mean"]
+        found = comparison.table("variance", model=fit.name).set_index("quantity")["mean"]
         rows.append({"method": f"posterior mean, {fit.title}", **found.to_dict()})
     return cells.view(
         "Classical companions: variance components",
@@ -195,21 +195,21 @@ def classical(content: Content) -> cells.View | None:
     )
 
 
-def blup(content: Content) -> cells.View | None:
+def blup(comparison: Comparison) -> cells.View | None:
     """BLUP and James-Stein beside the posterior means."""
-    frame = content.table("blup")
-    fit = content.one("partial")
+    frame = comparison.table("blup")
+    fit = comparison.model("partial")
     if frame.empty:
         return None
     columns: cells.Columns = [
-        (content.data.group_label, cells.text("group")),
+        (comparison.data.group_label, cells.text("group")),
         ("n", cells.count("n")),
-        ("Sample mean", _of_data(content, "raw_mean")),
-        ("BLUP", _of_data(content, "blup")),
-        ("James–Stein", _of_data(content, "james_stein")),
+        ("Sample mean", _of_data(comparison, "raw_mean")),
+        ("BLUP", _of_data(comparison, "blup")),
+        ("James–Stein", _of_data(comparison, "james_stein")),
     ]
     if fit is not None:
-        bayes = content.table("shrinkage", model=fit.name)[["group", "estimate", "mcse"]]
+        bayes = comparison.table("shrinkage", model=fit.name)[["group", "estimate", "mcse"]]
         frame = frame.merge(bayes, on="group", how="left")
         columns.append((capital(fit.title), cells.estimate("estimate", "mcse")))
     return cells.view(
@@ -221,14 +221,14 @@ def blup(content: Content) -> cells.View | None:
     )
 
 
-def claims(content: Content) -> cells.View | None:
+def claims(comparison: Comparison) -> cells.View | None:
     """Claims by criterion and model."""
-    frame = content.table("claims")
+    frame = comparison.table("claims")
     if frame.empty:
         return None
     return cells.view(
         "Pairs called different, by criterion",
-        frame.assign(title=frame["model"].map(content.titles)),
+        frame.assign(title=frame["model"].map(comparison.titles)),
         [
             ("Model", cells.text("title")),
             ("Criterion", cells.text("criterion")),
@@ -240,14 +240,14 @@ def claims(content: Content) -> cells.View | None:
     )
 
 
-def contrasts(content: Content) -> cells.View | None:
+def contrasts(comparison: Comparison) -> cells.View | None:
     """Pairs under no and partial pooling side by side, the clearest first."""
-    first, second = content.one("none"), content.one("partial")
+    first, second = comparison.model("none"), comparison.model("partial")
     shown = [fit for fit in (first, second) if fit is not None]
     frame = pd.DataFrame()
     columns: cells.Columns = []
     for k, fit in enumerate(shown):
-        part = content.table("contrasts", model=fit.name)
+        part = comparison.table("contrasts", model=fit.name)
         if part.empty:
             return None
         part = part.drop(columns="model").set_index(["group_i", "group_j"]).add_suffix(f"_{k}")
@@ -263,7 +263,7 @@ def contrasts(content: Content) -> cells.View | None:
             (f"{short}: 95 % interval", _contrast_interval(k)),
             (f"{short}: P(first is higher)", cells.probability(f"p_greater_{k}")),
         ]
-        if content.delta is not None:
+        if comparison.delta is not None:
             columns.append((f"{short}: P(equivalent)", cells.probability(f"p_equivalent_{k}")))
         overlap = cells.yes(f"marginal_overlap_{k}")
         columns.append((f"{short}: marginal intervals overlap", overlap))
@@ -276,8 +276,8 @@ def contrasts(content: Content) -> cells.View | None:
         columns,
         csv="contrasts",
         note=""
-        if content.delta is None
-        else f"Equivalent: a difference below {content.delta:g} either way.",
+        if comparison.delta is None
+        else f"Equivalent: a difference below {comparison.delta:g} either way.",
     )
 
 
@@ -305,16 +305,16 @@ def _contrast_interval(k: int) -> cells.Maker:
     return cell
 
 
-def ranks(content: Content, fit: Fit) -> cells.View | None:
+def ranks(comparison: Comparison, fit: Fit) -> cells.View | None:
     """Expected rank of each group, and the probability of being first or last."""
-    frame = content.table("rank_summary", model=fit.name)
+    frame = comparison.table("rank_summary", model=fit.name)
     if frame.empty:
         return None
     return cells.view(
         f"Ranks under {fit.title} (1 = highest mean)",
         frame.sort_values("expected_rank", kind="stable"),
         [
-            (content.data.group_label, cells.text("group")),
+            (comparison.data.group_label, cells.text("group")),
             ("Expected rank", cells.estimate("expected_rank", "mcse")),
             ("95 % interval", cells.interval("rank_q2.5", "rank_q97.5", ".0f")),
             ("P(highest)", cells.probability("p_best")),
@@ -324,9 +324,9 @@ def ranks(content: Content, fit: Fit) -> cells.View | None:
     )
 
 
-def predictions(content: Content, fit: Fit) -> cells.View | None:
+def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
     """Predictive distributions of one fit."""
-    frame = content.table("predictions", model=fit.name)
+    frame = comparison.table("predictions", model=fit.name)
     if frame.empty:
         return None
     draws = math.prod(fit.posterior.sizes[d] for d in ("chain", "draw"))
@@ -337,7 +337,7 @@ def predictions(content: Content, fit: Fit) -> cells.View | None:
         frame,
         [
             ("Of", cells.text("quantity")),
-            (content.data.group_label, cells.text("group")),
+            (comparison.data.group_label, cells.text("group")),
             ("Mean", cells.estimate("mean", "error")),
             ("sd", cells.estimate("sd", "error")),
             ("2.5 %", cells.estimate("q2.5", "error", factor=3)),
@@ -348,9 +348,9 @@ def predictions(content: Content, fit: Fit) -> cells.View | None:
     )
 
 
-def scores(content: Content, key: str, title: str) -> cells.View | None:
+def scores(comparison: Comparison, key: str, title: str) -> cells.View | None:
     """Predictive scores of the models."""
-    frame = content.table(key)
+    frame = comparison.table(key)
     if frame.empty:
         return None
     columns: cells.Columns = [
@@ -368,15 +368,15 @@ def scores(content: Content, key: str, title: str) -> cells.View | None:
         ("Advice", cells.text("advice")),
     ]
     return cells.view(
-        title, frame.assign(title=frame["model"].map(content.titles)), columns, csv=key
+        title, frame.assign(title=frame["model"].map(comparison.titles)), columns, csv=key
     )
 
 
 def priors(fit: Fit) -> dict[str, str]:
     """Hyperparameters that a fit used, as text by where they come from."""
-    values, sources = fit.about["priors"], fit.about["priors_sources"]
+    values, sources = fit.record.priors, fit.record.priors_sources
     by_source: dict[str, list[str]] = {}
-    for name in fit.about.get("inputs") or list(values):
+    for name in fit.record.inputs or list(values):
         if name in values:
             shown = f"{name} = {values[name]:g}"
             by_source.setdefault(str(sources.get(name, "")), []).append(shown)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.tables.comparison import Content
+from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate
 
 _LISTED = 8
@@ -49,15 +49,15 @@ def percent(p: float, draws: float) -> str:
     return f"{number(100 * p, 100 * error)} %"
 
 
-def group_word(content: Content) -> str:
+def group_word(comparison: Comparison) -> str:
     """What a group is called, within a sentence."""
-    word = content.data.group_label
+    word = comparison.data.group_label
     return word[:1].lower() + word[1:] if word[1:] == word[1:].lower() else word
 
 
-def named(content: Content, label: str) -> str:
+def named(comparison: Comparison, label: str) -> str:
     """Name a group within a sentence; a label that names its kind already stands alone."""
-    word = group_word(content)
+    word = group_word(comparison)
     return label if label.lower().startswith(word.lower()) else f"{word} {label}"
 
 

@@ -6,7 +6,6 @@ held against the exact posterior and against each other in speed.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 
@@ -117,8 +116,8 @@ def compare_samplers(
         {"posterior": draws}, coords={"group": list(data.labels)}, dims={"theta": ["group"]}
     )
     fits = (
-        dataclasses.replace(stan, about={**stan.about, "program": "Stan"}),
-        Fit(tree, {**stan.about, "program": "Gibbs", "title": "Gibbs sampler"}),
+        stan.with_record(program="Stan"),
+        Fit(tree, stan.with_record(program="Gibbs", title="Gibbs sampler").record),
     )
     posterior = exactness.exact_alternative(choice, data.stats)
     known = {fit.name: posterior for fit in fits}

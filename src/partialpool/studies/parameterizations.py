@@ -339,7 +339,7 @@ def _lacking(fit: Fit) -> InputError:
 
 def _seconds(fit: Fit) -> float:
     """Seconds of sampling, warmup left out, added up over chains; NaN where not recorded."""
-    chains = fit.about["timings"]["chains"]
+    chains = fit.record.timings["chains"]
     return float(sum(chain["sampling"] for chain in chains)) if chains else float("nan")
 
 

@@ -62,7 +62,7 @@ def power_scale(
         )
         flagged = table["diagnosis"] != ""
         distances = np.full(len(table), np.nan)
-        if flagged.any() and refit is not None and "prior_power" in fit.about["inputs"]:
+        if flagged.any() and refit is not None and "prior_power" in fit.record.inputs:
             distances = _refitted(fit, data, refit)
         frames.append(
             table.assign(
@@ -90,7 +90,7 @@ def sentences(table: pd.DataFrame, fits: Sequence[Fit]) -> list[str]:
             )
         else:
             said += flags(fit.title, own)
-            if own["refit_prior"].isna().all() and "prior_power" not in fit.about["inputs"]:
+            if own["refit_prior"].isna().all() and "prior_power" not in fit.record.inputs:
                 said.append(
                     f"{fit.title} would be refitted to confirm this if it declared "
                     "real<lower=0> prior_power and added prior_power * lprior to its target"

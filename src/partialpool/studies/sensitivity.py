@@ -136,8 +136,7 @@ def compare_priors(
             cmdstan=cmdstan,
             extra=extra,
         )
-        about = {**fit.about, "title": choice.name, "choice": choice.describe()}
-        return Fit(fit.draws, about)
+        return fit.with_record(title=choice.name, choice=choice.describe())
 
     fits: dict[str, Fit] = {}
     failures = []

@@ -22,8 +22,8 @@ _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks")
 
 
 @dataclass(frozen=True)
-class Content:
-    """What the sentences, the tables and the figures of a report are made from.
+class Comparison:
+    """Fits and their data, every table that follows from them, and whether to trust them.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Content:
     insist: bool = False
     remedies: Mapping[str, str] = field(default_factory=dict)
 
-    def speaks(self, name: str) -> bool:
+    def concludes(self, name: str) -> bool:
         """Whether conclusions are drawn from a fit."""
         return self.insist or self.trusted[name]
 
@@ -61,8 +61,8 @@ class Content:
         """Name of each model to its title."""
         return {fit.name: fit.title for fit in self.fits}
 
-    def one(self, kind: Pooling) -> Fit | None:
-        """Return the model that speaks for a kind of pooling: the first trusted, else the first."""
+    def model(self, kind: Pooling) -> Fit | None:
+        """Return the model shown for a kind of pooling: the first trusted, else the first."""
         of_kind = [fit for fit in self.fits if fit.pooling == kind]
         of_kind.sort(key=lambda fit: not self.trusted[fit.name])
         return of_kind[0] if of_kind else None
@@ -84,7 +84,7 @@ def compute(
     delta: float | None = None,
     insist: bool = False,
     progress: Progress | None = None,
-) -> Content:
+) -> Comparison:
     """Compute every table.
 
     Raises
@@ -143,7 +143,7 @@ def compute(
             task.advance()
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
-    return Content(data, tuple(fits), tables, missing, trusted, delta, insist, words)
+    return Comparison(data, tuple(fits), tables, missing, trusted, delta, insist, words)
 
 
 def _pointwise(scores: Mapping[str, Loo]) -> pd.DataFrame:

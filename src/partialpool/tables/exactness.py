@@ -105,10 +105,9 @@ def is_shipped(fit: Fit) -> bool:
     A copy that was edited has another text under the same name, and without the likelihood, or
     without some of its chains, a fit has no posterior to be compared with.
     """
-    about = fit.about
-    if fit.name not in VERIFIABLE or about.get("prior_only"):
+    if fit.name not in VERIFIABLE or fit.record.prior_only:
         return False
-    return bool(about.get("source") == find_program(fit.name).read_text(encoding="utf-8"))
+    return bool(fit.record.source == find_program(fit.name).read_text(encoding="utf-8"))
 
 
 def verify_fits(
@@ -161,7 +160,7 @@ def verify_shipped(fits: Sequence[Fit], data: GroupedData, estimates: pd.DataFra
         As from `compare_with_exact`; empty where nothing is known.
     """
     posteriors = {
-        fit.name: exact_posterior(fit.name, data.stats, Priors(fit.about["priors"]))
+        fit.name: exact_posterior(fit.name, data.stats, Priors(fit.record.priors))
         for fit in fits
         if is_shipped(fit) and data.stats.J <= MOST_GROUPS
     }
@@ -312,7 +311,7 @@ def one_line(agreement: pd.DataFrame) -> str:
 
 
 def where(row: pd.Series[Any]) -> str:
-    """Name the number that a row of the verdict speaks of."""
+    """Name the number that a row of the verdict is about."""
     group = f"[{row['group']}]" if row["group"] else ""
     return f"{row['statistic']} of {row['parameter']}{group}"
 

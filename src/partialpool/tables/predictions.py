@@ -125,8 +125,8 @@ def _new_group(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     if mu is not None and tau is not None:
         return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(mu, tau)])
     names = ("theta_location", "theta_scale")
-    if fit.pooling == "none" and set(names) <= set(fit.about["inputs"]):
-        location, scale = (np.array([fit.about["priors"][name]]) for name in names)
+    if fit.pooling == "none" and set(names) <= set(fit.record.inputs):
+        location, scale = (np.array([fit.record.priors[name]]) for name in names)
         return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(location, scale)])
     return None
 

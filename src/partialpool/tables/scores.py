@@ -395,11 +395,10 @@ def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
 
 def _prior_density(fit: Fit, stats: GroupStats) -> FloatArray | None:
     """Log prior predictive density of each group's data under no pooling, shape (J,)."""
-    settings = [fit.about["priors"].get(name) for name in _NO_POOLING_PRIORS]
-    declared = set(_NO_POOLING_PRIORS) <= set(fit.about["inputs"])
-    if fit.pooling != "none" or not declared or None in settings:
+    known = set(_NO_POOLING_PRIORS) <= set(fit.record.inputs) & set(fit.record.priors)
+    if fit.pooling != "none" or not known:
         return None
-    location, scale, shape, rate = settings
+    location, scale, shape, rate = (fit.record.priors[name] for name in _NO_POOLING_PRIORS)
     theta, sigma = Normal(location, scale), InverseGammaVariance(shape, rate)
     found = []
     for j, label in enumerate(stats.labels):

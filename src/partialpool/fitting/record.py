@@ -1,0 +1,126 @@
+"""What produced the draws of a fit, as a record that is kept with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from partialpool.data import GroupedData
+from partialpool.families.base import Pooling
+from partialpool.priors.hyperparameters import Priors
+from partialpool.programs import Program
+from partialpool.settings import Settings
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """What produced the draws of one program on one data set.
+
+    Attributes
+    ----------
+    program, title, pooling
+        Name of the program, the model's name as people read it, and how it pools.
+    source, included, program_sha256
+        Text of the Stan program, text of what it includes by path, and the hash of both.
+    data, data_sha256
+        Name of the data and the hash of their file.
+    priors, priors_sources
+        Values of the hyperparameters, and where each one comes from.
+    settings
+        Sampling settings: the fields of `partialpool.settings.Settings`.
+    prior_only, pointwise
+        Whether the likelihood was left out; whether `log_lik` and `y_rep` were generated.
+    extra
+        Further inputs.
+    inputs, parameters, integers
+        Names that the program declares as data and as parameters, and its integer outputs.
+    lacking
+        What the program does not offer, and what is missed for it, one phrase each.
+    warnings
+        What to be wary of, one phrase each.
+    lost_chains
+        Number of a chain that failed to what it said, where `Settings.survivors` allows that.
+    attempts
+        Fits that failed before this one, where another attempt was asked for.
+    versions, cmdstan, timings
+        Packages and CmdStan by version, and seconds by step.
+    choice
+        The priors in words, in a fit under a choice of priors.
+    """
+
+    program: str
+    title: str
+    pooling: Pooling
+    source: str = ""
+    included: Mapping[str, str] = field(default_factory=dict)
+    program_sha256: str = ""
+    data: str = ""
+    data_sha256: str = ""
+    priors: Mapping[str, float] = field(default_factory=dict)
+    priors_sources: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=lambda: dataclasses.asdict(Settings()))
+    prior_only: bool = False
+    pointwise: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    parameters: tuple[str, ...] | None = None
+    integers: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    lost_chains: Mapping[str, str] = field(default_factory=dict)
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    cmdstan: Mapping[str, str] = field(default_factory=dict)
+    timings: Mapping[str, Any] = field(default_factory=dict)
+    choice: str = ""
+
+    def __post_init__(self) -> None:
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, list):
+                object.__setattr__(self, each.name, tuple(value))
+
+    @classmethod
+    def of(
+        cls,
+        program: Program,
+        data: GroupedData,
+        priors: Priors,
+        settings: Settings,
+        **more: Any,
+    ) -> FitRecord:
+        """Record a program, data, priors and settings; `more` are other fields."""
+        about = {
+            "program": program.name,
+            "title": program.title,
+            "pooling": program.pooling,
+            "source": program.path.read_text(encoding="utf-8"),
+            "included": program.included,
+            "program_sha256": program.sha256,
+            "data": data.name,
+            "data_sha256": data.sha256,
+            "priors": dict(priors.values),
+            "priors_sources": dict(priors.sources),
+            "settings": dataclasses.asdict(settings),
+            "inputs": program.inputs,
+            "parameters": tuple(program.declared["parameters"]),
+        }
+        return cls(**{**about, **more})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON can hold it; what does not apply is left out."""
+        found = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        if not self.choice:
+            del found["choice"]
+        if not self.attempts:
+            del found["attempts"]
+        return {
+            name: list(value)
+            if isinstance(value, tuple)
+            else dict(value)
+            if isinstance(value, Mapping)
+            else value
+            for name, value in found.items()
+        }
