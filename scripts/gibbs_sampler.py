@@ -10,13 +10,13 @@ sampler of a few lines of NumPy (src/partialpool/gibbs.py) does what Stan does.
 import sys
 
 from partialpool import data
-from partialpool.families import normal
+from partialpool.families import NORMAL
 from partialpool.fitting.inputs import priors_for
 from partialpool.studies.gibbs_check import compare_samplers
 from partialpool.tables import exactness
 
 grouped = data.read_csv(sys.argv[1] if len(sys.argv) > 1 else data.example())
-choice = normal.named_choices(grouped.stats, priors_for(grouped))["hoff"]
+choice = NORMAL.named_choices(grouped.stats, priors_for(grouped))["hoff"]
 print(choice.describe())
 found = compare_samplers(grouped, choice)
 print(exactness.one_line(exactness.agreement(found.comparison)))

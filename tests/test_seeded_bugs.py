@@ -17,7 +17,7 @@ import pytest
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
-from partialpool.families.normal import base_choice, group_stats
+from partialpool.families.normal import NORMAL, group_stats
 from partialpool.fitting.inputs import priors_for, stan_data
 from partialpool.priors import SCALE_FAMILIES, Normal, hyperparameters
 from partialpool.programs import toolchain
@@ -145,7 +145,9 @@ def test_log_densities_under_other_priors_are_those_of_scipy(
     tau, sigma = (
         make(*settings[len(fields(make))]) for make in (makers[family], makers[family - 1])
     )
-    choice = replace(base_choice(priors_for(homework)), mu=Normal(9, 4), tau=tau, sigma=sigma)
+    choice = replace(
+        NORMAL.base_choice(priors_for(homework)), mu=Normal(9, 4), tau=tau, sigma=sigma
+    )
     inputs = stan_data(
         programs.load("sensitivity"),
         homework,
@@ -190,7 +192,7 @@ def agrees(
         [programs.load(path)], given, priors=priors, settings=SETTINGS, cmdstan=cmdstan
     )
     known = exactness.exact_summary(
-        {fits[0].name: exactness.exact_posterior(program, truth.stats, priors)}
+        {fits[0].name: NORMAL.exact_posterior(program, truth.stats, priors)}
     )
     found = exactness.agreement(
         exactness.compare_with_exact(shrinkage.estimates(fits, given), known)

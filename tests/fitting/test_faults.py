@@ -25,7 +25,7 @@ from helpers.waiting import until
 from partialpool import fitting, programs
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError, SamplingError
-from partialpool.families import normal
+from partialpool.families import NORMAL
 from partialpool.families.normal import GroupStats
 from partialpool.fitting import diagnostics
 from partialpool.fitting.inputs import priors_for
@@ -173,7 +173,7 @@ def test_a_killed_chain_ends_the_run_with_its_number_and_signal(endless, tmp_pat
 
 def _limit_for_one(program: programs.Program, data: GroupedData, inputs: dict[str, float]) -> int:
     """Set the limit so that exactly one chain starts above it; return the number of that chain."""
-    starts = normal.initial_values(program, data.stats, SHORT, inputs=inputs)
+    starts = NORMAL.starts(program, data.stats, SHORT, inputs=inputs)
     mu = np.array([start["mu"] for start in starts])
     second, first = np.sort(mu)[-2:]
     assert first - second > 1

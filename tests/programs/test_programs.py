@@ -11,7 +11,7 @@ import pytest
 from partialpool import programs, settings
 from partialpool.data import from_values
 from partialpool.errors import InputError
-from partialpool.families import normal
+from partialpool.families import NORMAL
 from partialpool.fitting.inputs import check_settings_used, priors_for, read_extra, stan_data
 from partialpool.priors import hyperparameters
 from partialpool.programs import Program
@@ -82,22 +82,22 @@ def test_names_that_cannot_be_used_are_refused(program, message):
 def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
     values = np.array([1.0, 3.0, 2.0, 6.0])
     labels = ["a", "a", "b", "b"]
-    plain = normal.default_priors(from_values(labels, values).stats).values
+    plain = NORMAL.default_priors(from_values(labels, values).stats).values
     assert plain["mu_location"] == pytest.approx(3.0, abs=0.02)
     assert plain["mu_scale"] == pytest.approx(2.5 * values.std(ddof=1), rel=0.01)
     assert plain["tau_upper"] == plain["sigma_upper"]
     assert plain["sigma_upper"] == pytest.approx(10 * values.std(ddof=1), rel=0.01)
     assert plain["sigma2_scale"] == pytest.approx(0.5 * values.var(ddof=1), rel=0.02)
-    scaled = normal.default_priors(from_values(labels, 1000 * values).stats).values
+    scaled = NORMAL.default_priors(from_values(labels, 1000 * values).stats).values
     assert scaled["mu_scale"] == pytest.approx(1000 * plain["mu_scale"], rel=0.01)
-    shifted = normal.default_priors(from_values(labels, values + 1e6).stats).values
+    shifted = NORMAL.default_priors(from_values(labels, values + 1e6).stats).values
     assert shifted["mu_location"] == pytest.approx(1e6 + 3.0, abs=0.02)
     assert shifted["mu_scale"] == plain["mu_scale"]
 
 
 def test_constant_data_have_no_default_prior():
     with pytest.raises(InputError, match="all values are equal"):
-        normal.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
+        NORMAL.default_priors(from_values(["a", "b"], [5.0, 5.0]).stats)
 
 
 def test_prior_settings_come_in_the_right_order(homework):
@@ -116,7 +116,7 @@ def test_a_prior_setting_is_a_name_and_a_number(text):
 
 
 def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
-    assert normal.prior_conflicts(priors_for(homework), homework.stats) == []
+    assert NORMAL.prior_conflicts(priors_for(homework), homework.stats) == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_lesson_s_priors_do_not_conflict_with_its_data(homework):
 )
 def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, message):
     priors = priors_for(homework, setting)
-    found = normal.prior_conflicts(priors, homework.stats)
+    found = NORMAL.prior_conflicts(priors, homework.stats)
     assert len(found) == 1
     assert re.search(message, found[0])
 
@@ -140,20 +140,20 @@ def test_priors_that_the_data_speak_against_draw_a_warning(homework, setting, me
 def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
     single = from_values(["a", "a", "b", "c", "c"], [1.0, 2.0, 3.0, 4.0, 4.0]).stats
     with pytest.raises(InputError, match=r"'b', 'c': fewer than two.*--without no_pooling"):
-        normal.check_poolable(NONE, single)
-    assert normal.check_poolable(PARTIAL, single) == []
+        NORMAL.check_poolable(NONE, single)
+    assert NORMAL.check_poolable(PARTIAL, single) == []
     two = from_values(["a", "a", "b"], [1.0, 2.0, 3.0]).stats
-    assert "prior of tau decides" in normal.check_poolable(PARTIAL, two)[0]
+    assert "prior of tau decides" in NORMAL.check_poolable(PARTIAL, two)[0]
     one = from_values(["a", "a"], [1.0, 2.0]).stats
     with pytest.raises(InputError, match="at least two groups"):
-        normal.check_poolable(PARTIAL, one)
-    assert normal.check_poolable(COMPLETE, one) == []
+        NORMAL.check_poolable(PARTIAL, one)
+    assert NORMAL.check_poolable(COMPLETE, one) == []
     flat = from_values(["a", "a", "b", "c"], [1.0, 1.0, 3.0, 4.0]).stats
     with pytest.raises(InputError, match="a group with two different values"):
-        normal.check_poolable(PARTIAL, flat)
+        NORMAL.check_poolable(PARTIAL, flat)
     equal = from_values(["a", "a", "b"], [1.0, 1.0, 1.0]).stats
     with pytest.raises(InputError, match="all values are equal"):
-        normal.check_poolable(COMPLETE, equal)
+        NORMAL.check_poolable(COMPLETE, equal)
 
 
 def test_a_program_gets_what_it_declares_and_no_more(homework):

@@ -10,7 +10,7 @@ from arviz_stats.base import array_stats
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families import normal
+from partialpool.families import NORMAL
 from partialpool.families.exact import hierarchical
 from partialpool.families.normal import GroupStats
 from partialpool.fitting.inputs import priors_for
@@ -130,7 +130,7 @@ def test_what_the_sampler_cannot_do_is_refused() -> None:
 def test_stan_and_gibbs_agree_with_the_exact_posterior(
     homework: GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:
-    choice = normal.named_choices(homework.stats, priors_for(homework))["hoff"]
+    choice = NORMAL.named_choices(homework.stats, priors_for(homework))["hoff"]
     settings = Settings(warmup=500, draws=1000)
     found = compare_samplers(homework, choice, settings=settings, cmdstan=cmdstan)
     verdict = exactness.agreement(found.comparison).set_index("model")
@@ -144,6 +144,6 @@ def test_stan_and_gibbs_agree_with_the_exact_posterior(
 
 
 def test_samplers_are_compared_under_inverse_gamma_priors_only(homework: GroupedData) -> None:
-    named = normal.named_choices(homework.stats, priors_for(homework))
+    named = NORMAL.named_choices(homework.stats, priors_for(homework))
     with pytest.raises(InputError, match="half_cauchy: the Gibbs sampler needs inverse-gamma"):
         compare_samplers(homework, named["half_cauchy"])

@@ -14,7 +14,7 @@ from scipy import stats as distributions
 from helpers.hand_made import make_fit, simulated
 from partialpool import programs
 from partialpool.errors import InputError
-from partialpool.families import exact, normal
+from partialpool.families import NORMAL, exact
 from partialpool.fitting import Fit, FitRecord
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import (
@@ -39,7 +39,7 @@ def priors(homework):
 
 @pytest.fixture(scope="module")
 def named(homework, priors):
-    return normal.named_choices(homework.stats, priors)
+    return NORMAL.named_choices(homework.stats, priors)
 
 
 def exact_fit(choice, data, *, seed=1):
@@ -76,7 +76,7 @@ def compared(homework, named):
 
 
 def test_default_choices_cover_every_family_and_begin_with_the_priors_given(homework, priors):
-    found = normal.default_choices(homework.stats, priors)
+    found = NORMAL.default_choices(homework.stats, priors)
     assert found[0] == choices.PriorChoice("base", Normal(20, 10), Uniform(1000), Uniform(1000))
     assert {type(choice.tau) for choice in found} == set(SCALE_FAMILIES.values())
     hoff = found[-1]
@@ -86,7 +86,7 @@ def test_default_choices_cover_every_family_and_begin_with_the_priors_given(home
 
 def test_choices_in_hours_are_left_out_for_other_data():
     data = simulated([5, 6, 7], ["a", "b", "c"])
-    found = normal.default_choices(data.stats, priors_for(data))
+    found = NORMAL.default_choices(data.stats, priors_for(data))
     assert "hoff" not in {choice.name for choice in found}
     assert "half_cauchy" in {choice.name for choice in found}
 
@@ -151,7 +151,7 @@ def test_flags_are_told_apart(homework):
     lprior = -0.5 * (fit.posterior["mu"].to_numpy() - 10) ** 2
     tree["log_prior"] = arviz_base.from_dict({"log_prior": {"lprior": lprior}})["log_prior"]
     fit = Fit(tree, fit.record)
-    known = power_scaling.normal_log_likelihood(fit, homework)
+    known = power_scaling.joint_log_likelihood(fit, homework)
     found = power_scaling.power_scaling(fit, homework).set_index("quantity")
     np.testing.assert_allclose(
         found["likelihood"],
@@ -322,7 +322,7 @@ def test_refits_hit_the_exact_posterior_and_confirm_what_is_flagged(homework, pr
 def test_programs_are_run_without_their_likelihood(homework, cmdstan):
     program = programs.load("hierarchical_noncentered")
     settings = Settings(draws=500)
-    weak = normal.default_priors(homework.stats)
+    weak = NORMAL.default_priors(homework.stats)
     found = prior_predictive.from_programs(
         [program], homework, priors=weak, settings=settings, cmdstan=cmdstan
     )

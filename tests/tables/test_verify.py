@@ -13,6 +13,7 @@ from helpers.hand_made import make_fit
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families import NORMAL
 from partialpool.families.exact import HierarchicalPosterior, exact_draws, hierarchical
 from partialpool.families.normal import group_stats
 from partialpool.fitting import diagnostics
@@ -29,7 +30,7 @@ DRAWS = 1000
 
 @pytest.fixture(scope="module")
 def posterior(homework: GroupedData) -> HierarchicalPosterior:
-    found = exactness.exact_posterior("hierarchical_centered", homework.stats, priors_for(homework))
+    found = NORMAL.exact_posterior("hierarchical_centered", homework.stats, priors_for(homework))
     assert isinstance(found, HierarchicalPosterior)
     return found
 
@@ -292,11 +293,11 @@ def test_one_line_names_the_fits_that_differ(table: pd.DataFrame, known: pd.Data
 def test_other_programs_and_missing_settings_are_refused(homework: GroupedData) -> None:
     priors = priors_for(homework)
     with pytest.raises(InputError, match="exact posterior of 'mine' is not known"):
-        exactness.exact_posterior("mine", homework.stats, priors)
+        NORMAL.exact_posterior("mine", homework.stats, priors)
     with pytest.raises(InputError, match="theta_location is missing"):
-        exactness.exact_posterior("no_pooling", homework.stats, Priors({}))
+        NORMAL.exact_posterior("no_pooling", homework.stats, Priors({}))
     with pytest.raises(InputError, match="mu_location is missing"):
-        exactness.exact_posterior("hierarchical_marginal", homework.stats, Priors({}))
+        NORMAL.exact_posterior("hierarchical_marginal", homework.stats, Priors({}))
 
 
 def is_trusted(fit: fitting.Fit) -> bool:
@@ -308,7 +309,7 @@ def test_fits_of_the_shipped_programs_agree_with_their_exact_posteriors(
 ) -> None:
     priors = priors_for(homework)
     known = exactness.exact_summary(
-        {name: exactness.exact_posterior(name, homework.stats, priors) for name in lesson_fits}
+        {name: NORMAL.exact_posterior(name, homework.stats, priors) for name in lesson_fits}
     )
     table = shrinkage.estimates(list(lesson_fits.values()), homework)
     verdicts = exactness.agreement(exactness.compare_with_exact(table, known))

@@ -40,6 +40,7 @@ from partialpool.cli.options import (
     Without,
     expand,
     load_chosen,
+    load_program,
     say_unused,
 )
 from partialpool.errors import PartialPoolError
@@ -79,7 +80,7 @@ def report(
         groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / data.name)
-    loaded = load_chosen(program, without, include)
+    loaded = load_chosen(data, program, without, include)
     from partialpool.fitting import diagnostics
     from partialpool.report.folder import write
     from partialpool.tables import shrinkage  # slow, and of no use to a program in error
@@ -114,11 +115,10 @@ def fit(
     output: Output = Path("results"),
 ) -> None:
     """Fit one Stan program and print its estimates."""
-    from partialpool import programs
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
-    loaded = programs.load(program, include_paths=include or (), progress=progress)
+    loaded = load_program(program, data, include)
     from partialpool.fitting import diagnostics
     from partialpool.tables import shrinkage  # slow, and of no use to a program in error
 
@@ -154,7 +154,7 @@ def compare(
         groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
     target = results.check_target(output / f"{data.name}-compare")
-    loaded = load_chosen(program, without, include)
+    loaded = load_chosen(data, program, without, include)
     from partialpool import plots
     from partialpool.fitting import diagnostics  # slow, and of no use to an error
     from partialpool.studies import edits
@@ -209,14 +209,13 @@ def parameterizations(
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
     from partialpool import plots
-    from partialpool.families import normal
     from partialpool.plots.parameterization import effective_draws, funnel
     from partialpool.report import results
     from partialpool.studies import parameterizations
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-parameterizations")
-    say_unused(settings, normal.CHOICE_SETTINGS)
+    say_unused(settings, data.family.choice_settings)
     found = parameterizations.compare_parameterizations(
         data,
         priors=settings,

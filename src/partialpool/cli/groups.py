@@ -25,6 +25,7 @@ from partialpool.cli.options import (
     Retry,
     SamplingOptions,
     expand,
+    load_program,
 )
 from partialpool.errors import InputError
 from partialpool.report.results import write_table
@@ -112,7 +113,7 @@ def estimate_groups(
     output: Path,
 ) -> None:
     """Fit the hyperparameters, and show and save what follows for the groups."""
-    from partialpool import plots, programs
+    from partialpool import plots
     from partialpool.fitting import diagnostics
     from partialpool.report import results
     from partialpool.report.drawing import Figure
@@ -123,8 +124,8 @@ def estimate_groups(
         raise InputError(f"--top {top}: it must be at least 1")
     stats = data.stats
     group_posterior.positions(stats, [*(show_group or ()), *(draws_of or ())])
-    loaded = programs.load(program, include_paths=include or (), progress=progress)
-    group_posterior.check_marginal(loaded)
+    loaded = load_program(program, data, include)
+    group_posterior.check_marginal(loaded, data)
     target = results.check_target(output / f"{data.name}-groups")
     fits = sampling.fit([loaded], data, priors, retry=retry, inputs=group_posterior.NO_GROUP_DRAWN)
     trusted = diagnostics.verdicts(fits)

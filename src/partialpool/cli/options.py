@@ -120,7 +120,6 @@ class DataOptions:
 
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
-        from partialpool.families.normal import prior_conflicts
         from partialpool.fitting.inputs import priors_for
         from partialpool.priors.hyperparameters import parse_prior_settings
 
@@ -137,7 +136,7 @@ class DataOptions:
             by_source.setdefault(priors.sources[name], []).append(f"{name} = {number:g}")
         for source, settings in by_source.items():
             say(f"Priors ({source}): {', '.join(settings)}")
-        for conflict in prior_conflicts(priors, data.stats):
+        for conflict in data.family.prior_conflicts(priors, data.stats):
             warn(f"{conflict}.")
         return data, priors
 
@@ -293,10 +292,22 @@ Insist = Annotated[
 
 
 def load_chosen(
-    named: list[str] | None, without: list[str] | None, include: list[Path] | None
+    data: GroupedData,
+    named: list[str] | None,
+    without: list[str] | None,
+    include: list[Path] | None,
 ) -> list[Program]:
     """Load the programs of a comparison, as `--program`, `--without` and `--include` say."""
     from partialpool import programs
 
     names = programs.chosen(named, without)
-    return [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    return [load_program(name, data, include) for name in names]
+
+
+def load_program(name: str, data: GroupedData, include: list[Path] | None = None) -> Program:
+    """Load a program for these data, by the name that a command was given."""
+    from partialpool import programs
+
+    return programs.load(
+        name, family=data.family.name, include_paths=include or (), progress=progress
+    )

@@ -27,6 +27,7 @@ from partialpool.cli.options import (
     Without,
     expand,
     load_chosen,
+    load_program,
     say_unused,
 )
 from partialpool.errors import InputError
@@ -60,8 +61,7 @@ def priors(
 
     With --program, say instead how sensitive programs of your own are to their priors.
     """
-    from partialpool import plots, programs
-    from partialpool.families import normal
+    from partialpool import plots
     from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report import results
@@ -76,12 +76,10 @@ def priors(
                 "--choice picks priors of the shipped model and --program names models with priors "
                 "of their own: give one of the two"
             )
-        loaded = [
-            programs.load(each, include_paths=include or (), progress=progress) for each in program
-        ]
+        loaded = [load_program(each, data, include) for each in program]
         _of_programs(loaded, data, settings, sampling, target)
         return
-    say_unused(settings, normal.CHOICE_SETTINGS)
+    say_unused(settings, data.family.choice_settings)
     chosen = sensitivity.choose(choice, data, settings)
     for each in chosen:
         say(
@@ -179,7 +177,7 @@ def prior_predictive(
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
-    loaded = load_chosen(program, without, include)
+    loaded = load_chosen(data, program, without, include)
     from partialpool import plots  # slow, and of no use to a program in error
     from partialpool.plots.sensitivity import prior_predictive as draw
     from partialpool.studies.prior_predictive import from_programs

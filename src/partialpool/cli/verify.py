@@ -53,7 +53,7 @@ def verify(
     chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
     target = results.check_target(output / f"{data.name}-verify")
     fits = sampling.fit(_possible(program, data), data, settings)
-    known = {fit.name: exactness.exact_posterior(fit.name, data.stats, settings) for fit in fits}
+    known = {fit.name: exactness.exact_posterior(fit, data) for fit in fits}
     if chosen:
         compared = sensitivity.compare_priors(
             data,
@@ -72,7 +72,7 @@ def verify(
                 if not diagnostics.trusted(checks):
                     warn(diagnostics.summary_line(fit, checks))
                 fits.append(fit.with_record(program=name))
-                known[name] = exactness.exact_alternative(each, data.stats)
+                known[name] = data.family.exact_alternative(each, data.stats)
     with progress.task("Integrating the exact posteriors"):
         table = exactness.verify_fits(fits, data, known)
         verdict = exactness.agreement(table)
@@ -96,23 +96,24 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
     the variance between groups may be near 0.
     """
     from partialpool import programs
-    from partialpool.families import normal
-    from partialpool.tables.exactness import VERIFIABLE
 
     for name in names or ():
-        if name not in VERIFIABLE:
+        if name not in programs.SHIPPED:
             raise InputError(
-                f"--program {name}: the exact posterior is known of {', '.join(VERIFIABLE)}"
+                f"--program {name}: the exact posterior is known of {', '.join(programs.SHIPPED)}"
             )
+    family = data.family.name
     if names:
-        return [programs.load(name, progress=progress) for name in dict.fromkeys(names)]
+        return [
+            programs.load(name, family=family, progress=progress) for name in dict.fromkeys(names)
+        ]
     possible = []
-    for name in VERIFIABLE:
-        if name == "hierarchical_centered":
+    for name in programs.SHIPPED:
+        if name == programs.CENTERED:
             continue
-        program = programs.load(name, progress=progress)
+        program = programs.load(name, family=family, progress=progress)
         try:
-            normal.check_poolable(program, data.stats)
+            data.family.check_poolable(program, data.stats)
         except InputError as error:
             if program.pooling == "none":
                 reason, _, _ = str(error).partition(". ")

@@ -31,8 +31,8 @@ from partialpool.data.rows import (
     wrong_values,
 )
 from partialpool.errors import InputError
-from partialpool.families.base import order_of_labels
-from partialpool.families.normal import GroupStats, group_stats
+from partialpool.families.base import Family, order_of_labels
+from partialpool.families.normal import NORMAL, GroupStats, group_stats
 from partialpool.types import FloatArray, IntArray
 
 
@@ -67,6 +67,8 @@ class GroupedData:
     reading
         How to read the data again: `files` (absolute paths), `columns` and the other arguments of
         `partialpool.data.reading.read`; empty for data that came from elsewhere.
+    family
+        What the rows say of the groups: how they are modelled and talked about.
     """
 
     name: str
@@ -83,6 +85,7 @@ class GroupedData:
     sha256: str = ""
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    family: Family = NORMAL
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -100,18 +103,8 @@ class GroupedData:
         return f"{self.value_label} ({self.unit})" if self.unit else self.value_label
 
     def summary(self) -> pd.DataFrame:
-        """Describe each group.
-
-        Returns
-        -------
-        DataFrame
-            One row a group: `group` (label), `n`, `mean`, `sd` (sample sd, divisor n - 1; NaN
-            where n is 1), all but n in the unit of the data.
-        """
-        n = self.stats.n
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sd = np.sqrt(self.stats.ss / np.where(n > 1, n - 1, np.nan))
-        return pd.DataFrame({"group": list(self.labels), "n": n, "mean": self.stats.mean, "sd": sd})
+        """Describe each group: `group` and the columns of the family's statistics."""
+        return self.stats.summary()
 
 
 def from_values(

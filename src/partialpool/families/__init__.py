@@ -4,3 +4,13 @@ In: checked rows. Out: the statistics that suffice, default priors, starting val
 theta given the population, classical companions, and the exact posterior where there is one. One
 file a family; `exact` integrates.
 """
+
+from partialpool.families.normal import NORMAL
+
+FAMILIES = {family.name: family for family in (NORMAL,)}
+"""Every family, by its name."""
+
+FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)
+"""Prior settings of the shipped programs of all families."""
+
+__all__ = ["FAMILIES", "FAMILY_SETTINGS", "NORMAL"]

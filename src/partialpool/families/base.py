@@ -1,18 +1,54 @@
-"""What every family of data shares."""
+"""What every family of data offers, and how the rest of the package asks for it.
+
+A family says what a row of data is, which statistics of it suffice, how a group's parameter theta_j
+is called, which priors suit, and what is known in closed form. The statistics travel with the data
+(`GroupedData.stats`), and so does the family (`GroupedData.family`); whatever handles fits asks
+these two and names no model.
+
+Both families here are *Gaussian*: given theta_j, a group's own estimate `raw` is normal around it
+with variance `error_sd`^2 / `weight`. For observations `error_sd` is the sd within groups, which is
+sampled, and `weight` the group's size; for estimates with known standard errors `error_sd` is 1 and
+`weight` is 1 / se^2. With theta_j ~ normal(center, tau^2) everything about the groups follows
+(Gelman et al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from partialpool.priors.choices import PriorChoice
+from partialpool.priors.hyperparameters import Priors
+from partialpool.settings import Settings
 from partialpool.text import NUMBER
+from partialpool.types import FloatArray, IntArray
 
 Pooling = Literal["complete", "none", "partial", "other"]
 """How a model pools; `other` where it has no theta to enter the comparison with."""
 
+COMPLETE, NONE = "complete_pooling", "no_pooling"
+CENTERED = "hierarchical_centered"
+NONCENTERED = "hierarchical_noncentered"
+MARGINAL = "hierarchical_marginal"
+FORMS = (CENTERED, NONCENTERED, MARGINAL)
+"""Names of the forms of the hierarchical model."""
+
+SHIPPED = (COMPLETE, NONE, *FORMS)
+"""Names of the programs of each family, in the order in which a report shows them."""
+
+DRAWN_GROUPS = 1000
+"""Most groups whose means a program that integrates over them draws; of more, the estimates follow
+from the population's parameters (`partialpool.tables.group_posterior`)."""
+
 
 class Declared(Protocol):
-    """What a family asks of a Stan program; `partialpool.programs.program.Program` is one."""
+    """What a family asks of a Stan program; `partialpool.programs.Program` is one."""
 
     @property
     def name(self) -> str:
@@ -33,6 +69,264 @@ class Declared(Protocol):
     def pooling(self) -> Pooling:
         """How it pools."""
         ...
+
+
+class Posterior(Protocol):
+    """An exact posterior, as `partialpool.families.exact` computes it."""
+
+    @property
+    def pooling(self) -> Pooling:
+        """How the model pools."""
+        ...
+
+    def summary(self) -> pd.DataFrame:
+        """Moments and quantiles: `parameter`, `group`, `mean`, `sd`, quantiles, `error`."""
+        ...
+
+
+@runtime_checkable
+class Contrasting(Posterior, Protocol):
+    """An exact posterior in which groups differ."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        ...
+
+    def contrasts(self) -> pd.DataFrame:
+        """Differences: `group`, `other`, moments, quantiles, `prob_greater`, errors."""
+        ...
+
+
+class Statistics(ABC):
+    """What of the data suffices, by group; each family has its own columns.
+
+    Attributes
+    ----------
+    labels
+        Names of the groups, in the order of the arrays.
+    """
+
+    labels: tuple[str, ...]
+
+    error_sd: ClassVar[str]
+    """The parameter that is the error's sd; empty where it is known to be 1."""
+
+    @property
+    def J(self) -> int:
+        """Number of groups."""
+        return len(self.labels)
+
+    @property
+    @abstractmethod
+    def N(self) -> int:
+        """Number of rows of data."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> IntArray:
+        """Rows of each group, shape (J,)."""
+
+    @property
+    @abstractmethod
+    def raw(self) -> FloatArray:
+        """Each group's own estimate of its theta, shape (J,)."""
+
+    @property
+    @abstractmethod
+    def raw_se(self) -> FloatArray:
+        """Standard errors of `raw`, shape (J,); NaN where the data do not tell."""
+
+    @property
+    @abstractmethod
+    def weight(self) -> FloatArray:
+        """Precision of `raw` in units of 1 / error_sd^2, shape (J,)."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> Mapping[str, NDArray[Any]]:
+        """The column of tables that says how much is known of each group, by its name."""
+
+    @property
+    @abstractmethod
+    def grand_mean(self) -> float:
+        """Mean of all data, each row with the weight that the family gives it."""
+
+    @property
+    @abstractmethod
+    def total_sd(self) -> float:
+        """Spread of all data, groups ignored; the scale of default priors and of digits."""
+
+    @abstractmethod
+    def summary(self) -> pd.DataFrame:
+        """Describe each group, one row a group: `group` and the family's columns."""
+
+    @abstractmethod
+    def take(self, at: IntArray) -> Self:
+        """Return the statistics of some groups, by index."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What people read, where families differ.
+
+    Attributes
+    ----------
+    theta, thetas
+        What a group's parameter is called, one and several: "group mean", "group means".
+    raw, raws
+        What a group's own estimate is called: "sample mean", "sample means".
+    size
+        Symbol of the column that `Statistics.sizes` has, as sentences write it: "n".
+    rows
+        What a row of data is called: "observations".
+    """
+
+    theta: str
+    thetas: str
+    raw: str
+    raws: str
+    size: str
+    rows: str
+
+
+class Family(ABC):
+    """One kind of data: how it is modelled, checked, estimated exactly and talked about."""
+
+    name: ClassVar[str]
+    """Name by which fits and commands know it."""
+
+    folder: ClassVar[str]
+    """Folder of its programs below `stan/`; empty for the family of the lesson."""
+
+    words: ClassVar[Words]
+
+    settings: ClassVar[tuple[str, ...]]
+    """Prior settings of the shipped programs."""
+
+    choice_settings: ClassVar[tuple[str, ...]]
+    """Prior settings that the base choice of priors is made from."""
+
+    rows_are_groups: ClassVar[bool] = False
+    """Whether each group is one row, so that leaving out a row leaves out its group."""
+
+    # --- priors -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def default_priors(self, stats: Any) -> Priors:
+        """Weakly informative priors on the scale of the data, each with its source."""
+
+    @abstractmethod
+    def prior_conflicts(self, priors: Priors, stats: Any) -> list[str]:
+        """Warn of priors that the data speak against; an empty list is the normal case."""
+
+    @abstractmethod
+    def base_choice(self, priors: Priors) -> PriorChoice:
+        """Priors of the shipped hierarchical programs, under the settings given."""
+
+    @abstractmethod
+    def named_choices(self, stats: Any, priors: Priors) -> dict[str, PriorChoice]:
+        """Every choice of priors that can be asked for by name, the base first."""
+
+    def default_choices(self, stats: Any, priors: Priors) -> tuple[PriorChoice, ...]:
+        """Return the named choices that suit these data."""
+        return tuple(self.named_choices(stats, priors).values())
+
+    # --- programs -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
+        """Give what programs may declare as data, besides rows, switches and prior settings.
+
+        Parameters
+        ----------
+        stats
+            The statistics.
+        draw_groups
+            Whether a program that integrates over the groups draws each group's theta.
+        """
+
+    @abstractmethod
+    def starts(
+        self, program: Declared, stats: Any, settings: Settings, *, inputs: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Draw over-dispersed starting values near the data's moments, one set a chain."""
+
+    @abstractmethod
+    def check_poolable(self, program: Declared, stats: Any) -> list[str]:
+        """Refuse data under which a program's posterior is improper; return warnings."""
+
+    @abstractmethod
+    def weighted(self, stats: Any, weight: float) -> dict[str, Any]:
+        """Give inputs that raise the likelihood of `sensitivity` to a power."""
+
+    # --- algebra ------------------------------------------------------------------------------
+
+    def pooling_factor(self, stats: Any, tau: FloatArray, error_sd: FloatArray) -> FloatArray:
+        """Draws of lambda_j = Var(theta_j | y, center, tau) / tau^2, shape (J, chain, draw).
+
+        1 is complete pooling, where the group's own estimate has no say; 0 is none.
+
+        Parameters
+        ----------
+        stats
+            The statistics.
+        tau
+            Draws, shape (chain, draw).
+        error_sd
+            Draws of the error's sd, shape (J or 1, chain, draw).
+        """
+        of_raw = error_sd**2 / stats.weight[:, None, None]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(of_raw / (of_raw + tau**2))
+
+    @abstractmethod
+    def log_likelihood(self, stats: Any, theta: FloatArray, error_sd: FloatArray) -> FloatArray:
+        """Log density of all data given theta, shape of theta without groups, up to a constant.
+
+        Parameters
+        ----------
+        stats
+            The statistics.
+        theta, error_sd
+            Shapes (J, ...) and (J or 1, ...).
+        """
+
+    @abstractmethod
+    def log_marginal(
+        self, stats: Any, center: FloatArray, tau: FloatArray, error_sd: FloatArray
+    ) -> FloatArray:
+        """Log density of each group's data as those of a new group, shape (J, chain, draw).
+
+        theta_j is integrated out under theta_j ~ normal(center, tau^2).
+        """
+
+    # --- what is known in closed form -----------------------------------------------------------
+
+    @abstractmethod
+    def exact_posterior(self, program: str, stats: Any, priors: Priors) -> Posterior:
+        """Exact posterior of a shipped program.
+
+        Raises
+        ------
+        InputError
+            A program of another name, or a prior setting that is missing or out of range.
+        """
+
+    @abstractmethod
+    def exact_alternative(self, choice: PriorChoice, stats: Any) -> Contrasting:
+        """Exact posterior of the hierarchical model under a choice of priors."""
+
+    @abstractmethod
+    def prior_marginal(self, stats: Any, priors: Mapping[str, float]) -> FloatArray | None:
+        """Log prior predictive density of each group's data under no pooling, shape (J,).
+
+        None where the settings do not say.
+        """
+
+    @abstractmethod
+    def classical(self, stats: Any) -> dict[str, Callable[[], pd.DataFrame]]:
+        """Name of each table of classical companions to what computes it."""
 
 
 def order_of_labels(labels: Sequence[str]) -> list[str]:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.base import Declared, order_of_labels
+from partialpool.families import exact
+from partialpool.families.base import (
+    COMPLETE,
+    FORMS,
+    NONE,
+    SHIPPED,
+    Contrasting,
+    Declared,
+    Family,
+    Statistics,
+    Words,
+    order_of_labels,
+)
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -29,7 +43,7 @@ from partialpool.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class GroupStats:
+class GroupStats(Statistics):
     """Sufficient statistics of grouped data under normal likelihoods.
 
     Attributes
@@ -49,10 +63,7 @@ class GroupStats:
     mean: FloatArray
     ss: FloatArray
 
-    @property
-    def J(self) -> int:
-        """Number of groups."""
-        return len(self.labels)
+    error_sd = "sigma"
 
     @property
     def N(self) -> int:
@@ -80,6 +91,49 @@ class GroupStats:
         """Pooled sd within groups (divisor N - J); NaN where no group has two observations."""
         spare = self.N - self.J
         return math.sqrt(self.ss.sum() / spare) if spare > 0 else math.nan
+
+    @property
+    def counts(self) -> IntArray:
+        """Numbers of observations."""
+        return self.n
+
+    @property
+    def raw(self) -> FloatArray:
+        """Sample means."""
+        return self.mean
+
+    @property
+    def raw_se(self) -> FloatArray:
+        """Standard errors of the sample means by the pooled sd within groups, shape (J,)."""
+        return np.asarray(self.within_sd / np.sqrt(self.n))
+
+    @property
+    def weight(self) -> FloatArray:
+        """Numbers of observations."""
+        return self.n.astype(np.float64)
+
+    @property
+    def sizes(self) -> Mapping[str, IntArray]:
+        """Numbers of observations."""
+        return {"n": self.n}
+
+    def summary(self) -> pd.DataFrame:
+        """Describe each group.
+
+        Returns
+        -------
+        DataFrame
+            One row a group: `group` (label), `n`, `mean`, `sd` (sample sd, divisor n - 1; NaN
+            where n is 1), all but n in the unit of the data.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sd = np.sqrt(self.ss / np.where(self.n > 1, self.n - 1, np.nan))
+        return pd.DataFrame({"group": list(self.labels), "n": self.n, "mean": self.mean, "sd": sd})
+
+    def take(self, at: IntArray) -> GroupStats:
+        """Return the statistics of some groups."""
+        labels = tuple(self.labels[j] for j in at)
+        return GroupStats(labels, self.n[at], self.mean[at], self.ss[at])
 
 
 def group_stats(y: FloatArray, group: IntArray, labels: Sequence[str]) -> GroupStats:
@@ -227,82 +281,6 @@ def check_overflow(stats: GroupStats, where: str) -> None:
         )
 
 
-def default_priors(stats: GroupStats) -> Priors:
-    """Weakly informative priors on the scale of the data.
-
-    With m the grand mean and s the sd of all observations, both rounded to three digits:
-
-    - means: normal(m, 2.5 s), as rstanarm scales its priors of intercepts (Goodrich, Gabry, Ali
-      and Brilleman, *rstanarm*, "Prior distributions");
-    - tau and sigma: uniform(0, 10 s): uniform on the sd as Gelman (2006, *Bayesian Analysis* 1,
-      515-534, sec. 7.1) advises, with a bound that no sd of these data comes near;
-    - sigma2 of complete and no pooling: inverse-gamma(1/2, s^2 / 2), the weight of one
-      observation with variance s^2 (Hoff 2009, sec. 5.3, with nu0 = 1).
-
-    Raises
-    ------
-    InputError
-        All observations are equal, so the data have no scale.
-    """
-    if stats.total_sd == 0:
-        raise InputError(
-            "all values are equal: there is no variation to model; "
-            "check the file and the value column"
-        )
-    s = _rounded(stats.total_sd)
-    m = _rounded_to(stats.grand_mean, 0.01 * s)
-    values = {
-        "theta_location": m,
-        "theta_scale": _rounded(2.5 * s),
-        "sigma2_shape": 0.5,
-        "sigma2_scale": _rounded(0.5 * s**2),
-        "mu_location": m,
-        "mu_scale": _rounded(2.5 * s),
-        "tau_upper": _rounded(10 * s),
-        "sigma_upper": _rounded(10 * s),
-    }
-    return Priors(values, dict.fromkeys(values, SCALED))
-
-
-def prior_conflicts(priors: Priors, stats: GroupStats) -> list[str]:
-    """Warn of priors that the data speak against; an empty list is the normal case.
-
-    Checked are prior means of means (more than three prior sds from the sample mean), upper
-    bounds of sds (below the spread that they must cover) and the inverse-gamma prior of sigma2
-    (less than one in a thousand on the far side of the pooled variance).
-    """
-    value = priors.values
-    found = []
-    for name in ("theta", "mu"):
-        location, scale = value.get(f"{name}_location"), value.get(f"{name}_scale")
-        if location is None or scale is None or scale <= 0:
-            continue
-        distance = abs(stats.grand_mean - location) / scale
-        if distance > 3:
-            found.append(
-                f"the prior of {name}, normal({location:g}, {scale:g}), puts the grand mean "
-                f"{stats.grand_mean:.4g} {distance:.1f} prior sds from its center"
-            )
-    spread = float(np.std(stats.mean, ddof=1)) if stats.J > 1 else 0.0
-    for name, needed, what in (
-        ("tau", spread, "the sd of the group means"),
-        ("sigma", stats.within_sd, "the sd within groups"),
-    ):
-        upper = value.get(f"{name}_upper")
-        if upper is not None and upper < needed:
-            found.append(f"the upper bound of {name}, {upper:g}, is below {what}, {needed:.4g}")
-    shape, scale = value.get("sigma2_shape"), value.get("sigma2_scale")
-    if shape and scale and shape > 0 and scale > 0 and stats.within_sd > 0:
-        below = float(special.gammaincc(shape, scale / stats.within_sd**2))
-        if min(below, 1 - below) < 0.001:
-            found.append(
-                f"the prior of sigma2, inverse-gamma({shape:g}, {scale:g}), gives less than one "
-                f"in a thousand to variances {'below' if below < 0.5 else 'above'} "
-                f"the one within groups, {stats.within_sd**2:.4g}"
-            )
-    return found
-
-
 def _rounded(x: float) -> float:
     """Three significant digits, so that the value printed is the value used."""
     return float(f"{x:.3g}")
@@ -313,197 +291,414 @@ def _rounded_to(x: float, step: float) -> float:
     return round(x, -math.floor(math.log10(step)))
 
 
-CHOICE_SETTINGS = ("mu_location", "mu_scale", "tau_upper", "sigma_upper")
-"""Prior settings that the base choice is made from."""
-
 _FAR = 3
+_LOG_2_PI = math.log(2 * math.pi)
+_EXTREMES = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
 
 
-def base_choice(priors: Priors) -> PriorChoice:
-    """Priors of the shipped hierarchical programs, under the settings given.
+class Observations(Family):
+    """Groups of observations, normal around their group's mean with one sd for all groups."""
 
-    Raises
-    ------
-    InputError
-        A setting is missing or outside its range.
-    """
-    missing = [name for name in CHOICE_SETTINGS if name not in priors.values]
-    if missing:
-        raise InputError(f"prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER")
-    location, scale, tau, sigma = (priors.values[name] for name in CHOICE_SETTINGS)
-    return PriorChoice(BASE, Normal(location, scale), Uniform(tau), Uniform(sigma))
-
-
-def named_choices(stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
-    """Every choice that can be asked for by name, the base first.
-
-    The alternatives for tau are the half-normal, half-Cauchy and half-t families that Gelman
-    (2006, *Bayesian Analysis* 1, 515-534) discusses, the exponential, and the two inverse-gamma
-    priors of tau^2 that he warns of: these are fixed numbers, whatever the unit of the data.
-    `weak` holds all three priors to the scale of the data: half-normal(0, s) for both sds, and
-    mu as in `prior_settings.default_priors`. `hoff` is the prior of Hoff
-    (2009), *A First Course in Bayesian Statistical Methods*, exercise 8.3: mu0 = 7,
-    gamma0^2 = 5, eta0 = 2, tau0^2 = 10, nu0 = 2, sigma0^2 = 15, in hours a week.
-
-    Raises
-    ------
-    InputError
-        A setting of the base is missing or outside its range, or all observations are equal.
-    """
-    base = base_choice(priors)
-    scaled = default_priors(stats).values
-    s = float(f"{stats.total_sd:.2g}")
-    variance = InverseGammaVariance.scaled_inverse_chi_square
-    taus: dict[str, ScalePrior] = {
-        "half_normal": HalfNormal(s),
-        "half_cauchy": HalfCauchy(s),
-        "half_t": HalfT(3, s),
-        "exponential": Exponential(float(f"{1 / s:.2g}")),
-        "inverse_gamma_0.01": InverseGammaVariance(0.01, 0.01),
-        "inverse_gamma_1": InverseGammaVariance(1, 1),
-    }
-    choices = [base, *(replace(base, name=name, tau=tau) for name, tau in taus.items())]
-    choices += [
-        replace(base, name="sigma_half_cauchy", sigma=HalfCauchy(s)),
-        replace(base, name="mu_wide", mu=replace(base.mu, scale=10 * base.mu.scale)),
-        replace(base, name="mu_narrow", mu=replace(base.mu, scale=0.5 * base.mu.scale)),
-        PriorChoice(
-            "weak",
-            Normal(scaled["mu_location"], scaled["mu_scale"]),
-            HalfNormal(s),
-            HalfNormal(s),
-        ),
-        PriorChoice("hoff", Normal(7, round(math.sqrt(5), 4)), variance(2, 10), variance(2, 15)),
-    ]
-    return {choice.name: choice for choice in choices}
-
-
-def default_choices(stats: GroupStats, priors: Priors) -> tuple[PriorChoice, ...]:
-    """Return the named choices without those that speak of other data.
-
-    Left out is a choice whose prior of mu has its center more than three of its sds from the
-    mean of the data, unless it is the base's prior: `hoff`, where the data are not hours a week.
-    """
-    named = named_choices(stats, priors)
-    mean = stats.grand_mean
-    return tuple(
-        choice
-        for choice in named.values()
-        if choice.mu.location == named[BASE].mu.location
-        or abs(choice.mu.location - mean) <= _FAR * choice.mu.scale
+    name = "normal"
+    folder = ""
+    words = Words(
+        theta="group mean",
+        thetas="group means",
+        raw="sample mean",
+        raws="sample means",
+        size="n",
+        rows="observations",
     )
+    settings = (
+        *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
+        *("mu_location", "mu_scale", "tau_upper", "sigma_upper"),
+    )
+    choice_settings = ("mu_location", "mu_scale", "tau_upper", "sigma_upper")
 
+    def default_priors(self, stats: GroupStats) -> Priors:
+        """Weakly informative priors on the scale of the data.
 
-def initial_values(
-    program: Declared, stats: GroupStats, settings: Settings, *, inputs: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Draw over-dispersed starting values near the data's moments, one set a chain.
+        With m the grand mean and s the sd of all observations, both rounded to three digits:
 
-    Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has it),
-    `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over groups;
-    Stan chooses the rest. A start far from the data, as Stan's own are for most units, costs warmup
-    and can strand a chain.
+        - means: normal(m, 2.5 s), as rstanarm scales its priors of intercepts (Goodrich, Gabry, Ali
+          and Brilleman, *rstanarm*, "Prior distributions");
+        - tau and sigma: uniform(0, 10 s): uniform on the sd as Gelman (2006, *Bayesian Analysis* 1,
+          515-534, sec. 7.1) advises, with a bound that no sd of these data comes near;
+        - sigma2 of complete and no pooling: inverse-gamma(1/2, s^2 / 2), the weight of one
+          observation with variance s^2 (Hoff 2009, sec. 5.3, with nu0 = 1).
 
-    Returns
-    -------
-    list of dict
-        Parameter to value, for each chain.
-    """
-    within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
-    within = within or 1.0
-    between = max(float(np.std(stats.mean)), 0.1 * within)
-    se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
-    declared = program.declared["parameters"]
-    starts = []
-    for chain in range(1, settings.chains + 1):
-        rng = np.random.default_rng([settings.seed, chain])
-        factor = np.exp(rng.uniform(-0.7, 0.7, size=3))
-        shift = rng.uniform(-2, 2, size=stats.J)
-        whole = stats.total_sd / np.sqrt(stats.N)
-        tau = min(between * factor[1], 0.5 * float(inputs.get("tau_upper", np.inf)))
-        sigma = min(within * factor[0], 0.5 * float(inputs.get("sigma_upper", np.inf)))
-        scalars = {
-            "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
-            "tau": tau,
-            "tau_stretched": np.expm1(4 * np.log1p(tau / se)) ** 0.25,
-            "sigma": sigma,
-            "sigma2": (stats.total_sd * factor[2]) ** 2,
-            "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
+        Raises
+        ------
+        InputError
+            All observations are equal, so the data have no scale.
+        """
+        if stats.total_sd == 0:
+            raise InputError(
+                "all values are equal: there is no variation to model; "
+                "check the file and the value column"
+            )
+        s = _rounded(stats.total_sd)
+        m = _rounded_to(stats.grand_mean, 0.01 * s)
+        values = {
+            "theta_location": m,
+            "theta_scale": _rounded(2.5 * s),
+            "sigma2_shape": 0.5,
+            "sigma2_scale": _rounded(0.5 * s**2),
+            "mu_location": m,
+            "mu_scale": _rounded(2.5 * s),
+            "tau_upper": _rounded(10 * s),
+            "sigma_upper": _rounded(10 * s),
         }
-        vectors = {
-            "sigma": np.full(stats.J, sigma),
-            "sigma2": np.full(stats.J, sigma**2),
-            "theta": stats.mean + shift * within / np.sqrt(stats.n),
-            "eta": shift,
+        return Priors(values, dict.fromkeys(values, SCALED))
+
+    def prior_conflicts(self, priors: Priors, stats: GroupStats) -> list[str]:
+        """Warn of priors that the data speak against; an empty list is the normal case.
+
+        Checked are prior means of means (more than three prior sds from the sample mean), upper
+        bounds of sds (below the spread that they must cover) and the inverse-gamma prior of sigma2
+        (less than one in a thousand on the far side of the pooled variance).
+        """
+        value = priors.values
+        found = []
+        for name in ("theta", "mu"):
+            location, scale = value.get(f"{name}_location"), value.get(f"{name}_scale")
+            if location is None or scale is None or scale <= 0:
+                continue
+            distance = abs(stats.grand_mean - location) / scale
+            if distance > 3:
+                found.append(
+                    f"the prior of {name}, normal({location:g}, {scale:g}), puts the grand mean "
+                    f"{stats.grand_mean:.4g} {distance:.1f} prior sds from its center"
+                )
+        spread = float(np.std(stats.mean, ddof=1)) if stats.J > 1 else 0.0
+        for name, needed, what in (
+            ("tau", spread, "the sd of the group means"),
+            ("sigma", stats.within_sd, "the sd within groups"),
+        ):
+            upper = value.get(f"{name}_upper")
+            if upper is not None and upper < needed:
+                found.append(f"the upper bound of {name}, {upper:g}, is below {what}, {needed:.4g}")
+        shape, scale = value.get("sigma2_shape"), value.get("sigma2_scale")
+        if shape and scale and shape > 0 and scale > 0 and stats.within_sd > 0:
+            below = float(special.gammaincc(shape, scale / stats.within_sd**2))
+            if min(below, 1 - below) < 0.001:
+                found.append(
+                    f"the prior of sigma2, inverse-gamma({shape:g}, {scale:g}), gives less than "
+                    f"one in a thousand to variances {'below' if below < 0.5 else 'above'} "
+                    f"the one within groups, {stats.within_sd**2:.4g}"
+                )
+        return found
+
+    def base_choice(self, priors: Priors) -> PriorChoice:
+        """Priors of the shipped hierarchical programs, under the settings given.
+
+        Raises
+        ------
+        InputError
+            A setting is missing or outside its range.
+        """
+        missing = [name for name in self.choice_settings if name not in priors.values]
+        if missing:
+            raise InputError(
+                f"prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER"
+            )
+        location, scale, tau, sigma = (priors.values[name] for name in self.choice_settings)
+        return PriorChoice(BASE, Normal(location, scale), Uniform(tau), Uniform(sigma))
+
+    def named_choices(self, stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
+        """Every choice that can be asked for by name, the base first.
+
+        The alternatives for tau are the half-normal, half-Cauchy and half-t families that Gelman
+        (2006, *Bayesian Analysis* 1, 515-534) discusses, the exponential, and the two inverse-gamma
+        priors of tau^2 that he warns of: these are fixed numbers, whatever the unit of the data.
+        `weak` holds all three priors to the scale of the data: half-normal(0, s) for both sds, and
+        mu as in `default_priors`. `hoff` is the prior of Hoff
+        (2009), *A First Course in Bayesian Statistical Methods*, exercise 8.3: mu0 = 7,
+        gamma0^2 = 5, eta0 = 2, tau0^2 = 10, nu0 = 2, sigma0^2 = 15, in hours a week.
+
+        Raises
+        ------
+        InputError
+            A setting of the base is missing or outside its range, or all observations are equal.
+        """
+        base = self.base_choice(priors)
+        scaled = self.default_priors(stats).values
+        s = float(f"{stats.total_sd:.2g}")
+        variance = InverseGammaVariance.scaled_inverse_chi_square
+        taus: dict[str, ScalePrior] = {
+            "half_normal": HalfNormal(s),
+            "half_cauchy": HalfCauchy(s),
+            "half_t": HalfT(3, s),
+            "exponential": Exponential(float(f"{1 / s:.2g}")),
+            "inverse_gamma_0.01": InverseGammaVariance(0.01, 0.01),
+            "inverse_gamma_1": InverseGammaVariance(1, 1),
         }
-        start: dict[str, Any] = {}
-        for name, entry in declared.items():
-            source: Mapping[str, Any] = (scalars, vectors, {})[min(entry["dimensions"], 2)]
-            if name in source and entry["type"] == "real":
-                start[name] = source[name]
-        starts.append(start)
-    return starts
+        choices = [base, *(replace(base, name=name, tau=tau) for name, tau in taus.items())]
+        choices += [
+            replace(base, name="sigma_half_cauchy", sigma=HalfCauchy(s)),
+            replace(base, name="mu_wide", mu=replace(base.mu, scale=10 * base.mu.scale)),
+            replace(base, name="mu_narrow", mu=replace(base.mu, scale=0.5 * base.mu.scale)),
+            PriorChoice(
+                "weak",
+                Normal(scaled["mu_location"], scaled["mu_scale"]),
+                HalfNormal(s),
+                HalfNormal(s),
+            ),
+            PriorChoice(
+                "hoff", Normal(7, round(math.sqrt(5), 4)), variance(2, 10), variance(2, 15)
+            ),
+        ]
+        return {choice.name: choice for choice in choices}
 
+    def default_choices(self, stats: GroupStats, priors: Priors) -> tuple[PriorChoice, ...]:
+        """Return the named choices without those that speak of other data.
 
-def check_poolable(program: Declared, stats: GroupStats) -> list[str]:
-    """Refuse data under which a program's posterior is improper; return warnings.
+        Left out is a choice whose prior of mu has its center more than three of its sds from the
+        mean of the data, unless it is the base's prior: `hoff`, where the data are not hours a
+        week.
+        """
+        named = self.named_choices(stats, priors)
+        mean = stats.grand_mean
+        return tuple(
+            choice
+            for choice in named.values()
+            if choice.mu.location == named[BASE].mu.location
+            or abs(choice.mu.location - mean) <= _FAR * choice.mu.scale
+        )
 
-    The conditions are those of the shipped models: a group with a variance of its own needs two
-    different values; a shared variance needs a group with two different values; a variance
-    between groups needs two groups, and three to say much.
+    def check_poolable(self, program: Declared, stats: GroupStats) -> list[str]:
+        """Refuse data under which a program's posterior is improper; return warnings.
 
-    Raises
-    ------
-    InputError
-        With the groups concerned and the way out.
-    """
-    if stats.total_ss == 0:
-        raise InputError("all values are equal: there is no variation to model")
-    pooling = program.pooling
-    if pooling == "none" and program.outputs.get("sigma") == 1:
-        bad = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
-        if bad:
-            shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-            raise InputError(
-                f"no pooling cannot estimate a variance in {shown}: fewer than two different "
-                "values. Leave these groups out, or leave this model out with "
-                f"--without {program.name}; partial pooling can use them"
+        The conditions are those of the shipped models: a group with a variance of its own needs two
+        different values; a shared variance needs a group with two different values; a variance
+        between groups needs two groups, and three to say much.
+
+        Raises
+        ------
+        InputError
+            With the groups concerned and the way out.
+        """
+        if stats.total_ss == 0:
+            raise InputError("all values are equal: there is no variation to model")
+        pooling = program.pooling
+        if pooling == "none" and program.outputs.get("sigma") == 1:
+            bad = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
+            if bad:
+                shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+                raise InputError(
+                    f"no pooling cannot estimate a variance in {shown}: fewer than two different "
+                    "values. Leave these groups out, or leave this model out with "
+                    f"--without {program.name}; partial pooling can use them"
+                )
+        if pooling == "partial":
+            if stats.J == 1:
+                raise InputError(
+                    "partial pooling needs at least two groups: with one, the data say nothing of "
+                    "the variance between groups"
+                )
+            if not stats.ss.any():
+                raise InputError(
+                    "partial pooling needs a group with two different values to estimate the "
+                    "variance within groups; these data have none"
+                )
+            if stats.J == 2:
+                return [
+                    "with two groups the prior of tau decides how much is pooled: "
+                    "read tau and everything that follows from it as prior, not as data"
+                ]
+        return []
+
+    def starts(
+        self, program: Declared, stats: GroupStats, settings: Settings, *, inputs: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Draw over-dispersed starting values near the data's moments, one set a chain.
+
+        Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has
+        it), `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over
+        groups; Stan chooses the rest. A start far from the data, as Stan's own are for most units,
+        costs warmup and can strand a chain.
+
+        Returns
+        -------
+        list of dict
+            Parameter to value, for each chain.
+        """
+        within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
+        within = within or 1.0
+        between = max(float(np.std(stats.mean)), 0.1 * within)
+        se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
+        declared = program.declared["parameters"]
+        starts = []
+        for chain in range(1, settings.chains + 1):
+            rng = np.random.default_rng([settings.seed, chain])
+            factor = np.exp(rng.uniform(-0.7, 0.7, size=3))
+            shift = rng.uniform(-2, 2, size=stats.J)
+            whole = stats.total_sd / np.sqrt(stats.N)
+            tau = min(between * factor[1], 0.5 * float(inputs.get("tau_upper", np.inf)))
+            sigma = min(within * factor[0], 0.5 * float(inputs.get("sigma_upper", np.inf)))
+            scalars = {
+                "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
+                "tau": tau,
+                "tau_stretched": np.expm1(4 * np.log1p(tau / se)) ** 0.25,
+                "sigma": sigma,
+                "sigma2": (stats.total_sd * factor[2]) ** 2,
+                "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
+            }
+            vectors = {
+                "sigma": np.full(stats.J, sigma),
+                "sigma2": np.full(stats.J, sigma**2),
+                "theta": stats.mean + shift * within / np.sqrt(stats.n),
+                "eta": shift,
+            }
+            start: dict[str, Any] = {}
+            for name, entry in declared.items():
+                source: Mapping[str, Any] = (scalars, vectors, {})[min(entry["dimensions"], 2)]
+                if name in source and entry["type"] == "real":
+                    start[name] = source[name]
+            starts.append(start)
+        return starts
+
+    def log_likelihood(
+        self, stats: GroupStats, theta: FloatArray, error_sd: FloatArray
+    ) -> FloatArray:
+        """Log density of all observations given group means and sds, but for a constant.
+
+        With the sufficient statistics, sum_ij log N(y_ij | theta_j, sigma_j^2) is
+        -sum_j n_j log(sigma_j) - sum_j (ss_j + n_j (ybar_j - theta_j)^2) / (2 sigma_j^2), up to a
+        constant.
+
+        Parameters
+        ----------
+        stats
+            Sufficient statistics of the observations.
+        theta, error_sd
+            Shapes (J, ...) and (J or 1, ...), in the unit of the data.
+        """
+        shape = (-1,) + (1,) * (theta.ndim - 1)
+        n, mean, ss = (part.reshape(shape) for part in (stats.n, stats.mean, stats.ss))
+        squares = ss + n * (mean - theta) ** 2
+        total: FloatArray = (-n * np.log(error_sd) - squares / (2 * error_sd**2)).sum(axis=0)
+        return total
+
+    def inputs(self, stats: GroupStats, *, draw_groups: bool) -> dict[str, Any]:
+        """Give the statistics by group and by group size, for `stan_data`.
+
+        `n`, `ybar`, `ss` are by group; `K`, `n_k`, `J_k`, `ybar_k`, `ssb_k`, `ssw` by group size
+        (see `SizeClasses`); `J_drawn`, `n_drawn`, `ybar_drawn` are the groups whose means are
+        drawn.
+        """
+        classes, groups = size_classes(stats), slice(None if draw_groups else 0)
+        return {
+            "n": stats.n,
+            "ybar": stats.mean,
+            "ss": stats.ss,
+            "K": classes.K,
+            "n_k": classes.n,
+            "J_k": classes.groups,
+            "ybar_k": classes.mean,
+            "ssb_k": classes.ss,
+            "ssw": classes.ss_within,
+            "J_drawn": len(stats.n[groups]),
+            "n_drawn": stats.n[groups],
+            "ybar_drawn": stats.mean[groups],
+        }
+
+    def weighted(self, stats: GroupStats, weight: float) -> dict[str, Any]:
+        """Count every observation `weight` times: the likelihood to that power."""
+        classes = size_classes(stats)
+        return {
+            "n_k": weight * classes.n,
+            "ssw": weight * classes.ss_within,
+            "n_drawn": weight * stats.n,
+        }
+
+    def log_marginal(
+        self, stats: GroupStats, center: FloatArray, tau: FloatArray, error_sd: FloatArray
+    ) -> FloatArray:
+        """Joint log density of each group's observations as those of a new group.
+
+        For n values with mean ybar and sum of squares ss about it, given mu, tau, sigma:
+        log p = -n/2 log(2 pi) - (n - 1) log sigma - log(sigma^2 + n tau^2) / 2
+        - ss / (2 sigma^2) - n (ybar - mu)^2 / (2 (sigma^2 + n tau^2)).
+        """
+        n, mean, ss = (part[:, None, None] for part in (stats.n, stats.mean, stats.ss))
+        sigma = error_sd
+        with np.errstate(all="ignore"):
+            total = sigma**2 + n * tau**2
+            return np.asarray(
+                -0.5 * n * _LOG_2_PI
+                - (n - 1) * np.log(sigma)
+                - 0.5 * np.log(total)
+                - 0.5 * ss / sigma**2
+                - 0.5 * n * (mean - center) ** 2 / total
             )
-    if pooling == "partial":
-        if stats.J == 1:
+
+    def exact_posterior(
+        self, program: str, stats: GroupStats, priors: Priors
+    ) -> exact.CompletePoolingPosterior | Contrasting:
+        """Exact posterior of a shipped program.
+
+        Raises
+        ------
+        InputError
+            A program of another name, or a prior setting that is missing or out of range.
+        """
+        if program in FORMS:
+            return self.exact_alternative(self.base_choice(priors), stats)
+        if program not in {COMPLETE, NONE}:
             raise InputError(
-                "partial pooling needs at least two groups: with one, the data say nothing of the "
-                "variance between groups"
+                f"The exact posterior of {program!r} is not known; it is for {', '.join(SHIPPED)}."
             )
-        if not stats.ss.any():
+        missing = [name for name in _EXTREMES if name not in priors.values]
+        if missing:
             raise InputError(
-                "partial pooling needs a group with two different values to estimate the variance "
-                "within groups; these data have none"
+                f"Prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER."
             )
-        if stats.J == 2:
-            return [
-                "with two groups the prior of tau decides how much is pooled: "
-                "read tau and everything that follows from it as prior, not as data"
-            ]
-    return []
+        theta, sigma = _extreme_priors(priors.values)
+        if program == COMPLETE:
+            return exact.complete_pooling(stats, theta=theta, sigma=sigma)
+        return exact.no_pooling(stats, theta=theta, sigma=sigma)
+
+    def exact_alternative(
+        self, choice: PriorChoice, stats: GroupStats
+    ) -> exact.HierarchicalPosterior:
+        """Exact posterior of the hierarchical model under a choice of priors, of any family.
+
+        Raises
+        ------
+        InputError
+            Statistics that no data can have, or an improper posterior of sigma.
+        """
+        if choice.sigma is None:
+            raise InputError(f"the choice {choice.name!r} has no prior of sigma")
+        return exact.hierarchical(stats, mu=choice.mu, tau=choice.tau, sigma=choice.sigma)
+
+    def prior_marginal(self, stats: GroupStats, priors: Mapping[str, float]) -> FloatArray | None:
+        """Log prior predictive density of each group's data under no pooling, by quadrature."""
+        if not set(_EXTREMES) <= set(priors):
+            return None
+        theta, sigma = _extreme_priors(priors)
+        found = []
+        for j in range(stats.J):
+            alone = stats.take(np.array([j]))
+            found.append(exact.no_pooling(alone, theta=theta, sigma=sigma).log_marginal_likelihood)
+        return np.array(found)
+
+    def classical(self, stats: GroupStats) -> dict[str, Callable[[], pd.DataFrame]]:
+        """Variance components by ANOVA and REML, and the group means that follow from them."""
+        from partialpool.families import classical
+
+        return {
+            "variance_components": partial(classical.variance_components, stats),
+            "blup": partial(classical.blup, stats),
+        }
 
 
-def log_likelihood_given(theta: FloatArray, sigma: FloatArray, stats: GroupStats) -> FloatArray:
-    """Log density of all observations given group means and sds, but for a constant.
+def _extreme_priors(value: Mapping[str, float]) -> tuple[Normal, InverseGammaVariance]:
+    """Priors of theta and of the variance under complete and under no pooling."""
+    location, scale, shape, rate = (value[name] for name in _EXTREMES)
+    return Normal(location, scale), InverseGammaVariance(shape, rate)
 
-    With the sufficient statistics, sum_ij log N(y_ij | theta_j, sigma_j^2) is
-    -sum_j n_j log(sigma_j) - sum_j (ss_j + n_j (ybar_j - theta_j)^2) / (2 sigma_j^2), up to a
-    constant.
 
-    Parameters
-    ----------
-    theta, sigma
-        Shapes (J, ...) and (J or 1, ...), in the unit of the data.
-    stats
-        Sufficient statistics of the observations.
-    """
-    shape = (-1,) + (1,) * (theta.ndim - 1)
-    n, mean, ss = (part.reshape(shape) for part in (stats.n, stats.mean, stats.ss))
-    squares = ss + n * (mean - theta) ** 2
-    total: FloatArray = (-n * np.log(sigma) - squares / (2 * sigma**2)).sum(axis=0)
-    return total
+NORMAL = Observations()
+"""The family of the lesson."""

@@ -26,7 +26,6 @@ import xarray as xr
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
-from partialpool.families.normal import check_poolable, initial_values
 from partialpool.files import umask
 from partialpool.fitting.chains import sample
 from partialpool.fitting.inputs import stan_data
@@ -183,7 +182,7 @@ def fit_programs(
     progress = progress or Progress()
     switches = {"prior_only": prior_only, "pointwise": pointwise}
     inputs = [stan_data(p, data, priors, extra=extra, **switches) for p in programs]
-    warnings = [[] if prior_only else check_poolable(p, data.stats) for p in programs]
+    warnings = [[] if prior_only else data.family.check_poolable(p, data.stats) for p in programs]
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
     start = time.perf_counter()
     executables = toolchain.compile_programs(
@@ -204,7 +203,7 @@ def fit_programs(
             stan_input,
             used,
             title=program.title,
-            starts=initial_values(program, data.stats, used, inputs=stan_input)
+            starts=data.family.starts(program, data.stats, used, inputs=stan_input)
             if used.data_inits
             else None,
             as_doubles=cmdstan.has_draws_file,

@@ -11,9 +11,10 @@ from typing import Any
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.normal import default_priors, size_classes
-from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, SETTINGS, Priors
-from partialpool.programs import DRAWN_GROUPS, Program
+from partialpool.families import FAMILY_SETTINGS
+from partialpool.families.base import DRAWN_GROUPS
+from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, Priors
+from partialpool.programs import Program
 
 
 def stan_data(
@@ -27,13 +28,12 @@ def stan_data(
 ) -> dict[str, Any]:
     """Collect what a program's data block declares.
 
-    Available are the observations (`N`, `J`, `group` from 1, `y`), the sufficient statistics by
-    group (`n`, `ybar`, `ss`) and by group size (`K`, `n_k`, `J_k`, `ybar_k`, `ssb_k`, `ssw`), the
-    prior settings, the switches `prior_only` and `pointwise`, `prior_power` (1: the exponent of the
-    priors in programs that let refits change it), and whatever `extra` adds; `extra`
-    wins. `J_drawn`, `n_drawn`, `ybar_drawn` are the groups whose means are to be drawn (none of
-    more than `DRAWN_GROUPS`), and `N_drawn`, `group_drawn`, `y_drawn` the observations where
-    `pointwise` asks for them.
+    Available are the rows (`N`, `J`, `group` from 1, `y`), what the family has (`Family.inputs`),
+    the prior settings, the switches `prior_only` and `pointwise`, `prior_power` (1: the exponent of
+    the priors in programs that let refits change it), and whatever `extra` adds; `extra` wins.
+    Groups whose theta a program draws from statistics (`J_drawn`) are none of more than
+    `DRAWN_GROUPS`; `N_drawn`, `group_drawn`, `y_drawn` are the rows where `pointwise` asks for
+    them.
 
     Raises
     ------
@@ -41,25 +41,12 @@ def stan_data(
         A declared input is not available (of summarized data the observations are not); the
         message lists what is, and the nearest name.
     """
-    stats, sizes = data.stats, size_classes(data.stats)
-    groups = slice(None if stats.J <= DRAWN_GROUPS or pointwise else 0)
     observations = slice(None if pointwise else 0)
     available: dict[str, Any] = {
         "N": data.stats.N,
         "J": data.stats.J,
         **({"group": data.group + 1, "y": data.y} if len(data.y) else {}),
-        "n": data.stats.n,
-        "ybar": data.stats.mean,
-        "ss": data.stats.ss,
-        "K": sizes.K,
-        "n_k": sizes.n,
-        "J_k": sizes.groups,
-        "ybar_k": sizes.mean,
-        "ssb_k": sizes.ss,
-        "ssw": sizes.ss_within,
-        "J_drawn": len(stats.n[groups]),
-        "n_drawn": stats.n[groups],
-        "ybar_drawn": stats.mean[groups],
+        **data.family.inputs(data.stats, draw_groups=pointwise or data.stats.J <= DRAWN_GROUPS),
         "N_drawn": len(data.y[observations]),
         "group_drawn": data.group[observations] + 1,
         "y_drawn": data.y[observations],
@@ -133,7 +120,7 @@ def check_settings_used(priors: Priors, declared: Collection[str]) -> list[str]:
                 + (f" (nearest name: {near[0]!r})" if near else "")
                 + f". Declared: {', '.join(declared)}"
             )
-        if name not in SETTINGS:
+        if name not in FAMILY_SETTINGS:
             notes.append(
                 f"{source} sets {name}, which no program of this run declares"
                 + (f" (nearest name: {near[0]!r})" if near else "")
@@ -182,7 +169,7 @@ def _not_numbers(value: Any) -> str | None:
 
 def priors_for(data: GroupedData, overrides: Mapping[str, float] | None = None) -> Priors:
     """Settle the prior settings: scaled to the data, then the data's file, then the user's."""
-    priors = default_priors(data.stats)
+    priors = data.family.default_priors(data.stats)
     if data.priors:
         priors = priors.updated(data.priors, source=data.priors_source)
     if overrides:

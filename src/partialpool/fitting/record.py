@@ -24,8 +24,8 @@ class FitRecord:
         Name of the program, the model's name as people read it, and how it pools.
     source, included, program_sha256
         Text of the Stan program, text of what it includes by path, and the hash of both.
-    data, data_sha256
-        Name of the data and the hash of their file.
+    data, data_sha256, family
+        Name of the data, the hash of their file, and the family of what they say.
     priors, priors_sources
         Values of the hyperparameters, and where each one comes from.
     settings
@@ -58,6 +58,7 @@ class FitRecord:
     program_sha256: str = ""
     data: str = ""
     data_sha256: str = ""
+    family: str = "normal"
     priors: Mapping[str, float] = field(default_factory=dict)
     priors_sources: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=lambda: dataclasses.asdict(Settings()))
@@ -101,6 +102,7 @@ class FitRecord:
             "program_sha256": program.sha256,
             "data": data.name,
             "data_sha256": data.sha256,
+            "family": data.family.name,
             "priors": dict(priors.values),
             "priors_sources": dict(priors.sources),
             "settings": dataclasses.asdict(settings),

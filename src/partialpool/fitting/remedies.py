@@ -171,7 +171,7 @@ def fit_until_trusted(
                 report(made, found)
             earlier.append(_record(made, table, found))
             if found.program is not None:
-                current = load(found.program, progress=progress)
+                current = load(found.program, family=made.record.family, progress=progress)
             (again,) = fit([current], *arguments, settings=found.settings, progress=progress, **how)
             fits[position] = again.with_record(attempts=[*earlier])
     return fits

@@ -17,7 +17,7 @@ import numpy as np
 from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families import exact, normal
+from partialpool.families import exact
 from partialpool.families.exact.pooling_extremes import Sample
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
@@ -117,7 +117,7 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
     """
     if not is_exact(program):
         raise InputError(f"{program.name}: its exact posterior is not known")
-    normal.check_poolable(program, data.stats)
+    data.family.check_poolable(program, data.stats)
     check_hyperparameters(program, priors)
     start = time.perf_counter()
     value = priors.values

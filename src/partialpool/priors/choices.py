@@ -45,31 +45,46 @@ class PriorChoice:
     mu
         Prior of the mean of the group means, in the unit of the data.
     tau, sigma
-        Priors of the sd between group means and of the sd within groups.
+        Priors of the sd between group means and of the sd within groups; no `sigma` where that sd
+        is known.
     """
 
     name: str
     mu: Normal
     tau: ScalePrior
-    sigma: ScalePrior
+    sigma: ScalePrior | None = None
+
+    @property
+    def priors(self) -> dict[str, Normal | ScalePrior]:
+        """Parameter to its prior."""
+        found: dict[str, Normal | ScalePrior] = {"mu": self.mu, "tau": self.tau}
+        return found if self.sigma is None else {**found, "sigma": self.sigma}
 
     def describe(self) -> str:
         """The three sampling statements, for example ``tau ~ half-Cauchy(0, 5)``."""
-        return ", ".join(getattr(self, name).describe(name) for name in _PARAMETERS)
+        return ", ".join(prior.describe(name) for name, prior in self.priors.items())
 
     def difference(self, base: PriorChoice) -> str:
         """The sampling statements in which the choice differs from another."""
-        changed = [name for name in _PARAMETERS if getattr(self, name) != getattr(base, name)]
-        return ", ".join(getattr(self, name).describe(name) for name in changed)
+        return ", ".join(
+            prior.describe(name)
+            for name, prior in self.priors.items()
+            if prior != base.priors.get(name)
+        )
 
-    def log_density(self, mu: ArrayLike, tau: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
-        """Joint log density of the three parameters, with its constant."""
-        return self.mu.log_density(mu) + self.tau.log_density(tau) + self.sigma.log_density(sigma)
+    def log_density(
+        self, mu: ArrayLike, tau: ArrayLike, sigma: ArrayLike = 1.0
+    ) -> NDArray[np.float64]:
+        """Joint log density of the parameters that have a prior, with its constant."""
+        density = self.mu.log_density(mu) + self.tau.log_density(tau)
+        return density if self.sigma is None else density + self.sigma.log_density(sigma)
 
     def inputs(self) -> dict[str, Any]:
         """Inputs of the program `sensitivity` that select these priors."""
         found: dict[str, Any] = {"mu_location": self.mu.location, "mu_scale": self.mu.scale}
-        for name, prior in (("tau", self.tau), ("sigma", self.sigma)):
+        for name, prior in self.priors.items():
+            if isinstance(prior, Normal):
+                continue
             settings = [float(getattr(prior, field.name)) for field in fields(prior)]
             found[f"{name}_family"] = 1 + list(SCALE_FAMILIES).index(prior.family)
             found[f"{name}_prior"] = [settings[0], settings[-1]]

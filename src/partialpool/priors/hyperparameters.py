@@ -35,12 +35,6 @@ class Priors:
 SCALED, SET_BY_USER = "scaled to the data", "set by the user"
 """Sources of settings, besides the data's file."""
 
-SETTINGS = (
-    *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
-    *("mu_location", "mu_scale", "tau_upper", "sigma_upper"),
-)
-"""Prior settings of the shipped programs."""
-
 
 def parse_prior_settings(settings: Sequence[str]) -> dict[str, float]:
     """Read settings such as `mu_scale=5`.

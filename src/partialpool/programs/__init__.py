@@ -4,14 +4,10 @@ In: the name of a shipped program, or a path. Out: a `Program` that knows its in
 and outputs; `toolchain` turns it into an executable, and finds or assembles CmdStan for that.
 """
 
+from partialpool.families.base import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, SHIPPED
 from partialpool.programs.program import (
-    CENTERED,
     DEFAULT,
-    DRAWN_GROUPS,
-    MARGINAL,
-    NONCENTERED,
     RESERVED,
-    SHIPPED,
     Program,
     _check_names,
     check_distinct,

@@ -17,32 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from partialpool.errors import InputError
-from partialpool.families.base import Pooling
+from partialpool.families import FAMILIES
+from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONCENTERED, NONE, Pooling
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA_OF_SDS
 
-CENTERED = "hierarchical_centered"
-NONCENTERED = "hierarchical_noncentered"
-MARGINAL = "hierarchical_marginal"
-"""Names of the shipped forms of the hierarchical model."""
-
-SHIPPED = ("complete_pooling", "no_pooling", CENTERED, NONCENTERED, MARGINAL)
-"""Names of the programs that come with the package, in the order in which a report shows them."""
-
-DRAWN_GROUPS = 1000
-"""Most groups whose means a program that integrates over them draws; more come from
-`partialpool.tables.group_posterior`."""
-
-DEFAULT = ("complete_pooling", "no_pooling", MARGINAL)
+DEFAULT = (COMPLETE, NONE, MARGINAL)
 """The three models of a comparison in which nothing else is asked for."""
 
 RESERVED = ("chain", "draw", "group", "observation")
 """Names of the dimensions of draws, which no variable of a program may bear."""
 
 _TITLES = {
-    "complete_pooling": "complete pooling",
-    "no_pooling": "no pooling",
+    COMPLETE: "complete pooling",
+    NONE: "no pooling",
     CENTERED: "partial pooling, centered",
     NONCENTERED: "partial pooling, non-centered",
     MARGINAL: "partial pooling, marginal",
@@ -90,7 +79,8 @@ class Program:
     @property
     def title(self) -> str:
         """The name as people read it; an edited copy of a shipped program goes by its own."""
-        shipped = self.path.resolve().parent == shipped_folder().resolve()
+        root, home = shipped_folder().resolve(), self.path.resolve().parent
+        shipped = home in {root / family.folder for family in FAMILIES.values()}
         return _TITLES.get(self.name, self.name) if shipped else self.name
 
     @cached_property
@@ -178,8 +168,15 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "stan"
 
 
-def find_program(name_or_path: str | Path) -> Path:
+def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
     """Turn the name of a shipped program, or a path, into the path of a `.stan` file.
+
+    Parameters
+    ----------
+    name_or_path
+        A name such as `no_pooling`, or a path that ends in `.stan`.
+    family
+        Name of the family of data whose program is meant; all have programs of these names.
 
     Raises
     ------
@@ -187,13 +184,14 @@ def find_program(name_or_path: str | Path) -> Path:
         Neither a shipped program nor a file.
     """
     path = Path(name_or_path)
-    shipped = sorted(file.stem for file in shipped_folder().glob("*.stan"))
+    folder = shipped_folder() / FAMILIES[family].folder
+    shipped = sorted(file.stem for file in folder.glob("*.stan"))
     if path.suffix == ".stan":
         if path.is_file():
             return path
         raise InputError(f"{path}: no such Stan program{_near(path.stem, shipped)}")
     if str(name_or_path) in shipped:
-        return shipped_folder() / f"{name_or_path}.stan"
+        return folder / f"{name_or_path}.stan"
     raise InputError(
         f"{name_or_path}: no Stan program of that name{_near(str(name_or_path), shipped)}; the "
         f"shipped ones are {', '.join(shipped)}; "
@@ -209,6 +207,7 @@ def _near(name: str, known: Sequence[str]) -> str:
 def load(
     name_or_path: str | Path,
     *,
+    family: str = "normal",
     include_paths: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Program:
@@ -218,6 +217,8 @@ def load(
     ----------
     name_or_path
         The name of a shipped program or the path of a `.stan` file.
+    family
+        Name of the family of data (`GroupedData.family`) whose program of that name is meant.
     include_paths
         Folders in which `#include` looks, besides the program's own.
     progress
@@ -228,7 +229,7 @@ def load(
     InputError
         No such program, or stanc rejects it; the message is stanc's, with the line.
     """
-    path = find_program(name_or_path)
+    path = find_program(name_or_path, family=family)
     include_paths = tuple(include_paths)
     declared = toolchain.program_info(path, include_paths=include_paths, progress=progress)
     digest = hashlib.sha256(path.read_bytes())
@@ -297,7 +298,7 @@ def chosen(named: Sequence[str] | None, without: Sequence[str] | None = None) ->
     return left
 
 
-def new_program(name: str, target: str | Path) -> Path:
+def new_program(name: str, target: str | Path, *, family: str = "normal") -> Path:
     """Copy a shipped program to a new file, to be edited.
 
     Raises
@@ -306,7 +307,7 @@ def new_program(name: str, target: str | Path) -> Path:
         No shipped program of that name, a target that exists or does not end in `.stan`.
     """
     target = Path(target)
-    source = find_program(name)
+    source = find_program(name, family=family)
     if target.suffix != ".stan":
         raise InputError(f"{target}: the name of a Stan program ends in .stan")
     try:

@@ -100,7 +100,8 @@ def none(comparison: Comparison, fit: Fit) -> list[str]:
         said += _apart(comparison, fit)
     said.append(
         f"Each {group_word(comparison)} is estimated from its own observations alone: the model "
-        f"has no overall mean and says nothing about a {group_word(comparison)} that was not observed."
+        f"has no overall mean and says nothing about a {group_word(comparison)} that was not "
+        "observed."
     )
     return said
 
@@ -201,8 +202,8 @@ def _moved(comparison: Comparison, fit: Fit) -> list[str]:
     else:
         said.append(
             f". The weakest data are those of {named(comparison, weak['group'])} (n = "
-            f"{weak['n']}), which moves by {number(weak['displacement'], weak['mcse'])}: how far a mean moves "
-            "depends on its distance from μ as well as on how little is known of it."
+            f"{weak['n']}), which moves by {number(weak['displacement'], weak['mcse'])}: how far a "
+            "mean moves depends on its distance from μ as well as on how little is known of it."
         )
     return ["".join(said)]
 

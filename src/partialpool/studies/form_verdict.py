@@ -248,8 +248,7 @@ def _wanting_information(fits: Sequence[Fit], data: GroupedData) -> str:
 
 def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Draws of lambda_j, shape (J, chain, draw)."""
-    sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
-    if sigma is None or tau is None:
+    error_sd, tau = variables.error_sd(fit, data), variables.tau(fit, data)
+    if error_sd is None or tau is None:
         return None
-    of_mean = sigma**2 / data.stats.n[:, None, None]
-    return np.asarray(of_mean / (of_mean + tau**2))
+    return data.family.pooling_factor(data.stats, tau, error_sd)

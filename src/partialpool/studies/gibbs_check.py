@@ -119,7 +119,7 @@ def compare_samplers(
         stan.with_record(program="Stan"),
         Fit(tree, stan.with_record(program="Gibbs", title="Gibbs sampler").record),
     )
-    posterior = exactness.exact_alternative(choice, data.stats)
+    posterior = data.family.exact_alternative(choice, data.stats)
     known = {fit.name: posterior for fit in fits}
     comparison = exactness.verify_fits(fits, data, known)
     rows = [_speed(fit, data, took) for fit, took in zip(fits, seconds, strict=True)]

@@ -27,7 +27,6 @@ import pandas as pd
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
-from partialpool.families import normal
 from partialpool.fitting import diagnostics, without_rows
 from partialpool.fitting.inputs import check_settings_used, priors_for, stan_data
 from partialpool.priors import hyperparameters
@@ -172,7 +171,7 @@ def make_jobs(
                 "put their text into the program itself"
             )
         try:
-            normal.check_poolable(program, data.stats)
+            data.family.check_poolable(program, data.stats)
         except InputError as error:
             raise InputError(f"{data.name}: {error}") from None
         varied = [name for name in grid if name in program.inputs]

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.base import FORMS
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import CENTERED, MARGINAL, NONCENTERED, toolchain
+from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA_IN_FUNNEL, Settings
 from partialpool.studies.form_verdict import Verdict, judge
@@ -97,14 +98,14 @@ def compare_parameterizations(
         As `fit_programs` does; a label that the data lack.
     """
     shown_groups(data, groups)
-    marginal = [MARGINAL] if (programs.shipped_folder() / f"{MARGINAL}.stan").is_file() else []
+    drawn = data.family.inputs(data.stats, draw_groups=True)
     fits = fit_programs(
-        [programs.load(name) for name in (CENTERED, NONCENTERED, *marginal)],
+        [programs.load(name, family=data.family.name) for name in FORMS],
         data,
         priors=priors,
         settings=(settings or Settings()).settled(ADAPT_DELTA_IN_FUNNEL),
         cmdstan=cmdstan,
-        extra={"J_drawn": data.stats.J, "n_drawn": data.stats.n, "ybar_drawn": data.stats.mean},
+        extra={name: given for name, given in drawn.items() if name.endswith("_drawn")},
         progress=progress,
     )
     return compare_forms(fits, data, groups=groups)
@@ -280,8 +281,8 @@ def shown_groups(data: GroupedData, groups: Sequence[str] = ()) -> list[str]:
     """
     stats = data.stats
     variables.compared((), data, groups=groups, limit=1)
-    distance = np.abs(stats.mean - stats.grand_mean)
-    weakest = stats.labels[int(np.lexsort((-distance, stats.n))[0])]
+    distance = np.abs(stats.raw - stats.grand_mean)
+    weakest = stats.labels[int(np.lexsort((-distance, stats.weight))[0])]
     return list(dict.fromkeys([weakest, *groups]))
 
 
@@ -320,14 +321,19 @@ def funnel_draws(fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str
 def _compared_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], FloatArray]:
     """Draws of mu, log tau, sigma and theta: names, groups, shape (quantity, chain, draw)."""
     mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
-    sigma, theta = variables.sigma(fit, data), variables.theta(fit, data)
-    if mu is None or tau is None or sigma is None or theta is None or len(sigma) != 1:
+    theta = variables.theta(fit, data)
+    if mu is None or tau is None or theta is None:
         raise _lacking(fit)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_tau = np.log(tau)
-    names = ["mu", "log tau", "sigma", *["theta"] * data.stats.J]
-    groups = ["", "", "", *data.labels]
-    return names, groups, np.concatenate([np.stack([mu, log_tau, sigma[0]]), theta])
+        scalars = {"mu": mu, "log tau": np.log(tau)}
+    if data.stats.error_sd:
+        sigma = variables.scalar(fit, data, data.stats.error_sd)
+        if sigma is None:
+            raise _lacking(fit)
+        scalars[data.stats.error_sd] = sigma
+    names = [*scalars, *["theta"] * data.stats.J]
+    groups = [""] * len(scalars) + list(data.labels)
+    return names, groups, np.concatenate([np.stack(list(scalars.values())), theta])
 
 
 def _lacking(fit: Fit) -> InputError:

@@ -15,7 +15,6 @@ from arviz_stats.base.array import array_stats
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import usable
 from partialpool.tables import variables
@@ -35,18 +34,18 @@ CONFLICT = "prior-data conflict"
 STRONG_PRIOR = "strong prior / weak likelihood"
 
 
-def normal_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
-    """Log density of all observations under normal groups, shape (chain, draw), but for a constant.
+def joint_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
+    """Log density of all data under the family's model, shape (chain, draw), up to a constant.
 
     Raises
     ------
     InputError
-        The fit has no theta or no sigma.
+        The fit has no theta, or not the sd of the errors that the family needs.
     """
-    theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
-    if theta is None or sigma is None:
+    theta, error_sd = variables.theta(fit, data), variables.error_sd(fit, data)
+    if theta is None or error_sd is None:
         raise InputError(f"{fit.name}: its likelihood needs draws of theta and of sigma")
-    return log_likelihood_given(theta, sigma, data.stats)
+    return data.family.log_likelihood(data.stats, theta, error_sd)
 
 
 def power_scaling(
@@ -61,7 +60,7 @@ def power_scaling(
         density of its prior as `lprior_mu`.
     log_likelihood
         Log density of all observations, shape (chain, draw); where None, the sum of the fit's
-        pointwise `log_lik`. For the shipped programs `normal_log_likelihood` gives it.
+        pointwise `log_lik`. For the shipped programs `joint_log_likelihood` gives it.
 
     Returns
     -------

@@ -70,8 +70,12 @@ def from_choices(
     for choice in choices:
         with np.errstate(over="ignore", invalid="ignore"):
             mu = choice.mu.location + choice.mu.scale * z[0]
-            tau, sigma = choice.tau.quantile(u[0]), choice.sigma.quantile(u[1])
-            values[choice.name] = mu + tau * z[1] + sigma * z[2]
+            tau = choice.tau.quantile(u[0])
+            if choice.sigma is None:  # the error of one of the estimates
+                error = np.quantile(data.stats.raw_se, u[1], method="inverted_cdf")
+            else:
+                error = choice.sigma.quantile(u[1])
+            values[choice.name] = mu + tau * z[1] + error * z[2]
     return describe_observations(values, data)
 
 

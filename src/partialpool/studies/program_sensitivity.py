@@ -18,7 +18,7 @@ from partialpool.fitting import Fit, diagnostics
 from partialpool.studies.power_scaling import (
     THRESHOLD,
     distance,
-    normal_log_likelihood,
+    joint_log_likelihood,
     power_scaling,
 )
 from partialpool.studies.prior_findings import flags
@@ -58,7 +58,7 @@ def power_scale(
             continue
         known = "log_likelihood" in fit.draws.children
         table = power_scaling(
-            fit, data, log_likelihood=None if known else normal_log_likelihood(fit, data)
+            fit, data, log_likelihood=None if known else joint_log_likelihood(fit, data)
         )
         flagged = table["diagnosis"] != ""
         distances = np.full(len(table), np.nan)

@@ -17,7 +17,6 @@ from arviz_stats.base.array import array_stats
 from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
-from partialpool.families.normal import default_choices, named_choices, size_classes
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
 from partialpool.priors.choices import BASE, PriorChoice, parse_choice
@@ -28,7 +27,7 @@ from partialpool.settings import Settings
 from partialpool.studies.power_scaling import (
     THRESHOLD,
     distance,
-    normal_log_likelihood,
+    joint_log_likelihood,
     power_scaling,
 )
 from partialpool.studies.prior_findings import findings
@@ -119,11 +118,11 @@ def compare_priors(
     InputError, ToolchainError, SamplingError
         The input is at fault, the program cannot be compiled, or the base cannot be sampled.
     """
-    chosen = tuple(choices or default_choices(data.stats, priors))
+    chosen = tuple(choices or data.family.default_choices(data.stats, priors))
     settings = settings or Settings()
     progress = progress or Progress()
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
-    program = programs.load(PROGRAM)
+    program = programs.load(PROGRAM, family=data.family.name)
     toolchain.compile_programs([program.path], cmdstan=cmdstan, progress=progress)
 
     def refit(choice: PriorChoice, **changed: Any) -> Fit:
@@ -316,7 +315,7 @@ def _power(
     for choice in choices:
         fit = fits.get(choice.name)
         if fit is not None and "theta" in fit.posterior:
-            table = power_scaling(fit, data, log_likelihood=normal_log_likelihood(fit, data))
+            table = power_scaling(fit, data, log_likelihood=joint_log_likelihood(fit, data))
             table.insert(0, "choice", choice.name)
             frames.append(table)
     if not frames:
@@ -369,12 +368,7 @@ def _weighted(component: str, weight: float, data: GroupedData) -> dict[str, Any
     """
     if component == "prior":
         return {"prior_power": weight}
-    sizes = size_classes(data.stats)
-    return {
-        "n_k": weight * sizes.n,
-        "ssw": weight * sizes.ss_within,
-        "n_drawn": weight * data.stats.n,
-    }
+    return data.family.weighted(data.stats, weight)
 
 
 def _comparison(
@@ -422,8 +416,8 @@ def choose(
         An unknown name, a prior that cannot be read, or one name for two choices.
     """
     if not texts:
-        return default_choices(data.stats, priors)
-    named = named_choices(data.stats, priors)
+        return data.family.default_choices(data.stats, priors)
+    named = data.family.named_choices(data.stats, priors)
     chosen = {BASE: named[BASE]}
     for text in texts:
         choice = named.get(text.strip()) or parse_choice(text, named)

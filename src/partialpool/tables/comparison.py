@@ -10,7 +10,6 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families import classical
 from partialpool.families.base import Pooling
 from partialpool.fitting import Fit, diagnostics, remedies
 from partialpool.progress import Progress
@@ -118,8 +117,7 @@ def compute(
         "loo_pointwise": lambda: _pointwise(scores()),
         "leave_one_group_out": lambda: left_out().summary,
         "leave_one_group_out_groups": lambda: left_out().groups,
-        "variance_components": lambda: classical.variance_components(data.stats),
-        "blup": lambda: classical.blup(data.stats),
+        **data.family.classical(data.stats),
         "posterior_checks": lambda: group_checks(fits, data),
     }
     missing: dict[str, str] = {}

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families import exact
+from partialpool.families.base import Contrasting, Posterior
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import means, summarize
 from partialpool.tables import contrasts, shrinkage, variables
@@ -33,8 +33,6 @@ RARE = 0.01
 """Probabilities nearer to 0 or 1 than this are left out: draws say too little of them."""
 
 DIFFERENCE, GREATER = "theta - theta", "P(theta > theta)"
-
-Pooled = exact.HierarchicalPosterior | exact.NoPoolingPosterior
 
 
 def derived_estimates(fit: Fit, data: GroupedData) -> pd.DataFrame:
@@ -72,7 +70,7 @@ def derived_estimates(fit: Fit, data: GroupedData) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).assign(model=fit.name)
 
 
-def exact_derived(posterior: exact.CompletePoolingPosterior | Pooled) -> pd.DataFrame:
+def exact_derived(posterior: Posterior | Contrasting) -> pd.DataFrame:
     """Exact values of the derived quantities that `HierarchicalPosterior.summary` does not have.
 
     Returns
@@ -82,7 +80,7 @@ def exact_derived(posterior: exact.CompletePoolingPosterior | Pooled) -> pd.Data
         in `HierarchicalPosterior.summary`, NaN where a quantity has none. For probabilities and
         for numbers of the whole posterior `error` is their own change by refinement.
     """
-    if isinstance(posterior, exact.CompletePoolingPosterior):
+    if posterior.pooling == "complete" or not isinstance(posterior, Contrasting):
         return pd.DataFrame()
     J = len(posterior.labels)
     if not 1 < J <= MOST_GROUPS:
@@ -96,7 +94,7 @@ def exact_derived(posterior: exact.CompletePoolingPosterior | Pooled) -> pd.Data
     odds = odds.assign(parameter=GREATER, error=pairs["prob_error"])
     frames.append(odds[(p > RARE) & (p < 1 - RARE)])
     frames.append(_expected_ranks(pairs, posterior.labels))
-    if isinstance(posterior, exact.HierarchicalPosterior):
+    if posterior.pooling == "partial":
         frames.append(_pooling_factor(pairs, posterior))
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
@@ -112,10 +110,13 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
         names.append("icc")
         groups.append("")
         blocks.append(tau**2 / (tau**2 + sigma[0] ** 2))
-        for label, n in zip(stats.labels, stats.n, strict=True):
+    error_sd = variables.error_sd(fit, data)
+    if fit.pooling == "partial" and error_sd is not None and tau is not None:
+        for j, label in enumerate(stats.labels):
+            one = stats.take(np.array([j]))
             names.append("lambda")
             groups.append(label)
-            blocks.append(sigma[0] ** 2 / (sigma[0] ** 2 + n * tau**2))
+            blocks.append(data.family.pooling_factor(one, tau, error_sd[:1])[0])
     theta = variables.by_group(fit, data, "theta")
     if fit.pooling != "complete" and theta is not None and 1 < len(theta) <= MOST_GROUPS:
         for i, j in itertools.combinations(range(len(theta)), 2):
@@ -139,7 +140,7 @@ def _expected_ranks(pairs: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFram
     return frame.assign(parameter="expected rank")
 
 
-def _pooling_factor(pairs: pd.DataFrame, posterior: exact.HierarchicalPosterior) -> pd.DataFrame:
+def _pooling_factor(pairs: pd.DataFrame, posterior: Contrasting) -> pd.DataFrame:
     J = len(posterior.labels)
     squares = float((pairs["mean"] ** 2 + pairs["sd"] ** 2).sum()) / (J * (J - 1))
     means = float((pairs["mean"] ** 2).sum()) / (J * (J - 1))

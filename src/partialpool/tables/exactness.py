@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from partialpool.data import GroupedData
-from partialpool.errors import InputError
-from partialpool.families import exact
-from partialpool.families.normal import GroupStats, base_choice
+from partialpool.families.base import Posterior
 from partialpool.fitting import Fit
-from partialpool.priors import InverseGammaVariance, Normal
-from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import find_program
+from partialpool.programs import SHIPPED, find_program
 from partialpool.tables import shrinkage
 from partialpool.tables.derived import derived_estimates, exact_derived
-
-Posterior: TypeAlias = (
-    exact.CompletePoolingPosterior | exact.NoPoolingPosterior | exact.HierarchicalPosterior
-)
-
-VERIFIABLE = (
-    "complete_pooling",
-    "no_pooling",
-    "hierarchical_centered",
-    "hierarchical_noncentered",
-    "hierarchical_marginal",
-)
-"""Shipped programs whose posterior is known exactly under the settings of `Priors`."""
 
 MOST_GROUPS = 200
 """Most groups up to which a report is verified; the command `verify` knows no limit."""
@@ -54,60 +37,26 @@ _COMPARISON = (
 _IQR_OF_NORMAL = 2 * special.ndtri(0.75)
 
 
-def exact_posterior(program: str, stats: GroupStats, priors: Priors) -> Posterior:
-    """Exact posterior of a shipped program.
-
-    Parameters
-    ----------
-    program
-        One of `VERIFIABLE`.
-    stats
-        Sufficient statistics of the data that it was fitted to.
-    priors
-        Settings that it was fitted with.
-
-    Raises
-    ------
-    InputError
-        For another program; or a prior setting that is missing or out of range.
-    """
-    if program not in VERIFIABLE:
-        raise InputError(
-            f"The exact posterior of {program!r} is not known; it is for {', '.join(VERIFIABLE)}."
-        )
-    if program.startswith("hierarchical"):
-        return exact_alternative(base_choice(priors), stats)
-    needed = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
-    missing = [name for name in needed if name not in priors.values]
-    if missing:
-        raise InputError(f"Prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER.")
-    location, scale, shape, rate = (priors.values[name] for name in needed)
-    theta, sigma = Normal(location, scale), InverseGammaVariance(shape, rate)
-    if program == "complete_pooling":
-        return exact.complete_pooling(stats, theta=theta, sigma=sigma)
-    return exact.no_pooling(stats, theta=theta, sigma=sigma)
-
-
-def exact_alternative(choice: PriorChoice, stats: GroupStats) -> exact.HierarchicalPosterior:
-    """Exact posterior of the hierarchical model under a choice of priors, of any family.
-
-    Raises
-    ------
-    InputError
-        Statistics that no data can have, or an improper posterior of sigma.
-    """
-    return exact.hierarchical(stats, mu=choice.mu, tau=choice.tau, sigma=choice.sigma)
-
-
 def is_shipped(fit: Fit) -> bool:
-    """Whether a fit is one of a program whose exact posterior is known, text and all.
+    """Whether a fit is one of a shipped program of its family, text and all.
 
     A copy that was edited has another text under the same name, and without the likelihood, or
     without some of its chains, a fit has no posterior to be compared with.
     """
-    if fit.name not in VERIFIABLE or fit.record.prior_only:
+    if fit.name not in SHIPPED or fit.record.prior_only:
         return False
-    return bool(fit.record.source == find_program(fit.name).read_text(encoding="utf-8"))
+    return fit.record.source == find_program(fit.name, family=fit.record.family).read_text("utf-8")
+
+
+def exact_posterior(fit: Fit, data: GroupedData) -> Posterior:
+    """Exact posterior that a fit of a shipped program has.
+
+    Raises
+    ------
+    InputError
+        A fit of another program, or a prior setting that is missing or out of range.
+    """
+    return data.family.exact_posterior(fit.name, data.stats, Priors(fit.record.priors))
 
 
 def verify_fits(
@@ -160,7 +109,7 @@ def verify_shipped(fits: Sequence[Fit], data: GroupedData, estimates: pd.DataFra
         As from `compare_with_exact`; empty where nothing is known.
     """
     posteriors = {
-        fit.name: exact_posterior(fit.name, data.stats, Priors(fit.record.priors))
+        fit.name: exact_posterior(fit, data)
         for fit in fits
         if is_shipped(fit) and data.stats.J <= MOST_GROUPS
     }

@@ -16,7 +16,7 @@ import xarray as xr
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats
+from partialpool.families.base import Statistics
 from partialpool.tables.group_posterior import (
     Hyperdraws,
     batch_variance,
@@ -31,7 +31,7 @@ _REACH = 10.0
 
 
 def draw_groups(
-    posterior: xr.Dataset, stats: GroupStats, groups: Sequence[str], *, seed: int = 1
+    posterior: xr.Dataset, stats: Statistics, groups: Sequence[str], *, seed: int = 1
 ) -> xr.DataArray:
     """Draw the means of chosen groups, one for each draw of (mu, tau, sigma).
 
@@ -51,9 +51,9 @@ def draw_groups(
     DataArray
         `theta`, dims chain, draw, group, in the unit of the data.
     """
-    hyper = Hyperdraws.of(posterior)
+    hyper = Hyperdraws.of(posterior, stats)
     at = positions(stats, groups)
-    means, sds = hyper.conditional(stats.n[at].astype(float), stats.mean[at] - hyper.origin)
+    means, sds = hyper.conditional(stats.weight[at], stats.raw[at] - hyper.origin)
     theta = hyper.origin + means + sds * np.random.default_rng(seed).standard_normal(means.shape)
     return xr.DataArray(
         np.moveaxis(theta, 0, -1),
@@ -64,7 +64,7 @@ def draw_groups(
 
 
 def group_contrasts(
-    posterior: xr.Dataset, stats: GroupStats, groups: Sequence[str]
+    posterior: xr.Dataset, stats: Statistics, groups: Sequence[str]
 ) -> pd.DataFrame:
     """Differences between the means of chosen groups, without Monte Carlo error of theta.
 
@@ -84,11 +84,11 @@ def group_contrasts(
         One row a pair: `group_i`, `group_j`, `mean`, `mcse`, `q2.5`, `q97.5` of theta_i -
         theta_j in the unit of the data, `p_greater`: P(theta_i > theta_j), and `mcse_p_greater`.
     """
-    hyper = Hyperdraws.of(posterior)
+    hyper = Hyperdraws.of(posterior, stats)
     at = positions(stats, groups)
     if len(at) < 2:
         raise InputError("a comparison needs at least two groups; name more")
-    means, sds = hyper.conditional(stats.n[at].astype(float), stats.mean[at] - hyper.origin)
+    means, sds = hyper.conditional(stats.weight[at], stats.raw[at] - hyper.origin)
     rows = []
     for i, j in itertools.combinations(range(len(at)), 2):
         difference = (means[i] - means[j])[None]
@@ -116,7 +116,7 @@ def group_contrasts(
 
 def group_ranks(
     posterior: xr.Dataset,
-    stats: GroupStats,
+    stats: Statistics,
     groups: Sequence[str],
     *,
     seed: int = 1,
@@ -142,7 +142,7 @@ def group_ranks(
         `rank_q97.5`, `p_best` (rank 1), `mcse_p_best`, and `draws`: how many were used, evenly
         spaced over the chains, fewer where many groups have to be drawn.
     """
-    hyper = Hyperdraws.of(posterior)
+    hyper = Hyperdraws.of(posterior, stats)
     at = positions(stats, groups)
     chains, draws = hyper.mu.shape
     lowest, highest = _range(hyper, stats)
@@ -150,9 +150,7 @@ def group_ranks(
     above = int((lowest > highest[at].max()).sum())
     used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // len(near)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
-    rivals = GroupStats(
-        tuple(stats.labels[j] for j in near), stats.n[near], stats.mean[near], stats.ss[near]
-    )
+    rivals = stats.take(near)
     ranks = above + _ranks(hyper, rivals, np.searchsorted(near, at), kept, seed)
     best = (ranks == 1).astype(float)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=(1, 2), method="inverted_cdf")
@@ -170,14 +168,14 @@ def group_ranks(
     )
 
 
-def _range(hyper: Hyperdraws, stats: GroupStats) -> tuple[FloatArray, FloatArray]:
+def _range(hyper: Hyperdraws, stats: Statistics) -> tuple[FloatArray, FloatArray]:
     """Bounds that no draw of a group's mean leaves, counted from the origin, shape (J,).
 
     The conditional mean, distance + lambda (deviation - distance), is linear in lambda and in the
     deviation, so it lies between its values at their extremes; the conditional sd is largest for
     the largest tau and sigma.
     """
-    n, distance = stats.n.astype(float), stats.mean - hyper.origin
+    n, distance = stats.weight, stats.raw - hyper.origin
     ratio = (hyper.sigma / hyper.tau) ** 2
     factors = [r / (r + n) for r in (ratio.min(), ratio.max())]
     ends = (hyper.deviation.min(), hyper.deviation.max())
@@ -187,12 +185,12 @@ def _range(hyper: Hyperdraws, stats: GroupStats) -> tuple[FloatArray, FloatArray
 
 
 def _ranks(
-    hyper: Hyperdraws, stats: GroupStats, at: IntArray, kept: IntArray, seed: int
+    hyper: Hyperdraws, stats: Statistics, at: IntArray, kept: IntArray, seed: int
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept)."""
     rng = np.random.default_rng(seed)
-    n = stats.n.astype(float)
-    distance = stats.mean - hyper.origin
+    n = stats.weight
+    distance = stats.raw - hyper.origin
     chains = len(hyper.mu)
     ranks = np.empty((len(at), chains, len(kept)), dtype=np.int64)
     for chain in range(chains):

@@ -25,8 +25,9 @@ import xarray as xr
 from numpy.polynomial import chebyshev
 from scipy import special
 
+from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats
+from partialpool.families.base import Statistics
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import Program
 from partialpool.types import FloatArray, IntArray
@@ -47,7 +48,7 @@ _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
 
 @dataclass(frozen=True)
 class Hyperdraws:
-    """Draws of (mu, tau, sigma).
+    """Draws of (mu, tau, sigma); sigma is 1 where the errors of the groups' estimates are known.
 
     Attributes
     ----------
@@ -60,7 +61,7 @@ class Hyperdraws:
     sigma: FloatArray
 
     @classmethod
-    def of(cls, posterior: xr.Dataset) -> Hyperdraws:
+    def of(cls, posterior: xr.Dataset, stats: Statistics) -> Hyperdraws:
         """Take them from the posterior of a fit of partial pooling.
 
         Raises
@@ -68,8 +69,11 @@ class Hyperdraws:
         InputError
             `mu`, `tau` or `sigma` is absent, or a draw of them is not usable.
         """
-        arrays = []
-        for name in ("mu", "tau", "sigma"):
+        arrays: list[FloatArray] = []
+        for name in ("mu", "tau", stats.error_sd):
+            if not name:
+                arrays.append(np.ones_like(arrays[0]))
+                continue
             if name not in posterior or posterior[name].ndim != 2:
                 raise InputError(
                     f"the group means follow from draws of mu, tau and sigma, and the program "
@@ -126,7 +130,7 @@ class Hyperdraws:
 
 
 def group_estimates(
-    posterior: xr.Dataset, stats: GroupStats, *, groups: Sequence[str] | None = None
+    posterior: xr.Dataset, stats: Statistics, *, groups: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Posterior of every group's mean, in memory that grows with the groups and not the draws.
 
@@ -153,17 +157,17 @@ def group_estimates(
     InputError
         Draws that are absent or not finite; an unknown label.
     """
-    hyper = Hyperdraws.of(posterior)
+    hyper = Hyperdraws.of(posterior, stats)
     at = np.arange(stats.J) if groups is None else positions(stats, groups)
-    n = stats.n[at].astype(np.float64)
-    distance = stats.mean[at] - hyper.origin
+    n = stats.weight[at]
+    distance = stats.raw[at] - hyper.origin
     moments = _interpolated_sizes(lambda size: _size_moments(hyper, size), n)
     mean, sd = _mean_and_sd(moments, distance)
     shape = _shape(hyper, n, distance)
     columns: dict[str, object] = {
         "group": np.array(stats.labels, dtype=object)[at],
-        "n": stats.n[at],
-        "raw_mean": stats.mean[at],
+        **{name: column[at] for name, column in stats.sizes.items()},
+        "raw_mean": stats.raw[at],
         "lambda_mean": moments[0],
         "mean": hyper.origin + mean,
         "sd": sd,
@@ -175,24 +179,26 @@ def group_estimates(
     return pd.DataFrame(columns)
 
 
-def check_marginal(program: Program) -> None:
+def check_marginal(program: Program, data: GroupedData) -> None:
     """Refuse a program under which the group means need not be conditionally normal.
 
     Raises
     ------
     InputError
-        The program is not fitted to the statistics by group size, or lacks mu, tau or sigma.
+        The program does not leave it to its inputs which groups are drawn, or lacks mu, tau or
+        the sd within groups.
     """
-    lacking = {"mu", "tau", "sigma"} - program.outputs.keys()
-    if lacking or not {"ybar_k", "ssb_k", "ssw"} <= set(program.inputs):
+    needed = [name for name in ("mu", "tau", data.stats.error_sd) if name]
+    if set(needed) - program.outputs.keys() or "J_drawn" not in program.inputs:
         raise InputError(
-            f"{program.title}: the group means follow from mu, tau and sigma only under the normal "
-            "model of hierarchical_marginal; name that program or an edited copy of it, in which "
-            "the priors may be others"
+            f"{program.title}: the {data.family.words.thetas} follow from "
+            f"{', '.join(needed[:-1])} and {needed[-1]} only under the normal model of "
+            "hierarchical_marginal; name that program or an edited copy of it, in which the "
+            "priors may be others"
         )
 
 
-def positions(stats: GroupStats, labels: Sequence[str]) -> IntArray:
+def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
     """Indices of groups.
 
     Raises

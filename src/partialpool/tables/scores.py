@@ -21,10 +21,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families import exact
-from partialpool.families.normal import GroupStats
 from partialpool.fitting import Fit
-from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.tables import variables
 from partialpool.tables.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.types import FloatArray, IntArray
@@ -38,7 +35,6 @@ LIMIT = 2000
 
 LEARNS_NOTHING = "its prior alone: no pooling learns nothing about a new group"
 
-_NO_POOLING_PRIORS = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
 _LOG_2_PI = math.log(2 * math.pi)
 _CHUNK = 2_000_000
 _SMALL = 4.0
@@ -279,7 +275,7 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
     for fit in fits:
         threshold, advice = k_threshold(draws_of(fit)), ""
         density = _group_density(fit, data)
-        prior = _prior_density(fit, stats)
+        prior = _prior_density(fit, data)
         if density is not None:
             elpd, _, k = leave_out(density, r_eff=relative_ess(fit))
             bad, largest = _bad(k, threshold), _largest(k)
@@ -302,9 +298,9 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
             }
         )
         pointwise.append(elpd)
-        about = {"model": fit.name, "group": list(stats.labels), "n": stats.n}
+        about = {"model": fit.name, "group": list(stats.labels), **stats.sizes}
         details.append(pd.DataFrame({**about, "elpd": elpd, "k": k}))
-    groups = variables.stacked(details, ("model", "group", "n", "elpd", "k"))
+    groups = variables.stacked(details, ("model", "group", *stats.sizes, "elpd", "k"))
     return LeftOut(_compared(rows, pointwise, total=stats.J), groups)
 
 
@@ -371,41 +367,26 @@ def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
 
 def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Log density of each group's data as those of a new group, shape (J, chain, draw)."""
-    sigma = variables.scalar(fit, data, "sigma")
+    error_sd = variables.error_sd(fit, data)
     if fit.pooling == "partial":
         center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     elif fit.pooling == "complete":
         center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
     else:
         return None
-    if center is None or tau is None or sigma is None:
+    if center is None or tau is None or error_sd is None or len(error_sd) != 1:
         return None
-    stats = data.stats
-    n, mean, ss = (part[:, None, None] for part in (stats.n, stats.mean, stats.ss))
-    with np.errstate(all="ignore"):
-        total = sigma**2 + n * tau**2
-        return np.asarray(
-            -0.5 * n * _LOG_2_PI
-            - (n - 1) * np.log(sigma)
-            - 0.5 * np.log(total)
-            - 0.5 * ss / sigma**2
-            - 0.5 * n * (mean - center) ** 2 / total
-        )
+    return data.family.log_marginal(data.stats, center, tau, error_sd[0])
 
 
-def _prior_density(fit: Fit, stats: GroupStats) -> FloatArray | None:
+def _prior_density(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Log prior predictive density of each group's data under no pooling, shape (J,)."""
-    known = set(_NO_POOLING_PRIORS) <= set(fit.record.inputs) & set(fit.record.priors)
-    if fit.pooling != "none" or not known:
+    if fit.pooling != "none":
         return None
-    location, scale, shape, rate = (fit.record.priors[name] for name in _NO_POOLING_PRIORS)
-    theta, sigma = Normal(location, scale), InverseGammaVariance(shape, rate)
-    found = []
-    for j, label in enumerate(stats.labels):
-        one = slice(j, j + 1)
-        alone = GroupStats((label,), stats.n[one], stats.mean[one], stats.ss[one])
-        found.append(exact.no_pooling(alone, theta=theta, sigma=sigma).log_marginal_likelihood)
-    return np.array(found)
+    known = {
+        name: fit.record.priors[name] for name in fit.record.inputs if name in fit.record.priors
+    }
+    return data.family.prior_marginal(data.stats, known)
 
 
 def _sampled(total: int, limit: int) -> IntArray:

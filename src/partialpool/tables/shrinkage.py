@@ -111,9 +111,10 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     of Gelman and Hill, *Data Analysis Using Regression and Multilevel/Hierarchical Models*
     (2007), section 21.6.
     """
+    stats = data.stats
     columns = (
         "group",
-        "n",
+        *stats.sizes,
         "raw_mean",
         "raw_se",
         "model",
@@ -127,8 +128,7 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         "lambda_q2.5",
         "lambda_q97.5",
     )
-    stats = data.stats
-    raw_se = stats.within_sd / np.sqrt(stats.n)
+    size, raw_se = dict(stats.sizes), stats.raw_se
     frames = []
     for fit in fits:
         draws = variables.by_group(fit, data, "theta")
@@ -141,18 +141,18 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             edges = quantiles(factor, ("q2.5", "q97.5"))
             lambdas = dict(zip(columns[-3:], (means(factor)[0], *edges.values()), strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
-            in_errors = (estimate - stats.mean) / raw_se
+            in_errors = (estimate - stats.raw) / raw_se
         frame = pd.DataFrame(
             {
                 "group": list(stats.labels),
-                "n": stats.n,
-                "raw_mean": stats.mean,
+                **size,
+                "raw_mean": stats.raw,
                 "raw_se": raw_se,
                 "model": fit.name,
                 "pooling": fit.pooling,
                 "estimate": estimate,
                 "mcse": mcse,
-                "displacement": estimate - stats.mean,
+                "displacement": estimate - stats.raw,
                 "displacement_se": in_errors,
                 "target": _target(fit, data),
                 **lambdas,
@@ -173,7 +173,7 @@ def shrinkage_table(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         and `<model>_mcse` (its Monte Carlo standard error), all in the unit of the data.
     """
     stats = data.stats
-    table = pd.DataFrame({"group": list(stats.labels), "n": stats.n, "sample_mean": stats.mean})
+    table = pd.DataFrame({"group": list(stats.labels), **stats.sizes, "sample_mean": stats.raw})
     shown = [fit for fit in fits if fit.pooling in ORDER]
     for fit in sorted(shown, key=lambda fit: ORDER.index(fit.pooling)):
         draws = variables.by_group(fit, data, "theta")
@@ -206,7 +206,8 @@ def moved(table: pd.DataFrame) -> pd.DataFrame:
         data, the one that moved furthest is named. A statement that cannot be made (all values
         NaN) has no row.
     """
-    shown = ["group", "n", "raw_mean", "raw_se", "estimate", "mcse"]
+    sizes = list(table.columns[1 : table.columns.get_loc("raw_mean")])
+    shown = ["group", *sizes, "raw_mean", "raw_se", "estimate", "mcse"]
     shown += ["displacement", "displacement_se", "lambda_mean"]
     statements = (
         ("moved most", "displacement"),
@@ -285,7 +286,7 @@ def _flattened(
         if draws is not None and array.ndim > 2:
             names += [name] * stats.J
             groups += list(stats.labels)
-            n += stats.n.tolist()
+            n += stats.counts.tolist()
         else:
             if draws is None:
                 values = array.transpose(..., "chain", "draw").to_numpy().astype(np.float64)
@@ -300,12 +301,10 @@ def _flattened(
 
 def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Draws of lambda_j, shape (J, chain, draw)."""
-    sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
-    if fit.pooling != "partial" or sigma is None or tau is None:
+    error_sd, tau = variables.error_sd(fit, data), variables.tau(fit, data)
+    if fit.pooling != "partial" or error_sd is None or tau is None:
         return None
-    of_mean = sigma**2 / data.stats.n[:, None, None]
-    with np.errstate(invalid="ignore"):
-        return np.asarray(of_mean / (of_mean + tau**2))
+    return data.family.pooling_factor(data.stats, tau, error_sd)
 
 
 def _target(fit: Fit, data: GroupedData) -> float:

@@ -59,6 +59,17 @@ def sigma(fit: Fit, data: GroupedData) -> FloatArray | None:
     return _sd(fit, data, "sigma")
 
 
+def error_sd(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Sd of the errors in units of the family's weights, shape (J or 1, chain, draw).
+
+    The sd within groups where it is a parameter; 1 where standard errors are known.
+    """
+    if data.stats.error_sd:
+        return sigma(fit, data)
+    sizes = fit.posterior.sizes
+    return np.ones((1, sizes["chain"], sizes["draw"]))
+
+
 def tau(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Sd between group means, shape (chain, draw), from `tau` or else from `tau2`."""
     found = _sd(fit, data, "tau")
@@ -100,7 +111,7 @@ def compared(
         return np.array(sorted({index[label] for label in groups}), dtype=np.int64)
     if limit >= len(data.labels):
         return np.arange(data.stats.J)
-    order = data.stats.mean
+    order = data.stats.raw
     for fit in sorted(fits, key=lambda fit: fit.pooling != "partial"):
         draws = by_group(fit, data, "theta")
         if draws is not None and len(draws) == data.stats.J:

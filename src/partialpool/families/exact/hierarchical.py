@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -133,6 +134,8 @@ class HierarchicalPosterior:
     labels
         Names of the groups.
     """
+
+    pooling: ClassVar[Literal["partial"]] = "partial"
 
     problem: Problem
     labels: tuple[str, ...]

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,8 @@ class Sample:
 class CompletePoolingPosterior:
     """Posterior of the complete pooling model."""
 
+    pooling: ClassVar[Literal["complete"]] = "complete"
+
     sample: Sample
 
     @property
@@ -171,6 +174,8 @@ class CompletePoolingPosterior:
 @dataclass(frozen=True)
 class NoPoolingPosterior:
     """Posterior of the no pooling model: an independent one for each group."""
+
+    pooling: ClassVar[Literal["none"]] = "none"
 
     samples: tuple[Sample, ...]
     labels: tuple[str, ...]

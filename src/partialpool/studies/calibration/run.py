@@ -20,14 +20,13 @@ import numpy as np
 import psutil
 
 from partialpool.errors import InputError, SamplingError
-from partialpool.families.normal import log_likelihood_given
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import convergence
 from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.studies.calibration.simulation import Design, Simulated, simulate
-from partialpool.studies.power_scaling import normal_log_likelihood
+from partialpool.studies.power_scaling import joint_log_likelihood
 from partialpool.tables import variables
 from partialpool.types import FloatArray
 
@@ -309,8 +308,8 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
         draws.append(found)
         true.append(value.ravel())
     names.append(LOG_LIKELIHOOD)
-    draws.append(normal_log_likelihood(fit, data)[None])
+    draws.append(joint_log_likelihood(fit, data)[None])
     theta, sigma = (simulated.truth[name].reshape(-1, 1) for name in ("theta", "sigma"))
     theta = np.broadcast_to(theta, (data.stats.J, 1))
-    true.append(log_likelihood_given(theta, sigma, data.stats))
+    true.append(data.family.log_likelihood(data.stats, theta, sigma))
     return names, np.concatenate(draws), np.concatenate(true)

@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
-from partialpool.families.normal import base_choice
+from partialpool.families.normal import NORMAL
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -114,7 +114,7 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
     elif program.pooling == "none":
         truth = _means_and_variances(priors, rng, shape=sizes.shape)
     elif program.pooling == "partial":
-        choice = base_choice(priors)
+        choice = NORMAL.base_choice(priors)
         if program.name == "sensitivity":
             tau, sigma = rng.choice(len(design.families), size=2)
             choice = PriorChoice("drawn", choice.mu, design.families[tau], design.families[sigma])
@@ -148,7 +148,7 @@ def _population(
     choice: PriorChoice, rng: np.random.Generator, *, groups: int
 ) -> dict[str, FloatArray]:
     """Population and group means of the hierarchical model, and a group that has no data."""
-    mu, tau, sigma = (p.quantile(rng.uniform()) for p in (choice.mu, choice.tau, choice.sigma))
+    mu, tau, sigma = (prior.quantile(rng.uniform()) for prior in choice.priors.values())
     eta = rng.standard_normal(groups)
     theta_new = rng.normal(mu, tau)
     return {
