@@ -5,12 +5,13 @@ theta given the population, classical companions, and the exact posterior where 
 file a family; `exact` integrates.
 """
 
+from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.normal import NORMAL
 
-FAMILIES = {family.name: family for family in (NORMAL,)}
+FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS)}
 """Every family, by its name."""
 
 FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)
 """Prior settings of the shipped programs of all families."""
 
-__all__ = ["FAMILIES", "FAMILY_SETTINGS", "NORMAL"]
+__all__ = ["FAMILIES", "FAMILY_SETTINGS", "KNOWN_ERRORS", "NORMAL"]

@@ -14,6 +14,7 @@ sampled, and `weight` the group's size; for estimates with known standard errors
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -335,3 +336,13 @@ def order_of_labels(labels: Sequence[str]) -> list[str]:
     if all(NUMBER.fullmatch(label) for label in unique):
         return sorted(unique, key=lambda label: (float(label), label))
     return unique
+
+
+def rounded(x: float) -> float:
+    """Three significant digits, so that the value printed is the value used."""
+    return float(f"{x:.3g}")
+
+
+def rounded_to(x: float, step: float) -> float:
+    """Round to the power of ten just below `step`: keeps a large offset to the data's scale."""
+    return round(x, -math.floor(math.log10(step)))

@@ -25,6 +25,8 @@ from partialpool.families.base import (
     Statistics,
     Words,
     order_of_labels,
+    rounded,
+    rounded_to,
 )
 from partialpool.priors import (
     Exponential,
@@ -281,16 +283,6 @@ def check_overflow(stats: GroupStats, where: str) -> None:
         )
 
 
-def _rounded(x: float) -> float:
-    """Three significant digits, so that the value printed is the value used."""
-    return float(f"{x:.3g}")
-
-
-def _rounded_to(x: float, step: float) -> float:
-    """Round to the power of ten just below `step`: keeps a large offset to the data's scale."""
-    return round(x, -math.floor(math.log10(step)))
-
-
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
 _EXTREMES = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
@@ -337,17 +329,17 @@ class Observations(Family):
                 "all values are equal: there is no variation to model; "
                 "check the file and the value column"
             )
-        s = _rounded(stats.total_sd)
-        m = _rounded_to(stats.grand_mean, 0.01 * s)
+        s = rounded(stats.total_sd)
+        m = rounded_to(stats.grand_mean, 0.01 * s)
         values = {
             "theta_location": m,
-            "theta_scale": _rounded(2.5 * s),
+            "theta_scale": rounded(2.5 * s),
             "sigma2_shape": 0.5,
-            "sigma2_scale": _rounded(0.5 * s**2),
+            "sigma2_scale": rounded(0.5 * s**2),
             "mu_location": m,
-            "mu_scale": _rounded(2.5 * s),
-            "tau_upper": _rounded(10 * s),
-            "sigma_upper": _rounded(10 * s),
+            "mu_scale": rounded(2.5 * s),
+            "tau_upper": rounded(10 * s),
+            "sigma_upper": rounded(10 * s),
         }
         return Priors(values, dict.fromkeys(values, SCALED))
 

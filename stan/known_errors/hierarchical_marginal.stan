@@ -1,0 +1,91 @@
+// Partial pooling of estimates, marginal: mu and the effects are integrated out, then drawn exactly.
+functions {
+  // Precision of mu given tau, from its prior and from all estimates of each standard error, whose
+  // mean has precision w.
+  real mu_precision(vector w, real mu_scale) {
+    return inv_square(mu_scale) + sum(w);
+  }
+  // Its mean, counted from center, as d is.
+  real mu_mean(vector w, vector d, real center, real mu_location,
+               real mu_scale) {
+    real weighted = inv_square(mu_scale) * (mu_location - center)
+                    + dot_product(w, d);
+    return weighted / mu_precision(w, mu_scale);
+  }
+}
+data {
+  int<lower=1> K; // number of distinct standard errors
+  vector<lower=0>[K] se_k; // each of them, in the unit of the data (points)
+  vector<lower=1>[K] J_k; // number of estimates that have it
+  vector[K] y_k; // mean of these estimates (points)
+  vector<lower=0>[K] ssb_k; // their sum of squares about it (points squared)
+  
+  real mu_location; // prior mean of mu (points)
+  real<lower=0> mu_scale; // prior sd of mu (points)
+  real<lower=0> tau_df; // degrees of freedom of the half-t prior of tau; 1 makes it half-Cauchy
+  real<lower=0> tau_scale; // its scale (points)
+  
+  int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
+  int<lower=0> J_drawn; // groups whose theta is drawn: all, or 0 for none
+  vector[J_drawn] estimate_drawn; // their estimates (points)
+  vector<lower=0>[J_drawn] se_drawn; // and standard errors (points)
+  int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep of these groups
+}
+transformed data {
+  real center = dot_product(J_k, y_k) / sum(J_k); // mean of all estimates (points)
+  vector[K] d = y_k - center; // counted from there, a large offset costs no digits
+  vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
+  real rough = inv_sqrt(dot_product(J_k, inv_square(se_k)) / sum(J_k)); // a typical standard error
+}
+parameters {
+  real<lower=0> tau_stretched; // stands for tau: see below
+}
+transformed parameters {
+  // Sd between effects (points): rough * ((1 + tau_stretched^4)^(1/4) - 1). Far above rough that
+  // is rough * tau_stretched; below, it falls with the fourth power, so that log(tau_stretched),
+  // which Stan works with, has no long tail towards tau = 0 for chains to get lost in.
+  real tau = rough * expm1(log1p(square(square(tau_stretched))) / 4);
+  real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
+  // Eight schools: half of the prior lies below 25 points, and its tail admits any spread.
+  lprior += student_t_lpdf(tau | tau_df, 0, tau_scale) + log(2);
+}
+model {
+  target += lprior;
+  target += 3 * log(tau_stretched / (1 + tau / rough)); // tau's derivative by tau_stretched
+  if (prior_only == 0) {
+    // An estimate is normal(mu, sqrt(tau^2 + se^2)); mu is normal too.
+    vector[K] w = J_k ./ (square(tau) + square(se_k));
+    real precision = mu_precision(w, mu_scale);
+    real mean_mu = mu_mean(w, d, center, mu_location, mu_scale);
+    target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
+    target += 0.5 * (precision * square(mean_mu) - log(precision));
+  }
+}
+generated quantities {
+  real lprior_mu; // log density of the prior of mu, which the model block integrates over
+  real mu; // mean of the effects (points)
+  vector[J_drawn] theta; // effects (points)
+  real<lower=0> tau2 = square(tau); // variance between effects (points squared)
+  {
+    int seen = 1 - prior_only; // 0 takes the data out of what follows
+    vector[K] w = seen * J_k ./ (tau2 + square(se_k));
+    mu = center
+         + normal_rng(mu_mean(w, d, center, mu_location, mu_scale),
+                      inv_sqrt(mu_precision(w, mu_scale)));
+    lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
+    for (j in 1 : J_drawn) {
+      // How far the effect is pulled towards mu: 1 all the way, 0 not at all
+      real lambda = 1 / (1 + seen * tau2 / square(se_drawn[j]));
+      theta[j] = normal_rng(estimate_drawn[j]
+                            + lambda * (mu - estimate_drawn[j]),
+                            tau * sqrt(lambda));
+    }
+  }
+  real theta_new = normal_rng(mu, tau); // effect in a group not seen yet (points)
+  vector[pointwise * J_drawn] log_lik; // log density of each estimate
+  vector[pointwise * J_drawn] y_rep; // replicated estimates (points)
+  for (j in 1 : pointwise * J_drawn) {
+    log_lik[j] = normal_lpdf(estimate_drawn[j] | theta[j], se_drawn[j]);
+    y_rep[j] = normal_rng(theta[j], se_drawn[j]);
+  }
+}

@@ -1,0 +1,44 @@
+// Partial pooling of estimates, non-centered: the effects come from a population of effects.
+data {
+  int<lower=1> J; // number of groups, each with one estimate
+  vector[J] y; // estimates, in the unit of the data (points)
+  vector<lower=0>[J] se; // their standard errors, known (points)
+  
+  real mu_location; // prior mean of mu (points)
+  real<lower=0> mu_scale; // prior sd of mu (points)
+  real<lower=0> tau_df; // degrees of freedom of the half-t prior of tau; 1 makes it half-Cauchy
+  real<lower=0> tau_scale; // its scale (points)
+  
+  int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
+  int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep
+}
+parameters {
+  real mu; // mean of the effects (points)
+  real<lower=0> tau; // sd between effects (points)
+  vector[J] eta; // how many taus each effect lies above mu
+}
+transformed parameters {
+  vector[J] theta = mu + tau * eta; // effects (points)
+  real lprior = 0; // log density of the priors, one line each
+  // Eight schools: mean effects beyond 100 points would surprise, on a test with an sd of 100.
+  lprior += normal_lpdf(mu | mu_location, mu_scale);
+  // Eight schools: half of the prior lies below 25 points, and its tail admits any spread.
+  lprior += student_t_lpdf(tau | tau_df, 0, tau_scale) + log(2);
+}
+model {
+  target += lprior;
+  eta ~ std_normal();
+  if (prior_only == 0) {
+    y ~ normal(theta, se);
+  }
+}
+generated quantities {
+  real<lower=0> tau2 = square(tau); // variance between effects (points squared)
+  real theta_new = normal_rng(mu, tau); // effect in a group not seen yet (points)
+  vector[pointwise * J] log_lik; // log density of each estimate
+  vector[pointwise * J] y_rep; // replicated estimates (points)
+  for (j in 1 : pointwise * J) {
+    log_lik[j] = normal_lpdf(y[j] | theta[j], se[j]);
+    y_rep[j] = normal_rng(theta[j], se[j]);
+  }
+}
