@@ -202,18 +202,13 @@ def _left_out(data: GroupedData) -> list[str]:
 
 def _extremes(data: GroupedData, priors: Priors) -> str:
     """Say what the two extremes would make of the groups."""
-    from partialpool.families.exact import complete_pooling
-    from partialpool.priors import InverseGammaVariance, Normal
+    from partialpool.programs import SHIPPED
     from partialpool.text import short
 
-    value = priors.values
-    theta = complete_pooling(
-        data.stats,
-        theta=Normal(value["theta_location"], value["theta_scale"]),
-        sigma=InverseGammaVariance(value["sigma2_shape"], value["sigma2_scale"]),
-    ).sample.fine.theta
+    summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
+    theta = next(summary[summary["parameter"] == "theta"].itertuples())
     decimals = max(0, 1 - math.floor(math.log10(theta.sd)))
     return (
         f"Complete pooling would put every group at {theta.mean:.{decimals}f} (posterior sd "
-        f"{short(theta.sd)}), no pooling each at its sample mean (raw_mean in groups.csv)."
+        f"{short(theta.sd)}), no pooling each at its {data.family.words.raw} (raw_mean in groups.csv)."
     )

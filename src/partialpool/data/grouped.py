@@ -31,8 +31,10 @@ from partialpool.data.rows import (
     wrong_values,
 )
 from partialpool.errors import InputError
-from partialpool.families.base import Family, order_of_labels
-from partialpool.families.normal import NORMAL, GroupStats, group_stats
+from partialpool.families.base import Family, Statistics, order_of_labels
+from partialpool.families.known_errors import KNOWN_ERRORS
+from partialpool.families.known_errors import estimates as check_estimates
+from partialpool.families.normal import NORMAL, group_stats
 from partialpool.types import FloatArray, IntArray
 
 
@@ -74,7 +76,7 @@ class GroupedData:
     name: str
     y: FloatArray
     group: IntArray
-    stats: GroupStats
+    stats: Statistics
     group_label: str = "group"
     value_label: str = "value"
     unit: str = ""
@@ -141,6 +143,59 @@ def from_values(
         [str(label) for label in labels], lambda i: f"{name}, value {i + 1}"
     )
     return _grouped(name, y, clean, notes=notes, **about)
+
+
+def from_estimates(
+    labels: Sequence[str],
+    estimates: Sequence[float] | FloatArray,
+    se: Sequence[float] | FloatArray,
+    *,
+    name: str = "data",
+    **about: Any,
+) -> GroupedData:
+    """Make grouped data from estimates with known standard errors, one a group.
+
+    Parameters
+    ----------
+    labels
+        Group of each estimate, as text, length J.
+    estimates, se
+        Estimates and their standard errors, in one unit, length J.
+    name
+        Short name of the data set.
+    **about
+        Any other field of `GroupedData` that describes the data (`unit`, `title`, `priors` ...).
+
+    Raises
+    ------
+    InputError
+        Different lengths, numbers that are not finite, a standard error that is not above zero, a
+        blank label, or a group with more than one estimate.
+    """
+    columns = {"estimate": np.asarray(estimates, dtype=np.float64)}
+    columns["standard error"] = np.asarray(se, dtype=np.float64)
+    for what, numbers in columns.items():
+        if numbers.shape != (len(labels),):
+            raise InputError(f"{name}: {len(labels)} labels for {what}s of shape {numbers.shape}")
+        if not np.isfinite(numbers).all():
+            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+            raise InputError(
+                f"{name}: the {what} of {labels[bad]!r} is {numbers[bad]}; it must be a finite "
+                "number"
+            )
+    clean, notes = strip_labels(
+        [str(label) for label in labels], lambda i: f"{name}, estimate {i + 1}"
+    )
+    stats = check_estimates(clean, *columns.values(), where=name)
+    return GroupedData(
+        name=name,
+        y=stats.estimate,
+        group=np.arange(stats.J),
+        stats=stats,
+        family=KNOWN_ERRORS,
+        notes=notes,
+        **about,
+    )
 
 
 def read_csv(

@@ -119,6 +119,11 @@ class Statistics(ABC):
         return len(self.labels)
 
     @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Name of each statistic to its values, shape (J,)."""
+        return {name: value for name, value in vars(self).items() if name != "labels"}
+
+    @property
     @abstractmethod
     def N(self) -> int:
         """Number of rows of data."""

@@ -2,7 +2,7 @@
 
 The common effect, the variance between effects by DerSimonian and Laird and by REML, Cochran's Q,
 I^2 and H^2, and the weights that each method gives to each estimate. They take the variance between
-effects as known once it is estimated, so they come without the uncertainty that a posterior carries.
+effects as known once it is estimated, so they lack the uncertainty that a posterior carries.
 """
 
 from __future__ import annotations
@@ -107,10 +107,10 @@ def weights(data: EstimatesLike) -> pd.DataFrame:
     -------
     DataFrame
         One row a group: `group`, `estimate`, `se` (unit of the data), `weight_common` and
-        `weight_reml`: share of the estimate in the mean effect, 1 / (tau2 + se^2) over the sum, with
-        tau2 0 or REML's; `blup` (unit of the data): empirical best linear unbiased predictor of the
-        group's effect with REML's tau2, and `blup_factor`: how far it is drawn to the mean (1 =
-        all the way), the classical counterpart of the pooling factor lambda.
+        `weight_reml`: share of the estimate in the mean effect, 1 / (tau2 + se^2) over the sum,
+        with tau2 0 or REML's; `blup` (unit of the data): empirical best linear unbiased predictor
+        of the group's effect with REML's tau2, and `blup_factor`: how far it is drawn to the mean
+        (1 = all the way), the classical counterpart of the pooling factor lambda.
     """
     y, v = _centered(data)
     tau2 = _reml(y, v)

@@ -686,6 +686,19 @@ class Observations(Family):
         }
 
 
+def of_observations(stats: Statistics) -> GroupStats:
+    """Return statistics of observations as such.
+
+    Raises
+    ------
+    InputError
+        They are of data of another family.
+    """
+    if not isinstance(stats, GroupStats):
+        raise InputError("this takes groups of observations, and these data are estimates")
+    return stats
+
+
 def _extreme_priors(value: Mapping[str, float]) -> tuple[Normal, InverseGammaVariance]:
     """Priors of theta and of the variance under complete and under no pooling."""
     location, scale, shape, rate = (value[name] for name in _EXTREMES)

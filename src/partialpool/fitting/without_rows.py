@@ -19,6 +19,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.exact.pooling_extremes import Sample
+from partialpool.families.normal import of_observations
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
@@ -117,7 +118,8 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
     """
     if not is_exact(program):
         raise InputError(f"{program.name}: its exact posterior is not known")
-    data.family.check_poolable(program, data.stats)
+    stats = of_observations(data.stats)
+    data.family.check_poolable(program, stats)
     check_hyperparameters(program, priors)
     start = time.perf_counter()
     value = priors.values
@@ -125,9 +127,9 @@ def draw_exact(program: Program, data: GroupedData, *, priors: Priors, settings:
     about_sigma = InverseGammaVariance(value["sigma2_shape"], value["sigma2_scale"])
     samples: Sequence[Sample]
     if program.name == "complete_pooling":
-        samples = [exact.complete_pooling(data.stats, theta=about_theta, sigma=about_sigma).sample]
-    elif data.stats.J <= DRAWN_GROUPS:
-        samples = exact.no_pooling(data.stats, theta=about_theta, sigma=about_sigma).samples
+        samples = [exact.complete_pooling(stats, theta=about_theta, sigma=about_sigma).sample]
+    elif stats.J <= DRAWN_GROUPS:
+        samples = exact.no_pooling(stats, theta=about_theta, sigma=about_sigma).samples
     else:
         raise InputError(
             f"no pooling draws a mean and a variance for each of at most {DRAWN_GROUPS} groups, "

@@ -15,6 +15,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.normal import of_observations
 from partialpool.fitting import Fit, fit_programs
 from partialpool.priors import InverseGammaVariance
 from partialpool.priors.choices import PriorChoice
@@ -102,7 +103,7 @@ def compare_samplers(
     )
     middle = time.perf_counter()
     draws = gibbs(
-        data.stats,
+        of_observations(data.stats),
         mu=choice.mu,
         tau=tau,
         sigma=sigma,

@@ -69,7 +69,7 @@ class Job:
         """Hash of everything that decides the result."""
         digest = hashlib.sha256()
         stats = self.data.stats
-        for array in (self.data.y, self.data.group, stats.n, stats.mean, stats.ss):
+        for array in (self.data.y, self.data.group, *stats.columns.values()):
             digest.update(array.tobytes())
         about = [
             self.name,

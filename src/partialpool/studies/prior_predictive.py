@@ -195,8 +195,8 @@ def _span(data: GroupedData) -> tuple[float, float]:
     """Range of the observations; of summaries, that of the group means and two sds beyond."""
     if data.has_observations:
         return float(data.y.min()), float(data.y.max())
-    beyond = 2 * data.stats.within_sd
-    return float(data.stats.mean.min() - beyond), float(data.stats.mean.max() + beyond)
+    raw, beyond = data.stats.raw, 2 * (data.stats.raw_se * np.sqrt(data.stats.weight)).max()
+    return float(raw.min() - beyond), float(raw.max() + beyond)
 
 
 def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:

@@ -57,10 +57,10 @@ def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     """
     order = np.argsort(data.group, kind="stable")
     starts = np.searchsorted(data.group[order], np.arange(data.stats.J))
-    observed = _statistics(data.y[order], starts, data.stats.n)
+    observed = _statistics(data.y[order], starts, data.stats.counts)
     frames = []
     for fit in fits:
-        rows = [_statistics(y[order], starts, data.stats.n) for y in replicates(fit, data)]
+        rows = [_statistics(y[order], starts, data.stats.counts) for y in replicates(fit, data)]
         if not rows:
             continue
         for name, seen in observed.items():
@@ -75,7 +75,7 @@ def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
                     "model": fit.name,
                     "statistic": name,
                     "group": np.array(data.labels, dtype=object)[kept],
-                    "n": data.stats.n[kept],
+                    "n": data.stats.counts[kept],
                     "observed": seen[kept],
                     **dict(zip(_QUANTILES, edges, strict=True)),
                     "p_value": above,
