@@ -206,9 +206,9 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
     from partialpool.text import short
 
     summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
-    theta = next(summary[summary["parameter"] == "theta"].itertuples())
-    decimals = max(0, 1 - math.floor(math.log10(theta.sd)))
+    mean, sd = summary.loc[summary["parameter"] == "theta", ["mean", "sd"]].to_numpy(float)[0]
+    decimals = max(0, 1 - math.floor(math.log10(sd)))
     return (
-        f"Complete pooling would put every group at {theta.mean:.{decimals}f} (posterior sd "
-        f"{short(theta.sd)}), no pooling each at its {data.family.words.raw} (raw_mean in groups.csv)."
+        f"Complete pooling would put every group at {mean:.{decimals}f} (posterior sd "
+        f"{short(sd)}), no pooling each at its {data.family.words.raw} (raw_mean in groups.csv)."
     )
