@@ -22,7 +22,7 @@ transformed parameters {
   // Eight schools: mean effects beyond 100 points would surprise, on a test with an sd of 100.
   lprior += normal_lpdf(mu | mu_location, mu_scale);
   // Eight schools: half of the prior lies below 25 points, and its tail admits any spread.
-  lprior += student_t_lpdf(tau | tau_df, 0, tau_scale) + log(2);
+  lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
 }
 model {
   target += lprior;

@@ -47,7 +47,7 @@ transformed parameters {
   real tau = rough * expm1(log1p(square(square(tau_stretched))) / 4);
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
   // Eight schools: half of the prior lies below 25 points, and its tail admits any spread.
-  lprior += student_t_lpdf(tau | tau_df, 0, tau_scale) + log(2);
+  lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
 }
 model {
   target += lprior;

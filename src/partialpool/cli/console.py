@@ -133,8 +133,8 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
     readable = pd.DataFrame(
         {
             data.group_label: table["group"],
-            "n": table["n"],
-            "sample mean": [f"{mean:#.4g}" for mean in table["sample_mean"]],
+            **{name: [f"{value:.7g}" for value in table[name]] for name in data.stats.sizes},
+            data.family.words.raw: [f"{mean:#.4g}" for mean in table["sample_mean"]],
         }
     )
     for name in [column for column in table.columns if column in titles]:
@@ -150,7 +150,7 @@ def _with_error(mean: float, mcse: float) -> str:
 
 
 def readable_groups(
-    table: pd.DataFrame, ranks: pd.DataFrame | None, shown: Sequence[str], group_label: str
+    table: pd.DataFrame, ranks: pd.DataFrame | None, shown: Sequence[str], data: GroupedData
 ) -> pd.DataFrame:
     """Turn the posterior of chosen groups, and their ranks, into text."""
     import pandas as pd
@@ -160,9 +160,9 @@ def readable_groups(
     rows = []
     for _, row in table.set_index("group", drop=False).loc[list(shown)].iterrows():
         cells = {
-            group_label: row["group"],
-            "n": f"{row['n']:,}",
-            "sample mean": f"{row['raw_mean']:#.4g}",
+            data.group_label: row["group"],
+            **{name: f"{row[name]:,.7g}" for name in data.stats.sizes},
+            data.family.words.raw: f"{row['raw_mean']:#.4g}",
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
             "sd": short(row["sd"]),
         }

@@ -115,7 +115,7 @@ def estimate_groups(
     """Fit the hyperparameters, and show and save what follows for the groups."""
     from partialpool import plots
     from partialpool.fitting import diagnostics
-    from partialpool.report import results
+    from partialpool.report import results, wording
     from partialpool.report.drawing import Figure
     from partialpool.report.many_groups import write_page
     from partialpool.tables import group_draws, group_posterior, meanings, shrinkage
@@ -147,6 +147,7 @@ def estimate_groups(
     estimates = shrinkage.estimates(fits, data)
     estimates = estimates[estimates["group"] == ""]
     said = [_extremes(data, priors), *_left_out(data)]
+    words = data.family.words
     figure = Figure(
         "shrinkage",
         "shrinkage_arrows",
@@ -155,9 +156,11 @@ def estimate_groups(
             "axis_title": data.axis_title,
             "group_title": data.group_label,
             "center": float(posterior["mu"].mean()),
+            **wording.sizes(data),
         },
-        "From the sample mean to the posterior mean, by group size.",
-        f"Sample means and posterior means of {min(stats.J, 2000):,} groups by their size.",
+        f"From the {words.raw} to the posterior mean, by {words.size_title.lower()}.",
+        f"{words.raws.capitalize()} and posterior means of {min(stats.J, 2000):,} groups by their "
+        "size.",
     )
     with results.new_folder(target) as folder, progress.task("Saving tables, figure and draws"):
         for name in ("tables", "figures", "fits"):
@@ -177,9 +180,9 @@ def estimate_groups(
     show(readable_estimates(hyper), headed(f"Posterior, {fits[0].title}", trusted))
     which = "smallest" if lowest else "largest"
     show(
-        readable_groups(table, found.get("ranks"), shown, data.group_label),
+        readable_groups(table, found.get("ranks"), shown, data),
         headed(
-            f"Posterior of the group means, {data.axis_title}"
+            f"Posterior of the {data.family.words.thetas}, {data.axis_title}"
             + ("" if show_group else f": the {which} of {stats.J:,}"),
             trusted,
         ),

@@ -126,7 +126,7 @@ class DataOptions:
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))
         say(
-            f"{data.title}: {data.stats.N:,} observations in {data.stats.J:,} groups "
+            f"{data.title}: {data.family.count(data.stats)} "
             f"({data.axis_title} by {data.group_label})"
         )
         for note in data.notes:

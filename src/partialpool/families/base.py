@@ -99,6 +99,15 @@ class Contrasting(Posterior, Protocol):
         ...
 
 
+@runtime_checkable
+class LeavingOut(Posterior, Protocol):
+    """An exact posterior that knows how well each group is predicted from the others."""
+
+    def leave_one_out(self) -> FloatArray:
+        """Log predictive density of each group given all others, shape (J,)."""
+        ...
+
+
 class Statistics(ABC):
     """What of the data suffices, by group; each family has its own columns.
 
@@ -182,18 +191,22 @@ class Words:
         What a group's parameter is called, one and several: "group mean", "group means".
     raw, raws
         What a group's own estimate is called: "sample mean", "sample means".
-    size
-        Symbol of the column that `Statistics.sizes` has, as sentences write it: "n".
     rows
         What a row of data is called: "observations".
+    size, size_title
+        The column that `Statistics.sizes` has, as sentences write it ("n") and as an axis does.
+    least
+        What a group has of which least is known: "fewest observations".
     """
 
     theta: str
     thetas: str
     raw: str
     raws: str
-    size: str
     rows: str
+    size: str
+    size_title: str
+    least: str
 
 
 class Family(ABC):
@@ -306,6 +319,19 @@ class Family(ABC):
 
         theta_j is integrated out under theta_j ~ normal(center, tau^2).
         """
+
+    def shares(self, stats: Any, tau: FloatArray) -> dict[str, FloatArray]:
+        """Draws of what tells how much of the variance lies between groups, by name.
+
+        The intraclass correlation, which needs the variance within groups, is not among them.
+        """
+        return {}
+
+    # --- words --------------------------------------------------------------------------------
+
+    def count(self, stats: Any) -> str:
+        """Say how many rows and groups there are: "165 observations in 8 groups"."""
+        return f"{stats.N:,} {self.words.rows} in {stats.J:,} groups"
 
     # --- what is known in closed form -----------------------------------------------------------
 

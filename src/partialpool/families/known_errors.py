@@ -207,8 +207,10 @@ class KnownErrors(Family):
         thetas="effects",
         raw="estimate",
         raws="estimates",
-        size="se",
         rows="estimates",
+        size="standard error",
+        size_title="Standard error",
+        least="largest standard errors",
     )
     settings = (
         *("theta_location", "theta_scale"),
@@ -400,6 +402,22 @@ class KnownErrors(Family):
     def weighted(self, stats: Estimates, weight: float) -> dict[str, Any]:
         """Raise the likelihood to a power, which the program takes as it is."""
         return {"likelihood_power": weight}
+
+    def count(self, stats: Estimates) -> str:
+        """Say how many estimates there are."""
+        return f"{stats.J:,} estimates with known standard errors"
+
+    def shares(self, stats: Estimates, tau: FloatArray) -> dict[str, FloatArray]:
+        """Draws of I^2 = tau^2 / (tau^2 + s^2) and of H^2 = 1 / (1 - I^2).
+
+        s^2 = (J - 1) sum w / ((sum w)^2 - sum w^2) with w = 1 / se^2 is the typical error variance
+        of Higgins and Thompson (2002, *Statistics in Medicine* 21, 1539-1558).
+        """
+        if stats.J == 1:
+            return {}
+        w = stats.weight / stats.weight.max()
+        typical = (stats.J - 1) * w.sum() / (w.sum() ** 2 - (w**2).sum()) / stats.weight.max()
+        return {"i2": tau**2 / (tau**2 + typical), "h2": (tau**2 + typical) / typical}
 
     def log_likelihood(
         self, stats: Estimates, theta: FloatArray, error_sd: FloatArray

@@ -298,8 +298,10 @@ class Observations(Family):
         thetas="group means",
         raw="sample mean",
         raws="sample means",
-        size="n",
         rows="observations",
+        size="n",
+        size_title="Observations in the group",
+        least="fewest observations",
     )
     settings = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),

@@ -7,6 +7,8 @@ from partialpool.plots.checks import loo_k as loo_k
 from partialpool.plots.comparisons import contrast_matrix as contrast_matrix
 from partialpool.plots.comparisons import rank_heat_map as rank_heat_map
 from partialpool.plots.files import save as save
+from partialpool.plots.forest import effects_by_tau as effects_by_tau
+from partialpool.plots.forest import forest as forest
 from partialpool.plots.groups import SYMBOLS as SYMBOLS
 from partialpool.plots.groups import caterpillar as caterpillar
 from partialpool.plots.groups import data_by_group as data_by_group

@@ -13,6 +13,7 @@ from partialpool.plots.theme import (
     GREY,
     MANY,
     VERMILLION,
+    caption,
     extremes,
     group_axis,
     look,
@@ -122,38 +123,48 @@ def shrinkage_arrows(
     axis_title: str = "value",
     group_title: str = "Group",
     center: float | None = None,
+    size: str = "n",
+    size_title: str = "Observations in the group",
+    least: str = "fewest observations",
+    raw: str = "raw mean",
 ) -> p9.ggplot:
-    """Arrows from each raw mean to its estimate, ordered by the number of observations.
+    """Arrows from each raw mean to its estimate, ordered by how much is known of the group.
 
-    Up to 40 groups have a row each, labelled with n, the smallest at the top. Beyond, n is a
-    logarithmic axis, and at most 2000 groups are drawn.
+    Up to 40 groups have a row each, labelled with their size, the least known at the top. Beyond,
+    the size is a logarithmic axis, and at most 2000 groups are drawn.
 
     Parameters
     ----------
     shrinkage
-        Columns `group`, `n`, `raw_mean`, `estimate`, one row a group, of one model.
+        Columns `group`, `raw_mean`, `raw_se`, `estimate`, and the one that `size` names, one row a
+        group, of one model.
     axis_title, group_title
         Title of the axis of values (with its unit) and what a group is called.
     center
         Where a dashed line is drawn: E[mu].
+    size, size_title, least
+        Column of the groups' sizes (`n`, or `se`), the title of its axis, and what the groups at
+        the top have.
+    raw
+        What the open circles are called.
     """
-    frame = shrinkage.sort_values("n", kind="stable")
+    frame = shrinkage.sort_values(size, kind="stable", ascending=size != "se")
     dashed = (
         [p9.geom_vline(xintercept=center, linetype="dashed", color=GREY)]
         if center is not None
         else []
     )
-    caption = "Open circle: raw mean; arrow head: posterior mean" + (
+    words = f"Open circle: {raw}; arrow head: posterior mean" + (
         "; dashed: E[μ]." if center is not None else "."
     )
     x_title = text(axis_title, width=70)
     if len(frame) > MANY:
         frame = _thinned(frame, _MOST_POINTS)
         return (
-            p9.ggplot(frame, p9.aes(y="n"))
+            p9.ggplot(frame, p9.aes(y=size))
             + dashed
             + p9.geom_segment(
-                p9.aes(x="raw_mean", xend="estimate", yend="n"), color=BLUE, alpha=0.5, size=0.5
+                p9.aes(x="raw_mean", xend="estimate", yend=size), color=BLUE, alpha=0.5, size=0.5
             )
             + p9.geom_point(
                 p9.aes(x="raw_mean"), color=VERMILLION, fill="none", size=1.2, stroke=0.4
@@ -162,16 +173,16 @@ def shrinkage_arrows(
             + p9.scale_y_log10()
             + p9.labs(
                 x=x_title,
-                y="Observations in the group",
-                caption=caption.replace("arrow head", "dot"),
+                y=size_title,
+                caption=words.replace("arrow head", "dot"),
             )
             + theme(height=4.6)
         )
     kept, dropped = extremes(list(frame["group"]))
-    counts = dict(zip(frame["group"], frame["n"], strict=True))
+    counts = dict(zip(frame["group"], frame[size], strict=True))
     scale, height = group_axis(kept, dropped)
     labels = [
-        f"{shown}\u2002(n = {counts[key]})"
+        f"{shown}\u2002({size} = {counts[key]:.7g})"
         for key, shown in zip(scale.limits, scale.labels, strict=True)
     ]
     scale.labels = labels
@@ -189,7 +200,7 @@ def shrinkage_arrows(
         + p9.labs(
             x=x_title,
             y=text(group_title, width=18),
-            caption="Fewest observations at the top. " + caption,
+            caption=caption(f"{least[:1].upper()}{least[1:]} at the top. {words}"),
         )
         + theme(height=height + 1.2, grid="y")
     )

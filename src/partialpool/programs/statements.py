@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from partialpool.families import FAMILIES
+from partialpool.families.base import CENTERED, MARGINAL
 from partialpool.programs.program import shipped_folder
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -115,11 +117,10 @@ def of_program(source: str) -> Model | None:
     The shipped marginal program writes the hierarchical model with mu and theta integrated out;
     its statements are those of the centered program, which is the same model.
     """
-    marginal, centered = (
-        shipped_folder() / f"hierarchical_{form}.stan" for form in ("marginal", "centered")
-    )
-    if source and source == marginal.read_text(encoding="utf-8"):
-        source = centered.read_text(encoding="utf-8")
+    for family in FAMILIES.values():
+        folder = shipped_folder() / family.folder
+        if source and source == (folder / f"{MARGINAL}.stan").read_text(encoding="utf-8"):
+            source = (folder / f"{CENTERED}.stan").read_text(encoding="utf-8")
     return read(source) if source else None
 
 

@@ -8,16 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from partialpool import plots
+from partialpool.families.exact import KnownErrorsPosterior
 from partialpool.fitting import Fit
+from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
 from partialpool.report import model_figures
 from partialpool.report.drawing import Figure
-from partialpool.report.wording import highest, lowest, number, rows_of
+from partialpool.report.wording import (
+    capital,
+    group_word,
+    highest,
+    lowest,
+    number,
+    rows_of,
+    sizes,
+)
 from partialpool.tables import contrasts
 from partialpool.tables.checks import replicates
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.exactness import exact_posterior, is_shipped
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
@@ -71,6 +83,10 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
     )
     if partial:
         plans.append(Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial)))
+    if partial and comparison.data.family.rows_are_groups:
+        plans.append(Plan("shrinkage", "forest", lambda: _forest(comparison, partial)))
+        if is_shipped(partial):
+            plans.append(Plan("shrinkage", "effects", lambda: _effects(comparison, partial)))
     if best and comparison.data.stats.J > 1:
         plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
         plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best)))
@@ -79,7 +95,8 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         plans.append(Plan("prediction", "predictions", lambda: _predictions(comparison, checked)))
     if len(comparison.table("posterior_checks", model=checked.name)):
         plans.append(Plan("checks", "check-statistics", lambda: _statistics(comparison, checked)))
-        plans.append(Plan("checks", "check-density", lambda: _density(comparison, checked)))
+        if not comparison.data.family.rows_are_groups:
+            plans.append(Plan("checks", "check-density", lambda: _density(comparison, checked)))
     if len(comparison.table("loo_pointwise", model=checked.name)):
         plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked)))
     return plans
@@ -91,6 +108,8 @@ def _bound(make: Callable[[str], Figure], key: str) -> Callable[[], Figure]:
 
 def _data(comparison: Comparison) -> Figure:
     data = comparison.data
+    if data.family.rows_are_groups:
+        return _raw(comparison)
     frame = pd.DataFrame(
         {"group": np.array(data.labels, dtype=object)[data.group], "value": data.y}
     ).iloc[np.argsort(data.group, kind="stable")]
@@ -103,6 +122,29 @@ def _data(comparison: Comparison) -> Figure:
         f"The observations by {data.group_label}.",
         f"Box plots of {data.axis_title} in {data.stats.J} groups. Sample means run from "
         f"{number(low['mean'])} in {low['group']} to {number(high['mean'])} in {high['group']}.",
+    )
+
+
+def _raw(comparison: Comparison) -> Figure:
+    """Draw each group's own estimate with the intervals that its standard error gives."""
+    data, raw, se = comparison.data, comparison.data.stats.raw, comparison.data.stats.raw_se
+    quantiles = {name: raw + se * special.ndtri(p) for name, p in QUANTILES.items()}
+    frame = pd.DataFrame({"parameter": "y", "group": list(data.labels), **quantiles})
+    low, high = lowest(frame, "median"), highest(frame, "median")
+    return Figure(
+        "data",
+        "caterpillar",
+        {
+            "estimates": frame,
+            "reference": data.stats.grand_mean,
+            "reference_label": "mean, weighted by 1 / se²",
+            **model_figures.axes(comparison),
+        },
+        f"The {data.family.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
+        "standard errors either way.",
+        f"{data.family.words.raws.capitalize()} of {data.stats.J} groups with their intervals, "
+        f"from {number(low['median'])} in {low['group']} to {number(high['median'])} in "
+        f"{high['group']}.",
     )
 
 
@@ -132,6 +174,7 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("shrinkage", model=fit.name)
     target = float(frame["target"].iloc[0])
     most = highest(frame.assign(size=frame["displacement"].abs()), "size")
+    words = comparison.data.family.words
     return Figure(
         "arrows",
         "shrinkage_arrows",
@@ -139,10 +182,80 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
             "shrinkage": frame,
             "center": target if np.isfinite(target) else None,
             **model_figures.axes(comparison),
+            **sizes(comparison.data),
         },
-        f"From the sample mean to the posterior mean under {fit.title}, by group size.",
-        f"Arrows from sample means to posterior means under {fit.title}; the largest shift is "
+        f"From the {words.raw} to the posterior mean under {fit.title}, by "
+        f"{words.size_title.lower()}.",
+        f"Arrows from {words.raws} to posterior means under {fit.title}; the largest shift is "
         f"{number(most['displacement'], most['mcse'])} in {most['group']}.",
+    )
+
+
+def _forest(comparison: Comparison, fit: Fit) -> Figure:
+    """Draw estimates, their posterior, the mean of the population and a new group in one."""
+    data, stats, z = comparison.data, comparison.data.stats, special.ndtri(0.975)
+    columns = {"low": "q2.5", "middle": "median", "high": "q97.5"}
+    raw = pd.DataFrame(
+        {
+            "row": list(stats.labels),
+            "whole": False,
+            "kind": data.family.words.raw.capitalize(),
+            "low": stats.raw - z * stats.raw_se,
+            "middle": stats.raw,
+            "high": stats.raw + z * stats.raw_se,
+        }
+    )
+    theta = comparison.table("estimates", model=fit.name)
+    new = comparison.table("predictions", model=fit.name, quantity="new group mean")
+    shown = [
+        (theta[theta["parameter"] == "theta"], "", False),
+        (theta[theta["parameter"] == "mu"], "μ, mean of all", True),
+        (new, f"New {group_word(comparison)}", True),
+    ]
+    posterior = [
+        pd.DataFrame({name: part[column] for name, column in columns.items()}).assign(
+            row=row or part["group"], whole=whole, kind=capital(fit.title)
+        )
+        for part, row, whole in shown
+        if len(part)
+    ]
+    moved = highest(comparison.table("shrinkage", model=fit.name), "raw_se")
+    return Figure(
+        "forest",
+        "forest",
+        {
+            "intervals": pd.concat([raw, *posterior], ignore_index=True),
+            **model_figures.axes(comparison),
+        },
+        f"The {data.family.words.raws} and what {fit.title} makes of them, with the mean of all "
+        f"and the prediction for a new {group_word(comparison)}.",
+        f"Forest plot of {stats.J} {data.family.words.raws} with 95 % intervals and their "
+        f"posteriors under {fit.title}; the least is known of {moved['group']}, whose posterior "
+        f"mean is {number(moved['estimate'], moved['mcse'])}.",
+    )
+
+
+def _effects(comparison: Comparison, fit: Fit) -> Figure:
+    """Draw the effects given tau over the posterior density of tau."""
+    posterior = exact_posterior(fit, comparison.data)
+    if not isinstance(posterior, KnownErrorsPosterior):
+        raise ValueError(f"the effects of {fit.name} given tau are not known exactly")
+    reach = float(comparison.table("estimates", model=fit.name, parameter="tau")["q97.5"].iloc[0])
+    grid = np.linspace(0.0, 1.25 * reach, 161)
+    labels = comparison.data.labels
+    kept, _ = plots.extremes(_order(comparison, fit) if len(labels) > plots.MANY else list(labels))
+    effects = posterior.conditional_effects(grid)
+    return Figure(
+        "effects",
+        "effects_by_tau",
+        {
+            "effects": effects[effects["group"].isin(kept)],
+            "density": pd.DataFrame({"tau": grid[1:], "density": posterior.tau_density(grid[1:])}),
+            "axis_title": comparison.data.axis_title,
+        },
+        "Posterior means of the effects given τ, and the posterior density of τ (exact).",
+        f"Lines of E(θ | τ) of {len(kept)} groups that leave one point at τ = 0 and fan out as τ "
+        f"grows; below, the posterior density of τ, most of which lies below {number(reach)}.",
     )
 
 
@@ -223,13 +336,18 @@ def _predictions(comparison: Comparison, fit: Fit) -> Figure:
 def _statistics(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("posterior_checks", model=fit.name)
     outside = (frame["observed"] < frame["q2.5"]) | (frame["observed"] > frame["q97.5"])
+    axes, what = (
+        model_figures.axes(comparison),
+        "Standard deviation, minimum and maximum of each group",
+    )
+    if comparison.data.family.rows_are_groups:
+        axes, what = {"axis_title": "", "group_title": ""}, "Statistics of all estimates"
     return Figure(
         "check-statistics",
         "check_statistics",
-        {"checks": frame, **model_figures.axes(comparison)},
-        f"Standard deviation, minimum and maximum of each group against their replicates under "
-        f"{fit.title}.",
-        f"Observed statistics by group on the intervals of their replicates; {int(outside.sum())} "
+        {"checks": frame, **axes},
+        f"{what} against their replicates under {fit.title}.",
+        f"Observed statistics on the intervals of their replicates; {int(outside.sum())} "
         f"of {len(frame)} lie outside the 95 % interval.",
     )
 

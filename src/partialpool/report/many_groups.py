@@ -79,10 +79,11 @@ def write_page(
 def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     """Posterior of the groups that are shown, with their ranks where these are known."""
     frame = comparison.table("groups").set_index("group", drop=False).loc[list(shown)]
+    words = comparison.data.family.words
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
-        ("n", cells.count("n")),
-        ("Sample mean", cells.digits("raw_mean", ".4g")),
+        *views.size(comparison),
+        (words.raw.capitalize(), cells.digits("raw_mean", ".4g")),
         ("Posterior mean", cells.estimate("mean", "mcse_mean")),
         ("sd", cells.digits("sd", ".2g")),
         ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
@@ -96,7 +97,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
             ("95 % interval of the rank", cells.interval("rank_q2.5", "rank_q97.5", ".0f"))
         )
     return cells.view(
-        f"Posterior of {len(frame)} of {comparison.data.stats.J} group means",
+        f"Posterior of {len(frame)} of {comparison.data.stats.J} {words.thetas}",
         frame,
         columns,
         csv="groups",

@@ -134,6 +134,8 @@ def sections(
                 _view(views.variance, comparison),
                 _view(views.classical, comparison),
                 _view(views.blup, comparison),
+                _view(views.meta_analysis, comparison),
+                _view(views.weights, comparison),
             ],
             shown("shrinkage"),
         ),

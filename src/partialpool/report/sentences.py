@@ -24,6 +24,7 @@ from partialpool.report.wording import (
     number,
     percent,
     rows_of,
+    size_of,
 )
 from partialpool.tables import variables
 from partialpool.tables.comparison import Comparison
@@ -36,31 +37,56 @@ NOT_A_TEST = (
 
 def about_data(comparison: Comparison) -> list[str]:
     """Size and spread of the data, and what to be wary of."""
-    data, stats = comparison.data, comparison.data.stats
-    summary = data.summary()
-    small, large = lowest(summary, "n"), highest(summary, "n")
-    low, high = lowest(summary, "mean"), highest(summary, "mean")
-    sizes = (
-        f"{small['n']} in each"
-        if small["n"] == large["n"]
-        else f"from {small['n']} ({named(comparison, small['group'])}) to "
-        f"{large['n']} ({named(comparison, large['group'])})"
+    data, stats, words = comparison.data, comparison.data.stats, comparison.data.family.words
+    [column] = stats.sizes
+    frame = pd.DataFrame({"group": list(stats.labels), "raw": stats.raw, **stats.sizes})
+    frame["weight"] = stats.weight
+    small, large = lowest(frame, column), highest(frame, column)
+    low, high = lowest(frame, "raw"), highest(frame, "raw")
+    said = [f"There are {data.family.count(stats)}, {_sizes(comparison, small, large, column)}."]
+    ends = (
+        f"The {words.raws} of the groups run from {number(low['raw'])} "
+        f"({named(comparison, low['group'])}) to {number(high['raw'])} "
+        f"({named(comparison, high['group'])})."
     )
-    said = [
-        f"There are {stats.N} observations in {stats.J} groups, {sizes}.",
-        f"Their mean is {number(stats.grand_mean, unit=data.unit)} and their standard deviation "
-        f"{number(stats.total_sd)}. The sample means of the groups run from "
-        f"{number(low['mean'])} ({named(comparison, low['group'])}) to {number(high['mean'])} "
-        f"({named(comparison, high['group'])}).",
-    ]
+    if data.family.rows_are_groups:
+        said.append(
+            f"Their mean, weighted by 1 / se², is {number(stats.grand_mean, unit=data.unit)}. "
+            f"{ends}"
+        )
+    else:
+        said.append(
+            f"Their mean is {number(stats.grand_mean, unit=data.unit)} and their standard "
+            f"deviation {number(stats.total_sd)}. {ends}"
+        )
+    least = lowest(frame, "weight")
     for end, word in ((high, "highest"), (low, "lowest")):
-        if end["group"] == small["group"] and small["n"] < 0.6 * stats.N / stats.J:
+        alone = int((stats.weight == least["weight"]).sum()) == 1
+        if end["group"] == least["group"] and alone and least["weight"] < 0.6 * stats.weight.mean():
             said.append(
-                f"{capital(named(comparison, end['group']))} has the {word} mean and the fewest "
-                "observations. A small sample gives an extreme mean more easily, so this may be "
+                f"{capital(named(comparison, end['group']))} has the {word} {words.raw} and the "
+                f"{words.least}. A small sample gives an extreme value more easily, so this may be "
                 "a difference between groups or an accident of sampling."
             )
     return said + [f"{capital(note)}." for note in data.notes]
+
+
+def _sizes(comparison: Comparison, small: Row, large: Row, column: str) -> str:
+    """Say how much is known of the groups."""
+    if column == "n":
+        if small["n"] == large["n"]:
+            return f"{small['n']} in each"
+        return (
+            f"from {small['n']} ({named(comparison, small['group'])}) to "
+            f"{large['n']} ({named(comparison, large['group'])})"
+        )
+    size = comparison.data.family.words.size
+    if small[column] == large[column]:
+        return f"each with {size} {small[column]:.4g}"
+    return (
+        f"with {size}s from {small[column]:.4g} ({named(comparison, small['group'])}) to "
+        f"{large[column]:.4g} ({named(comparison, large['group'])})"
+    )
 
 
 def complete(comparison: Comparison, fit: Fit) -> list[str]:
@@ -181,8 +207,9 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
         low, high = lowest(factors, "lambda_mean"), highest(factors, "lambda_mean")
         said.append(
             f"The pooling factor λ runs from {low['lambda_mean']:.2f} "
-            f"({named(comparison, low['group'])}, n = {low['n']}) to {high['lambda_mean']:.2f} "
-            f"({named(comparison, high['group'])}, n = {high['n']}); 1 is complete pooling, 0 none."
+            f"({named(comparison, low['group'])}, {size_of(comparison, low)}) to "
+            f"{high['lambda_mean']:.2f} ({named(comparison, high['group'])}, "
+            f"{size_of(comparison, high)}); 1 is complete pooling, 0 none."
         )
     return said
 
@@ -192,18 +219,20 @@ def _moved(comparison: Comparison, fit: Fit) -> list[str]:
     if not {"moved most", "weakest data"} <= set(rows):
         return []
     most, weak = rows["moved most"], rows["weakest data"]
+    words = comparison.data.family.words
     said = [
         f"{capital(named(comparison, most['group']))} moves most: by "
         f"{number(most['displacement'], most['mcse'], comparison.data.unit)}, that is "
-        f"{abs(most['displacement_se']):.1f} standard errors of its sample mean"
+        f"{abs(most['displacement_se']):.1f} standard errors of its {words.raw}"
     ]
     if most["group"] == weak["group"]:
-        said.append(f"; it also has the weakest data (n = {weak['n']}).")
+        said.append(f"; it also has the weakest data ({size_of(comparison, weak)}).")
     else:
         said.append(
-            f". The weakest data are those of {named(comparison, weak['group'])} (n = "
-            f"{weak['n']}), which moves by {number(weak['displacement'], weak['mcse'])}: how far a "
-            "mean moves depends on its distance from μ as well as on how little is known of it."
+            f". The weakest data are those of {named(comparison, weak['group'])} "
+            f"({size_of(comparison, weak)}), which moves by "
+            f"{number(weak['displacement'], weak['mcse'])}: how far a mean moves depends on its "
+            "distance from μ as well as on how little is known of it."
         )
     return ["".join(said)]
 
@@ -340,6 +369,8 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
     if rows.empty:
         return []
     outside = rows[(rows["observed"] < rows["q2.5"]) | (rows["observed"] > rows["q97.5"])]
+    if comparison.data.family.rows_are_groups:
+        return [_of_population(rows, outside, fit)]
     which = [f"{row['statistic'].lower()} of {row['group']}" for row in rows_of(outside)]
     said = [
         f"Of {len(rows)} statistics by group (sd, minimum, maximum), {len(outside)} lie outside "
@@ -353,6 +384,27 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
             "knows no lower bound."
         )
     return said
+
+
+def _of_population(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
+    """Say whether estimates of groups drawn anew look like those at hand."""
+    names = listed(
+        [str(name).lower().replace("cochran's q", "Cochran's Q") for name in rows["statistic"]]
+    )
+    if outside.empty:
+        return (
+            f"Data sets of new groups, drawn from the population under {fit.title}, look like "
+            f"these data: {names} lie within the 95 % intervals of what it replicates."
+        )
+    found = [
+        f"the {row['statistic'].lower()} ({number(row['observed'])}, where 95 % of replicates lie "
+        f"between {number(row['q2.5'])} and {number(row['q97.5'])})"
+        for row in rows_of(outside)
+    ]
+    return (
+        f"Data sets of new groups, drawn from the population under {fit.title}, differ from these "
+        f"data in {listed(found)}: a normal population of effects may not fit."
+    )
 
 
 def in_short(comparison: Comparison) -> list[str]:

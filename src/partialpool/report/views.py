@@ -14,7 +14,7 @@ import pandas as pd
 
 from partialpool.fitting import Fit
 from partialpool.report import cells
-from partialpool.report.wording import capital, number
+from partialpool.report.wording import capital, number, rows_of
 from partialpool.tables.comparison import Comparison
 
 _STAND_INS = ("eta", "tau_stretched")
@@ -27,18 +27,36 @@ def _of_data(comparison: Comparison, column: str) -> cells.Maker:
     return cells.digits(column, f".{max(0, 3 - math.floor(math.log10(scale)))}f")
 
 
+def size(comparison: Comparison) -> cells.Columns:
+    """Column that says how much is known of each group."""
+    [column] = comparison.data.stats.sizes
+    if column == "n":
+        return [("n", cells.count("n"))]
+    return [(comparison.data.family.words.size_title, _of_data(comparison, column))]
+
+
+def _raw(comparison: Comparison, column: str) -> cells.Columns:
+    """Column of the groups' own estimates."""
+    return [(capital(comparison.data.family.words.raw), _of_data(comparison, column))]
+
+
+_SUMMARY = {
+    "mean": "Sample mean",
+    "sd": "Sample sd",
+    "estimate": "Estimate",
+    "q2.5": "2.5 %",
+    "q97.5": "97.5 %",
+}
+
+
 def groups(comparison: Comparison) -> cells.View | None:
-    """Sample size, mean and sd by group."""
-    data = comparison.data
+    """How much is known of each group, and what it says by itself."""
+    data, frame = comparison.data, comparison.table("groups")
+    shown = [(title, _of_data(comparison, c)) for c, title in _SUMMARY.items() if c in frame]
     return cells.view(
         f"{data.axis_title} by {data.group_label}",
-        comparison.table("groups"),
-        [
-            (data.group_label, cells.text("group")),
-            ("n", cells.count("n")),
-            ("Sample mean", _of_data(comparison, "mean")),
-            ("Sample sd", _of_data(comparison, "sd")),
-        ],
+        frame,
+        [(data.group_label, cells.text("group")), *size(comparison), *shown],
         csv="groups",
     )
 
@@ -56,7 +74,7 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
         [
             ("Parameter", cells.text("parameter")),
             (comparison.data.group_label, cells.text("group")),
-            ("n", cells.count("n")),
+            *([("n", cells.count("n"))] if "n" in frame else []),
             ("Mean", cells.estimate("mean", "mcse_mean")),
             ("MCSE", cells.digits("mcse_mean", ".2g")),
             ("sd", cells.estimate("sd", "mcse_mean")),
@@ -100,14 +118,15 @@ def shrinkage(comparison: Comparison) -> cells.View | None:
     frame = comparison.table("shrinkage_wide")
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
-        ("n", cells.count("n")),
-        ("Sample mean", _of_data(comparison, "sample_mean")),
+        *size(comparison),
+        *_raw(comparison, "sample_mean"),
     ]
     for name, title in comparison.titles.items():
         if name in frame:
             columns.append((capital(title), cells.with_error(name)))
     return cells.view(
-        "Posterior means of the group means (Monte Carlo standard error in brackets)",
+        f"Posterior means of the {comparison.data.family.words.thetas} "
+        "(Monte Carlo standard error in brackets)",
         frame,
         columns,
         csv="shrinkage_wide",
@@ -121,8 +140,8 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
         comparison.table("shrinkage", model=fit.name),
         [
             (comparison.data.group_label, cells.text("group")),
-            ("n", cells.count("n")),
-            ("Sample mean", _of_data(comparison, "raw_mean")),
+            *([] if comparison.data.family.rows_are_groups else size(comparison)),
+            *_raw(comparison, "raw_mean"),
             ("Standard error", cells.digits("raw_se", ".3g")),
             ("Posterior mean", cells.estimate("estimate", "mcse")),
             ("Moved by", cells.estimate("displacement", "mcse")),
@@ -139,6 +158,8 @@ _QUANTITIES = {
     "sigma2": "Variance within groups, σ²",
     "tau2": "Variance between groups, τ²",
     "icc": "Intraclass correlation, R",
+    "i2": "Share between groups, I²",
+    "h2": "Relative variance, H²",
     "pooling_factor": "Overall pooling factor",
 }
 
@@ -149,7 +170,9 @@ def variance(comparison: Comparison) -> cells.View | None:
     if frame.empty:
         return None
     return cells.view(
-        "Variance within and between groups",
+        "Variance within and between groups"
+        if (frame["quantity"] == "sigma2").any()
+        else "Variance between groups",
         frame.assign(
             title=frame["model"].map(comparison.titles),
             what=frame["quantity"].map(lambda q: _QUANTITIES.get(q, q)),
@@ -218,6 +241,76 @@ def blup(comparison: Comparison) -> cells.View | None:
         columns,
         csv="blup",
         note="BLUP takes REML's variances as known; James–Stein shrinks all groups by one factor.",
+    )
+
+
+def meta_analysis(comparison: Comparison) -> cells.View | None:
+    """Meta-analysis without priors beside the posterior of partial pooling."""
+    frame = comparison.table("meta_analysis")
+    if frame.empty:
+        return None
+    rows = rows_of(frame)
+    fit = comparison.model("partial")
+    if fit is not None:
+        rows.append(_posterior_row(comparison, fit))
+    columns: cells.Columns = [
+        ("Method", cells.text("method")),
+        ("Mean effect", cells.digits("estimate", ".4g")),
+        ("Standard error", cells.digits("se", ".3g")),
+        ("95 % interval", cells.interval("q2.5", "q97.5", ".4g")),
+        ("τ²", cells.digits("tau2", ".4g")),
+        ("I²", cells.digits("i2", ".2f")),
+        ("H²", cells.digits("h2", ".3g")),
+        ("95 % of new effects", cells.interval("prediction_q2.5", "prediction_q97.5", ".4g")),
+        ("Q", cells.digits("q", ".4g")),
+        ("p of Q", cells.digits("p_value", ".2g")),
+    ]
+    return cells.view(
+        "Classical companions: meta-analysis",
+        pd.DataFrame(rows),
+        columns,
+        csv="meta_analysis",
+        note="I² is the share of the variance of an estimate that lies between groups, H² is "
+        "1 / (1 − I²); Q tests whether all effects are equal. The classical rows take τ² as known; "
+        "the posterior row has posterior means, and the sd of μ as its standard error.",
+    )
+
+
+def _posterior_row(comparison: Comparison, fit: Fit) -> dict[str, Any]:
+    """Posterior means of what a meta-analysis estimates, as a row of its table."""
+    estimates = comparison.table("estimates", model=fit.name)
+    found: dict[str, Any] = {"method": f"posterior, {fit.title}"}
+    for row in estimates[estimates["parameter"] == "mu"].to_dict(orient="records"):
+        found |= {"estimate": row["mean"], "se": row["sd"], "q2.5": row["q2.5"]}
+        found |= {"q97.5": row["q97.5"]}
+    for row in comparison.table("variance", model=fit.name).to_dict(orient="records"):
+        if row["quantity"] in ("tau2", "i2", "h2"):
+            found[row["quantity"]] = row["mean"]
+    new = comparison.table("predictions", model=fit.name, quantity="new group mean")
+    for row in new.to_dict(orient="records"):
+        found |= {"prediction_q2.5": row["q2.5"], "prediction_q97.5": row["q97.5"]}
+    return found
+
+
+def weights(comparison: Comparison) -> cells.View | None:
+    """What each estimate counts in the mean effect, and its classical shrinkage."""
+    frame = comparison.table("weights")
+    if frame.empty:
+        return None
+    return cells.view(
+        "Classical companions: weights and predictors",
+        frame,
+        [
+            (comparison.data.group_label, cells.text("group")),
+            *_raw(comparison, "estimate"),
+            ("Standard error", _of_data(comparison, "se")),
+            ("Weight, common effect", cells.digits("weight_common", ".3f")),
+            ("Weight, REML", cells.digits("weight_reml", ".3f")),
+            ("BLUP", _of_data(comparison, "blup")),
+            ("Pulled by", cells.digits("blup_factor", ".2f")),
+        ],
+        csv="weights",
+        note="BLUP takes REML's τ² as known; 1 is pulled all the way to the mean.",
     )
 
 

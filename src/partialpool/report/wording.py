@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from partialpool.data import GroupedData
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate
 
@@ -74,3 +75,21 @@ def listed(items: Sequence[str]) -> str:
 def capital(words: str) -> str:
     """Start with a capital."""
     return words[:1].upper() + words[1:]
+
+
+def size_of(comparison: Comparison, row: Row) -> str:
+    """Say how much is known of a group, by the column of its size in a row of a table."""
+    [column] = comparison.data.stats.sizes
+    return f"{comparison.data.family.words.size} = {row[column]:.7g}"
+
+
+def sizes(data: GroupedData) -> dict[str, str]:
+    """Arguments of a figure that orders groups by how much is known of them."""
+    [column] = data.stats.sizes
+    words = data.family.words
+    return {
+        "size": column,
+        "size_title": words.size_title,
+        "least": words.least,
+        "raw": words.raw,
+    }

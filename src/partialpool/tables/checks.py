@@ -53,8 +53,11 @@ def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         "Maximum"), `group`, `n`, `observed`, `q2.5`, `q25`, `median`, `q75`, `q97.5` of the
         replicates (all in the unit of the data), `p_value` (share of replicates at least as
         large, ties half: Gelman et al., *Bayesian Data Analysis*, 3rd ed., sec. 6.3). No sd for
-        groups of one observation.
+        groups of one observation. Where each group is one estimate the statistics are of all
+        of them: see `_whole_checks`.
     """
+    if data.family.rows_are_groups:
+        return _whole_checks(fits, data)
     order = np.argsort(data.group, kind="stable")
     starts = np.searchsorted(data.group[order], np.arange(data.stats.J))
     observed = _statistics(data.y[order], starts, data.stats.counts)
@@ -84,6 +87,57 @@ def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             frames.append(frame)
     columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
     return variables.stacked(frames, columns)
+
+
+def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+    """Compare statistics of all estimates with those of estimates of groups drawn anew.
+
+    Under partial pooling the groups' parameters are drawn from the population in each draw, not
+    those of the groups at hand (mixed replication; Gelman, Meng and Stern 1996, *Statistica Sinica*
+    6, 733-807): this asks whether the population describes the groups. `group` is empty.
+    """
+    stats, rng = data.stats, np.random.default_rng(1)
+    frames = []
+    for fit in fits:
+        center = variables.scalar(fit, data, "mu" if fit.pooling == "partial" else "theta")
+        tau = variables.tau(fit, data) if fit.pooling == "partial" else np.zeros(1)
+        if center is None or tau is None:
+            continue  # no pooling replicates each estimate around itself, which says nothing
+        at = np.linspace(0, center.size - 1, min(_MOST, center.size)).astype(int)
+        spread = np.broadcast_to(tau, center.shape).ravel()[at]
+        drawn = np.hypot(spread[:, None], stats.raw_se) * rng.standard_normal((len(at), stats.J))
+        drawn += center.ravel()[at][:, None]
+        seen, replicated = _of_all(stats.raw[None], stats.raw_se), _of_all(drawn, stats.raw_se)
+        for name, values in replicated.items():
+            observed = float(seen[name][0])
+            edges = np.quantile(values, list(_QUANTILES.values()))
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "model": [fit.name],
+                        "statistic": name,
+                        "group": "",
+                        "n": stats.J,
+                        "observed": observed,
+                        **dict(zip(_QUANTILES, edges, strict=True)),
+                        "p_value": float((values > observed).mean()),
+                    }
+                )
+            )
+    columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
+    return variables.stacked(frames, columns)
+
+
+def _of_all(y: FloatArray, se: FloatArray) -> dict[str, FloatArray]:
+    """Statistics of whole data sets of estimates, each a row of `y`."""
+    weights = (se.min() / se) ** 2
+    center = (y * weights).sum(axis=1, keepdims=True) / weights.sum()
+    return {
+        "Smallest estimate": y.min(axis=1),
+        "Largest estimate": y.max(axis=1),
+        "Sd of the estimates": y.std(axis=1, ddof=min(1, y.shape[1] - 1)),
+        "Cochran's Q": (((y - center) / se) ** 2).sum(axis=1),
+    }
 
 
 def _statistics(

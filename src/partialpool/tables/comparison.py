@@ -121,6 +121,9 @@ def compute(
         "posterior_checks": lambda: group_checks(fits, data),
     }
     missing: dict[str, str] = {}
+    if data.family.rows_are_groups:
+        for key in ("loo", "loo_pointwise"):
+            del makers[key]
     if not data.has_observations:
         for key in _OF_OBSERVATIONS:
             del makers[key]

@@ -21,8 +21,10 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.base import LeavingOut
 from partialpool.fitting import Fit
 from partialpool.tables import variables
+from partialpool.tables.exactness import exact_posterior, is_shipped
 from partialpool.tables.importance import draws_of, k_threshold, leave_out, relative_ess
 from partialpool.types import FloatArray, IntArray
 
@@ -33,6 +35,7 @@ NEW_GROUP = "a new group"
 LIMIT = 2000
 """Most observations that leave-one-out scores unasked; each takes about a millisecond."""
 
+EXACT = "exact, by quadrature"
 LEARNS_NOTHING = "its prior alone: no pooling learns nothing about a new group"
 
 _LOG_2_PI = math.log(2 * math.pi)
@@ -249,6 +252,8 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
       refits are needed only for groups whose Pareto k is bad;
     - complete pooling (scalar theta and sigma): the group's observations are new ones around
       theta, weighted alike;
+    - where each group is one estimate with a known standard error, the score of a shipped program
+      is exact;
     - no pooling: the other groups say nothing, so the density is that of the prior alone,
       theta ~ normal(theta_location, theta_scale), sigma2 ~ inverse-gamma(sigma2_shape,
       sigma2_scale) as in the shipped program, integrated by quadrature. Programs that declare
@@ -274,9 +279,12 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
     rows, pointwise, details = [], [], []
     for fit in fits:
         threshold, advice = k_threshold(draws_of(fit)), ""
-        density = _group_density(fit, data)
+        known, density = _exact_density(fit, data), _group_density(fit, data)
         prior = _prior_density(fit, data)
-        if density is not None:
+        if known is not None:
+            elpd, k, bad, largest = known, np.full(stats.J, np.nan), 0, math.nan
+            advice = EXACT
+        elif density is not None:
             elpd, _, k = leave_out(density, r_eff=relative_ess(fit))
             bad, largest = _bad(k, threshold), _largest(k)
             advice = _advice(bad, stats.J, threshold, "groups")
@@ -363,6 +371,14 @@ def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
 def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2_PI)
+
+
+def _exact_density(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Exact log predictive density of each group given the others, shape (J,), where known."""
+    if not (data.family.rows_are_groups and is_shipped(fit)) or fit.pooling == "none":
+        return None
+    posterior = exact_posterior(fit, data)
+    return posterior.leave_one_out() if isinstance(posterior, LeavingOut) else None
 
 
 def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:

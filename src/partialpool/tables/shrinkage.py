@@ -49,7 +49,8 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         - `parameter`: name of the variable (with its index from 1, `beta[2]` or `L[2,1]`, where
           it is neither a scalar nor by group);
         - `group`: label, or empty;
-        - `n`: observations behind the row: the group's, or all of them;
+        - `n`: observations behind the row: the group's, or all of them (not for estimates with
+          known standard errors, of which each group has one);
         - `mean`, `sd` (u): posterior mean and standard deviation;
         - `mcse_mean`, `mcse_sd` (u): Monte Carlo standard errors of these;
         - `q2.5`, `q25`, `median`, `q75`, `q97.5` (u): posterior quantiles; the outer and the
@@ -67,7 +68,8 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     R-hat, ESS and Monte Carlo errors are those of Vehtari, Gelman, Simpson, Carpenter and
     Bürkner (2021, *Bayesian Analysis* 16, 667-718), as ArviZ computes them.
     """
-    columns = ("model", "parameter", "group", "n", *_ESTIMATES)
+    rows = () if data.family.rows_are_groups else ("n",)
+    columns = ("model", "parameter", "group", *rows, *_ESTIMATES)
     frames = []
     for fit in fits:
         names, groups, n, blocks = _flattened(fit, data)
@@ -240,6 +242,8 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         - `icc`: intraclass correlation R = tau^2 / (tau^2 + sigma^2), the share of variance that
           lies between groups, and the correlation of two observations in one group (Gelman and
           Hill 2007, chapter 12);
+        - `i2`, `h2`: share of the variance of an estimate that lies between groups, and
+          1 / (1 - i2), where standard errors are known (Higgins and Thompson 2002);
         - `pooling_factor`: overall pooling of the group means,
           1 - Var_j(E[eps_j]) / E[Var_j(eps_j)] with eps_j = theta_j - mu (Gelman and Pardoe
           2006, *Technometrics* 48, 241-251): 1 is complete pooling, 0 is none. It is one
@@ -258,6 +262,8 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         if len(found) == 2:
             with np.errstate(invalid="ignore"):
                 found["icc"] = found["tau2"] / (found["tau2"] + found["sigma2"])
+        if tau is not None:
+            found |= data.family.shares(data.stats, tau)
         if found:
             draws = np.stack(list(found.values()))
             mean, mcse = means(draws)

@@ -417,6 +417,8 @@ class FixedErrorsPosterior:
         Which of the two.
     labels
         Names of the groups.
+    y, se
+        Estimates and their standard errors, shape (J,).
     mean, sd
         Of theta: one value under complete pooling, one a group under no pooling.
     log_marginal_likelihood
@@ -425,6 +427,8 @@ class FixedErrorsPosterior:
 
     pooling: Literal["complete", "none"]
     labels: tuple[str, ...]
+    y: FloatArray
+    se: FloatArray
     mean: FloatArray
     sd: FloatArray
     log_marginal_likelihood: float
@@ -465,6 +469,16 @@ class FixedErrorsPosterior:
 
         return contrast_table(self.labels, contrast, contrast, probs, pairs)
 
+    def leave_one_out(self) -> FloatArray:
+        """Log predictive density of each estimate given all others, under complete pooling."""
+        if self.pooling == "none":
+            raise InputError("Under no pooling the other groups say nothing of a group.")
+        precision, w = self.sd**-2, self.se**-2
+        rest = precision - w
+        without = self.mean - w / rest * (self.y - self.mean)
+        spread = self.se**2 + 1 / rest
+        return -0.5 * (_LOG_2_PI + np.log(spread) + (self.y - without) ** 2 / spread)
+
 
 def known_errors(
     labels: Sequence[str],
@@ -504,7 +518,7 @@ def common_effect(
     log_determinant = math.log(precision) + 2 * float(np.log(se).sum() + math.log(theta.scale))
     log_marginal = -0.5 * (distance + log_determinant + len(y) * _LOG_2_PI)
     mean, sd = np.array([origin + h]), np.array([precision**-0.5])
-    return FixedErrorsPosterior("complete", tuple(labels), mean, sd, log_marginal)
+    return FixedErrorsPosterior("complete", tuple(labels), estimate, se, mean, sd, log_marginal)
 
 
 def separate_effects(
@@ -516,7 +530,7 @@ def separate_effects(
     sd = se * np.sqrt(theta.scale**2 / total)
     distance = (estimate - theta.location) ** 2 / total
     log_marginal = -0.5 * float((distance + np.log(total) + _LOG_2_PI).sum())
-    return FixedErrorsPosterior("none", tuple(labels), mean, sd, log_marginal)
+    return FixedErrorsPosterior("none", tuple(labels), estimate, se, mean, sd, log_marginal)
 
 
 def _quantities(groups: list[int], labels: Sequence[str]) -> Iterator[Quantity[Grid]]:
