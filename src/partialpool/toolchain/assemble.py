@@ -9,7 +9,6 @@ the next call sees from the records what is missing, says so in one line and doe
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from partialpool.toolchain import wheel as wheels
 from partialpool.toolchain.processes import ProcessGroup, ask
 
 if TYPE_CHECKING:
-    from partialpool.progress import Progress, Task
+    from partialpool.progress import Progress
 
 _BUILD_RECORD = "assembled/build.json"
 _GIGABYTES_A_COMPILER = 1.5
@@ -271,36 +270,7 @@ def _names(paths: list[Path]) -> str:
     return ", ".join(sorted(path.name for path in paths))
 
 
-@dataclass
-class _Clock:
-    """Notes when make announces each target, from the output of `make --debug=b`."""
-
-    announced: dict[Path, float] = field(default_factory=dict)
-
-    def read(self, line: str, task: Task) -> None:
-        """Take in one line of make's output."""
-        match = re.match(r"\s*Must remake target ['`](.+/.+)'", line)
-        if match is not None:
-            target = Path(match[1])
-            self.announced[target] = time.time()
-            task.advance()
-            task.describe(f"Building CmdStan's parts: {target.name}")
-
-    def seconds(self, slots: int) -> dict[str, float]:
-        """Return how long each target took, the slowest first.
-
-        A target is ready when its file was last written. make announces one before it waits
-        for a slot, so one that was announced while all were taken began when the first of
-        those was ready.
-        """
-        ready: list[float] = []
-        taken = {}
-        for target, began in self.announced.items():
-            ended = target.stat().st_mtime
-            free = heapq.heappop(ready) if len(ready) == slots else began
-            heapq.heappush(ready, ended)
-            taken[target.name] = round(max(0.0, ended - max(began, free)), 2)
-        return dict(sorted(taken.items(), key=lambda item: -item[1]))
+_ANNOUNCED = re.compile(r"\s*Must remake target ['`].+/(.+)'")  # by make --debug=b
 
 
 def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
@@ -316,7 +286,7 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
             pool.submit(_fetch_tools, folder)
         if record is not None:
             group.run([*_make(folder, chosen), "-s", "intact"])
-        seconds = _make_parts(folder, chosen, group, progress)
+        made, seconds = _make_parts(folder, chosen, group, progress)
     printed = ask([*_make(folder, chosen), "-s", "print-PARTS"]).stdout
     parts = [Path(word) for word in printed.partition("=")[2].split()]
     built = {
@@ -324,7 +294,7 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
         "local": _local_digest(folder),
         "flags": compiler.flags(),
         "parts": {str(path.relative_to(folder)): _state(path) for path in parts},
-        "seconds": seconds,
+        "seconds": round(seconds, 1),
         "jobs": jobs(),
     }
     temporary = (folder / _BUILD_RECORD).with_suffix(f".{os.getpid()}")
@@ -335,8 +305,8 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
         for place in before - {path.parent for path in parts}:
             shutil.rmtree(place, ignore_errors=True)
     _remove_idle_folders(folder)
-    if len(seconds) > 1:
-        progress.line(f"CmdStan {unpack.assembled_version()} built in {seconds['all']:.0f} s")
+    if made:
+        progress.line(f"CmdStan {unpack.assembled_version()} built in {seconds:.0f} s")
 
 
 def _fetch_tools(folder: Path) -> None:
@@ -357,23 +327,32 @@ def _make(folder: Path, chosen: compiler.Compiler) -> list[str | Path]:
 
 def _make_parts(
     folder: Path, chosen: compiler.Compiler, group: ProcessGroup, progress: Progress
-) -> dict[str, float]:
-    """Have make build what is missing; return the seconds of it all and of each part."""
-    clock, slots = _Clock(), jobs()
+) -> tuple[list[str], float]:
+    """Have make build what is missing; return the parts that were and the seconds it took."""
+    parts: list[str] = []
     start = time.perf_counter()
+
+    def read(line: str) -> None:
+        match = _ANNOUNCED.match(line)
+        if match is not None:
+            parts.append(match[1])
+            task.advance()
+            task.describe(f"Building CmdStan's parts: {match[1]}")
+
     with progress.task("Building CmdStan's parts", total=_PARTS) as task:
         outcome = group.run(
-            [*_make(folder, chosen), f"-j{slots}", "--debug=b", "build"],
-            on_line=lambda line: clock.read(line, task),
+            [*_make(folder, chosen), f"-j{jobs()}", "--debug=b", "build"], on_line=read
         )
     if not outcome.ok:
         log = folder / "assembled" / "build.log"
         log.write_text(outcome.output)
+        flags = "".join(f" {name}={value}" for name, value in compiler.flags().items())
         raise ToolchainError(
-            f"building CmdStan's parts with {chosen} failed:\n{error_lines(outcome.output)}\n"
+            f"building CmdStan's parts with {chosen}{flags} failed:\n"
+            f"{error_lines(outcome.output)}\n"
             f"The whole output is in {log}. Another compiler can be chosen by CXX."
         )
-    return {"all": round(time.perf_counter() - start, 2), **clock.seconds(slots)}
+    return parts, time.perf_counter() - start
 
 
 def build_for_flags(folder: Path, chosen: compiler.Compiler, *, progress: Progress) -> None:
@@ -394,9 +373,9 @@ def build_for_flags(folder: Path, chosen: compiler.Compiler, *, progress: Progre
         if ask([*_make(folder, chosen), "-q", "build"]).returncode == 0:
             return
         with ProcessGroup() as group:
-            seconds = _make_parts(folder, chosen, group, progress)
+            _, seconds = _make_parts(folder, chosen, group, progress)
     names = ", ".join(flags) or "no flags"
-    progress.line(f"CmdStan's parts for {names} built in {seconds['all']:.0f} s")
+    progress.line(f"CmdStan's parts for {names} built in {seconds:.0f} s")
 
 
 def error_lines(output: str, *, most: int = 12) -> str:
