@@ -279,6 +279,16 @@ def test_files_that_only_look_alike_are_no_conflict(run, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_profile_of_a_program_does_not_take_the_place_of_its_draws(run, folder: Path) -> None:
+    arguments = "random seed=1 sample num_warmup=60 num_samples=40 output"
+    done = run(f"{arguments} file=profile.csv", "talkative")
+    assert done.returncode == 1
+    assert "Error: profile_file and output file are the same" in done.stderr
+    assert len(_draws(folder / "profile.csv")) == 40
+    assert run(f"{arguments} file=profile.csv profile_file=times.csv", "talkative").returncode == 0
+    assert (folder / "times.csv").read_text().startswith("name,thread_id,total_time,")
+
+
 def test_a_list_names_the_files_of_each_chain(run, folder: Path) -> None:
     one = run(
         f"{SHORT} num_chains=2 draws_file=a.bin,b.bin adapt save_metric=1 output file=a.csv,b.csv "

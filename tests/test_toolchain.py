@@ -658,6 +658,23 @@ def test_the_cache_is_listed_and_pruned(own_cache: Path) -> None:
     assert toolchain.cache_entries().empty
 
 
+def test_pruning_takes_builds_for_other_flags_and_leaves_that_of_the_set_up(
+    own_cache: Path,
+) -> None:
+    folder = assemble.location()
+    for name in ("setup", "idle", "used"):
+        (folder / "build" / name).mkdir(parents=True)
+        (folder / "build" / name / "part.o").write_bytes(b"x" * 1000)
+    (folder / "assembled").mkdir()
+    (folder / "assembled" / "build.json").write_text('{"parts": {"build/setup/part.o": [1000, 1]}}')
+    then = time.time() - 40 * 86_400
+    for name in ("setup", "idle"):
+        os.utime(folder / "build" / name, (then, then))
+    assert toolchain.prune_cache(older_than_days=30) == 1000
+    assert sorted(path.name for path in (folder / "build").iterdir()) == ["setup", "used"]
+    assert own_cache in folder.parents
+
+
 def test_pruning_needs_exactly_one_rule(own_cache: Path) -> None:
     with pytest.raises(InputError, match="either a number of days or everything"):
         toolchain.prune_cache()

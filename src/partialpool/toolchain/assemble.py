@@ -321,6 +321,14 @@ def _remove_idle_folders(current: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def extra_builds() -> list[Path]:
+    """Return the builds for other flags than the set-up's, such as those with STAN_THREADS."""
+    folder = location()
+    record = read_build(folder) or {"parts": {}}
+    of_setup = {folder / Path(place).parent for place in record["parts"]}
+    return [path for path in sorted(folder.glob("build/*")) if path not in of_setup]
+
+
 def _make(folder: Path, chosen: compiler.Compiler) -> list[str | Path]:
     return [compiler.make_command(), "--no-print-directory", "-C", folder, f"CXX={chosen.command}"]
 
