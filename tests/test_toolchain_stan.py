@@ -402,7 +402,7 @@ def test_a_copied_or_moved_folder_is_used_without_building(
         assert len(lines.lines) == 1
         used = assemble.folder_compiler(moved).command
         question = ["make", "-q", f"CXX={used}", "build"]
-        if "clang" not in assemble.folder_compiler(moved).version:
+        if sys.platform == "linux" or "clang" not in assemble.folder_compiler(moved).version:
             assert subprocess.run(question, cwd=moved, check=False).returncode == 0
             assert _builds(moved) == built
         found = toolchain.CmdStan(moved, cmdstan.version, "assembled")

