@@ -177,7 +177,14 @@ def test_a_bad_call_fails_and_writes_nothing(case: Case, run, folder: Path) -> N
             "sample num_chains=3 algorithm=hmc metric_file=a.json,b.json",
             "2 files given for 3 chains",
         ),
-        ("output file=no/such/folder.csv", "no/such/folder.csv"),
+        ("sample output file=no/such/folder.csv", "no/such/folder.csv"),
+        ("id=1", r"no method.*sample, optimize, variational, diagnose, generate_quantities, "),
+        ("sample num_threads=2", r"2.*num_threads\.\n.*num_threads == 1 .*STAN_THREADS=true"),
+        ("sample num_threads=-1", r"-1.*num_threads"),
+        ("sample num_chains=2 output file=a.csv,b.csv,c.csv", "3 files given for 2 chains"),
+        ("sample num_chains=2 output file=a.csv,a.csv", r"output file and output file.*a\.csv"),
+        ("init=fitted.csv sample", r"fitted\.csv.*\.json.*\.R"),
+        ("sample algorithm=hmc metric_file=mode.csv", r"mode\.csv.*\.json.*\.R"),
         ("generate_quantities", "fitted_params"),
         ("generate_quantities fitted_params=mode.csv,mode.csv", "2 files given for 1 chains"),
         ("laplace", "mode=FILE"),
@@ -197,6 +204,8 @@ def test_the_message_names_what_is_wrong(arguments: str, message: str, run) -> N
     [
         ("nowhere.json", "nowhere.json"),
         ("incomplete.json", "variable name=group"),
+        ("group_means.stan", r"group_means\.stan.*must end in \.json.*or \.R"),
+        ("nowhere", r"nowhere.*must end in \.json.*or \.R"),
         ("out_of_range.json", r"group\[1\] is 4"),
         ("bad.json", "offset 16"),
     ],
@@ -206,6 +215,122 @@ def test_bad_data_fail_after_the_configuration(file: str, message: str, run) -> 
     assert done.returncode == 1
     assert re.search(message, done.stderr)
     assert done.stdout.endswith("num_threads = 1 (Default)\n\n")
+
+
+CONFLICTS = {
+    "generate_quantities fitted_params=fitted.csv output file=fitted.csv": "fitted_params",
+    "generate_quantities fitted_params=output.csv": "fitted_params",
+    "generate_quantities num_chains=2 fitted_params=output_1.csv,fitted.csv": "fitted_params",
+    "generate_quantities num_chains=2 fitted_params=output.csv": "fitted_params",
+    "laplace mode=output.csv": "mode",
+    "laplace mode=init.json output diagnostic_file=init.json": "mode",
+    "log_prob constrained_params=init.json output file=init.json": "constrained_params",
+    "log_prob unconstrained_params=init.json output file=init.json": "unconstrained_params",
+    "sample output file=group_means.data.json": "data file",
+    "sample output diagnostic_file=./group_means.data.json": "data file",
+    "sample draws_file=sub/../group_means.data.json": "data file",
+    "sample output file=link.json": "data file",
+    "sample output file=hard.json": "data file",
+    "init=init.json sample output file=init.json": "init",
+    "init=start.json sample num_chains=2 output file=start.json": "init",
+    "init=init.json pathfinder output file=init.json": "init",
+    "init=output_path_2.csv pathfinder num_paths=2 save_single_paths=1": "init",
+    "init=init.json variational output diagnostic_file=init.json": "init",
+    "init=init.json optimize output profile_file=init.json": "init",
+    "init=init.json diagnose output file=init.json": "init",
+    "init=output_config.json optimize output save_cmdstan_config=1": "init",
+    "sample adapt save_metric=1 algorithm=hmc metric_file=output_metric.json": "metric_file",
+    "sample algorithm=hmc metric_file=metric.json output file=metric.json": "metric_file",
+    "sample output file=same.csv diagnostic_file=same.csv": "output file",
+    "sample draws_file=same.csv output file=same.csv": "output file",
+}
+
+
+@pytest.mark.parametrize("arguments", CONFLICTS)
+def test_no_output_takes_the_place_of_another_file(arguments: str, run, folder: Path) -> None:
+    for name in ("output", "output_1", "output_2"):
+        shutil.copy(folder / "fitted.csv", folder / f"{name}.csv")
+    for name in ("start_1", "start_2", "output_config"):
+        shutil.copy(folder / "init.json", folder / f"{name}.json")
+    shutil.copy(folder / "init.json", folder / "output_path_2.csv")
+    shutil.copy(folder / "metric.json", folder / "output_metric.json")
+    (folder / "sub").mkdir()
+    (folder / "link.json").symlink_to("group_means.data.json")
+    (folder / "hard.json").hardlink_to(folder / "group_means.data.json")
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    done = run(f"data file=group_means.data.json {arguments}")
+    assert done.returncode == 1
+    assert re.match(rf"Error: \w+( file)? and {CONFLICTS[arguments]} are the same", done.stderr)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_files_that_only_look_alike_are_no_conflict(run, folder: Path) -> None:
+    (folder / "sub").mkdir()
+    data = folder / "sub" / "group_means.data.json"
+    shutil.copy(folder / "group_means.data.json", data)
+    arguments = SHORT.replace("file=", "file=sub/")
+    done = run(f"{arguments} output file=group_means.data.json diagnostic_file=/dev/null")
+    assert done.returncode == 0, done.stderr
+    # A profile is written only for programs with one, and this one has none.
+    shutil.copy(folder / "fitted.csv", folder / "profile.csv")
+    done = run("data file=sub/group_means.data.json generate_quantities fitted_params=profile.csv")
+    assert done.returncode == 0, done.stderr
+    done = run(f"{arguments} output file=/dev/null diagnostic_file=/dev/null")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_profile_of_a_program_does_not_take_the_place_of_its_draws(run, folder: Path) -> None:
+    arguments = "random seed=1 sample num_warmup=60 num_samples=40 output"
+    done = run(f"{arguments} file=profile.csv", "talkative")
+    assert done.returncode == 1
+    assert "Error: profile_file and output file are the same" in done.stderr
+    assert len(_draws(folder / "profile.csv")) == 40
+    assert run(f"{arguments} file=profile.csv profile_file=times.csv", "talkative").returncode == 0
+    assert (folder / "times.csv").read_text().startswith("name,thread_id,total_time,")
+
+
+def test_a_list_names_the_files_of_each_chain(run, folder: Path) -> None:
+    one = run(
+        f"{SHORT} num_chains=2 draws_file=a.bin,b.bin adapt save_metric=1 output file=a.csv,b.csv "
+        "diagnostic_file=c.csv,d.csv save_cmdstan_config=1"
+    )
+    assert one.returncode == 0, one.stderr
+    written = {path.name for path in folder.iterdir()} - {path.name for path in INPUTS}
+    assert written == {
+        *("a.bin", "b.bin", "a.csv", "b.csv", "c.csv", "d.csv"),
+        *("a_metric.json", "b_metric.json", "a_config.json"),
+    }
+    assert run(f"{SHORT} num_chains=2 output file=a.csv,b.csv").returncode == 0
+    assert run(f"{SHORT} num_chains=2 output file=numbered.csv").returncode == 0
+    for chain, name in enumerate(("a", "b"), start=1):
+        draws = _draws(folder / f"numbered_{chain}.csv")
+        np.testing.assert_array_equal(_draws(folder / f"{name}.csv"), draws)
+    again = "data file=group_means.data.json generate_quantities num_chains=2"
+    lists = "fitted_params=a.csv,b.csv output file=y.csv,z.csv"
+    assert run(f"{again} {lists}").returncode == 0
+    assert len(_draws(folder / "z.csv")) == 20
+
+
+def test_commas_in_the_name_of_a_folder_are_no_list(run, folder: Path) -> None:
+    (folder / "a,b").mkdir()
+    shutil.copy(folder / "init.json", folder / "a,b" / "init.json")
+    done = run(f"init=a,b/init.json {SHORT} num_chains=2 output file=a,b/out.csv")
+    assert done.returncode == 0, done.stderr
+    done = run(f"init=a,b/init.json {SHORT} output file=c,d.csv")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "c,d.csv").exists()
+    assert {path.name for path in (folder / "a,b").glob("*.csv")} == {"out_1.csv", "out_2.csv"}
+
+
+def test_draws_have_eight_digits_unless_others_are_asked_for(run, folder: Path) -> None:
+    digits = {}
+    for asked in ("", "sig_figs=-1", "sig_figs=17"):
+        assert run(f"{SHORT} output {asked}").returncode == 0
+        rows = (folder / "output.csv").read_text().splitlines()
+        row = next(line for line in rows if re.match(r"-?[0-9]", line))
+        figures = [figure.partition("e")[0] for figure in row.split(",")]
+        digits[asked] = max(len(re.sub(r"\D", "", figure).lstrip("0")) for figure in figures)
+    assert digits == {"": 8, "sig_figs=-1": 6, "sig_figs=17": 17}
 
 
 def test_a_full_disk_is_an_error(run) -> None:
@@ -347,6 +472,7 @@ def test_saved_metric_starts_another_run(run, folder: Path) -> None:
     used = (folder / "again.csv").read_text().partition("Elements of inverse mass matrix:\n")[2]
     first_row = [float(value) for value in used.splitlines()[0].removeprefix("# ").split(",")]
     np.testing.assert_allclose(first_row, saved["inv_metric"][0], rtol=1e-4)
+    assert len(f"{saved['stepsize']:.8g}") > len(f"{saved['stepsize']:.6g}")
 
 
 def test_pathfinder_saves_single_paths(run, folder: Path) -> None:

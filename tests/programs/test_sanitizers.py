@@ -41,6 +41,10 @@ OTHERS = [
     ("mode_in_json", 0, f"{DATA} laplace mode=init.json draws=20"),
     ("no_params_r", 1, f"{DATA} log_prob unconstrained_params=init.json"),
     ("diagnose", 0, f"{DATA} diagnose test=gradient"),
+    ("listed_files", 0, f"{SHORT} num_chains=2 output file=a.csv,b.csv save_cmdstan_config=1"),
+    ("too_few_files", 1, f"{SHORT} num_chains=3 output file=a.csv,b.csv"),
+    ("same_file", 1, f"{SHORT} output file=metric.json diagnostic_file=./metric.json"),
+    ("no_method", 1, DATA),
     ("help_below", 0, "sample adapt help"),
     ("info", 0, "info"),
 ]

@@ -20,11 +20,11 @@ import pytest
 from helpers.waiting import until
 from partialpool.errors import InputError, ToolchainError
 from partialpool.programs import toolchain
-from partialpool.programs.toolchain import assemble, cache, compiler, locate, storage, unpack
+from partialpool.programs.toolchain import assemble, cache, compiler, locate, storage, tools, unpack
 from partialpool.programs.toolchain import compile as compiling
 from partialpool.programs.toolchain import wheel as wheels
 from partialpool.programs.toolchain.processes import ProcessGroup
-from partialpool.progress import Progress, Task
+from partialpool.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -507,6 +507,33 @@ def test_what_goes_into_the_folder_is_found_in_the_package() -> None:
     assert assemble.location().name.startswith(f"cmdstan-{unpack.assembled_version()}-")
 
 
+def test_a_tool_that_is_not_there_says_who_fetches_it(tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "stansummary"
+    script.parent.mkdir()
+    script.write_text(tools.SCRIPT.format(name="stansummary", python="/no/such/python"))
+    script.chmod(0o755)
+    fake = _wrapper(tmp_path / "python3", "exit 1")
+    path = {"PATH": f"{fake.parent}:/usr/bin:/bin"}
+    done = subprocess.run([script], env=path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no Python with partialpool was found" in done.stderr
+    tool = tmp_path / "tools" / "stansummary"
+    tool.parent.mkdir()
+    _wrapper(tool, 'echo "$@"; exit 0')
+    done = subprocess.run([script, "a", "b"], env=path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "a b\n")
+
+
+def test_folders_of_other_versions_go_when_nobody_used_them_for_a_month(own_cache: Path) -> None:
+    for name, days in {"current": 40, "idle": 31, "used": 1}.items():
+        folder = own_cache / f"cmdstan-{name}"
+        (folder / "build").mkdir(parents=True)
+        then = time.time() - days * 86_400
+        os.utime(folder, (then, then))
+    assemble._remove_idle_folders(own_cache / "cmdstan-current")
+    assert sorted(path.name for path in own_cache.iterdir()) == ["cmdstan-current", "cmdstan-used"]
+
+
 # --- records, clocks, messages ------------------------------------------------------------------
 
 
@@ -541,27 +568,6 @@ def test_a_damaged_record_means_not_unpacked(tmp_path: Path) -> None:
     _recorded(tmp_path)
     (tmp_path / unpack.RECORD).write_text("{")
     assert unpack.read_record(tmp_path) is None
-
-
-def test_parts_are_timed_by_what_make_says_and_when_files_were_ready(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = assemble._Clock()
-    output = [
-        (0, "Must remake target '{}/main.o'."),
-        (0, "  Must remake target `{}/header.gch'."),
-        (0, "g++ -c main.cpp -o {}/main.o"),
-        (1, "  Must remake target '{}/late.o'."),  # waits until main.o is ready
-        (9, "Must remake target 'build'."),
-    ]
-    for seconds, line in output:
-        monkeypatch.setattr(assemble.time, "time", lambda now=seconds: 1e9 + now)
-        clock.read(line.format(tmp_path), Task())
-    for name, ready in {"main.o": 4, "header.gch": 6, "late.o": 7}.items():
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (1e9 + ready, 1e9 + ready))
-    assert clock.seconds(2) == {"header.gch": 6, "main.o": 4, "late.o": 3}
-    assert clock.seconds(3) == {"header.gch": 6, "late.o": 6, "main.o": 4}
 
 
 def test_of_a_compilers_output_the_errors_are_shown() -> None:
@@ -650,6 +656,23 @@ def test_the_cache_is_listed_and_pruned(own_cache: Path) -> None:
     assert 1000 <= freed < 2000
     assert toolchain.prune_cache(everything=True) >= 1000
     assert toolchain.cache_entries().empty
+
+
+def test_pruning_takes_builds_for_other_flags_and_leaves_that_of_the_set_up(
+    own_cache: Path,
+) -> None:
+    folder = assemble.location()
+    for name in ("setup", "idle", "used"):
+        (folder / "build" / name).mkdir(parents=True)
+        (folder / "build" / name / "part.o").write_bytes(b"x" * 1000)
+    (folder / "assembled").mkdir()
+    (folder / "assembled" / "build.json").write_text('{"parts": {"build/setup/part.o": [1000, 1]}}')
+    then = time.time() - 40 * 86_400
+    for name in ("setup", "idle"):
+        os.utime(folder / "build" / name, (then, then))
+    assert toolchain.prune_cache(older_than_days=30) == 1000
+    assert sorted(path.name for path in (folder / "build").iterdir()) == ["setup", "used"]
+    assert own_cache in folder.parents
 
 
 def test_pruning_needs_exactly_one_rule(own_cache: Path) -> None:

@@ -28,7 +28,7 @@ WITH_INCLUDE = "functions {\n#include parts/shift.stan\n}\n" + TINY
 SHIFT = "  real shift(real a) {\n    return a + 1;\n  }\n"
 COMPILE = (
     "import sys\n"
-    "from partialpool import toolchain\n"
+    "from partialpool.programs import toolchain\n"
     "cmdstan = toolchain.find_cmdstan()\n"
     "print(toolchain.compile_program(sys.argv[1], cmdstan=cmdstan))\n"
 )
@@ -252,13 +252,13 @@ def test_a_failure_of_the_compiler_shows_its_error_and_leaves_nothing(
 ) -> None:
     path = tmp_path / "model.stan"
     path.write_text("parameters {\n  real x;\n}\nmodel {\n  x ~ std_normal();\n}\n")
-    monkeypatch.setenv("CXXFLAGS", "--no-such-flag")
-    with pytest.raises(
-        ToolchainError, match=r"(?s)model\.stan.*no-such-flag.*output is in"
-    ) as error:
+    header = tmp_path / "broken.hpp"
+    header.write_text("#error not today\n")
+    monkeypatch.setenv("USER_HEADER", str(header))
+    with pytest.raises(ToolchainError, match=r"(?s)model\.stan.*not today.*output is in") as error:
         toolchain.compile_program(path, cmdstan=cmdstan)
     log = Path(str(error.value).split("output is in ")[1].split(";")[0])
-    assert "no-such-flag" in log.read_text()
+    assert "not today" in log.read_text()
     log.unlink()
     assert not (storage.root() / "programs" / _key(path, cmdstan)).exists()
 
@@ -281,7 +281,7 @@ def kept_wheel() -> Path:
 def _part(folder: Path) -> Path:
     """Return the part that is the quickest to compile, for the compiler and flags in use."""
     used = assemble.folder_compiler(folder)
-    command = ["make", "-s", f"CXX={used.command}", "print-BUILD"]
+    command = ["make", "-s", f"CXX={used.command}", "print-SHARED"]
     printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return Path(printed.stdout.split("=")[1].strip()) / "arguments.o"
 
@@ -356,6 +356,163 @@ def test_a_changed_compiler_local_file_or_header_is_noticed(
     os.utime(header, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     assert header.name in (assemble.fault() or "")
     os.utime(header, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert assemble.fault() is None
+
+
+def _builds(folder: Path) -> dict[str, list[int]]:
+    return {
+        str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_ino]
+        for path in sorted((folder / "build").rglob("*"))
+    }
+
+
+def test_a_copied_or_moved_folder_is_used_without_building(
+    folder: Path,
+    cmdstan: toolchain.CmdStan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: Lines,
+) -> None:
+    def look_for(cache: Path) -> Path:
+        monkeypatch.setenv("PARTIALPOOL_CACHE", str(cache))
+        monkeypatch.setenv("PARTIALPOOL_WHEEL", str(tmp_path / "no wheel, no download"))
+        return toolchain.find_cmdstan("assembled", progress=lines).path
+
+    program = tmp_path / "model.stan"
+    program.write_text("parameters {\n  real x;\n}\nmodel {\n  x ~ std_normal();\n}\n")
+    try:
+        # Every file with a time of its own, and the precompiled header before the headers in it.
+        (tmp_path / "one").mkdir()
+        copy = tmp_path / "one" / folder.name
+        shutil.copytree(folder / "build", copy / "build", copy_function=shutil.copy)
+        for path in folder.iterdir():
+            if path.is_dir() and path.name != "build":
+                shutil.copytree(path, copy / path.name, copy_function=shutil.copy)
+            elif path.is_file():
+                shutil.copy(path, copy)
+        built = _builds(copy)
+        assert look_for(tmp_path / "one") == copy
+        assert len(lines.lines) == 1
+        assert "were copied or written again" in lines.lines[0]
+        assert assemble.fault(thorough=True) is None
+
+        (tmp_path / "one").rename(tmp_path / "two")
+        moved = look_for(tmp_path / "two")
+        assert moved == tmp_path / "two" / folder.name
+        assert len(lines.lines) == 1
+        used = assemble.folder_compiler(moved).command
+        question = ["make", "-q", f"CXX={used}", "build"]
+        if sys.platform == "linux" or "clang" not in assemble.folder_compiler(moved).version:
+            assert subprocess.run(question, cwd=moved, check=False).returncode == 0
+            assert _builds(moved) == built
+        found = toolchain.CmdStan(moved, cmdstan.version, "assembled")
+        executable = toolchain.compile_program(program, cmdstan=found, progress=lines)
+        assert subprocess.run([executable, "info"], check=False).returncode == 0
+        assert len(_builds(moved)) == len(built), "an old build was left behind"
+    finally:
+        os.environ["CMDSTAN"] = str(folder)
+        for name in ("one", "two"):
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
+
+
+def test_builds_that_others_replace_and_idle_ones_are_removed(folder: Path) -> None:
+    command = ["make", f"CXX={assemble.folder_compiler(folder).command}"]
+    printed = subprocess.run(
+        [*command, "-s", "print-OWN"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    own = Path(printed.stdout.split("=")[1].strip())
+    flags = own.name.split("-")[1]
+    replaced, idle, other = (
+        own.with_name(name) for name in (f"own-{flags}-1", "own-2-1", "own-3-1")
+    )
+    try:
+        for place in (replaced, idle, other):
+            place.mkdir()
+            (place / "part.o").touch()
+        month_ago = time.time() - 32 * 86_400
+        os.utime(idle, (month_ago, month_ago))
+        subprocess.run([*command, "prune"], cwd=folder, check=True)
+        assert [place.exists() for place in (own, replaced, idle, other)] == [
+            True,
+            False,
+            False,
+            True,
+        ]
+    finally:
+        for place in (replaced, idle, other):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_parts_for_other_flags_are_built_in_view_and_once(
+    folder: Path,
+    cmdstan: toolchain.CmdStan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: Lines,
+) -> None:
+    monkeypatch.setenv("STAN_THREADS", "true")
+    printed = subprocess.run(
+        ["make", "-s", f"CXX={assemble.folder_compiler(folder).command}", "print-OWN"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shutil.rmtree(printed.stdout.split("=")[1].strip(), ignore_errors=True)
+    shared = _builds(folder)
+    paths = []
+    for name in ("one", "two"):
+        paths.append(tmp_path / f"{name}.stan")
+        paths[-1].write_text(
+            f"// {time.time_ns()}\nparameters {{ real x; }} model {{ x ~ std_normal(); }}"
+        )
+    executables = toolchain.compile_programs(paths, cmdstan=cmdstan, progress=lines)
+    assert lines.lines[0].startswith("CmdStan's parts for STAN_THREADS built in ")
+    assert len(lines.lines) == 3
+    info = subprocess.run([executables[0], "info"], capture_output=True, text=True, check=True)
+    assert "STAN_THREADS=true" in info.stdout
+    for threads, code in {"2": 0, "-1": 0, "0": 1, "-2": 1}.items():
+        words = ["sample", "num_samples=10", f"num_threads={threads}"]
+        done = subprocess.run(
+            [executables[0], *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code
+        assert ("num_threads > 0 || num_threads == -1" in done.stderr) == bool(code)
+    after = _builds(folder)
+    assert {name: after[name] for name in shared} == shared, "what both share was built again"
+    assert len(after) > len(shared)
+
+
+def test_cmdstans_tools_run_without_the_virtual_environment(folder: Path) -> None:
+    if not (folder / "tools").exists():
+        pytest.skip("CmdStan's tools are not there for this platform")
+    for name in ("stansummary", "diagnose"):
+        done = subprocess.run(
+            [folder / "bin" / name, "--help"],
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ("usage" if name == "stansummary" else "no valid input") in done.stdout.lower()
+
+
+def test_flags_that_no_part_can_be_built_with_are_named(
+    folder: Path,
+    cmdstan: toolchain.CmdStan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "model.stan"
+    path.write_text(f"// {time.time_ns()}\nparameters {{ real x; }} model {{ x ~ std_normal(); }}")
+    monkeypatch.setenv("CXXFLAGS", "--no-such-flag")
+    before = set(folder.glob("build/*"))
+    with pytest.raises(ToolchainError, match=r"(?s)parts.*CXXFLAGS=--no-such-flag"):
+        toolchain.compile_program(path, cmdstan=cmdstan)
+    for left in set(folder.glob("build/*")) - before:
+        assert storage.size(left) < 1000
+        shutil.rmtree(left)
     assert assemble.fault() is None
 
 

@@ -9,29 +9,32 @@ the next call sees from the records what is missing, says so in one line and doe
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 import os
 import re
 import shutil
+import threading
 import time
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from partialpool.errors import ToolchainError
-from partialpool.programs.toolchain import compiler, storage, unpack
+from partialpool.programs.toolchain import compiler, storage, tools, unpack
 from partialpool.programs.toolchain import wheel as wheels
-from partialpool.programs.toolchain.processes import ProcessGroup
+from partialpool.programs.toolchain.processes import ProcessGroup, ask
 
 if TYPE_CHECKING:
-    from partialpool.progress import Progress, Task
+    from partialpool.progress import Progress
 
 _BUILD_RECORD = "assembled/build.json"
 _GIGABYTES_A_COMPILER = 1.5
-_PARTS = 6  # PARTS in the makefile
+_MONTH = 30 * 86_400.0
+_SECONDS_MORE_FOR_TOOLS = 10
+_PARTS = 7  # PARTS in the makefile
 _LEFT_BY_A_KILL = re.compile(r".*\.\d+(\.\w+)?")
 
 
@@ -85,6 +88,8 @@ def assembled(*, wheel: Path | None, progress: Progress) -> Path:
     """
     folder = location()
     if is_ready():
+        with suppress(OSError):  # a read-only cache does without
+            os.utime(folder)  # used now
         return folder
     compiler.make_command()
     chosen = _compiler_to_build_with(folder)
@@ -239,15 +244,6 @@ def _state(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _changed_parts(folder: Path, record: dict[str, Any]) -> list[str]:
-    changed = []
-    for place, state in record["parts"].items():
-        path = folder / place
-        if not path.is_file() or _state(path) != state:
-            changed.append(place)
-    return changed
-
-
 def _why_build(folder: Path, chosen: compiler.Compiler) -> str | None:
     """Return why the parts must be built, None if they need not; "" needs no explanation."""
     record = read_build(folder)
@@ -260,95 +256,138 @@ def _why_build(folder: Path, chosen: compiler.Compiler) -> str | None:
         return f"{folder.name}: the compiler is now {chosen}, not {before}; building again"
     if record["local"] != _local_digest(folder):
         return f"{folder.name}: make/local has changed; building again"
-    changed = _changed_parts(folder, record)
-    if changed:
-        names = ", ".join(sorted({Path(place).name for place in changed}))
-        return f"{folder.name}: parts are missing or changed ({names}); building them again"
+    parts = {folder / place: state for place, state in record["parts"].items()}
+    sizes = {path: path.stat().st_size for path in parts if path.is_file()}
+    lost = [path for path, state in parts.items() if sizes.get(path) != state[0]]
+    if lost:
+        return f"{folder.name}: parts are missing or changed ({_names(lost)}); building them again"
+    later = [path for path, state in parts.items() if _state(path) != state]
+    if later:
+        return f"{folder.name}: parts were copied or written again ({_names(later)}); checking them"
     return None
 
 
-@dataclass
-class _Clock:
-    """Notes when make announces each target, from the output of `make --debug=b`."""
+def _names(paths: list[Path]) -> str:
+    return ", ".join(sorted(path.name for path in paths))
 
-    announced: dict[Path, float] = field(default_factory=dict)
 
-    def read(self, line: str, task: Task) -> None:
-        """Take in one line of make's output."""
-        match = re.match(r"\s*Must remake target ['`](.+/.+)'", line)
-        if match is not None:
-            target = Path(match[1])
-            self.announced[target] = time.time()
-            task.advance()
-            task.describe(f"Building CmdStan's parts: {target.name}")
-
-    def seconds(self, slots: int) -> dict[str, float]:
-        """Return how long each target took, the slowest first.
-
-        A target is ready when its file was last written. make announces one before it waits
-        for a slot, so one that was announced while all were taken began when the first of
-        those was ready.
-        """
-        ready: list[float] = []
-        taken = {}
-        for target, began in self.announced.items():
-            ended = target.stat().st_mtime
-            free = heapq.heappop(ready) if len(ready) == slots else began
-            heapq.heappush(ready, ended)
-            taken[target.name] = round(max(0.0, ended - max(began, free)), 2)
-        return dict(sorted(taken.items(), key=lambda item: -item[1]))
+_ANNOUNCED = re.compile(r"\s*Must remake target ['`].+/(.+)'")  # by make --debug=b
 
 
 def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
+    """Build the parts that are missing or damaged, record them, and remove what they replace."""
     record = read_build(folder)
     (folder / _BUILD_RECORD).unlink(missing_ok=True)
-    if record is not None and compiler.Compiler(**record["compiler"]) != chosen:
-        shutil.rmtree(folder / "build", ignore_errors=True)
-    elif record is not None:
-        for place in _changed_parts(folder, record):
-            if not (folder / f"{place}.cksum").exists():
-                (folder / place).unlink(missing_ok=True)
     for path in (folder / "build").rglob("*"):
         if path.is_file() and _LEFT_BY_A_KILL.fullmatch(path.name):
             path.unlink()
     compiler.note(folder, chosen)
-    clock, slots = _Clock(), jobs()
-    start = time.perf_counter()
-    make = [compiler.make_command(), f"CXX={chosen.command}"]
-    with (
-        ProcessGroup() as group,
-        progress.task("Building CmdStan's parts", total=_PARTS) as task,
-    ):
+    fetching = threading.Thread(target=_fetch_tools, args=[folder], daemon=True)
+    fetching.start()
+    with ProcessGroup() as group:
         if record is not None:
-            group.run([*make, "-s", "intact"], cwd=folder)
-        outcome = group.run(
-            [*make, f"-j{slots}", "--debug=b", "build"],
-            cwd=folder,
-            on_line=lambda line: clock.read(line, task),
-        )
-    if not outcome.ok:
-        log = folder / "assembled" / "build.log"
-        log.write_text(outcome.output)
-        raise ToolchainError(
-            f"building CmdStan's parts with {chosen} failed:\n{error_lines(outcome.output)}\n"
-            f"The whole output is in {log}. Another compiler can be chosen by CXX."
-        )
-    seconds = round(time.perf_counter() - start, 2)
+            group.run([*_make(folder, chosen), "-s", "intact"])
+        made, seconds = _make_parts(folder, chosen, group, progress)
+    fetching.join(_SECONDS_MORE_FOR_TOOLS)
+    printed = ask([*_make(folder, chosen), "-s", "print-PARTS"]).stdout
+    parts = [Path(word) for word in printed.partition("=")[2].split()]
     built = {
         "compiler": asdict(chosen),
         "local": _local_digest(folder),
-        "parts": {
-            str(path.relative_to(folder)): _state(path)
-            for path in sorted((folder / "build").rglob("*"))
-            if path.is_file()
-        },
-        "seconds": {"all": seconds, **clock.seconds(slots)},
-        "jobs": slots,
+        "flags": compiler.flags(),
+        "parts": {str(path.relative_to(folder)): _state(path) for path in parts},
+        "seconds": round(seconds, 1),
+        "jobs": jobs(),
     }
     temporary = (folder / _BUILD_RECORD).with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(built))
     temporary.replace(folder / _BUILD_RECORD)
-    progress.line(f"CmdStan {unpack.assembled_version()} built in {seconds:.0f} s")
+    if record is not None and record.get("flags") == built["flags"]:
+        before = {folder / Path(place).parent for place in record["parts"]}
+        for place in before - {path.parent for path in parts}:
+            shutil.rmtree(place, ignore_errors=True)
+    _remove_idle_folders(folder)
+    if made:
+        progress.line(f"CmdStan {unpack.assembled_version()} built in {seconds:.0f} s")
+
+
+def _fetch_tools(folder: Path) -> None:
+    """Fetch CmdStan's tools where they can be had; their scripts try again when they are called."""
+    if wheels.given_path() is None:  # else there may be no network, and pip tries for a minute
+        with suppress(ToolchainError, OSError):
+            tools.add_tools(folder)
+
+
+def _remove_idle_folders(current: Path) -> None:
+    """Remove the folders of other versions of this package that nobody used for a month."""
+    for folder in storage.root().glob("cmdstan-*"):
+        if folder != current and folder.stat().st_mtime < time.time() - _MONTH:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def extra_builds() -> list[Path]:
+    """Return the builds for other flags than the set-up's, such as those with STAN_THREADS."""
+    folder = location()
+    record = read_build(folder) or {"parts": {}}
+    of_setup = {folder / Path(place).parent for place in record["parts"]}
+    return [path for path in sorted(folder.glob("build/*")) if path not in of_setup]
+
+
+def _make(folder: Path, chosen: compiler.Compiler) -> list[str | Path]:
+    return [compiler.make_command(), "--no-print-directory", "-C", folder, f"CXX={chosen.command}"]
+
+
+def _make_parts(
+    folder: Path, chosen: compiler.Compiler, group: ProcessGroup, progress: Progress
+) -> tuple[list[str], float]:
+    """Have make build what is missing; return the parts that were and the seconds it took."""
+    parts: list[str] = []
+    start = time.perf_counter()
+
+    def read(line: str) -> None:
+        match = _ANNOUNCED.match(line)
+        if match is not None:
+            parts.append(match[1])
+            task.advance()
+            task.describe(f"Building CmdStan's parts: {match[1]}")
+
+    with progress.task("Building CmdStan's parts", total=_PARTS) as task:
+        outcome = group.run(
+            [*_make(folder, chosen), f"-j{jobs()}", "--debug=b", "build"], on_line=read
+        )
+    if not outcome.ok:
+        log = folder / "assembled" / "build.log"
+        log.write_text(outcome.output)
+        flags = "".join(f" {name}={value}" for name, value in compiler.flags().items())
+        raise ToolchainError(
+            f"building CmdStan's parts with {chosen}{flags} failed:\n"
+            f"{error_lines(outcome.output)}\n"
+            f"The whole output is in {log}. Another compiler can be chosen by CXX."
+        )
+    return parts, time.perf_counter() - start
+
+
+def build_for_flags(folder: Path, chosen: compiler.Compiler, *, progress: Progress) -> None:
+    """Build the parts for the environment's flags, where they differ from those of the set-up.
+
+    Compiling a program would build them as well, but one after the other, in silence, and each
+    of several programs for itself.
+
+    Raises
+    ------
+    ToolchainError
+        The parts cannot be built with these flags.
+    """
+    record, flags = read_build(folder), compiler.flags()
+    if record is None or record.get("flags") == flags:
+        return
+    with _lock(progress):
+        if ask([*_make(folder, chosen), "-q", "build"]).returncode == 0:
+            return
+        with ProcessGroup() as group:
+            _, seconds = _make_parts(folder, chosen, group, progress)
+    names = ", ".join(flags) or "no flags"
+    progress.line(f"CmdStan's parts for {names} built in {seconds:.0f} s")
 
 
 def error_lines(output: str, *, most: int = 12) -> str:

@@ -127,7 +127,7 @@ def _minute(timestamp: float) -> str:
 
 
 def prune_cache(*, older_than_days: float | None = None, everything: bool = False) -> int:
-    """Remove executables, and CmdStan folders that other versions of this package assembled.
+    """Remove executables, and what is left of CmdStan that other flags and versions needed.
 
     Parameters
     ----------
@@ -160,6 +160,7 @@ def prune_cache(*, older_than_days: float | None = None, everything: bool = Fals
     current = assemble.location()
     unused = [about["folder"] for about in _read() if about["used"] < limit]
     unused += [path for path in root.glob("cmdstan-*") if path != current and _last(path) < limit]
+    unused += [path for path in assemble.extra_builds() if _last(path) < limit]
     unused += [path for path in root.glob("temporary/*") if _last(path) < limit - _DAY]
     unused += [path for path in root.glob("logs/*") if _last(path) < limit]
     return _remove(unused)

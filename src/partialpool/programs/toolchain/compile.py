@@ -30,22 +30,6 @@ if TYPE_CHECKING:
 
     from partialpool.programs.toolchain.locate import CmdStan
 
-# Variables of the environment that CmdStan's makefile, or ours, takes flags from.
-_FLAGS = (
-    "CPPFLAGS",
-    "CXXFLAGS",
-    "LDFLAGS",
-    "LDLIBS",
-    "O",
-    "STANCFLAGS",
-    "STAN_CPP_OPTIMS",
-    "STAN_MPI",
-    "STAN_NO_RANGE_CHECKS",
-    "STAN_OPENCL",
-    "STAN_THREADS",
-    "USER_HEADER",
-)
-
 
 @dataclass(frozen=True)
 class _Job:
@@ -125,6 +109,8 @@ def compile_programs(
         stanc.check_syntax(job.source, include_paths=include_paths, cmdstan=cmdstan)
     if todo:
         storage.prepare()
+        if assemble.is_assembled(cmdstan.path):
+            assemble.build_for_flags(cmdstan.path, used, progress=progress)
         names = ", ".join(job.name for job in todo.values())
         with (
             ThreadPoolExecutor(min(jobs or assemble.jobs(), len(todo))) as pool,
@@ -194,8 +180,8 @@ def _cmdstan_parts(cmdstan: CmdStan) -> list[bytes]:
 
 
 def _flags(cmdstan: CmdStan) -> list[bytes]:
-    flags = {name: os.environ[name] for name in _FLAGS if os.environ.get(name)}
-    return [json.dumps(flags).encode(), compiler.local_settings(cmdstan.path).encode()]
+    flags = json.dumps(compiler.flags()).encode()
+    return [flags, compiler.local_settings(cmdstan.path).encode()]
 
 
 def _compile(job: _Job, group: ProcessGroup, progress: Progress) -> None:

@@ -23,6 +23,22 @@ from partialpool.errors import ToolchainError
 from partialpool.programs.toolchain.processes import ask
 
 CLANG_WITH_INSTANTIATIONS = 16
+
+# Variables of the environment that CmdStan's makefile, or ours, takes flags from.
+FLAGS = (
+    "CPPFLAGS",
+    "CXXFLAGS",
+    "LDFLAGS",
+    "LDLIBS",
+    "O",
+    "STANCFLAGS",
+    "STAN_CPP_OPTIMS",
+    "STAN_MPI",
+    "STAN_NO_RANGE_CHECKS",
+    "STAN_OPENCL",
+    "STAN_THREADS",
+    "USER_HEADER",
+)
 _CLANGS = ("clang++", *(f"clang++-{version}" for version in range(25, 15, -1)))
 
 
@@ -101,6 +117,11 @@ def _identify(command: str, path: str, mtime_ns: int, size: int) -> Compiler:
     return Compiler(command, version.stdout.splitlines()[0].strip(), target.stdout.strip())
 
 
+def flags() -> dict[str, str]:
+    """Return the variables of the environment that hold flags for make."""
+    return {name: os.environ[name] for name in FLAGS if os.environ.get(name)}
+
+
 def local_settings(cmdstan: Path) -> str:
     """Return the text of the folder's `make/local`, empty where there is none."""
     path = cmdstan / "make" / "local"
@@ -131,9 +152,9 @@ def noted(cmdstan: Path) -> str | None:
 
 
 def for_cmdstan(cmdstan: Path) -> Compiler:
-    """Return the compiler that a CmdStan release uses: what is asked for, or the system's."""
+    """Return the compiler of a CmdStan folder: what is asked for, noted there, or the system's."""
     default = "clang++" if platform.system() == "Darwin" else "g++"
-    return identify(asked_for(cmdstan) or default)
+    return identify(asked_for(cmdstan) or noted(cmdstan) or default)
 
 
 def for_new_folder(cmdstan: Path | None) -> Compiler:

@@ -156,9 +156,7 @@ def _timings(folder: Path) -> str:
     if files is None or build is None:
         return "not recorded"
     parts = {"download": files.get("download"), "unpacking": files.get("unpack")}
-    seconds = build["seconds"]
-    parts[f"build ({build['jobs']} at once)"] = seconds["all"]
-    parts |= {name: value for name, value in seconds.items() if name != "all"}
+    parts[f"build ({build['jobs']} at once)"] = build["seconds"]
     return ", ".join(f"{name} {value:.1f} s" for name, value in parts.items() if value is not None)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -130,7 +131,8 @@ def temporary_folder(name: str) -> Iterator[Path]:
     parent = prepare() / "temporary"
     for left in parent.glob(f"{name}.*"):
         shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
+    folder = parent / f"{name}.{secrets.token_hex(4)}"
+    folder.mkdir()  # as others may read what it becomes; mkdtemp would keep it to this user
     try:
         yield folder
     finally:

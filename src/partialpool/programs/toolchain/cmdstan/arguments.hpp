@@ -37,6 +37,7 @@ struct Range {
   bool open;
   double upper;
   std::string stated;
+  bool without_zero = false;
 };
 
 struct Argument {
@@ -57,8 +58,6 @@ struct Argument {
   int integer() const { return std::stoi(value); }
   unsigned int natural() const { return static_cast<unsigned int>(std::stoull(value)); }
   double real() const { return number; }
-  // Comma-separated file names.
-  std::vector<std::string> names() const;
 
   void set(const std::string& given);
 

@@ -16,13 +16,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <sstream>
 
 namespace command_line {
 
 namespace {
-
-bool is_file(const std::string& file) { return std::ifstream(file).good(); }
 
 std::ifstream open_input(const std::string& file) {
   std::ifstream stream(file);
@@ -35,14 +34,6 @@ std::unique_ptr<std::ofstream, NoDelete> open_output(const Run& run, const std::
   const int digits = run.output()["sig_figs"].integer();
   if (digits >= 0) stream->precision(digits);
   return stream;
-}
-
-// Where the suffix of a file's name begins.
-std::size_t suffix_position(const std::string& file) {
-  const std::size_t slash = file.find_last_of("/\\");
-  const std::size_t dot = file.find_last_of('.');
-  const bool in_name = dot != std::string::npos && (slash == std::string::npos || dot > slash);
-  return in_name ? dot : file.size();
 }
 
 // Writes a number as printf's %.*g does, and returns the position after it.
@@ -92,16 +83,29 @@ void Outputs::close() {
   }
 }
 
+namespace {
+
+// Opens a file of variables, whose name says by its end how they are written.
+std::ifstream open_variables(const std::string& file) {
+  if (!stan::io::ends_with(".json", file) && !stan::io::ends_with(".R", file)) {
+    throw Error("Error: the name of the file \"" + file +
+                "\" must end in .json (JSON) or .R (R dump): no other format is read.");
+  }
+  return open_input(file);
+}
+
+}  // namespace
+
 Context read_context(const std::string& file) {
   if (file.empty()) return std::make_shared<stan::io::empty_var_context>();
-  std::ifstream stream = open_input(file);
+  std::ifstream stream = open_variables(file);
   if (stan::io::ends_with(".R", file)) return std::make_shared<stan::io::dump>(stream);
   return std::make_shared<stan::json::json_data>(stream);
 }
 
 Context read_metric(const std::string& file) {
   if (stan::io::ends_with(".R", file)) return read_context(file);
-  std::ifstream stream = open_input(file);
+  std::ifstream stream = open_variables(file);
   rapidjson::IStreamWrapper input(stream);
   rapidjson::Document document;
   document.ParseStream(input);
@@ -115,43 +119,16 @@ Context read_metric(const std::string& file) {
   return std::make_shared<stan::json::json_data>(inv_metric);
 }
 
-std::string marked(const std::string& file, const std::string& mark, const std::string& suffix) {
-  return file.substr(0, suffix_position(file)) + "_" + mark + suffix;
-}
-
-std::vector<std::string> output_files(const std::string& file, std::size_t count,
-                                      unsigned int first_id) {
-  if (count == 1 || file.empty()) return std::vector<std::string>(count, file);
-  std::vector<std::string> files;
-  const std::string suffix = file.substr(suffix_position(file));
-  for (std::size_t i = 0; i < count; ++i) {
-    files.push_back(marked(file, std::to_string(first_id + i), suffix));
-  }
-  return files;
-}
-
-std::vector<std::string> chain_files(const std::vector<std::string>& names, std::size_t count,
-                                     unsigned int first_id) {
-  if (names.empty()) return std::vector<std::string>(count);
-  if (names.size() == count && count > 1) return names;
-  if (names.size() > 1) {
-    throw Error("Error: " + std::to_string(names.size()) + " files given for " +
-                std::to_string(count) + " chains. Give one file, or one for each chain.");
-  }
-  const std::vector<std::string> fellows = output_files(names[0], count, first_id);
-  return is_file(fellows[0]) ? fellows : std::vector<std::string>(count, names[0]);
-}
-
 Initial initial_values(const Run& run, std::size_t count) {
   const Argument& init = run.tree["init"];
-  char* end = nullptr;
-  const double radius = std::strtod(init.value.c_str(), &end);
-  if (!init.value.empty() && *end == '\0') {
-    if (!(radius >= 0)) throw Error("Error: init=" + init.value + " must not be negative.");
-    return {std::vector<Context>(count, read_context("")), radius};
-  }
   Initial initial{{}, std::stod(init.initial)};
-  for (const std::string& file : chain_files(init.names(), count, run.id)) {
+  if (init.value.empty() || is_number(init.value)) {
+    if (!init.value.empty()) initial.radius = std::strtod(init.value.c_str(), nullptr);
+    if (!(initial.radius >= 0)) throw Error("Error: init=" + init.value + " must not be negative.");
+    initial.contexts.assign(count, read_context(""));
+    return initial;
+  }
+  for (const std::string& file : chain_files(init.value, count, run.id)) {
     initial.contexts.push_back(read_context(file));
   }
   return initial;
@@ -183,6 +160,14 @@ Table read_table(const std::string& file) {
 }
 
 }  // namespace
+
+Eigen::VectorXd unconstrained(const Run& run, const stan::io::var_context& context) {
+  Eigen::VectorXd values(run.model.num_params_r());
+  std::ostringstream messages;
+  run.model.transform_inits(context, values, &messages);
+  if (!messages.str().empty()) run.logger.info(messages.str());
+  return values;
+}
 
 Eigen::MatrixXd read_parameters(const Run& run, const std::string& file) {
   const Table table = read_table(file);

@@ -3,7 +3,6 @@
 #include "options.hpp"
 
 #include <stan/callbacks/stream_logger.hpp>
-#include <stan/math/prim/core/init_threadpool_tbb.hpp>
 #include <stan/math/rev/core/profiling.hpp>
 #include <stan/services/error_codes.hpp>
 #include <stan/version.hpp>
@@ -63,7 +62,7 @@ void set_defaults(Argument& tree) {
 // Threads: the argument, or the environment variable that CmdStanPy sets.
 void start_threads(Argument& tree) {
   Argument& num_threads = tree["num_threads"];
-  const int from_environment = stan::math::internal::get_num_threads();
+  const int from_environment = threads_asked_for();
   if (std::getenv("STAN_NUM_THREADS") != nullptr && from_environment != 1) {
     if (!num_threads.is_default() && num_threads.integer() != from_environment) {
       throw Error("Error: num_threads=" + num_threads.value + ", but STAN_NUM_THREADS asks for " +
@@ -72,12 +71,12 @@ void start_threads(Argument& tree) {
     num_threads.set(std::to_string(from_environment));
     num_threads.initial = num_threads.value;
   }
-  stan::math::init_threadpool_tbb(num_threads.integer());
+  start_thread_pool(num_threads.integer());
 }
 
 void save_configuration(const Run& run) {
   const std::string& file = run.output()["file"].value;
-  JsonWriter writer = open_json(run, marked(file, "config", ".json"));
+  JsonWriter writer = open_json(run, configuration_file(file, chain_count(run.tree)));
   writer.begin_record();
   writer.write("stan_major_version", stan::MAJOR_VERSION);
   writer.write("stan_minor_version", stan::MINOR_VERSION);
@@ -96,8 +95,12 @@ void save_configuration(const Run& run) {
 void save_profile(const Run& run) {
   const stan::math::profile_map& profiles = get_stan_profile_data();
   if (profiles.empty()) return;
-  const std::string& file = run.output()["profile_file"].value;
-  std::ofstream& out = *run.outputs.open(file);
+  const Argument& file = run.output()["profile_file"];
+  if (file.is_default()) {
+    refuse_conflicts({"profile_file", file.value}, inputs(run.tree));
+    refuse_conflicts({"profile_file", file.value}, outputs(run.tree));
+  }
+  std::ofstream& out = *run.outputs.open(file.value);
   out << "name,thread_id,total_time,forward_time,reverse_time,chain_stack,no_chain_stack,"
          "autodiff_calls,no_autodiff_calls\n";
   for (const auto& [key, profile] : profiles) {
@@ -110,6 +113,7 @@ void save_profile(const Run& run) {
 }
 
 int run_method(Argument& tree) {
+  refuse_conflicts(tree);
   set_defaults(tree);
   start_threads(tree);
   echo(tree, "", std::cout);

@@ -8,6 +8,9 @@
 #define STAN_MATH_MIX_HPP
 #define STAN_MATH_REV_HPP
 #define STAN_MATH_PRIM_HPP
+#ifndef COMMAND_LINE_DEFINES_AUTODIFF  // autodiff.cpp sets up the memory for all
+#define STAN_MATH_REV_CORE_INIT_CHAINABLESTACK_HPP
+#endif
 
 #include <stan/math/prim/fun/Eigen.hpp>
 #include <stan/math/rev/core.hpp>

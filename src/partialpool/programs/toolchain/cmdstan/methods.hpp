@@ -3,7 +3,8 @@
 #define COMMAND_LINE_METHODS_HPP
 
 #include "arguments.hpp"
-#include "math.hpp"
+#include "autodiff.hpp"
+#include "names.hpp"
 
 #include <stan/callbacks/interrupt.hpp>
 #include <stan/callbacks/json_writer.hpp>
@@ -85,16 +86,11 @@ struct Run {
   const Argument& output() const { return tree["output"]; }
 };
 
-// Reads a file of variables: R dump where its name ends in .R, else JSON. An empty name is an
-// empty context.
+// Reads a file of variables: JSON where its name ends in .json, R dump where it ends in .R. An empty
+// name is an empty context.
 Context read_context(const std::string& file);
 // The inverse metric alone: a file that save_metric wrote names the metric's type as well.
 Context read_metric(const std::string& file);
-
-// The input files of `count` chains: `names` lists one file a chain, or one for all; a.json stands
-// for a_ID.json, with the ids of the chains from `first_id` on, where those exist.
-std::vector<std::string> chain_files(const std::vector<std::string>& names, std::size_t count,
-                                     unsigned int first_id);
 
 // Initial values: contexts for `count` chains and the radius of random ones.
 struct Initial {
@@ -103,14 +99,11 @@ struct Initial {
 };
 Initial initial_values(const Run& run, std::size_t count);
 
+// The values of a file of variables on the unconstrained scale.
+Eigen::VectorXd unconstrained(const Run& run, const stan::io::var_context& context);
+
 // Draws of the model's parameters in a CSV file of an earlier run, one a row.
 Eigen::MatrixXd read_parameters(const Run& run, const std::string& file);
-
-// a.csv as a_MARK.csv.
-std::string marked(const std::string& file, const std::string& mark, const std::string& suffix);
-// The names of `count` output files: `file` itself for one, else marked with the ids of the chains.
-std::vector<std::string> output_files(const std::string& file, std::size_t count,
-                                      unsigned int first_id);
 
 // Files that begin with the configuration. Without a name, writers that write nothing.
 CsvWriter open_csv(const Run& run, const std::string& file);

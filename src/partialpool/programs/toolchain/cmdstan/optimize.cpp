@@ -1,17 +1,11 @@
-// Methods around the mode: `optimize` and `laplace`; and `log_prob` and `diagnose`, which look at
-// the log density at one place.
+// Method `optimize`; and `log_prob` and `diagnose`, which look at the log density at one place.
 #include "methods.hpp"
 
-#include <stan/io/ends_with.hpp>
-#include <stan/model/log_prob_grad.hpp>
 #include <stan/services/diagnose/diagnose.hpp>
 #include <stan/services/error_codes.hpp>
 #include <stan/services/optimize/bfgs.hpp>
-#include <stan/services/optimize/laplace_sample.hpp>
 #include <stan/services/optimize/lbfgs.hpp>
 #include <stan/services/optimize/newton.hpp>
-
-#include <sstream>
 
 namespace command_line {
 
@@ -56,25 +50,6 @@ int run_optimize(Run& run) {
                                 draws);
 }
 
-// The values of a file of variables on the unconstrained scale.
-Eigen::VectorXd unconstrained(const Run& run, const stan::io::var_context& context) {
-  Eigen::VectorXd values(run.model.num_params_r());
-  std::ostringstream messages;
-  run.model.transform_inits(context, values, &messages);
-  if (!messages.str().empty()) run.logger.info(messages.str());
-  return values;
-}
-
-Eigen::VectorXd read_mode(const Run& run, const std::string& file) {
-  if (!stan::io::ends_with(".csv", file)) return unconstrained(run, *read_context(file));
-  const Eigen::MatrixXd rows = read_parameters(run, file);
-  if (rows.rows() == 0) throw Error("Error: the file \"" + file + "\" holds no mode.");
-  const Eigen::VectorXd mode = rows.bottomRows(1).transpose();
-  Eigen::VectorXd values;
-  run.model.unconstrain_array(mode, values, nullptr);
-  return values;
-}
-
 // Points on the unconstrained scale, one a column: variable `params_r`, or rows of it.
 Eigen::MatrixXd read_points(const Run& run, const std::string& file) {
   const Context context = read_context(file);
@@ -103,25 +78,6 @@ void write_log_prob(const Run& run, Eigen::VectorXd point, CsvWriter& writer) {
 
 int optimize(Run& run) {
   return run.method()["jacobian"].flag() ? run_optimize<true>(run) : run_optimize<false>(run);
-}
-
-int laplace(Run& run) {
-  const Argument& method = run.method();
-  if (method["mode"].value.empty()) {
-    throw Error("Error: laplace needs mode=FILE, what optimize wrote or values in JSON.");
-  }
-  const Eigen::VectorXd mode = read_mode(run, method["mode"].value);
-  const int draws = method["draws"].integer();
-  const bool calculate_lp = method["calculate_lp"].flag();
-  CsvWriter writer = open_csv(run, run.output()["file"].value);
-  JsonWriter hessian = open_json(run, run.output()["diagnostic_file"].value);
-  return method["jacobian"].flag()
-             ? services::laplace_sample<true>(run.model, mode, draws, calculate_lp, run.seed,
-                                              run.refresh, run.interrupt, run.logger, writer,
-                                              hessian)
-             : services::laplace_sample<false>(run.model, mode, draws, calculate_lp, run.seed,
-                                               run.refresh, run.interrupt, run.logger, writer,
-                                               hessian);
 }
 
 int log_prob(Run& run) {

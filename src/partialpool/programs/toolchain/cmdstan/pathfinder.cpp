@@ -1,6 +1,16 @@
 // Method `pathfinder`.
 #include "methods.hpp"
 
+// The writer that takes draws of several paths from several threads, for programs with and without
+// threads alike.
+#ifdef STAN_THREADS
+#include <stan/callbacks/concurrent_writer.hpp>
+#else
+#define STAN_THREADS
+#include <stan/callbacks/concurrent_writer.hpp>
+#undef STAN_THREADS
+#endif
+
 #include <stan/services/pathfinder/multi.hpp>
 #include <stan/services/pathfinder/single.hpp>
 

@@ -1,5 +1,6 @@
 // Methods `sample` and `generate_quantities`.
-#include "sample.hpp"
+#include "evaluations.hpp"
+#include "methods.hpp"
 
 #include <stan/services/error_codes.hpp>
 #include <stan/services/sample/fixed_param.hpp>
@@ -9,13 +10,36 @@
 #include <stan/services/sample/hmc_nuts_diag_e_adapt.hpp>
 #include <stan/services/sample/hmc_nuts_unit_e.hpp>
 #include <stan/services/sample/hmc_nuts_unit_e_adapt.hpp>
+#include <stan/services/sample/hmc_static_dense_e.hpp>
+#include <stan/services/sample/hmc_static_dense_e_adapt.hpp>
+#include <stan/services/sample/hmc_static_diag_e.hpp>
+#include <stan/services/sample/hmc_static_diag_e_adapt.hpp>
+#include <stan/services/sample/hmc_static_unit_e.hpp>
+#include <stan/services/sample/hmc_static_unit_e_adapt.hpp>
 #include <stan/services/sample/standalone_gqs.hpp>
+
+#include <tuple>
 
 namespace command_line {
 
 namespace services = stan::services;
 
 namespace {
+
+// The settings of method `sample` and the files of its chains.
+struct Sampling {
+  int num_warmup;
+  int num_samples;
+  int thin;
+  bool save_warmup;
+  bool adapt;
+  std::size_t chains;
+  Initial initial;
+  std::vector<stan::callbacks::writer> no_init;  // nobody asks for the initial values
+  std::vector<CsvWriter> draws;
+  std::vector<CsvWriter> diagnostics;
+  std::vector<JsonWriter> metrics;  // where adaptation ended
+};
 
 std::vector<CsvWriter> open_draws(const Run& run, std::size_t chains) {
   std::vector<CsvWriter> writers = open_csvs(run, chains);
@@ -27,10 +51,9 @@ std::vector<CsvWriter> open_draws(const Run& run, std::size_t chains) {
 }
 
 std::vector<JsonWriter> open_metrics(const Run& run, bool save, std::size_t chains) {
-  const std::string& csv = run.output()["file"].value;
+  if (!save) return std::vector<JsonWriter>(chains);
   std::vector<JsonWriter> writers;
-  for (const std::string& file :
-       output_files(save ? marked(csv, "metric", ".json") : "", chains, run.id)) {
+  for (const std::string& file : metric_files(run.output()["file"].value, chains, run.id)) {
     writers.push_back(open_json(run, file));
   }
   return writers;
@@ -53,13 +76,12 @@ Sampling open_sampling(const Run& run) {
           open_metrics(run, adapt && method["adapt"]["save_metric"].flag(), chains)};
 }
 
-}  // namespace
-
+// The inverse metric for each chain to start from; the identity without a file.
 std::vector<Context> start_metrics(const Run& run, std::size_t chains) {
   const Argument& hmc = run.method()["algorithm"]["hmc"];
   if (!hmc["metric_file"].value.empty()) {
     std::vector<Context> metrics;
-    for (const std::string& file : chain_files(hmc["metric_file"].names(), chains, run.id)) {
+    for (const std::string& file : chain_files(hmc["metric_file"].value, chains, run.id)) {
       metrics.push_back(read_metric(file));
     }
     return metrics;
@@ -71,60 +93,85 @@ std::vector<Context> start_metrics(const Run& run, std::size_t chains) {
   return std::vector<Context>(chains, identity);
 }
 
-int sample_nuts(Run& run, Sampling& sampling) {
+// A service of Stan as an object that can be handed on.
+#define SERVICE(name) [](auto&&... arguments) { return services::sample::name(arguments...); }
+
+// Calls one of two services, without adaptation or with it. All services take the same arguments
+// in the same order, but for what the engine adds: where chains `begin` (the model, their number,
+// initial values), the `length` of a trajectory, and how results `end` (the writers).
+template <typename Plain, typename Adapting, typename Begin, typename Start, typename Length,
+          typename Windows, typename End, typename Metrics>
+int call(const Run& run, const Sampling& sampling, Plain plain, Adapting adapting,
+         const Begin& begin, const Start& start, Length length, const Windows& windows,
+         const End& end, const Metrics& metrics) {
   const Argument& adapt = run.method()["adapt"];
   const Argument& hmc = run.method()["algorithm"]["hmc"];
-  const std::string& metric = hmc["metric"].value;
-  const double stepsize = hmc["stepsize"].real();
-  const double jitter = hmc["stepsize_jitter"].real();
-  const int max_depth = hmc["engine"]["nuts"]["max_depth"].integer();
-  const double delta = adapt["delta"].real();
-  const double gamma = adapt["gamma"].real();
-  const double kappa = adapt["kappa"].real();
-  const double t0 = adapt["t0"].real();
-  const unsigned int init_buffer = adapt["init_buffer"].natural();
-  const unsigned int term_buffer = adapt["term_buffer"].natural();
-  const unsigned int window = adapt["window"].natural();
-  auto& [num_warmup, num_samples, thin, save_warmup, adapted, chains, initial, no_init, draws,
-         diagnostics, metrics] = sampling;
-  auto& [contexts, radius] = initial;
-  using namespace services::sample;
-
-  if (metric == "unit_e") {
-    return adapted
-               ? hmc_nuts_unit_e_adapt(run.model, chains, contexts, run.seed, run.id, radius,
-                                       num_warmup, num_samples, thin, save_warmup, run.refresh,
-                                       stepsize, jitter, max_depth, delta, gamma, kappa, t0,
-                                       run.interrupt, run.logger, no_init, draws, diagnostics,
-                                       metrics)
-               : hmc_nuts_unit_e(run.model, chains, contexts, run.seed, run.id, radius, num_warmup,
-                                 num_samples, thin, save_warmup, run.refresh, stepsize, jitter,
-                                 max_depth, run.interrupt, run.logger, no_init, draws, diagnostics);
-  }
-  const std::vector<Context> start = start_metrics(run, chains);
-  if (metric == "dense_e") {
-    return adapted
-               ? hmc_nuts_dense_e_adapt(run.model, chains, contexts, start, run.seed, run.id,
-                                        radius, num_warmup, num_samples, thin, save_warmup,
-                                        run.refresh, stepsize, jitter, max_depth, delta, gamma,
-                                        kappa, t0, init_buffer, term_buffer, window, run.interrupt,
-                                        run.logger, no_init, draws, diagnostics, metrics)
-               : hmc_nuts_dense_e(run.model, chains, contexts, start, run.seed, run.id, radius,
-                                  num_warmup, num_samples, thin, save_warmup, run.refresh, stepsize,
-                                  jitter, max_depth, run.interrupt, run.logger, no_init, draws,
-                                  diagnostics);
-  }
-  return adapted
-             ? hmc_nuts_diag_e_adapt(run.model, chains, contexts, start, run.seed, run.id, radius,
-                                     num_warmup, num_samples, thin, save_warmup, run.refresh,
-                                     stepsize, jitter, max_depth, delta, gamma, kappa, t0,
-                                     init_buffer, term_buffer, window, run.interrupt, run.logger,
-                                     no_init, draws, diagnostics, metrics)
-             : hmc_nuts_diag_e(run.model, chains, contexts, start, run.seed, run.id, radius,
-                               num_warmup, num_samples, thin, save_warmup, run.refresh, stepsize,
-                               jitter, max_depth, run.interrupt, run.logger, no_init, draws,
-                               diagnostics);
+  const auto common = std::tuple_cat(
+      begin, start,
+      std::make_tuple(run.seed, run.id, sampling.initial.radius, sampling.num_warmup,
+                      sampling.num_samples, sampling.thin, sampling.save_warmup, run.refresh,
+                      hmc["stepsize"].real(), hmc["stepsize_jitter"].real(), length));
+  const auto tuning = std::make_tuple(adapt["delta"].real(), adapt["gamma"].real(),
+                                      adapt["kappa"].real(), adapt["t0"].real());
+  const auto results = std::tuple_cat(std::tie(run.interrupt, run.logger), end);
+  return sampling.adapt
+             ? std::apply(adapting, std::tuple_cat(common, tuning, windows, results, metrics))
+             : std::apply(plain, std::tuple_cat(common, results));
 }
+
+// What adaptation of a metric needs and the unit metric does not: when to estimate it.
+auto windows(const Run& run) {
+  const Argument& adapt = run.method()["adapt"];
+  return std::make_tuple(adapt["init_buffer"].natural(), adapt["term_buffer"].natural(),
+                         adapt["window"].natural());
+}
+
+int sample_nuts(Run& run, Sampling& sampling) {
+  const Argument& hmc = run.method()["algorithm"]["hmc"];
+  const std::string& metric = hmc["metric"].value;
+  const int max_depth = hmc["engine"]["nuts"]["max_depth"].integer();
+  const auto begin = std::tie(run.model, sampling.chains, sampling.initial.contexts);
+  const auto end = std::tie(sampling.no_init, sampling.draws, sampling.diagnostics);
+  const auto metrics = std::tie(sampling.metrics);
+  if (metric == "unit_e") {
+    return call(run, sampling, SERVICE(hmc_nuts_unit_e), SERVICE(hmc_nuts_unit_e_adapt), begin,
+                std::tie(), max_depth, std::tie(), end, metrics);
+  }
+  const std::vector<Context> contexts = start_metrics(run, sampling.chains);
+  const auto start = std::tie(contexts);
+  if (metric == "dense_e") {
+    return call(run, sampling, SERVICE(hmc_nuts_dense_e), SERVICE(hmc_nuts_dense_e_adapt), begin,
+                start, max_depth, windows(run), end, metrics);
+  }
+  return call(run, sampling, SERVICE(hmc_nuts_diag_e), SERVICE(hmc_nuts_diag_e_adapt), begin,
+              start, max_depth, windows(run), end, metrics);
+}
+
+// Static Hamiltonian Monte Carlo, which Stan has for one chain.
+int sample_static(Run& run, Sampling& sampling) {
+  const Argument& hmc = run.method()["algorithm"]["hmc"];
+  const std::string& metric = hmc["metric"].value;
+  const double int_time = hmc["engine"]["static"]["int_time"].real();
+  const auto begin = std::tie(run.model, *sampling.initial.contexts.front());
+  const auto end = std::tie(sampling.no_init.front(), sampling.draws.front(),
+                            sampling.diagnostics.front());
+  if (metric == "unit_e") {
+    return call(run, sampling, SERVICE(hmc_static_unit_e), SERVICE(hmc_static_unit_e_adapt), begin,
+                std::tie(), int_time, std::tie(), end, std::tie());
+  }
+  const Context context = start_metrics(run, 1).front();
+  const auto start = std::tie(*context);
+  if (metric == "dense_e") {
+    return call(run, sampling, SERVICE(hmc_static_dense_e), SERVICE(hmc_static_dense_e_adapt),
+                begin, start, int_time, windows(run), end, std::tie());
+  }
+  return call(run, sampling, SERVICE(hmc_static_diag_e), SERVICE(hmc_static_diag_e_adapt), begin,
+              start, int_time, windows(run), end, std::tie());
+}
+
+#undef SERVICE
+
+}  // namespace
 
 int sample(Run& run) {
   const Argument& method = run.method();
@@ -151,13 +198,13 @@ int sample(Run& run) {
 }
 
 int generate_quantities(Run& run) {
-  const Argument& files = run.method()["fitted_params"];
-  if (files.value.empty()) {
+  const std::string& files = run.method()["fitted_params"].value;
+  if (files.empty()) {
     throw Error("Error: generate_quantities needs fitted_params=FILE, draws of the parameters.");
   }
   const std::size_t chains = run.method()["num_chains"].natural();
   std::vector<Eigen::MatrixXd> draws;
-  for (const std::string& file : chain_files(files.names(), chains, run.id)) {
+  for (const std::string& file : chain_files(files, chains, run.id)) {
     draws.push_back(read_parameters(run, file));
   }
   std::vector<CsvWriter> writers = open_csvs(run, chains);

@@ -1,5 +1,6 @@
 // The table of all arguments: names, meanings, defaults and valid values.
 #include "arguments.hpp"
+#include "options.hpp"
 
 #include <limits>
 
@@ -223,11 +224,13 @@ Argument all_arguments() {
   Argument seed =
       entry(Kind::big_integer, "seed", "Seed of the random number generator", "-1",
             {-1, false, 4294967295.0, "integer from 0 to 4294967295, or -1 to pick one at random"});
-  Argument sig_figs = entry(Kind::integer, "sig_figs", "Significant digits in output files", "-1",
-                            {-1, false, 18, "0 <= sig_figs <= 18, or -1 for the default"});
-  Argument num_threads =
-      entry(Kind::integer, "num_threads", "Threads that the program may use", "1",
-            {-1, false, largest_int, "num_threads > 0 || num_threads == -1"});
+  Argument sig_figs = entry(Kind::integer, "sig_figs", "Significant digits in output files", "8",
+                            {-1, false, 18, "0 <= sig_figs <= 18, or -1 for the 6 of C++"});
+  const Range threads{-1, false, largest_int, "num_threads > 0 || num_threads == -1", true};
+  const Range no_threads{1, false, 1,
+                         "num_threads == 1 (more in programs made with STAN_THREADS=true)"};
+  Argument num_threads = entry(Kind::integer, "num_threads", "Threads that the program may use",
+                               "1", with_threads ? threads : no_threads);
   return category(
       "", "",
       {method,
