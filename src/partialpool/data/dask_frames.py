@@ -10,7 +10,7 @@ import pandas as pd
 
 from partialpool.data.summaries import SummarizedData
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats, check_overflow, combine, group_stats, ordered
+from partialpool.families.moments import GroupStats, check_overflow, combine, group_stats, ordered
 from partialpool.types import IntArray
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from partialpool.data.grouped import GroupedData
 from partialpool.data.sources import CsvSource, ParquetSource, Source, UnexplainedError, listed
 from partialpool.data.summaries import SummarizedData, summarized
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats, check_overflow, ordered
+from partialpool.families.moments import GroupStats, check_overflow, ordered
 from partialpool.progress import Progress
 from partialpool.types import FloatArray
 

@@ -21,7 +21,7 @@ from partialpool.data.description import read_description
 from partialpool.data.grouped import GroupedData
 from partialpool.data.rows import check_width, numbered_rows, read_number, read_text, strip_labels
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats, check_overflow, ordered
+from partialpool.families.moments import GroupStats, check_overflow, ordered
 
 SUMMARY_NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 """Names by which the columns of a file of summaries are known; `group` is the remaining one."""

@@ -19,7 +19,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.exact.pooling_extremes import Sample
-from partialpool.families.normal import of_observations
+from partialpool.families.moments import of_observations
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
