@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData as GroupedData
+    from partialpool.data import from_estimates as from_estimates
     from partialpool.data import from_values as from_values
     from partialpool.data import read_csv as read_csv
     from partialpool.data.dask_frames import dask_statistics as dask_statistics
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 __version__ = version("partialpool")
 
 _HOMES = {
-    "dask_statistics": "cluster",
+    "dask_statistics": "data.dask_frames",
     "GroupedData": "data",
+    "from_estimates": "data",
     "from_values": "data",
     "read_csv": "data",
     "InputError": "errors",
@@ -44,15 +46,15 @@ _HOMES = {
     "ToolchainError": "errors",
     "Fit": "fitting",
     "fit_programs": "fitting",
-    "estimates": "pooling",
-    "shrinkage_table": "pooling",
-    "Priors": "prior_settings",
+    "estimates": "tables.shrinkage",
+    "shrinkage_table": "tables.shrinkage",
+    "Priors": "priors.hyperparameters",
     "Program": "programs",
     "load": "programs",
-    "priors_for": "prior_settings",
+    "priors_for": "fitting.inputs",
     "Settings": "settings",
-    "group_estimates": "group_posterior",
-    "read": "reading",
+    "group_estimates": "tables.group_posterior",
+    "read": "data.reading",
 }
 
 __all__ = [*_HOMES]

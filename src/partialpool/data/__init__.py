@@ -5,6 +5,12 @@ Out: `GroupedData`, checked: statistics by group, and the rows where they are fe
 An `InputError` names file, line and value of what cannot be used, and what to do about it.
 """
 
-from partialpool.data.grouped import GroupedData, example, from_values, read_csv
+from partialpool.data.grouped import (
+    GroupedData,
+    example,
+    from_estimates,
+    from_values,
+    read_csv,
+)
 
-__all__ = ["GroupedData", "example", "from_values", "read_csv"]
+__all__ = ["GroupedData", "example", "from_estimates", "from_values", "read_csv"]
