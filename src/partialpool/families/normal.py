@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import (
     COMPLETE,
+    DRAWN_GROUPS,
     FORMS,
     NONE,
     SHIPPED,
@@ -26,6 +27,7 @@ from partialpool.families.base import (
     rounded,
     rounded_to,
 )
+from partialpool.families.exact.pooling_extremes import Sample
 from partialpool.families.moments import GroupStats, size_classes
 from partialpool.priors import (
     Exponential,
@@ -412,6 +414,48 @@ class Observations(Family):
             return exact.complete_pooling(stats, theta=theta, sigma=sigma)
         return exact.no_pooling(stats, theta=theta, sigma=sigma)
 
+    def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
+        """Whether it is complete or no pooling, and there are only statistics by group."""
+        return not rows and program in {COMPLETE, NONE}
+
+    def draw_exactly(
+        self,
+        program: str,
+        stats: GroupStats,
+        priors: Priors,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw `theta`, `sigma2`, `sigma` and `lprior` of complete pooling or of no pooling.
+
+        Raises
+        ------
+        InputError
+            No pooling of more groups than are drawn.
+        """
+        theta_prior, sigma_prior = _extreme_priors(priors.values)
+        samples: Sequence[Sample]
+        if program == COMPLETE:
+            samples = [exact.complete_pooling(stats, theta=theta_prior, sigma=sigma_prior).sample]
+        elif stats.J <= DRAWN_GROUPS:
+            samples = exact.no_pooling(stats, theta=theta_prior, sigma=sigma_prior).samples
+        else:
+            raise InputError(
+                f"no pooling draws a mean and a variance for each of at most {DRAWN_GROUPS} "
+                f"groups, and there are {stats.J}: each group's estimate is its own sample mean; "
+                f"leave it out with --without {program}"
+            )
+        drawn = [_draw(sample, rng, shape) for sample in samples]
+        theta, sigma = (np.stack(arrays, axis=-1) for arrays in zip(*drawn, strict=True))
+        of_variance = sigma_prior.log_density(sigma) - np.log(2 * sigma)
+        lprior = np.sum(theta_prior.log_density(theta) + of_variance, axis=-1)
+        found = {"theta": theta, "sigma2": sigma**2, "sigma": sigma}
+        if program == COMPLETE:
+            found = {name: array[..., 0] for name, array in found.items()}
+        return {**found, "lprior": np.asarray(lprior)}
+
     def exact_alternative(
         self, choice: PriorChoice, stats: GroupStats
     ) -> exact.HierarchicalPosterior:
@@ -445,6 +489,18 @@ class Observations(Family):
             "variance_components": partial(classical.variance_components, stats),
             "blup": partial(classical.blup, stats),
         }
+
+
+def _draw(
+    sample: Sample, rng: np.random.Generator, shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """Draw theta and sigma: sigma by inverting its distribution, theta given sigma."""
+    sigma: FloatArray = np.exp(sample.fine.sigma.quantile(rng.uniform(size=shape)))
+    error2, prior2 = sigma**2 / sample.n, sample.theta.scale**2
+    share = error2 / (error2 + prior2)
+    mean = sample.mean + share * (sample.theta.location - sample.mean)
+    theta = mean + np.sqrt(share * prior2) * rng.standard_normal(shape)
+    return np.asarray(theta, dtype=np.float64), sigma
 
 
 def _extreme_priors(value: Mapping[str, float]) -> tuple[Normal, InverseGammaVariance]:
