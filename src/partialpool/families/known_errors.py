@@ -172,7 +172,7 @@ def estimates(
     estimate, se = (np.asarray(part, dtype=np.float64) for part in (estimate, se))
     if len(labels) == 0:
         raise InputError(f"{where}: there are no estimates; at least one is needed")
-    index = pd.Index(labels, dtype=object)
+    index = pd.Index(np.array(labels, dtype=object))
     if (repeated := index.duplicated()).any():
         label = labels[int(np.argmax(repeated))]
         count = int((index == label).sum())
