@@ -40,31 +40,51 @@ def hierarchical_noncentered(values: Values, data: GroupedData, prior: Values) -
 
 
 def hierarchical_marginal(values: Values, data: GroupedData, prior: Values) -> float:
-    """The observations are one multivariate normal when mu and theta are integrated out.
-
-    The program samples s where tau = se ((1 + s^4)^(1/4) - 1), se^2 being the mean square of all
-    observations about the mean of the group means, by the harmonic mean of the group sizes.
-    """
-    square = ((data.y - data.stats.mean.mean()) ** 2).mean()
-    se = math.sqrt(square * (1 / data.stats.n).mean())
-    stretched = float(values["tau_stretched"])
-    slope = (stretched / (1 + stretched**4) ** 0.25) ** 3
-    values = {**values, "tau": se * ((1 + stretched**4) ** 0.25 - 1)}
-    covariance = _covariance(values, data) + prior["mu_scale"] ** 2
-    mean = np.full(data.stats.N, prior["mu_location"])
+    """The observations are one multivariate normal when mu and theta are integrated out."""
+    at, slopes = _stretched(values, data, prior, tau_small=True)
     bounds = -math.log(prior["tau_upper"]) - math.log(prior["sigma_upper"])
-    density = float(stats.multivariate_normal.logpdf(data.y, mean, covariance))
-    return bounds + density + math.log(slope)
+    return bounds + slopes + _all_at_once(at, data, prior["mu_location"], prior["mu_scale"])
 
 
 def sensitivity(values: Values, data: GroupedData, prior: Values) -> float:
-    """Theta is integrated out here, and mu is a parameter."""
-    total = float(stats.norm.logpdf(values["mu"], prior["mu_location"], prior["mu_scale"]))
+    """As above; a normal density to some power is that of a smaller or larger sd."""
+    at, total = _stretched(values, data, prior, tau_small=prior["tau_family"] != 6)
     for name in ("tau", "sigma"):
-        total += sd_prior(values[name], prior[f"{name}_family"], *prior[f"{name}_prior"])
-    mean = np.full(data.stats.N, values["mu"])
-    density = stats.multivariate_normal.logpdf(data.y, mean, _covariance(values, data))
-    return prior["prior_power"] * total + float(density)
+        density = sd_prior(at[name], prior[f"{name}_family"], *prior[f"{name}_prior"])
+        total += prior["prior_power"] * density
+    mu_sd = prior["mu_scale"] / math.sqrt(prior["prior_power"])
+    return total + _all_at_once(at, data, prior["mu_location"], mu_sd)
+
+
+def stretched(u: complex, scale: float, small: float, bound: float) -> complex:
+    """Sd that the marginal programs have a real number stand for: see `sd_jacobian` in them."""
+    x = scale * np.exp(2 * np.arcsinh(u)) * np.sqrt(1 + u**2)
+    y = x / (1 + (small / x) ** 3)
+    return complex(y / np.sqrt(1 + (y / bound) ** 2))
+
+
+def _stretched(
+    values: Values, data: GroupedData, prior: Values, *, tau_small: bool
+) -> tuple[dict[str, float], float]:
+    """Tau and sigma, and the log of their derivatives, by steps into the complex plane."""
+    of = data.stats
+    sigma = math.sqrt(of.ss.sum() / (of.N - of.J))
+    se = sigma * math.sqrt((1 / of.n).mean())
+    tau = math.hypot(float(np.std(of.mean)), se)
+    found, slopes = {}, 0.0
+    for name, scale, small in (("tau", tau, se if tau_small else 0.0), ("sigma", sigma, 0.0)):
+        u = float(values[f"{name}_stretched"])
+        at = stretched(complex(u, 1e-30), scale, small, prior[f"{name}_upper"])
+        found[name] = at.real
+        slopes += math.log(at.imag / 1e-30)
+    return found, slopes
+
+
+def _all_at_once(at: Values, data: GroupedData, mu_location: float, mu_sd: float) -> float:
+    """Log density of the observations, a normal mu integrated out."""
+    mean = np.full(data.stats.N, mu_location)
+    covariance = _covariance(at, data) + mu_sd**2
+    return float(stats.multivariate_normal.logpdf(data.y, mean, covariance))
 
 
 def sd_prior(x: float, family: int, a: float, b: float) -> float:
@@ -79,16 +99,20 @@ def sd_prior(x: float, family: int, a: float, b: float) -> float:
 
 
 def stan_log_density(
-    executable: Path, inputs: Values, points: Sequence[Values]
+    executable: Path, inputs: Values, points: Sequence[Values], *, jacobian: bool = False
 ) -> NDArray[np.float64]:
-    """Log density of a compiled program at points of its parameters, without Stan's Jacobian."""
+    """Log density of a compiled program at points of its parameters.
+
+    With `jacobian`, it counts what the program itself adds for what stands for its parameters,
+    and what Stan adds for bounds.
+    """
     model = CmdStanModel(exe_file=str(executable))
     plain = {name: np.asarray(value).tolist() for name, value in inputs.items()}
     found = [
         model.log_prob(
             {name: np.asarray(value).tolist() for name, value in point.items()},
             plain,
-            jacobian=False,
+            jacobian=jacobian,
             sig_figs=17,
         )["lp__"].iloc[0]
         for point in points

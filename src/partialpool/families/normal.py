@@ -268,10 +268,10 @@ class Observations(Family):
     ) -> list[dict[str, Any]]:
         """Draw over-dispersed starting values near the data's moments, one set a chain.
 
-        Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has
-        it), `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over
-        groups; Stan chooses the rest. A start far from the data, as Stan's own are for most units,
-        costs warmup and can strand a chain.
+        Only parameters called `mu`, `tau`, `sigma`, `sigma2`, `theta` and `eta` get one, when they
+        are scalars or vectors over groups, and `tau_stretched` and `sigma_stretched`, which have
+        their center at 0 in `hierarchical_marginal.stan`; Stan chooses the rest. A start far from
+        the data, as Stan's own are for most units, costs warmup and can strand a chain.
 
         Returns
         -------
@@ -281,7 +281,6 @@ class Observations(Family):
         within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
         within = within or 1.0
         between = max(float(np.std(stats.mean)), 0.1 * within)
-        se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
         declared = program.declared["parameters"]
         starts = []
         for chain in range(1, settings.chains + 1):
@@ -294,7 +293,8 @@ class Observations(Family):
             scalars = {
                 "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
                 "tau": tau,
-                "tau_stretched": np.expm1(4 * np.log1p(tau / se)) ** 0.25,
+                "tau_stretched": np.log(factor[1]),
+                "sigma_stretched": np.log(factor[0]),
                 "sigma": sigma,
                 "sigma2": (stats.total_sd * factor[2]) ** 2,
                 "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
