@@ -193,7 +193,9 @@ def estimates(
             "unit first"
         )
     order = order_of_labels(labels)
-    at = pd.Index(labels).get_indexer(pd.Index(order))
+    if order == list(labels):
+        return Estimates(tuple(order), estimate, se)
+    at = index.get_indexer(pd.Index(order))
     return Estimates(tuple(order), estimate[at], se[at])
 
 
