@@ -17,7 +17,8 @@ import pytest
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
-from partialpool.families.normal import NORMAL, group_stats
+from partialpool.families.moments import group_stats
+from partialpool.families.normal import NORMAL
 from partialpool.fitting.inputs import priors_for, stan_data
 from partialpool.priors import SCALE_FAMILIES, Normal, hyperparameters
 from partialpool.programs import toolchain

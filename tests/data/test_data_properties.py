@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from partialpool.data import read_csv, scan, sources
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats
+from partialpool.families.moments import GroupStats
 
 quick = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

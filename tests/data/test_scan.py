@@ -12,7 +12,7 @@ import pytest
 from partialpool import data
 from partialpool.data import scan
 from partialpool.errors import InputError
-from partialpool.families import normal
+from partialpool.families import moments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +22,7 @@ def write(path: Path, text: str | bytes) -> Path:
     return path
 
 
-def assert_same(found: normal.GroupStats, expected: normal.GroupStats) -> None:
+def assert_same(found: moments.GroupStats, expected: moments.GroupStats) -> None:
     assert sorted(found.labels) == sorted(expected.labels)
     at = [found.labels.index(label) for label in expected.labels]
     np.testing.assert_array_equal(found.n[at], expected.n)

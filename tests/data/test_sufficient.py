@@ -11,7 +11,7 @@ from scipy import stats as distributions
 from partialpool import data, programs
 from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
-from partialpool.families import normal
+from partialpool.families import moments
 from partialpool.fitting.inputs import priors_for, stan_data
 
 
@@ -23,7 +23,7 @@ def make_data(seed: int = 2, offset: float = 0.0) -> data.GroupedData:
 
 def test_size_classes_give_the_likelihood_of_the_observations() -> None:
     stats = make_data().stats
-    sizes = normal.size_classes(stats)
+    sizes = moments.size_classes(stats)
     assert sizes.groups.sum() == stats.J
     assert (sizes.n * sizes.groups).sum() == stats.N
     assert sizes.K < stats.J
@@ -52,8 +52,8 @@ def test_size_classes_give_the_likelihood_of_the_observations() -> None:
 
 
 def test_size_classes_keep_the_digits_of_an_offset() -> None:
-    near = normal.size_classes(make_data().stats)
-    far = normal.size_classes(make_data(offset=2.0**30).stats)
+    near = moments.size_classes(make_data().stats)
+    far = moments.size_classes(make_data(offset=2.0**30).stats)
     np.testing.assert_allclose(far.mean - 2.0**30, near.mean, atol=1e-6)
     np.testing.assert_allclose(far.ss, near.ss, rtol=1e-6, atol=1e-12)
 
@@ -62,7 +62,7 @@ def test_parts_combine_into_the_whole() -> None:
     made = make_data(offset=1e6)
     labels = [made.labels[j] for j in made.group]
     parts = [data.from_values(labels[k::3], made.y[k::3], name="part").stats for k in range(3)]
-    whole = normal.combine(parts)
+    whole = moments.combine(parts)
     at = [whole.labels.index(label) for label in made.labels]
     np.testing.assert_array_equal(whole.n[at], made.stats.n)
     np.testing.assert_allclose(whole.mean[at], made.stats.mean, rtol=1e-15)

@@ -20,7 +20,7 @@ from partialpool.families.exact import (
     hierarchical,
     no_pooling,
 )
-from partialpool.families.normal import GroupStats
+from partialpool.families.moments import GroupStats
 from partialpool.priors import (
     Exponential,
     HalfCauchy,

@@ -26,7 +26,7 @@ from partialpool import fitting, programs
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError, SamplingError
 from partialpool.families import NORMAL
-from partialpool.families.normal import GroupStats
+from partialpool.families.moments import GroupStats
 from partialpool.fitting import diagnostics
 from partialpool.fitting.inputs import priors_for
 from partialpool.programs import toolchain

@@ -102,7 +102,7 @@ def test_partial_pooling_is_fitted_once_and_in_its_marginal_form(
     summarized: data.GroupedData, cmdstan: object
 ) -> None:
     chosen = ("hierarchical_centered", "complete_pooling", "hierarchical_noncentered")
-    fits = without_rows.fit_summaries(
+    fits = without_rows.fit_or_draw(
         without_rows.substitutes([programs.load(name) for name in chosen]),
         summarized,
         priors=priors_for(summarized),

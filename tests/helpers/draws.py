@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from partialpool.data import GroupedData
-from partialpool.families.normal import GroupStats, group_stats
+from partialpool.families.moments import GroupStats, group_stats
 from partialpool.fitting import Fit, FitRecord
 
 NO_POOLING_PRIORS = {

@@ -12,7 +12,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import NORMAL
 from partialpool.families.exact import hierarchical
-from partialpool.families.normal import GroupStats
+from partialpool.families.moments import GroupStats
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import HalfCauchy, InverseGammaVariance, Normal
 from partialpool.programs import toolchain

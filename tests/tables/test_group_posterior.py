@@ -9,7 +9,7 @@ import xarray as xr
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats
+from partialpool.families.moments import GroupStats
 from partialpool.tables import group_draws, group_posterior
 
 

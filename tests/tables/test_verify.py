@@ -15,7 +15,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import NORMAL
 from partialpool.families.exact import HierarchicalPosterior, exact_draws, hierarchical
-from partialpool.families.normal import group_stats
+from partialpool.families.moments import group_stats
 from partialpool.fitting import diagnostics
 from partialpool.fitting.inputs import priors_for
 from partialpool.fitting.summarize import summarize

@@ -240,8 +240,8 @@ class SamplingOptions:
         **switches: Any,
     ) -> list[Fit]:
         """Fit the programs, and show what the diagnostics say before anything else."""
-        from partialpool.fitting import diagnostics, fit_programs, remedies
-        from partialpool.fitting.without_rows import fit_summaries, substitutes
+        from partialpool.fitting import diagnostics, remedies
+        from partialpool.fitting.without_rows import fit_or_draw, substitutes
 
         extra = self.extra(programs, priors)
         if not data.has_observations:
@@ -261,7 +261,7 @@ class SamplingOptions:
             progress=progress,
             attempts=remedies.ATTEMPTS if retry else 0,
             report=_say_retry,
-            fit=fit_programs if data.has_observations else fit_summaries,
+            fit=fit_or_draw,
             **switches,
         )
         for fit in fits:

@@ -12,7 +12,7 @@ from partialpool.data.grouped import GroupedData, with_estimates
 from partialpool.data.rows import quoted, strip_labels
 from partialpool.errors import InputError
 from partialpool.families.known_errors import estimates as check_estimates
-from partialpool.families.normal import GroupStats, check_overflow, combine, group_stats, ordered
+from partialpool.families.moments import GroupStats, check_overflow, combine, group_stats, ordered
 from partialpool.types import FloatArray
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from partialpool.errors import InputError
 from partialpool.families.base import Family, Statistics, order_of_labels
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
-from partialpool.families.normal import NORMAL, group_stats
+from partialpool.families.moments import group_stats
+from partialpool.families.normal import NORMAL
 from partialpool.types import FloatArray, IntArray
 
 

@@ -29,7 +29,7 @@ from partialpool.data.sources import (
     plain,
 )
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats, check_overflow, ordered
+from partialpool.families.moments import GroupStats, check_overflow, ordered
 from partialpool.progress import Progress
 from partialpool.types import FloatArray, IntArray
 

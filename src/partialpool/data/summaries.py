@@ -19,7 +19,7 @@ from partialpool.data.table import (
     known_columns,
 )
 from partialpool.errors import InputError
-from partialpool.families.normal import GroupStats, check_overflow, ordered
+from partialpool.families.moments import GroupStats, check_overflow, ordered
 
 NAMES = {"n": ("n", "count"), "mean": ("mean",), "sd": ("sd", "std")}
 """Names by which the columns are known, whatever their case."""

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from partialpool.errors import InputError
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -345,6 +346,46 @@ class Family(ABC):
             A program of another name, or a prior setting that is missing or out of range.
         """
 
+    def draws_exactly(self, program: str, stats: Any, *, rows: bool) -> bool:
+        """Whether a fit of a shipped program is draws from its exact posterior, without Stan.
+
+        Parameters
+        ----------
+        program
+            Name of the program.
+        stats
+            The statistics.
+        rows
+            Whether the rows are at hand, so that any program can be given them.
+        """
+        return False
+
+    def draw_exactly(
+        self,
+        program: str,
+        stats: Any,
+        priors: Priors,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw independently from the exact posterior of a program, where `draws_exactly` is true.
+
+        Returns
+        -------
+        dict
+            Draws of what the program writes, by name, shape (chain, draw) and, by group,
+            (chain, draw, J); with `lprior`. Groups are drawn where `draw_groups` says so, or
+            where there is nothing else to draw.
+
+        Raises
+        ------
+        InputError
+            More groups than are drawn, or a prior setting that is missing or out of range.
+        """
+        raise InputError(f"{program}: its exact posterior is not known")
+
     @abstractmethod
     def exact_alternative(self, choice: PriorChoice, stats: Any) -> Contrasting:
         """Exact posterior of the hierarchical model under a choice of priors."""
@@ -364,9 +405,12 @@ class Family(ABC):
 def order_of_labels(labels: Sequence[str]) -> list[str]:
     """Order groups by number where every label is one, else as they first appear."""
     unique = list(dict.fromkeys(labels))
-    if all(NUMBER.fullmatch(label) for label in unique):
-        return sorted(unique, key=lambda label: (float(label), label))
-    return unique
+    if not all(map(NUMBER.fullmatch, unique)):
+        return unique
+    numbers = np.array(list(map(float, unique)))
+    if (np.diff(numbers) > 0).all():
+        return unique
+    return sorted(unique, key=lambda label: (float(label), label))
 
 
 def rounded(x: float) -> float:

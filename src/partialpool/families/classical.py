@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import optimize
 from scipy import stats as distributions
 
-from partialpool.families.normal import GroupStats
+from partialpool.families.moments import GroupStats
 from partialpool.types import FloatArray
 
 ANOVA = "ANOVA"

@@ -22,6 +22,7 @@ from partialpool.families import exact
 from partialpool.families.base import (
     COMPLETE,
     FORMS,
+    MARGINAL,
     NONE,
     SHIPPED,
     Declared,
@@ -46,6 +47,10 @@ from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
+
+MOST_DISTINCT = 400
+"""Most distinct standard errors that Stan is given in the marginal form; with more, partial pooling
+is drawn from its exact posterior."""
 
 _LOG_2_PI = math.log(2 * math.pi)
 _FAR = 3
@@ -167,7 +172,7 @@ def estimates(
     estimate, se = (np.asarray(part, dtype=np.float64) for part in (estimate, se))
     if len(labels) == 0:
         raise InputError(f"{where}: there are no estimates; at least one is needed")
-    index = pd.Index(labels)
+    index = pd.Index(np.array(labels, dtype=object))
     if (repeated := index.duplicated()).any():
         label = labels[int(np.argmax(repeated))]
         count = int((index == label).sum())
@@ -195,7 +200,7 @@ def estimates(
     order = order_of_labels(labels)
     if order == list(labels):
         return Estimates(tuple(order), estimate, se)
-    at = index.get_indexer(pd.Index(order))
+    at = index.get_indexer(pd.Index(order, dtype=object))
     return Estimates(tuple(order), estimate[at], se[at])
 
 
@@ -469,6 +474,41 @@ class KnownErrors(Family):
         theta = Normal(priors.values["theta_location"], priors.values["theta_scale"])
         make = exact.common_effect if program == COMPLETE else exact.separate_effects
         return make(stats.labels, stats.estimate, stats.se, theta=theta)
+
+    def draws_exactly(self, program: str, stats: Estimates, *, rows: bool) -> bool:
+        """Whether it is the marginal program, with many distinct standard errors.
+
+        Stan's time for a step grows with their number; that of the exact posterior does not.
+        """
+        return program == MARGINAL and len(np.unique(stats.se)) > MOST_DISTINCT
+
+    def draw_exactly(
+        self,
+        program: str,
+        stats: Estimates,
+        priors: Priors,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw `tau`, `mu`, `tau2`, `theta_new`, `lprior` and, if asked, `theta`.
+
+        Given mu and tau, theta_j ~ normal(y_j + lambda_j (mu - y_j), tau^2 lambda_j) with the
+        pooling factor lambda_j = se_j^2 / (se_j^2 + tau^2).
+        """
+        choice = self.base_choice(priors)
+        drawn = self.exact_alternative(choice, stats).draws(rng=rng, shape=shape)
+        tau, mu = drawn["tau"], drawn["mu"]
+        drawn["tau2"] = tau**2
+        drawn["theta_new"] = mu + tau * rng.standard_normal(shape)
+        drawn["lprior"] = choice.log_density(mu, tau)
+        if draw_groups:
+            factor = 1 / (1 + (tau[..., None] / stats.se) ** 2)
+            mean = stats.estimate + factor * (mu[..., None] - stats.estimate)
+            noise = rng.standard_normal((*shape, stats.J))
+            drawn["theta"] = mean + tau[..., None] * np.sqrt(factor) * noise
+        return drawn
 
     def exact_alternative(
         self, choice: PriorChoice, stats: Estimates

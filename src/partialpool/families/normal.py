@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,18 +16,19 @@ from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import (
     COMPLETE,
+    DRAWN_GROUPS,
     FORMS,
     NONE,
     SHIPPED,
     Contrasting,
     Declared,
     Family,
-    Statistics,
     Words,
-    order_of_labels,
     rounded,
     rounded_to,
 )
+from partialpool.families.exact.pooling_extremes import Sample
+from partialpool.families.moments import GroupStats, size_classes
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -41,247 +42,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
-from partialpool.types import FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class GroupStats(Statistics):
-    """Sufficient statistics of grouped data under normal likelihoods.
-
-    Attributes
-    ----------
-    labels
-        Names of the groups, in the order of the arrays.
-    n
-        Observations by group, shape (J,).
-    mean
-        Mean by group, in the unit of the data, shape (J,).
-    ss
-        Sum of squared deviations from the group's own mean, unit squared, shape (J,).
-    """
-
-    labels: tuple[str, ...]
-    n: IntArray
-    mean: FloatArray
-    ss: FloatArray
-
-    error_sd = "sigma"
-
-    @property
-    def N(self) -> int:
-        """Number of observations."""
-        return int(self.n.sum())
-
-    @property
-    def grand_mean(self) -> float:
-        """Mean of all observations."""
-        origin = self.mean[0]
-        return float(origin + np.average(self.mean - origin, weights=self.n))
-
-    @property
-    def total_ss(self) -> float:
-        """Sum of squared deviations of all observations from the grand mean."""
-        return float(self.ss.sum() + (self.n * (self.mean - self.grand_mean) ** 2).sum())
-
-    @property
-    def total_sd(self) -> float:
-        """Sample sd of all observations, groups ignored (divisor N - 1); 0 for one observation."""
-        return math.sqrt(self.total_ss / (self.N - 1)) if self.N > 1 else 0.0
-
-    @property
-    def within_sd(self) -> float:
-        """Pooled sd within groups (divisor N - J); NaN where no group has two observations."""
-        spare = self.N - self.J
-        return math.sqrt(self.ss.sum() / spare) if spare > 0 else math.nan
-
-    @property
-    def counts(self) -> IntArray:
-        """Numbers of observations."""
-        return self.n
-
-    @property
-    def raw(self) -> FloatArray:
-        """Sample means."""
-        return self.mean
-
-    @property
-    def raw_se(self) -> FloatArray:
-        """Standard errors of the sample means by the pooled sd within groups, shape (J,)."""
-        return np.asarray(self.within_sd / np.sqrt(self.n))
-
-    @property
-    def weight(self) -> FloatArray:
-        """Numbers of observations."""
-        return self.n.astype(np.float64)
-
-    @property
-    def sizes(self) -> Mapping[str, IntArray]:
-        """Numbers of observations."""
-        return {"n": self.n}
-
-    def summary(self) -> pd.DataFrame:
-        """Describe each group.
-
-        Returns
-        -------
-        DataFrame
-            One row a group: `group` (label), `n`, `mean`, `sd` (sample sd, divisor n - 1; NaN
-            where n is 1), all but n in the unit of the data.
-        """
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sd = np.sqrt(self.ss / np.where(self.n > 1, self.n - 1, np.nan))
-        return pd.DataFrame({"group": list(self.labels), "n": self.n, "mean": self.mean, "sd": sd})
-
-    def take(self, at: IntArray) -> GroupStats:
-        """Return the statistics of some groups."""
-        labels = tuple(self.labels[j] for j in at)
-        return GroupStats(labels, self.n[at], self.mean[at], self.ss[at])
-
-
-def group_stats(y: FloatArray, group: IntArray, labels: Sequence[str]) -> GroupStats:
-    """Reduce observations to sufficient statistics, without loss on a large offset.
-
-    The sums are taken about each group's first observation and corrected once about the mean
-    found (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983).
-
-    Parameters
-    ----------
-    y
-        Outcomes, shape (N,).
-    group
-        Group index of each outcome, from 0 to J - 1, shape (N,).
-    labels
-        Names of the J groups; each must occur in `group`.
-    """
-    J = len(labels)
-    n = np.bincount(group, minlength=J)
-    origin = np.empty(J)
-    origin[group[::-1]] = y[::-1]
-    centered = y - origin[group]
-    shift = np.bincount(group, weights=centered, minlength=J) / n
-    deviations = centered - shift[group]
-    residual = np.bincount(group, weights=deviations, minlength=J)
-    ss = np.bincount(group, weights=deviations**2, minlength=J) - residual**2 / n
-    return GroupStats(
-        labels=tuple(labels),
-        n=n.astype(np.int64),
-        mean=origin + shift + residual / n,
-        ss=np.maximum(ss, 0.0),
-    )
-
-
-@dataclass(frozen=True)
-class SizeClasses:
-    """Sufficient statistics of (mu, tau, sigma): groups of one size taken together.
-
-    Attributes
-    ----------
-    n
-        Distinct group sizes, ascending, shape (K,).
-    groups
-        Number of groups of each size, shape (K,).
-    mean
-        Mean of these groups' sample means, in the unit of the data, shape (K,).
-    ss
-        Sum of squared deviations of these sample means from that mean, unit squared, shape (K,).
-    ss_within
-        Sum of squared deviations of all observations from their group's mean, unit squared.
-    """
-
-    n: IntArray
-    groups: IntArray
-    mean: FloatArray
-    ss: FloatArray
-    ss_within: float
-
-    @property
-    def K(self) -> int:
-        """Number of distinct sizes."""
-        return len(self.n)
-
-
-def size_classes(stats: GroupStats) -> SizeClasses:
-    """Take groups of one size together.
-
-    The sample mean of a group of n is normal(mu, sqrt(tau^2 + sigma^2 / n)) once its own mean
-    is integrated out, so groups of one n are a sample from one normal distribution (Gelman et
-    al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
-    """
-    n, which, groups = np.unique(stats.n, return_inverse=True, return_counts=True)
-    origin = stats.mean[0]
-    centered = stats.mean - origin
-    center = np.bincount(which, centered) / groups
-    ss: FloatArray = np.bincount(which, (centered - center[which]) ** 2).astype(np.float64)
-    return SizeClasses(
-        n=n.astype(np.int64),
-        groups=groups.astype(np.int64),
-        mean=origin + center,
-        ss=ss,
-        ss_within=float(stats.ss.sum()),
-    )
-
-
-def combine(parts: Sequence[GroupStats]) -> GroupStats:
-    """Combine statistics of parts of the data, in which a group may occur several times.
-
-    The sums of squares are updated as by Chan, Golub and LeVeque (1983, *The American
-    Statistician* 37, 242-247), about the mean that comes first, which keeps the digits of data
-    with a large offset.
-
-    Parameters
-    ----------
-    parts
-        At least one; the labels of the result are in the order in which they first occur.
-    """
-    labels = list(dict.fromkeys(label for part in parts for label in part.labels))
-    index = {label: j for j, label in enumerate(labels)}
-    which = np.array([index[label] for part in parts for label in part.labels], dtype=np.int64)
-    n = np.concatenate([part.n for part in parts])
-    mean = np.concatenate([part.mean for part in parts])
-    ss = np.concatenate([part.ss for part in parts])
-    J = len(labels)
-    total = np.bincount(which, n, minlength=J)
-    origin = np.empty(J)
-    origin[which[::-1]] = mean[::-1]
-    centered = mean - origin[which]
-    shift = np.bincount(which, n * centered, minlength=J) / total
-    between = np.bincount(which, n * (centered - shift[which]) ** 2, minlength=J)
-    return GroupStats(
-        labels=tuple(labels),
-        n=total.astype(np.int64),
-        mean=origin + shift,
-        ss=(np.bincount(which, ss, minlength=J) + between).astype(np.float64),
-    )
-
-
-def ordered(stats: GroupStats) -> GroupStats:
-    """Put groups in the order of a data file: by number where every label is one."""
-    labels = order_of_labels(stats.labels)
-    if labels == list(stats.labels):
-        return stats
-    index = {label: j for j, label in enumerate(stats.labels)}
-    at = np.array([index[label] for label in labels])
-    return GroupStats(tuple(labels), stats.n[at], stats.mean[at], stats.ss[at])
-
-
-def check_overflow(stats: GroupStats, where: str) -> None:
-    """Refuse values whose squares overflow.
-
-    Raises
-    ------
-    InputError
-        Naming the group whose mean is largest.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float((stats.ss + stats.n * stats.mean**2).sum())
-        spread = float(np.square(np.ptp(stats.mean)) * stats.N)
-    if not (math.isfinite(squares) and math.isfinite(spread)):
-        worst = int(np.argmax(np.abs(stats.mean)))
-        raise InputError(
-            f"{where}: the squares of the values overflow (group {stats.labels[worst]!r} has mean "
-            f"{stats.mean[worst]:g}); divide the outcome by a suitable unit first"
-        )
-
+from partialpool.types import FloatArray
 
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
@@ -653,6 +414,48 @@ class Observations(Family):
             return exact.complete_pooling(stats, theta=theta, sigma=sigma)
         return exact.no_pooling(stats, theta=theta, sigma=sigma)
 
+    def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
+        """Whether it is complete or no pooling, and there are only statistics by group."""
+        return not rows and program in {COMPLETE, NONE}
+
+    def draw_exactly(
+        self,
+        program: str,
+        stats: GroupStats,
+        priors: Priors,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw `theta`, `sigma2`, `sigma` and `lprior` of complete pooling or of no pooling.
+
+        Raises
+        ------
+        InputError
+            No pooling of more groups than are drawn.
+        """
+        theta_prior, sigma_prior = _extreme_priors(priors.values)
+        samples: Sequence[Sample]
+        if program == COMPLETE:
+            samples = [exact.complete_pooling(stats, theta=theta_prior, sigma=sigma_prior).sample]
+        elif stats.J <= DRAWN_GROUPS:
+            samples = exact.no_pooling(stats, theta=theta_prior, sigma=sigma_prior).samples
+        else:
+            raise InputError(
+                f"no pooling draws a mean and a variance for each of at most {DRAWN_GROUPS} "
+                f"groups, and there are {stats.J}: each group's estimate is its own sample mean; "
+                f"leave it out with --without {program}"
+            )
+        drawn = [_draw(sample, rng, shape) for sample in samples]
+        theta, sigma = (np.stack(arrays, axis=-1) for arrays in zip(*drawn, strict=True))
+        of_variance = sigma_prior.log_density(sigma) - np.log(2 * sigma)
+        lprior = np.sum(theta_prior.log_density(theta) + of_variance, axis=-1)
+        found = {"theta": theta, "sigma2": sigma**2, "sigma": sigma}
+        if program == COMPLETE:
+            found = {name: array[..., 0] for name, array in found.items()}
+        return {**found, "lprior": np.asarray(lprior)}
+
     def exact_alternative(
         self, choice: PriorChoice, stats: GroupStats
     ) -> exact.HierarchicalPosterior:
@@ -688,17 +491,16 @@ class Observations(Family):
         }
 
 
-def of_observations(stats: Statistics) -> GroupStats:
-    """Return statistics of observations as such.
-
-    Raises
-    ------
-    InputError
-        They are of data of another family.
-    """
-    if not isinstance(stats, GroupStats):
-        raise InputError("this takes groups of observations, and these data are estimates")
-    return stats
+def _draw(
+    sample: Sample, rng: np.random.Generator, shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """Draw theta and sigma: sigma by inverting its distribution, theta given sigma."""
+    sigma: FloatArray = np.exp(sample.fine.sigma.quantile(rng.uniform(size=shape)))
+    error2, prior2 = sigma**2 / sample.n, sample.theta.scale**2
+    share = error2 / (error2 + prior2)
+    mean = sample.mean + share * (sample.theta.location - sample.mean)
+    theta = mean + np.sqrt(share * prior2) * rng.standard_normal(shape)
+    return np.asarray(theta, dtype=np.float64), sigma
 
 
 def _extreme_priors(value: Mapping[str, float]) -> tuple[Normal, InverseGammaVariance]:

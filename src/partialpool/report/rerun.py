@@ -19,8 +19,8 @@ import numpy as np
 from partialpool import programs
 from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
-from partialpool.fitting import Fit, diagnostics, fit_programs
-from partialpool.fitting.without_rows import fit_summaries
+from partialpool.fitting import Fit, diagnostics
+from partialpool.fitting.without_rows import fit_or_draw
 from partialpool.priors import hyperparameters
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
@@ -156,7 +156,7 @@ def _fit(
         program = programs.load(path, progress=progress)
         if program.sha256 != record["program_sha256"]:
             raise InputError(f"{folder}: the program {name} in its manifest was changed")
-        (fit,) = (fit_programs if data.has_observations else fit_summaries)(
+        (fit,) = fit_or_draw(
             [program],
             data,
             priors=priors,

@@ -22,13 +22,14 @@ from typing import TypedDict
 import numpy as np
 
 from partialpool.errors import InputError
-from partialpool.families.exact.statistics import SufficientStatistics, check_statistics
+from partialpool.families.exact.statistics import check_statistics
+from partialpool.families.moments import GroupStats
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.types import FloatArray
 
 
 def gibbs(
-    stats: SufficientStatistics,
+    stats: GroupStats,
     *,
     mu: Normal,
     tau: InverseGammaVariance,

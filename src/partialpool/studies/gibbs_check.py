@@ -15,7 +15,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.normal import of_observations
+from partialpool.families.moments import of_observations
 from partialpool.fitting import Fit, fit_programs
 from partialpool.priors import InverseGammaVariance
 from partialpool.priors.choices import PriorChoice

@@ -24,7 +24,7 @@ from typing import Any
 
 import pandas as pd
 
-from partialpool import fitting, programs
+from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.fitting import diagnostics, without_rows
@@ -178,7 +178,7 @@ def make_jobs(
         for combination in itertools.product(*(grid[name] for name in varied)):
             overrides = dict(zip(varied, map(float, combination), strict=True))
             priors = priors_for(data, overrides)
-            if data.has_observations or not without_rows.is_exact(program):
+            if not without_rows.is_exact(program, data):
                 stan_data(program, data, priors, extra=extra)
             shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
@@ -229,10 +229,7 @@ def run_job(job: Job) -> Result:
         with tempfile.TemporaryDirectory(prefix="partialpool-") as folder:
             path = Path(folder) / f"{job.program_name}.stan"
             path.write_text(job.program_text, encoding="utf-8")
-            fit_it = (
-                fitting.fit_programs if job.data.has_observations else without_rows.fit_summaries
-            )
-            [fit] = fit_it(
+            [fit] = without_rows.fit_or_draw(
                 [programs.load(path)],
                 job.data,
                 priors=job.priors,

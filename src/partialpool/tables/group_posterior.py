@@ -10,7 +10,8 @@ theta_j is a mixture of S normals, whose mean, sd and quantiles need no draw of 
 the Monte Carlo error of (mu, tau, sigma) only. Every one of them is a smooth function of the
 group's size and sample mean, and the same function for all groups. So it is worked out on a grid of
 Chebyshev nodes and interpolated, which costs J x nodes and not J x S; the grid grows until what
-interpolation may add to a quantile is a small share of its Monte Carlo error.
+interpolation may add to a quantile is a small share of its Monte Carlo error, and where it would
+grow large, as for sizes that span decades, the groups are halved and each half has its own.
 """
 
 from __future__ import annotations
@@ -35,12 +36,19 @@ from partialpool.types import FloatArray, IntArray
 TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""
 
-NO_GROUP_DRAWN = {"J_drawn": 0, "n_drawn": (), "ybar_drawn": ()}
+NO_GROUP_DRAWN = {
+    "J_drawn": 0,
+    "n_drawn": (),
+    "ybar_drawn": (),
+    "estimate_drawn": (),
+    "se_drawn": (),
+}
 """Inputs with which the marginal program draws mu, tau and sigma alone."""
 
 _FINEST = 1e-6
 _FEW = 300
-_ORDERS = (5, 9, 17, 33, 65, 129)
+_ORDERS = (5, 9, 17)
+_PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
@@ -105,11 +113,14 @@ class Hyperdraws:
         variance: FloatArray = (self.tau**2).mean() + (self.sigma**2).mean() / n
         return np.sqrt(variance)
 
-    def pooling_factor(self, n: FloatArray) -> FloatArray:
-        """Draws of lambda for groups of size `n`, shape (P,); result (P, chain, draw)."""
-        sigma2 = self.sigma**2
-        factor: FloatArray = sigma2 / (sigma2 + n[:, None, None] * self.tau**2)
-        return factor
+    def shares(self, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Draws of 1 - lambda and of lambda, each with all its digits, for groups of size `n`.
+
+        Shapes (P,) to (P, chain, draw).
+        """
+        ratio = n[:, None, None] * (self.tau / self.sigma) ** 2
+        factor = 1 / (1 + ratio)
+        return ratio * factor, factor
 
     def conditional(self, n: FloatArray, distance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean (from `origin`) and sd of theta given each draw.
@@ -124,9 +135,9 @@ class Hyperdraws:
         mean, sd
             Shape (P, chain, draw).
         """
-        factor = self.pooling_factor(n)
-        distance = distance[:, None, None]
-        return distance + factor * (self.deviation - distance), self.tau * np.sqrt(factor)
+        own, pulled = self.shares(n)
+        mean = own * distance[:, None, None] + pulled * self.deviation
+        return mean, self.tau * np.sqrt(pulled)
 
 
 def group_estimates(
@@ -162,13 +173,13 @@ def group_estimates(
     n = stats.weight[at]
     distance = stats.raw[at] - hyper.origin
     moments = _interpolated_sizes(lambda size: _size_moments(hyper, size), n)
-    mean, sd = _mean_and_sd(moments, distance)
+    factor, mean, sd = _mean_and_sd(moments, distance)
     shape = _shape(hyper, n, distance)
     columns: dict[str, object] = {
         "group": np.array(stats.labels, dtype=object)[at],
         **{name: column[at] for name, column in stats.sizes.items()},
         "raw_mean": stats.raw[at],
-        "lambda_mean": moments[0],
+        "lambda_mean": factor,
         "mean": hyper.origin + mean,
         "sd": sd,
     }
@@ -217,21 +228,38 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
 
 
 def _size_moments(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
-    """Moments over the draws from which mean and sd of theta follow, shape (6, P)."""
-    factor = hyper.pooling_factor(n)
+    """Moments over the draws from which mean and sd of theta follow, shape (7, P).
+
+    With lambda the pooling factor and d the deviation of mu, they are the logarithms of
+    E[1 - lambda], E[lambda] and E[tau^2 lambda], then E[lambda d] / E[lambda], and the variances
+    and the covariance of lambda and lambda d over the powers of E[1 - lambda] and E[lambda] that
+    they fall with. So none of them changes fast with log n, and where lambda is near 0 or 1 they
+    keep their digits.
+    """
+    own, factor = hyper.shares(n)
     pulled = factor * hyper.deviation
     axes = (1, 2)
-    a, b = factor.mean(axes), pulled.mean(axes)
-    da, db = factor - a[:, None, None], pulled - b[:, None, None]
+    a, rest, b = factor.mean(axes), own.mean(axes), pulled.mean(axes)
+    da = np.where((a < rest)[:, None, None], factor - a[:, None, None], rest[:, None, None] - own)
+    da /= (a * rest)[:, None, None]
+    db = (pulled - b[:, None, None]) / a[:, None, None]
     within = (hyper.tau**2 * factor).mean(axes)
-    return np.stack([a, b, within, (da**2).mean(axes), (da * db).mean(axes), (db**2).mean(axes)])
+    products = [(da**2).mean(axes), (da * db).mean(axes), (db**2).mean(axes)]
+    return np.stack([np.log(rest), np.log(a), np.log(within), b / a, *products])
 
 
-def _mean_and_sd(moments: FloatArray, distance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean (from the origin) and sd by the laws of total expectation and variance."""
-    a, b, within, aa, ab, bb = moments
-    between = distance**2 * aa - 2 * distance * ab + bb
-    return distance - a * distance + b, np.sqrt(within + np.maximum(between, 0.0))
+def _mean_and_sd(
+    moments: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean pooling factor, and mean (from the origin) and sd of theta.
+
+    The latter follow by the laws of total expectation and variance.
+    """
+    rest, a, within = np.exp(moments[:3])
+    b, aa, ab, bb = moments[3:]
+    scaled = rest * distance
+    between = a**2 * (scaled**2 * aa - 2 * scaled * ab + bb)
+    return a, scaled + a * b, np.sqrt(within + np.maximum(between, 0.0))
 
 
 def _shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray:
@@ -242,15 +270,19 @@ def _shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray
     array
         Shape (quantiles + errors, groups).
     """
+    return _shape_at(hyper, n, distance, np.log(n), distance / hyper.scale(n))
+
+
+def _shape_at(
+    hyper: Hyperdraws, n: FloatArray, distance: FloatArray, size: FloatArray, u: FloatArray
+) -> FloatArray:
+    """`_shape`, with the coordinates of the grid: log n, and standardized distances."""
     if len(n) <= _FEW:
         return _exact_shape(hyper, n, distance)
-    size = np.log(n)
-    u = distance / hyper.scale(n)
-    size_ends = (float(size.min()), float(size.max()))
-    u_ends = (float(u.min()), float(u.max()))
-    orders = [0, 0]
-    while True:
-        x, y = _nodes(*size_ends, _ORDERS[orders[0]]), _nodes(*u_ends, _ORDERS[orders[1]])
+    ends = [(float(x.min()), float(x.max())) for x in (size, u)]
+    orders, earlier = [0, 0], (np.inf, np.inf)
+    while max(orders) < len(_ORDERS):
+        x, y = (_nodes(*end, _ORDERS[order]) for end, order in zip(ends, orders, strict=True))
         if len(x) * len(y) >= len(n):
             return _exact_shape(hyper, n, distance)
         node_n = np.exp(np.repeat(x, len(y)))
@@ -260,10 +292,17 @@ def _shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray
         allowed = max(_FINEST, TOLERANCE * float(np.sqrt(np.median(values[len(QUANTILES) :]))))
         rests = (_rest(series, axis=1), _rest(series, axis=2))
         if max(rests) <= allowed:
-            return _evaluate(series, _unit(size, *size_ends), _unit(u, *u_ends))
+            return _evaluate(series, *map(_unit, (size, u), *zip(*ends, strict=True)))
+        if any(r**2 > allowed * before for before, r in zip(earlier, rests, strict=True)):
+            break  # what is left does not fall fast enough for the next order to do
+        earlier = rests
         orders = [order + (rest > allowed) for order, rest in zip(orders, rests, strict=True)]
-        if max(orders) == len(_ORDERS):
-            return _exact_shape(hyper, n, distance)
+    split = (size, u)[int(np.argmax(rests))]
+    upper = split > 0.5 * (float(split.min()) + float(split.max()))
+    result = np.empty((len(QUANTILES) + len(_WITH_ERROR), len(n)))
+    for half in (np.flatnonzero(~upper), np.flatnonzero(upper)):
+        result[:, half] = _shape_at(hyper, *(part[half] for part in (n, distance, size, u)))
+    return result
 
 
 def _nodes(lower: float, upper: float, order: int) -> FloatArray:
@@ -309,17 +348,35 @@ def _evaluate(series: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _interpolated_sizes(function: Callable[[FloatArray], FloatArray], n: FloatArray) -> FloatArray:
-    """Evaluate a function of the group size at every group; result (rows, groups)."""
+    """Evaluate a function of the group size at every group; result (rows, groups).
+
+    Of many sizes the function is evaluated at Chebyshev nodes of short panels of log n. What it is
+    made of, 1 / (1 + n r), has its nearest singularities at the distance pi from the real axis, so
+    that 25 nodes of a panel of width 2 hold it to (2 pi)^-25, beyond double precision.
+    """
     sizes, which = np.unique(n, return_inverse=True)
-    nodes = sizes
-    if len(sizes) > _ORDERS[-1]:
-        ends = float(np.log(sizes[0])), float(np.log(sizes[-1]))
-        nodes = np.exp(_nodes(*ends, _ORDERS[-1]))
-    values = np.concatenate([function(nodes[k : k + 8]) for k in range(0, len(nodes), 8)], axis=1)
-    if nodes is not sizes:
-        values = chebyshev.chebval(_unit(np.log(sizes), *ends), _series(values, axis=1).T)
-    result: FloatArray = values[:, which]
+    x = np.log(sizes)
+    panels = max(1, int(np.ceil((x[-1] - x[0]) / _PANEL)))
+    if len(sizes) <= panels * _PANEL_ORDER:
+        return _in_parts(function, sizes)[:, which]
+    edges = np.linspace(x[0], x[-1], panels + 1)
+    starts = np.searchsorted(x, edges[:-1])
+    parts = []
+    for k, part in enumerate(np.split(x, starts[1:])):
+        ends = float(edges[k]), float(edges[k + 1])
+        series = _series(_in_parts(function, np.exp(_nodes(*ends, _PANEL_ORDER))), axis=1)
+        steps = range(0, len(part), _BLOCK) if len(part) else ()
+        parts += [
+            series @ chebyshev.chebvander(_unit(part[s : s + _BLOCK], *ends), _PANEL_ORDER - 1).T
+            for s in steps
+        ]
+    result: FloatArray = np.concatenate(parts, axis=1)[:, which]
     return result
+
+
+def _in_parts(function: Callable[[FloatArray], FloatArray], n: FloatArray) -> FloatArray:
+    """Evaluate a function of the group size at some sizes, a few at a time."""
+    return np.concatenate([function(n[k : k + 8]) for k in range(0, len(n), 8)], axis=1)
 
 
 def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray:

@@ -23,7 +23,6 @@ from partialpool.families.exact.pooling_extremes import (
     complete_pooling,
     no_pooling,
 )
-from partialpool.families.exact.statistics import SufficientStatistics
 
 __all__ = [
     "CompletePoolingPosterior",
@@ -31,7 +30,6 @@ __all__ = [
     "HierarchicalPosterior",
     "KnownErrorsPosterior",
     "NoPoolingPosterior",
-    "SufficientStatistics",
     "common_effect",
     "complete_pooling",
     "exact_draws",

@@ -20,7 +20,6 @@ import pandas as pd
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.plane import Outer
 from partialpool.families.exact.problem import Conditional, Problem
-from partialpool.families.exact.statistics import SufficientStatistics
 from partialpool.families.exact.table import (
     DEFAULT_PROBS,
     Quantity,
@@ -30,6 +29,7 @@ from partialpool.families.exact.table import (
     position,
     table,
 )
+from partialpool.families.moments import GroupStats
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -214,7 +214,7 @@ class HierarchicalPosterior:
 
 
 def hierarchical(
-    stats: SufficientStatistics, *, mu: Normal, tau: ScalePrior, sigma: ScalePrior
+    stats: GroupStats, *, mu: Normal, tau: ScalePrior, sigma: ScalePrior
 ) -> HierarchicalPosterior:
     """Posterior of the hierarchical model (partial pooling).
 

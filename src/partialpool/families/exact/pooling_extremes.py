@@ -23,7 +23,6 @@ import pandas as pd
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.families.exact.statistics import (
-    SufficientStatistics,
     check_spread,
     check_statistics,
     log_spread,
@@ -38,6 +37,7 @@ from partialpool.families.exact.table import (
     position,
     table,
 )
+from partialpool.families.moments import GroupStats
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -245,7 +245,7 @@ class NoPoolingPosterior:
 
 
 def complete_pooling(
-    stats: SufficientStatistics,
+    stats: GroupStats,
     *,
     theta: Normal,
     sigma: ScalePrior,
@@ -275,9 +275,7 @@ def complete_pooling(
     return CompletePoolingPosterior(Sample(total, origin + shift, ss, theta, sigma))
 
 
-def no_pooling(
-    stats: SufficientStatistics, *, theta: Normal, sigma: ScalePrior
-) -> NoPoolingPosterior:
+def no_pooling(stats: GroupStats, *, theta: Normal, sigma: ScalePrior) -> NoPoolingPosterior:
     """Posterior of a mean and an sd of its own for each group.
 
     Parameters

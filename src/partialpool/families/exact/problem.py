@@ -27,13 +27,13 @@ import numpy as np
 
 from partialpool.families.exact.plane import Plane
 from partialpool.families.exact.statistics import (
-    SufficientStatistics,
     check_spread,
     check_statistics,
     log_spread,
     log_spread_constant,
     search_range,
 )
+from partialpool.families.moments import GroupStats
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -105,9 +105,7 @@ class Problem:
     sigma: ScalePrior
 
     @classmethod
-    def of(
-        cls, stats: SufficientStatistics, *, mu: Normal, tau: ScalePrior, sigma: ScalePrior
-    ) -> Problem:
+    def of(cls, stats: GroupStats, *, mu: Normal, tau: ScalePrior, sigma: ScalePrior) -> Problem:
         """Check sufficient statistics and move their origin to the mean of all observations.
 
         Raises

@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool.errors import InputError
+from partialpool.families.moments import GroupStats
 from partialpool.priors import InverseGammaVariance, ScalePrior
 from partialpool.types import FloatArray
 
 _BELOW, _ABOVE = 45.0, 30.0
 
 
-class SufficientStatistics(Protocol):
-    """Sufficient statistics of grouped data under normal likelihoods.
-
-    `partialpool.data.grouped.GroupStats` is one.
-    """
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """Names of the groups."""
-        ...
-
-    @property
-    def n(self) -> NDArray[np.int64] | FloatArray:
-        """Observations by group, shape (J,)."""
-        ...
-
-    @property
-    def mean(self) -> FloatArray:
-        """Mean by group, shape (J,)."""
-        ...
-
-    @property
-    def ss(self) -> FloatArray:
-        """Sum of squared deviations from the group's own mean, shape (J,)."""
-        ...
-
-
-def check_statistics(stats: SufficientStatistics) -> None:
+def check_statistics(stats: GroupStats) -> None:
     """Refuse statistics that no data can have.
 
     Raises

@@ -296,7 +296,7 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
         "local": _local_digest(folder),
         "flags": compiler.flags(),
         "parts": {str(path.relative_to(folder)): _state(path) for path in parts},
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 1) if made or record is None else record["seconds"],
         "jobs": jobs(),
     }
     temporary = (folder / _BUILD_RECORD).with_suffix(f".{os.getpid()}")

@@ -1,0 +1,46 @@
+"""The public names, each with its home; `__init__.py` imports one when it is first used."""
+
+from .data import GroupedData as GroupedData
+from .data import from_estimates as from_estimates
+from .data import from_values as from_values
+from .data import read_csv as read_csv
+from .data.dask_frames import dask_statistics as dask_statistics
+from .data.reading import read as read
+from .errors import InputError as InputError
+from .errors import PartialPoolError as PartialPoolError
+from .errors import SamplingError as SamplingError
+from .errors import ToolchainError as ToolchainError
+from .fitting import Fit as Fit
+from .fitting import fit_programs as fit_programs
+from .fitting.inputs import priors_for as priors_for
+from .priors.hyperparameters import Priors as Priors
+from .programs import Program as Program
+from .programs import load as load
+from .settings import Settings as Settings
+from .tables.group_posterior import group_estimates as group_estimates
+from .tables.shrinkage import estimates as estimates
+from .tables.shrinkage import shrinkage_table as shrinkage_table
+
+__all__ = [
+    "Fit",
+    "GroupedData",
+    "InputError",
+    "PartialPoolError",
+    "Priors",
+    "Program",
+    "SamplingError",
+    "Settings",
+    "ToolchainError",
+    "dask_statistics",
+    "estimates",
+    "fit_programs",
+    "from_estimates",
+    "from_values",
+    "group_estimates",
+    "load",
+    "priors_for",
+    "read",
+    "read_csv",
+    "shrinkage_table",
+]
+__version__: str
