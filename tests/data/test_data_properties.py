@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from partialpool.data import read_csv, scan
+from partialpool.data import read_csv, scan, sources
 from partialpool.errors import InputError
 from partialpool.families.moments import GroupStats
 
@@ -51,10 +51,10 @@ VALUES = st.floats(min_value=-1e100, max_value=1e100)
 def folder() -> Iterator[Path]:
     with (
         tempfile.TemporaryDirectory() as place,
-        scan._engine(1) as engine,
+        sources.open_engine(1) as engine,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(scan, "_engine", lambda _threads: nullcontext(engine))  # to start it once
+        patch.setattr(scan, "open_engine", lambda _threads: nullcontext(engine))  # to start it once
         yield Path(place)
 
 

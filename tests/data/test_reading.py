@@ -81,8 +81,35 @@ def test_columns_of_summaries_can_be_named(tmp_path: Path) -> None:
         read(path, columns=Columns(n="pupils", mean="hour", sd="spread"))
     with pytest.raises(InputError, match="--value names a column of observations"):
         read(path, columns=Columns(value="hours", n="pupils"))
-    with pytest.raises(InputError, match="read from one CSV file"):
-        read([path, path], columns=Columns(n="pupils"))
+    with pytest.raises(InputError, match="group '1' has more than one row"):
+        read([path, path], columns=Columns(n="pupils", mean="hours", sd="spread"))
+
+
+def test_summaries_come_in_several_files_and_as_parquet(tmp_path: Path) -> None:
+    expected = data.read_csv(HOMEWORK)
+    frame = expected.summary()
+    frame.to_parquet(tmp_path / "whole.parquet")
+    for k in range(2):
+        frame[k::2].to_csv(tmp_path / f"part-{k}.csv", index=False)
+    for name in ("whole.parquet", "part-*.csv"):
+        found = read(tmp_path / name)
+        assert found.labels == expected.labels
+        np.testing.assert_array_equal(found.stats.n, expected.stats.n)
+        np.testing.assert_allclose(found.stats.ss, expected.stats.ss, rtol=1e-12)
+    frame.loc[3, "n"] = 0
+    frame.to_parquet(tmp_path / "whole.parquet")
+    with pytest.raises(InputError, match=r"row 4: n is '0'; a whole number"):
+        read(tmp_path / "whole.parquet")
+
+
+def test_summaries_that_lack_a_number_can_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("group,n,mean,sd\na,2,1,1\nb,,5,1\nc,1,3,\nd,3,NA,1\n")
+    with pytest.raises(InputError, match=r"line 3: n is ''.*--drop-missing.* 2 of 4 rows"):
+        read(path)
+    found = read(path, drop_missing=True)
+    assert found.labels == ("a", "c")
+    assert found.notes[0] == "2 rows without n, mean or sd left out"
 
 
 def test_a_named_value_column_means_observations(tmp_path: Path) -> None:

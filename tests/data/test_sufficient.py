@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as distributions
 
 from partialpool import data, programs
-from partialpool.data import summaries
+from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 from partialpool.families import moments
 from partialpool.fitting.inputs import priors_for, stan_data
@@ -74,11 +74,11 @@ def test_summaries_are_as_good_as_observations(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     made.summary()[["sd", "group", "mean", "n"]].to_csv(path, index=False)
     (tmp_path / "summary.toml").write_text('unit = "m"\n[priors]\nmu_scale = 3\n')
-    read = summaries.read_summary(path)
-    assert read.labels == made.labels
-    np.testing.assert_array_equal(read.stats.n, made.stats.n)
-    np.testing.assert_allclose(read.stats.ss, made.stats.ss, rtol=1e-12)
-    assert (read.unit, read.priors, read.name) == ("m", {"mu_scale": 3.0}, "summary")
+    found = read(path)
+    assert found.labels == made.labels
+    np.testing.assert_array_equal(found.stats.n, made.stats.n)
+    np.testing.assert_allclose(found.stats.ss, made.stats.ss, rtol=1e-12)
+    assert (found.unit, found.priors, found.name) == ("m", {"mu_scale": 3.0}, "summary")
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_summaries_of_no_data_are_refused(rows: str, message: str, tmp_path: Pat
     path = tmp_path / "summary.csv"
     path.write_text(rows)
     with pytest.raises(InputError, match=message):
-        summaries.read_summary(path)
+        read(path, columns=Columns(n="n"))
 
 
 def test_one_observation_needs_no_sd(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     path.write_text("group;n;mean;sd\na;1;2,5;\nb;1;3;NA\nc;4;1;0,5\n")
-    stats = summaries.read_summary(path, delimiter=";", decimal=",").stats
+    stats = read(path, delimiter=";", decimal=",").stats
     assert stats.mean.tolist() == [2.5, 3, 1]
     assert stats.ss.tolist() == [0, 0, 0.75]
 
@@ -117,7 +117,7 @@ def test_one_observation_needs_no_sd(tmp_path: Path) -> None:
 def test_programs_that_read_statistics_can_be_fitted_to_summaries(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     make_data().summary().to_csv(path, index=False)
-    made = summaries.read_summary(path).without_observations()
+    made = read(path)
     assert made.stats.N == 64
     given = stan_data(programs.load("hierarchical_marginal"), made, priors_for(made))
     assert (given["J_drawn"], given["N_drawn"], len(given["y_drawn"])) == (11, 0, 0)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from partialpool import data, programs
-from partialpool.data import dask_frames, summaries
+from partialpool.data import dask_frames
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 from partialpool.studies import dask_jobs, many
@@ -129,7 +129,7 @@ def check_dask_frame() -> None:
     frame = pd.DataFrame({"site": rng.choice(list("abcd"), 500), "y": 1e8 + rng.normal(size=500)})
     expected = data.from_values(frame["site"].tolist(), frame["y"].to_numpy()).stats
 
-    def found(changed: pd.DataFrame, **options: Any) -> summaries.SummarizedData:
+    def found(changed: pd.DataFrame, **options: Any) -> data.GroupedData:
         return dask_frames.dask_statistics(
             dask_frame.from_pandas(changed, npartitions=9), group="site", value="y", **options
         )

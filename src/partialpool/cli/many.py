@@ -10,7 +10,6 @@ import typer
 
 from partialpool.cli.console import UNTRUSTED, progress, readable_fits, say, show, warn
 from partialpool.cli.options import (
-    EXAMPLE,
     Csv,
     DataOptions,
     Output,
@@ -53,14 +52,15 @@ def fit_many(
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
     from partialpool import programs
-    from partialpool.data.scan import expand as expand_files
+    from partialpool.data.examples import EXAMPLES
+    from partialpool.data.files import expand as expand_files
     from partialpool.fitting.inputs import read_extra
     from partialpool.priors import hyperparameters
     from partialpool.studies import dask_jobs, many
 
     files: list[str] = []
     for each in csv:
-        files += [each] if each in EXAMPLE else map(str, expand_files(each))
+        files += [each] if each in EXAMPLES else map(str, expand_files(each))
     data_sets = []
     for file in files:
         for column in outcome or [""]:

@@ -69,8 +69,8 @@ Csv = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA...",
-        help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework' is the "
-        "shipped example.",
+        help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework' and "
+        "'eight_schools' are shipped examples.",
     ),
 ]
 
@@ -84,8 +84,26 @@ class DataOptions:
     delimiter: Annotated[str, typer.Option(help="Character between fields.")] = ","
     decimal: Annotated[str, typer.Option(help="Character before decimals: . or ,")] = "."
     drop_missing: Annotated[
-        bool, typer.Option("--drop-missing", help="Leave out rows whose value is missing.")
+        bool, typer.Option("--drop-missing", help="Leave out rows in which a number is missing.")
     ] = False
+    estimate: Annotated[
+        str | None,
+        typer.Option(help="Estimates with known standard errors: column of the estimate."),
+    ] = None
+    se: Annotated[
+        str | None, typer.Option("--se", help="Estimates: column of the standard error.")
+    ] = None
+    variance: Annotated[
+        str | None, typer.Option(help="Estimates: column of the squared standard error.")
+    ] = None
+    ci: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--ci", metavar="LOW HIGH", help="Estimates: columns of an interval's ends."),
+    ] = None
+    level: Annotated[
+        float | None,
+        typer.Option(help="Probability of the intervals of --ci; 0.95 by default."),
+    ] = None
     n: Annotated[
         str | None, typer.Option(help="Summaries: column of the number of observations.")
     ] = None
@@ -105,12 +123,23 @@ class DataOptions:
 
     def load(self, files: Sequence[str], *, value: str | None = None) -> GroupedData:
         """Read the data; `value` names another column of outcomes than the option does."""
-        from partialpool.data import example
+        from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
 
         return read(
-            example() if list(files) == EXAMPLE else files,
-            columns=Columns(self.group, value or self.value, self.n, self.mean, self.sd),
+            find(files[0]) if len(files) == 1 else files,
+            columns=Columns(
+                group=self.group,
+                value=value or self.value,
+                n=self.n,
+                mean=self.mean,
+                sd=self.sd,
+                estimate=self.estimate,
+                se=self.se,
+                variance=self.variance,
+                ci=self.ci,
+            ),
+            level=self.level,
             delimiter=self.delimiter,
             decimal=self.decimal,
             drop_missing=self.drop_missing,

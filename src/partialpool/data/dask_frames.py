@@ -2,113 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from partialpool.data.summaries import SummarizedData
+from partialpool.data.grouped import GroupedData, with_estimates
+from partialpool.data.rows import quoted, strip_labels
 from partialpool.errors import InputError
+from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import GroupStats, check_overflow, combine, group_stats, ordered
-from partialpool.types import IntArray
+from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
     import dask.dataframe
+
+_OUTCOME, _ESTIMATE, _ERROR = "outcome", "estimate", "standard error"
+_TOGETHER = 8
 
 
 def dask_statistics(
     frame: dask.dataframe.DataFrame,
     *,
     group: str,
-    value: str,
+    value: str | None = None,
+    estimate: str | None = None,
+    se: str | None = None,
     name: str = "data",
     drop_missing: bool = False,
     **about: Any,
-) -> SummarizedData:
+) -> GroupedData:
     """Group a Dask DataFrame into sufficient statistics, on whatever cluster runs it.
 
-    Each partition is reduced to its own statistics about its groups' means; these are combined in
-    a tree, so that no machine ever holds more than the statistics of a few partitions.
+    Each partition of observations is reduced to its own statistics about its groups' means; these
+    are combined in a tree, so that no machine ever holds more than the statistics of a few
+    partitions. Estimates with known standard errors are checked where they are, and collected.
 
     Parameters
     ----------
     frame
-        One observation a row.
-    group, value
-        Names of the columns that hold the groups and the outcome.
+        One observation a row, or one estimate.
+    group
+        Name of the column that holds the groups.
+    value
+        Name of the column that holds the outcome of each observation.
+    estimate, se
+        Instead of `value`: names of the columns that hold each group's estimate and its standard
+        error.
     name
         Short name of the data.
     drop_missing
-        Leave out rows whose outcome is missing (and say how many) instead of refusing the data.
+        Leave out rows in which a number is missing (and say how many) instead of refusing the data.
     **about
-        Any other field of `partialpool.data.summaries.SummarizedData` that describes the data.
+        Any other field of `partialpool.data.GroupedData` that describes the data.
 
     Returns
     -------
-    SummarizedData
-        Groups in numerical order where every label is a number, else in alphabetical order.
+    GroupedData
+        Without observations. Groups in numerical order where every label is a number; else in
+        alphabetical order, and of estimates in that of the frame.
 
     Raises
     ------
     InputError
-        A column is absent, an outcome is missing or not finite, or labels are blank or differ only
-        by blanks; with the partition and the row in it.
+        A column is absent, a number is missing or not finite, a standard error is not above zero,
+        or labels are blank or differ only by blanks; with the partition and the row in it.
     """
     from dask.delayed import delayed
 
-    for column in (group, value):
+    roles = _roles(value, estimate, se)
+    for column in (group, *roles.values()):
         if column not in frame.columns:
-            listed = ", ".join(map(repr, frame.columns))
-            raise InputError(f"there is no column {column!r}; the columns are {listed}")
+            raise InputError(
+                f"there is no column {column!r}; the columns are {quoted(list(frame.columns))}"
+            )
+    parts = frame[[group, *roles.values()]].to_delayed()
+    places = [f"{name}, partition {k}" for k in range(1, len(parts) + 1)]
+    label = next(iter(roles.values()))
+    about = {"title": name, "group_label": group, "value_label": label, **about}
+    if value is None:
+        check = delayed(_checked)
+        rows = [
+            check(part, list(roles), place, drop_missing)
+            for part, place in zip(parts, places, strict=True)
+        ]
+        found = _tree(rows, delayed(_joined)).compute()
+        clean, notes = strip_labels(found[0], lambda _: name)
+        stats = check_estimates(clean, *found[1].values(), where=name)
+        return with_estimates(
+            stats,
+            name=name,
+            notes=_left_out(found[2], "estimate or standard error") + notes,
+            **about,
+        )
     reduce_part = delayed(_partition_statistics)
-    merge = delayed(_merged)
     level = [
-        reduce_part(part, f"{name}, partition {k}", drop_missing)
-        for k, part in enumerate(frame[[group, value]].to_delayed(), start=1)
+        reduce_part(part, place, drop_missing) for part, place in zip(parts, places, strict=True)
     ]
-    while len(level) > 1:
-        level = [merge(level[k : k + 8]) for k in range(0, len(level), 8)]
-    found, dropped = level[0].compute()
-    if found is None:
+    observed, dropped = _tree(level, delayed(_merged)).compute()
+    if observed is None:
         raise InputError(f"{name}: there are no observations; at least one is needed")
-    order = np.argsort(np.array(found.labels, dtype=object))
-    labels, label_notes = _clean([found.labels[j] for j in order], found.n[order], name)
-    stats = ordered(GroupStats(labels, found.n[order], found.mean[order], found.ss[order]))
-    check_overflow(stats, name)
+    order = np.argsort(np.array(observed.labels, dtype=object))
+    sorted_stats = observed.take(order)
+    clean, notes = strip_labels(sorted_stats.labels, lambda _: name, counts=sorted_stats.n.tolist())
+    statistics = ordered(
+        GroupStats(tuple(clean), sorted_stats.n, sorted_stats.mean, sorted_stats.ss)
+    )
+    check_overflow(statistics, name)
+    return GroupedData(
+        name=name,
+        y=np.empty(0),
+        group=np.empty(0, dtype=np.int64),
+        stats=statistics,
+        notes=_left_out(dropped, "an outcome") + notes,
+        **about,
+    )
+
+
+def _roles(value: str | None, estimate: str | None, se: str | None) -> dict[str, str]:
+    """Role to column; observations or estimates, not both and not half of them."""
+    if value is not None and estimate is None and se is None:
+        return {_OUTCOME: value}
+    if value is None and estimate is not None and se is not None:
+        return {_ESTIMATE: estimate, _ERROR: se}
+    raise InputError(
+        "name the column of outcomes with value, or the columns of estimates and of their standard "
+        "errors with estimate and se"
+    )
+
+
+def _tree(level: list[Any], merge: Any) -> Any:
+    """Combine the results of partitions a few at a time."""
+    while len(level) > 1:
+        level = [merge(level[k : k + _TOGETHER]) for k in range(0, len(level), _TOGETHER)]
+    return level[0]
+
+
+def _left_out(dropped: int, what: str) -> tuple[str, ...]:
+    """Note how many rows were left out for want of a number."""
     rows = "row" if dropped == 1 else "rows"
-    notes = (f"{dropped} {rows} without an outcome left out",) if dropped else ()
-    about = {"title": name, "group_label": group, "value_label": value, **about}
-    return SummarizedData(name=name, stats=stats, notes=notes + label_notes, **about)
+    return (f"{dropped} {rows} without {what} left out",) if dropped else ()
+
+
+# --- on the workers -----------------------------------------------------------------------------
+
+
+Rows = tuple[list[str], Mapping[str, FloatArray], int]
+"""Labels as they are, numbers by role, and how many rows were left out."""
+
+
+def _checked(part: pd.DataFrame, roles: Sequence[str], where: str, drop_missing: bool) -> Rows:
+    """Labels and numbers of the rows of one partition."""
+    kept = np.ones(len(part), dtype=bool)
+    numbers = {}
+    for k, role in enumerate(roles, start=1):
+        values = pd.to_numeric(part.iloc[:, k], errors="coerce")
+        missing = part.iloc[:, k].isna().to_numpy()
+        numbers[role] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = ~np.isfinite(numbers[role]) & ~(missing & drop_missing)
+        problem = f"{role}s must be finite numbers"
+        if role == _ERROR and not wrong.any():
+            wrong = numbers[role] <= 0
+            problem = "it must be above zero"
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            cell = part.iloc[first, k]
+            shown = repr(cell) if isinstance(cell, str) else str(cell)
+            raise InputError(f"{where}, row {first + 1}: the {role} is {shown}; {problem}")
+        kept &= ~missing
+    labels = part.iloc[:, 0][kept]
+    blank = (labels.isna() | (labels.astype(str).str.strip() == "")).to_numpy()
+    if blank.any():
+        row = int(np.flatnonzero(kept)[np.argmax(blank)]) + 1
+        raise InputError(f"{where}, row {row}: the group is blank; give every row a group")
+    texts = labels.astype(str).tolist()
+    return texts, {role: column[kept] for role, column in numbers.items()}, int((~kept).sum())
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    labels = [label for texts, _, _ in parts for label in texts]
+    roles = parts[0][1].keys()
+    numbers = {role: np.concatenate([part[1][role] for part in parts]) for role in roles}
+    return labels, numbers, sum(dropped for _, _, dropped in parts)
 
 
 def _partition_statistics(
     part: pd.DataFrame, where: str, drop_missing: bool
 ) -> tuple[GroupStats | None, int]:
     """Statistics of one partition by labels as they are, and how many rows were left out."""
-    values = pd.to_numeric(part.iloc[:, 1], errors="coerce")
-    missing = part.iloc[:, 1].isna().to_numpy()
-    y = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~np.isfinite(y) & ~(missing & drop_missing)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        outcome = part.iloc[first, 1]
-        shown = repr(outcome) if isinstance(outcome, str) else str(outcome)
-        raise InputError(
-            f"{where}, row {first + 1}: the outcome is {shown}; outcomes must be finite numbers"
-        )
-    kept = np.isfinite(y)
-    labels = part.iloc[:, 0][kept]
-    blank = (labels.isna() | (labels.astype(str).str.strip() == "")).to_numpy()
-    if blank.any():
-        row = int(np.flatnonzero(kept)[np.argmax(blank)]) + 1
-        raise InputError(f"{where}, row {row}: the group is blank; give every row a group")
-    dropped = int((~kept).sum())
-    if len(labels) == 0:
+    labels, numbers, dropped = _checked(part, [_OUTCOME], where, drop_missing)
+    if not labels:
         return None, dropped
-    codes, unique = pd.factorize(labels.astype(str))
+    codes, unique = pd.factorize(np.array(labels, dtype=object))
     with np.errstate(over="ignore", invalid="ignore"):
-        return group_stats(y[kept], codes.astype(np.int64), list(unique)), dropped
+        return group_stats(numbers[_OUTCOME], codes.astype(np.int64), list(unique)), dropped
 
 
 def _merged(
@@ -118,20 +206,3 @@ def _merged(
     dropped = sum(count for _, count in parts)
     with np.errstate(over="ignore", invalid="ignore"):
         return (combine(known) if known else None), dropped
-
-
-def _clean(
-    labels: Sequence[str], n: IntArray, where: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Strip blanks around labels, and say in how many rows; refuse labels that would merge."""
-    spellings: dict[str, str] = {}
-    for raw in labels:
-        first = spellings.setdefault(raw.strip(), raw)
-        if first != raw:
-            raise InputError(
-                f"{where}: groups {first!r} and {raw!r} differ only by blanks; "
-                "write them alike if they are the same group, and apart if they are not"
-            )
-    changed = sum(int(k) for raw, k in zip(labels, n, strict=True) if raw != raw.strip())
-    notes = (f"blanks around group labels removed in {changed} rows",) if changed else ()
-    return tuple(spellings), notes

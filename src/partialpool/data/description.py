@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from partialpool.data.files import shared_name
 from partialpool.errors import InputError
 
-_KEYS = ("title", "group", "value", "group_label", "value_label", "unit", "priors")
+_TEXTS = ("title", "group", "value", "estimate", "se", "variance")
+_LABELS = ("group_label", "value_label", "unit")
+_KEYS = (*_TEXTS, "ci", "level", *_LABELS, "priors")
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -18,8 +22,9 @@ def read_description(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        What it says, empty where there is none: text under `title`, `group` and `value` (columns),
-        `group_label`, `value_label` and `unit`; finite numbers by name under `priors`.
+        What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
+        `se` and `variance` (columns), `group_label`, `value_label` and `unit`; two columns under
+        `ci`; a number under `level`; finite numbers by name under `priors`.
 
     Raises
     ------
@@ -38,9 +43,58 @@ def read_description(path: Path) -> dict[str, Any]:
             raise InputError(f"{beside}: unknown key {key!r}; known are {', '.join(_KEYS)}")
         if key == "priors":
             settings[key] = _checked_priors(setting, beside)
+        elif key == "ci":
+            if not (
+                isinstance(setting, list)
+                and len(setting) == 2
+                and all(isinstance(name, str) for name in setting)
+            ):
+                raise InputError(
+                    f"{beside}: ci must be a list of two columns, as in ci = ['low', 'high'], not "
+                    f"{setting!r}"
+                )
+        elif key == "level":
+            if isinstance(setting, bool) or not isinstance(setting, int | float):
+                raise InputError(f"{beside}: level must be a number, not {setting!r}")
         elif not isinstance(setting, str):
             raise InputError(f"{beside}: {key} must be text in quotes, not {setting!r}")
     return settings
+
+
+def about_files(
+    paths: Sequence[Path],
+    settings: Mapping[str, Any],
+    *,
+    group_label: str,
+    value_label: str = "value",
+) -> dict[str, Any]:
+    """Name the data set and its labels, as the TOML file says or after files and columns.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    settings
+        What `read_description` found beside the first.
+    group_label, value_label
+        What group and outcome are called where the TOML file does not say.
+
+    Returns
+    -------
+    dict
+        Fields of `partialpool.data.GroupedData`.
+    """
+    name = shared_name(paths)
+    priors = settings.get("priors", {})
+    return {
+        "name": name,
+        "title": settings.get("title", name),
+        "group_label": settings.get("group_label", group_label),
+        "value_label": settings.get("value_label", value_label),
+        "unit": settings.get("unit", ""),
+        "priors": priors,
+        "priors_source": paths[0].with_suffix(".toml").name if priors else "",
+    }
 
 
 def _checked_priors(setting: object, beside: Path) -> dict[str, float]:

@@ -1,38 +1,22 @@
-"""Grouped data: one file in, checked observations and their summary by group out.
+"""Grouped data: what every reader returns, and how values in memory become that.
 
-What a file may hold is checked by `partialpool.data.rows`; nothing reaches a model unchecked.
+Nothing reaches a model unchecked: values in memory get the checks that files get.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from partialpool.data.description import read_description
-from partialpool.data.rows import (
-    SHOWN,
-    check_marks,
-    check_width,
-    find_columns,
-    is_decimal_comma,
-    numbered_rows,
-    read_number,
-    read_text,
-    strip_labels,
-    take_header,
-    wrong_values,
-)
+from partialpool.data.rows import strip_labels
 from partialpool.errors import InputError
 from partialpool.families.base import Family, Statistics, order_of_labels
-from partialpool.families.known_errors import KNOWN_ERRORS
+from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
@@ -64,7 +48,7 @@ class GroupedData:
     source
         File name that the data were read from.
     sha256
-        Hash of the file's bytes.
+        Hash of the file's bytes; of files that were scanned, of their sizes, beginnings and ends.
     notes
         What was repaired or left out while reading, one sentence each.
     reading
@@ -109,6 +93,10 @@ class GroupedData:
         """Describe each group: `group` and the columns of the family's statistics."""
         return self.stats.summary()
 
+    def without_observations(self) -> GroupedData:
+        """Keep only the statistics by group."""
+        return replace(self, y=self.y[:0], group=self.group[:0])
+
 
 def from_values(
     labels: Sequence[str], values: Sequence[float] | FloatArray, *, name: str = "data", **about: Any
@@ -132,7 +120,7 @@ def from_values(
         Different lengths, no values, values that are not finite, a blank label, or values whose
         squares overflow.
     """
-    y = np.asarray(values, dtype=np.float64)
+    y = _as_numbers(values, f"{name}: the values")
     if y.ndim != 1 or len(labels) != len(y):
         raise InputError(f"{name}: {len(labels)} labels for values of shape {y.shape}")
     if len(y) == 0:
@@ -143,7 +131,7 @@ def from_values(
     clean, notes = strip_labels(
         [str(label) for label in labels], lambda i: f"{name}, value {i + 1}"
     )
-    return _grouped(name, y, clean, notes=notes, **about)
+    return group_values(name, y, clean, notes=notes, **about)
 
 
 def from_estimates(
@@ -173,8 +161,10 @@ def from_estimates(
         Different lengths, numbers that are not finite, a standard error that is not above zero, a
         blank label, or a group with more than one estimate.
     """
-    columns = {"estimate": np.asarray(estimates, dtype=np.float64)}
-    columns["standard error"] = np.asarray(se, dtype=np.float64)
+    columns = {
+        "estimate": _as_numbers(estimates, f"{name}: the estimates"),
+        "standard error": _as_numbers(se, f"{name}: the standard errors"),
+    }
     for what, numbers in columns.items():
         if numbers.shape != (len(labels),):
             raise InputError(f"{name}: {len(labels)} labels for {what}s of shape {numbers.shape}")
@@ -188,100 +178,37 @@ def from_estimates(
         [str(label) for label in labels], lambda i: f"{name}, estimate {i + 1}"
     )
     stats = check_estimates(clean, *columns.values(), where=name)
+    return with_estimates(stats, name=name, notes=notes, **about)
+
+
+def with_estimates(stats: Estimates, *, name: str, **about: Any) -> GroupedData:
+    """Make grouped data of checked estimates, each of which is the one row of its group."""
     return GroupedData(
         name=name,
         y=stats.estimate,
         group=np.arange(stats.J),
         stats=stats,
         family=KNOWN_ERRORS,
-        notes=notes,
         **about,
     )
 
 
-def read_csv(
-    path: str | Path,
-    *,
-    group: str | None = None,
-    value: str | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
-    drop_missing: bool = False,
-) -> GroupedData:
-    """Read grouped data from a CSV file with a header line.
+def _as_numbers(values: Sequence[float] | FloatArray, what: str) -> FloatArray:
+    """Values as doubles; None is a missing one."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} are no numbers ({error})") from None
 
-    A TOML file of the same name beside it may name the columns, labels, unit and priors;
-    arguments given here win over it. Without either, a file of exactly two columns is read as
-    group, value.
 
-    Parameters
-    ----------
-    path
-        The file: UTF-8, one observation a row.
-    group, value
-        Names of the columns that hold the groups and the outcome.
-    delimiter
-        Character between fields.
-    decimal
-        Character before the decimals of a number: `.` or `,`.
-    drop_missing
-        Leave out rows whose outcome is missing (and say how many) instead of refusing the file.
+def group_values(name: str, y: FloatArray, labels: Sequence[str], **about: Any) -> GroupedData:
+    """Group outcomes by their labels, one each, all checked but for squares that overflow.
 
     Raises
     ------
     InputError
-        Whatever makes the file unusable, with line, column and value.
+        The squares of the outcomes overflow.
     """
-    path = Path(path)
-    check_marks(delimiter, decimal)
-    text, sha256 = read_text(path)
-    settings = read_description(path)
-    group = group or settings.get("group")
-    value = value or settings.get("value")
-
-    numbered = numbered_rows(
-        io.StringIO(text, newline=""), path=path, delimiter=delimiter, keep_empty=drop_missing
-    )
-    header = take_header(numbered, path)
-    at = find_columns(header, group, value, path=path, delimiter=delimiter)
-    fields = []
-    for line, row in numbered:
-        check_width(row, len(header), path, line)
-        fields.append((line, row[at[0]], row[at[1]]))
-    if not fields:
-        raise InputError(f"{path}: there is a header and no row below it")
-    kept, y, notes = _numbers(
-        fields, column=header[at[1]], path=path, decimal=decimal, drop_missing=drop_missing
-    )
-    clean, label_notes = strip_labels(
-        [label for _, label, _ in kept], lambda i: f"{path}, line {kept[i][0]}"
-    )
-    priors = settings.get("priors", {})
-    return _grouped(
-        path.stem,
-        y,
-        clean,
-        notes=notes + label_notes,
-        group_label=settings.get("group_label", header[at[0]]),
-        value_label=settings.get("value_label", header[at[1]]),
-        unit=settings.get("unit", ""),
-        title=settings.get("title", path.stem),
-        priors=priors,
-        priors_source=path.with_suffix(".toml").name if priors else "",
-        source=path.name,
-        sha256=sha256,
-        reading={
-            "files": [str(path.absolute())],
-            "columns": {"group": header[at[0]], "value": header[at[1]]},
-            "delimiter": delimiter,
-            "decimal": decimal,
-            "drop_missing": drop_missing,
-        },
-    )
-
-
-def _grouped(name: str, y: FloatArray, labels: Sequence[str], **about: Any) -> GroupedData:
-    """Group outcomes by their labels, one each."""
     with np.errstate(over="ignore"):
         spread = float(y.max()) - float(y.min())
         if not math.isfinite(float((y**2).sum())) or not math.isfinite(spread**2 * len(y)):
@@ -294,44 +221,3 @@ def _grouped(name: str, y: FloatArray, labels: Sequence[str], **about: Any) -> G
     index = {label: j for j, label in enumerate(order)}
     group = np.array([index[label] for label in labels], dtype=np.int64)
     return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, order), **about)
-
-
-def _numbers(
-    fields: Sequence[tuple[int, str, str]],
-    *,
-    column: str,
-    path: Path,
-    decimal: str,
-    drop_missing: bool,
-) -> tuple[list[tuple[int, str, str]], FloatArray, tuple[str, ...]]:
-    """Turn outcomes into numbers; return the fields of the rows kept, their values and notes."""
-    numbers = [read_number(text, decimal) for _, _, text in fields]
-    gaps = [number is not None and math.isnan(number) for number in numbers]
-    wrong = [number is None for number in numbers]
-    bad = [i for i in range(len(fields)) if wrong[i] or (gaps[i] and not drop_missing)]
-    if bad:
-        raise wrong_values(
-            str(path),
-            column,
-            [f"line {fields[i][0]}: {fields[i][2]!r}" for i in bad[:SHOWN]],
-            count=len(bad),
-            total=len(fields),
-            missing=any(gaps) and not drop_missing,
-            commas=any(is_decimal_comma(fields[i][2]) for i in bad if wrong[i]),
-        )
-    if all(gaps):
-        raise InputError(f"{path}: every value of {column!r} is missing")
-    notes: tuple[str, ...] = ()
-    if missing := sum(gaps):
-        rows = "row" if missing == 1 else "rows"
-        notes = (f"{missing} {rows} without an outcome left out",)
-    kept = [field for field, gap in zip(fields, gaps, strict=True) if not gap]
-    y = np.array(numbers, dtype=np.float64)
-    return kept, y[~np.isnan(y)], notes
-
-
-def example() -> Path:
-    """Path of the shipped example, the homework data."""
-    inside = Path(str(resources.files("partialpool"))) / "examples"
-    folder = inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "data"
-    return folder / "homework.csv"

@@ -1,20 +1,42 @@
-"""Data of any kind and size: observations or summaries by group, CSV or Parquet, one file or many.
+"""Data of any kind and size: one row an observation or one row a group, CSV or Parquet.
 
 Few observations are kept one by one; of many, only the sufficient statistics by group, which is
-all that the models with a normal likelihood need.
+all that the models with a normal likelihood need. Which columns there are decides which kind of
+data it is, and so which family of models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from partialpool.data import scan
-from partialpool.data.description import read_description
-from partialpool.data.grouped import GroupedData, read_csv
-from partialpool.data.rows import file_rows
-from partialpool.data.summaries import read_summary, summary_columns
+from partialpool.data.description import about_files, read_description
+from partialpool.data.estimates import (
+    LEVEL,
+    check_level,
+    estimate_layout,
+    find_estimates,
+    make_estimates,
+)
+from partialpool.data.files import (
+    are_parquet,
+    expand,
+    fingerprint,
+    listed,
+    sha256_of,
+    short_list,
+)
+from partialpool.data.grouped import GroupedData, with_estimates
+from partialpool.data.observations import read_csv
+from partialpool.data.rows import check_header, file_rows, take_header
+from partialpool.data.sources import open_engine, open_source
+from partialpool.data.summaries import find_summaries, make_summaries, summary_layout
+from partialpool.data.table import read_table
 from partialpool.errors import InputError
 from partialpool.progress import Progress
 
@@ -22,6 +44,14 @@ MOST_OBSERVATIONS = 100_000
 """Most observations that are kept one by one, unless another number is given."""
 
 _LARGE_FILE = 16_000_000
+_OBSERVATIONS, _SUMMARIES = "observations", "summaries"
+_ESTIMATES = "estimates with known standard errors"
+_ROLES = {
+    _OBSERVATIONS: ("value",),
+    _SUMMARIES: ("n", "mean", "sd"),
+    _ESTIMATES: ("estimate", "se", "variance", "ci"),
+}
+_PRECISION = ("se", "variance", "ci")
 
 
 @dataclass(frozen=True)
@@ -30,10 +60,18 @@ class Columns:
 
     Attributes
     ----------
-    group, value
-        Columns of the groups and of the outcome.
+    group
+        Column of the groups.
+    value
+        Column of the outcome, in a file of observations.
     n, mean, sd
         Columns of a file of summaries, one group a row.
+    estimate
+        Column of the estimates, in a file of estimates with known standard errors, one group a
+        row.
+    se, variance, ci
+        Column of their standard errors, or of the squares of these, or columns of the lower and
+        the upper ends of intervals.
     """
 
     group: str | None = None
@@ -41,17 +79,28 @@ class Columns:
     n: str | None = None
     mean: str | None = None
     sd: str | None = None
+    estimate: str | None = None
+    se: str | None = None
+    variance: str | None = None
+    ci: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Take a list of two columns as a pair."""
+        if self.ci is not None:
+            object.__setattr__(self, "ci", tuple(self.ci))
 
     @property
-    def of_summary(self) -> dict[str, str | None]:
-        """Those of a file of summaries."""
-        return {"n": self.n, "mean": self.mean, "sd": self.sd}
+    def named(self) -> dict[str, Any]:
+        """Role to column, or to a list of two, where one is named."""
+        named = {role: name for role, name in asdict(self).items() if name is not None}
+        return named if self.ci is None else {**named, "ci": list(self.ci)}
 
 
 def read(
     files: str | Path | Sequence[str | Path],
     *,
     columns: Columns | None = None,
+    level: float | None = None,
     delimiter: str = ",",
     decimal: str = ".",
     drop_missing: bool = False,
@@ -63,14 +112,21 @@ def read(
     Parameters
     ----------
     files
-        A file, a pattern such as `data/part-*.parquet`, or several of them: observations as CSV
-        (also compressed, `.csv.gz`) or Parquet, or one CSV file of summaries. A CSV file is one
-        of summaries where a column of n, mean or sd is named in `columns`, or where its header
-        has all three and no column of values is named.
+        A file, a pattern such as `data/part-*.parquet`, or several of them, as CSV (also
+        compressed, `.csv.gz`) or Parquet. The columns that are named, here or else in the TOML
+        file beside the first file, decide what they hold: observations (`value`), summaries by
+        group (`n`, `mean`, `sd`) or estimates with known standard errors (`estimate` and `se`,
+        `variance` or `ci`). Where none is named, the header does; without known names there,
+        they hold observations.
     columns
         Names of columns.
-    delimiter, decimal, drop_missing
-        As for `partialpool.data.grouped.read_csv`.
+    level
+        Probability of the intervals of `ci`, 0.95 where neither this nor the TOML file says.
+    delimiter, decimal
+        As for `partialpool.data.read_csv`.
+    drop_missing
+        Leave out rows in which a number is missing (and say how many) instead of refusing the
+        data.
     most_observations
         Of more observations than this only the statistics by group are kept.
     progress
@@ -80,7 +136,7 @@ def read(
     -------
     GroupedData
         Without observations (`y` and `group` empty) where only statistics are at hand; `notes`
-        says so.
+        says so. Estimates are rows and statistics at once.
 
     Raises
     ------
@@ -88,99 +144,178 @@ def read(
         Whatever makes the data unusable, with file, line and value.
     """
     columns = columns or Columns()
-    paths = scan.expand(files)
-    data = _read(
-        paths, columns, delimiter, decimal, drop_missing, most_observations, progress=progress
-    )
-    asked = {role: name for role, name in asdict(columns).items() if name is not None}
+    paths = expand(files)
+    settings = read_description(paths[0])
+    text = {"delimiter": delimiter, "decimal": decimal}
+    kind = _kind(columns.named, settings, paths, delimiter)
+    if level is not None and kind != _ESTIMATES:
+        raise InputError("--level is the probability of the intervals that --ci names")
+    if kind == _OBSERVATIONS:
+        data = _observations(
+            paths, columns, {**text, "drop_missing": drop_missing}, most_observations, progress
+        )
+    else:
+        named = _roles(kind, columns, settings, paths)
+        level = level if level is not None else settings.get("level")
+        if level is not None and "low" not in named and kind == _ESTIMATES:
+            raise InputError("--level is the probability of the intervals that --ci names")
+        level = check_level(LEVEL if level is None else level)
+        data = _by_group(
+            kind,
+            paths,
+            named,
+            settings,
+            level=level,
+            text=text,
+            drop_missing=drop_missing,
+            progress=progress,
+        )
     again = {
         "files": [str(path.absolute()) for path in paths],
-        "columns": {**data.reading.get("columns", {}), **asked},
-        "delimiter": delimiter,
-        "decimal": decimal,
+        "columns": {**data.reading.get("columns", {}), **columns.named},
+        **text,
         "drop_missing": drop_missing,
         "most_observations": most_observations,
     }
-    return replace(data, reading=again)
+    return replace(data, reading={**data.reading, **again})
 
 
-def _read(
+# --- what the files hold ------------------------------------------------------------------------
+
+
+def _kind(
+    named: Mapping[str, Any], settings: Mapping[str, Any], paths: Sequence[Path], delimiter: str
+) -> str:
+    """Tell what the files hold by the columns that the user names, the TOML file, or the header."""
+    beside = paths[0].with_suffix(".toml")
+    for source, prefix in ((named, "--"), (settings, f"{beside}: ")):
+        found = {
+            kind: prefix + next(role for role in roles if role in source)
+            for kind, roles in _ROLES.items()
+            if any(role in source for role in roles)
+        }
+        if len(found) > 1:
+            (first, option), (second, other) = [*found.items()][:2]
+            raise InputError(
+                f"{option} names a column of {first} and {other} one of {second}; "
+                "a file holds one or the other"
+            )
+        if found:
+            return next(iter(found))
+    group = named.get("group") or settings.get("group")
+    given = {"group": group} if group else {}
+    if len(delimiter) != 1:
+        return _OBSERVATIONS
+    header = _header(paths, delimiter)
+    if find_summaries(header, given):
+        return _SUMMARIES
+    return _ESTIMATES if find_estimates(header, given) else _OBSERVATIONS
+
+
+def _header(paths: Sequence[Path], delimiter: str) -> list[str]:
+    """Names of the columns of the first file."""
+    if are_parquet(paths):
+        with open_engine() as engine:
+            return open_source(engine, paths[:1]).header
+    return take_header(file_rows(paths[0], delimiter), paths[0])
+
+
+def _roles(
+    kind: str, columns: Columns, settings: Mapping[str, Any], paths: Sequence[Path]
+) -> dict[str, str]:
+    """Columns of a file with one row a group, as far as options and TOML file name them."""
+    roles = ("group", *_ROLES[kind])
+    told: dict[str, Any] = {role: settings[role] for role in roles if role in settings}
+    given = {role: name for role, name in columns.named.items() if role in roles}
+    for source, prefix in ((given, "--"), (told, f"{paths[0].with_suffix('.toml')}: ")):
+        precise = [role for role in _PRECISION if role in source]
+        if len(precise) > 1:
+            raise InputError(
+                f"{prefix}{precise[0]} and {precise[1]} both say how precise the estimates are; "
+                "name one of them"
+            )
+        if precise and source is given:
+            told = {role: name for role, name in told.items() if role not in _PRECISION}
+    named = {**told, **given}
+    if "ci" in named:
+        named["low"], named["high"] = named.pop("ci")
+    return named
+
+
+# --- the readers --------------------------------------------------------------------------------
+
+
+def _observations(
     paths: Sequence[Path],
     columns: Columns,
-    delimiter: str,
-    decimal: str,
-    drop_missing: bool,
+    how: Mapping[str, Any],
     most_observations: int,
-    *,
     progress: Progress | None,
 ) -> GroupedData:
-    """Read with the reader that suits the files."""
-    text = {"delimiter": delimiter, "decimal": decimal}
-    if _are_summaries(paths, columns, delimiter):
-        summary = read_summary(
-            paths[0],
-            group=columns.group,
-            n=columns.n,
-            mean=columns.mean,
-            sd=columns.sd,
-            **text,
-        )
-        return _noted(summary.without_observations(), "read as summaries, one group a row")
-    plain = paths[0].suffix.lower() not in scan.PARQUET | {".gz"}
+    """Read observations, row by row where they are few."""
+    plain = paths[0].suffix.lower() != ".gz" and not are_parquet(paths)
     if len(paths) == 1 and plain and paths[0].stat().st_size < _LARGE_FILE:
-        data = read_csv(
-            paths[0],
-            group=columns.group,
-            value=columns.value,
-            drop_missing=drop_missing,
-            **text,
-        )
+        data = read_csv(paths[0], group=columns.group, value=columns.value, **how)
         if most_observations < data.stats.N:
-            data = replace(data, y=data.y[:0], group=data.group[:0])
+            data = data.without_observations()
     else:
         data = scan.scan_data(
             paths,
             most_observations=most_observations,
             group=columns.group,
             value=columns.value,
-            delimiter=delimiter,
-            decimal=decimal,
-            drop_missing=drop_missing,
             progress=progress,
+            **how,
         )
     if data.has_observations:
         return data
-    return _noted(
-        data,
+    note = (
         f"more than {most_observations:,} observations, so models are fitted to the statistics "
-        "by group",
+        "by group"
     )
-
-
-def _are_summaries(paths: Sequence[Path], columns: Columns, delimiter: str) -> bool:
-    """Tell a file of summaries, by what the user named or by its header."""
-    named = [role for role, name in columns.of_summary.items() if name is not None]
-    if named:
-        if columns.value is not None:
-            raise InputError(
-                f"--value names a column of observations and --{named[0]} one of summaries; "
-                "a file holds one or the other"
-            )
-        if len(paths) > 1 or paths[0].suffix.lower() in scan.PARQUET:
-            raise InputError("summaries are read from one CSV file")
-        return True
-    if len(paths) > 1 or columns.value is not None or len(delimiter) != 1:
-        return False
-    if paths[0].suffix.lower() in scan.PARQUET:
-        return False
-    settings = read_description(paths[0])
-    if "value" in settings:
-        return False
-    for _, header in file_rows(paths[0], delimiter):
-        names = [name.strip() for name in header]
-        return summary_columns(names, columns.group or settings.get("group")) is not None
-    return False
-
-
-def _noted(data: GroupedData, note: str) -> GroupedData:
     return replace(data, notes=(*data.notes, note))
+
+
+def _by_group(
+    kind: str,
+    paths: Sequence[Path],
+    named: Mapping[str, str],
+    settings: Mapping[str, Any],
+    *,
+    level: float,
+    text: Mapping[str, str],
+    drop_missing: bool,
+    progress: Progress | None,
+) -> GroupedData:
+    """Read data with one row a group."""
+    large = sum(path.stat().st_size for path in paths) >= _LARGE_FILE
+    shown = progress if progress and large else Progress()
+    with open_engine() as engine, shown.task(f"Reading {listed(paths)}"):
+        source = open_source(engine, paths, **text)
+        check_header(source.header, path=paths[0], delimiter=text["delimiter"])
+        settle = summary_layout if kind == _SUMMARIES else estimate_layout
+        layout = settle(source.header, named, path=paths[0])
+        table = read_table(source, layout, drop_missing=drop_missing)
+    found = dict(layout.columns)
+    about: dict[str, Any] = {
+        "source": short_list(paths),
+        "sha256": sha256_of(paths[0]) if len(paths) == 1 else fingerprint(paths),
+    }
+    if kind == _SUMMARIES:
+        about |= about_files(paths, settings, group_label=found["group"])
+        return GroupedData(
+            y=np.empty(0),
+            group=np.empty(0, dtype=np.int64),
+            stats=make_summaries(table, where=source.where),
+            notes=(*table.notes, "read as summaries, one group a row"),
+            reading={"columns": found},
+            **about,
+        )
+    stats, notes = make_estimates(table, found, level=level, where=source.where)
+    about |= about_files(paths, settings, group_label=found["group"], value_label=found["estimate"])
+    reading: dict[str, Any] = {}
+    if "low" in found:
+        found["ci"] = [found.pop("low"), found.pop("high")]  # type: ignore[assignment]
+        reading["level"] = level
+    reading["columns"] = found
+    return with_estimates(stats, notes=(*table.notes, *notes), reading=reading, **about)

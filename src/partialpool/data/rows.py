@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import io
+import itertools
 import math
 import re
 from collections import Counter
@@ -164,18 +165,14 @@ def take_header(numbered: Iterator[tuple[int, list[str]]], path: Path) -> list[s
     raise InputError(f"{path}: the file is empty; a header line and rows are needed")
 
 
-def find_columns(
-    header: list[str], group: str | None, value: str | None, *, path: Path, delimiter: str
-) -> tuple[int, int]:
-    """Positions of the group and the value column; strips the names in `header`.
+def check_header(header: Sequence[str], *, path: Path, delimiter: str) -> None:
+    """Refuse a header that was not taken apart, or in which a name occurs twice.
 
     Raises
     ------
     InputError
-        The names do not single out two columns; the message lists those that there are.
+        With the option that takes it apart, or the columns that there are.
     """
-    header[:] = [name.strip() for name in header]
-    listed = ", ".join(repr(name) for name in header)
     if len(header) == 1:
         for other, option in ((";", "';'"), ("\t", "$'\\t'"), ("|", "'|'")):
             if other != delimiter and other in header[0]:
@@ -185,19 +182,43 @@ def find_columns(
                 )
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
-        raise InputError(f"{path}: column {repeated[0]!r} occurs twice; the columns are {listed}")
+        raise InputError(
+            f"{path}: column {repeated[0]!r} occurs twice; the columns are {quoted(header)}"
+        )
+
+
+def find_columns(
+    header: Sequence[str], group: str | None, value: str | None, *, path: Path
+) -> tuple[str, str]:
+    """Names of the group and the value column.
+
+    Raises
+    ------
+    InputError
+        The names do not single out two columns; the message lists those that there are.
+    """
     if group is None and value is None and len(header) == 2:
-        return 0, 1
+        return header[0], header[1]
     for role, name in (("group", group), ("value", value)):
         if name is None:
             raise InputError(
-                f"{path}: name the {role} column with --{role}; the columns are {listed}"
+                f"{path}: name the {role} column with --{role}; the columns are {quoted(header)}"
             )
-        if name not in header:
-            raise InputError(f"{path}: there is no column {name!r}; the columns are {listed}")
+        check_column(name, header, path=path)
     if group == value:
         raise InputError(f"{path}: {group!r} cannot be both the group and the value column")
-    return header.index(str(group)), header.index(str(value))
+    return str(group), str(value)
+
+
+def check_column(name: str, header: Sequence[str], *, path: Path) -> None:
+    """Refuse the name of a column that there is not."""
+    if name not in header:
+        raise InputError(f"{path}: there is no column {name!r}; the columns are {quoted(header)}")
+
+
+def quoted(names: Sequence[str]) -> str:
+    """List names of columns for a message."""
+    return ", ".join(map(repr, names))
 
 
 def check_width(row: Sequence[str], width: int, path: Path, line: int) -> None:
@@ -290,19 +311,33 @@ class LabelCheck:
 
 
 def strip_labels(
-    labels: Sequence[str], place: Callable[[int], str]
+    labels: Sequence[str], place: Callable[[int], str], *, counts: Sequence[int] | None = None
 ) -> tuple[list[str], tuple[str, ...]]:
     """Strip blanks around labels, and note that it was done.
+
+    Parameters
+    ----------
+    labels
+        Labels as they were written.
+    place
+        Gives the place of the i-th label, for messages.
+    counts
+        In how many rows each stands; in one if None.
 
     Raises
     ------
     InputError
-        A blank label, or two that would become one; with the `place` of the i-th label.
+        A blank label, or two that would become one.
     """
+    clean = [raw.strip() for raw in labels]
+    same = clean == list(labels)
+    merged = not same and len(set(clean)) < len(set(labels))
     check = LabelCheck()
-    for i, raw in enumerate(labels):
+    for i, raw in enumerate(labels if merged or not all(clean) or "\0" in "".join(clean) else ()):
         if problem := check.problem(raw):
             raise InputError(f"{place(i)}: {problem}")
-    clean = [raw.strip() for raw in labels]
-    changed = sum(a != b for a, b in zip(labels, clean, strict=True))
-    return clean, (f"blanks around group labels removed in {changed} rows",) if changed else ()
+    if same:
+        return clean, ()
+    rows = counts if counts is not None else itertools.repeat(1)
+    changed = sum(int(n) for n, a, b in zip(rows, labels, clean, strict=False) if a != b)
+    return clean, (f"blanks around group labels removed in {changed} rows",)

@@ -1,14 +1,20 @@
-"""The two kinds of file that can be scanned: their columns as SQL, and what is wrong with them."""
+"""The two kinds of file that the engine reads: their columns as SQL, and their rows one by one."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from partialpool.data.files import are_parquet, listed
 from partialpool.data.rows import (
     BLANKS,
     MISSING,
@@ -18,17 +24,25 @@ from partialpool.data.rows import (
     check_text,
     check_width,
     file_rows,
-    find_columns,
     is_decimal_comma,
     read_number,
     take_header,
     wrong_values,
 )
 from partialpool.errors import InputError
+from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
     import duckdb
 
+MEMORY_LIMIT = "2GB"
+"""What the engine may hold in memory before it goes on in a temporary folder."""
+
+MIXED_LINE_ENDS = "line ends are mixed, which slows reading"
+"""Note on files that are read after `Source.relax`."""
+
+_TABLE_BITS = 20  # whole numbers of a range below 2^20 index the groups directly, twice as fast
+_BLOCK = 10_000
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 
@@ -37,56 +51,171 @@ class UnexplainedError(InputError):
     """The engine refuses a file with which nothing is wrong by the checks of small files."""
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """SQL of a column of numbers.
+
+    Attributes
+    ----------
+    name
+        The column's name.
+    raw
+        What stands in the file.
+    number
+        The number; null where it is no finite number.
+    unchecked
+        The same, faster; where it is not finite, sums show it.
+    missing
+        Whether what is no number is missing, rather than wrong.
+    """
+
+    name: str
+    raw: str
+    number: str
+    unchecked: str
+    missing: str
+
+
+@contextmanager
+def open_engine(threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB in memory that spills to a temporary folder and stays off the network."""
+    try:
+        import duckdb
+    except ImportError:
+        raise InputError(
+            "reading large files needs DuckDB, which is not installed: pip install duckdb"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="partialpool-") as folder:
+        connection = duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": folder,
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                **({"threads": threads} if threads else {}),
+            }
+        )
+        try:
+            connection.execute("SET enable_progress_bar = false")
+            connection.execute(f"SET perfect_ht_threshold = {_TABLE_BITS}")
+            yield connection
+        finally:
+            connection.close()
+
+
+def open_source(
+    engine: duckdb.DuckDBPyConnection,
+    paths: Sequence[Path],
+    *,
+    delimiter: str = ",",
+    decimal: str = ".",
+) -> Source:
+    """Look at the columns of files, all CSV or all Parquet.
+
+    Raises
+    ------
+    InputError
+        A mixture, files of different columns, or a file without any.
+    """
+    kind = ParquetSource if are_parquet(paths) else CsvSource
+    return kind(engine, paths, delimiter, decimal)
+
+
 @dataclass
-class Source:
-    """What both kinds of file need: columns found, and SQL for label, number and raw text."""
+class Source(ABC):
+    """What both kinds of file offer: names of columns, SQL of what they hold, and rows."""
 
     engine: duckdb.DuckDBPyConnection
     paths: Sequence[Path]
-    group: str | None
-    value: str | None
     delimiter: str
     decimal: str
-    drop_missing: bool
-    columns: tuple[str, str] = field(init=False)
-    """Names of the group and the value column."""
+    header: list[str] = field(init=False)
+    """Names of the columns."""
     table: str = field(init=False)
     """SQL of the rows."""
-    label: str = field(init=False)
-    """SQL of a row's label, untouched."""
-    number: str = field(init=False)
-    """SQL of a row's outcome; null where it is no finite number."""
-    unchecked: str = field(init=False)
-    """The same, faster; where it is not finite, sums show it."""
-    missing: str = field(init=False)
-    """SQL that tells whether an outcome without a number is missing, rather than wrong."""
 
+    @abstractmethod
     def __post_init__(self) -> None:
-        """Find the columns and write the SQL."""
-        raise NotImplementedError
+        """Find the columns."""
 
     @property
     def where(self) -> str:
         """Name of the file or files, for messages."""
         return listed(self.paths)
 
-    def explain(self, error: Exception | None) -> InputError:
-        """Say what is wrong in words, when the engine has found that something is."""
-        raise NotImplementedError
+    @abstractmethod
+    def label(self, name: str) -> str:
+        """SQL of what stands in a column of labels."""
+
+    @abstractmethod
+    def numbers(self, name: str) -> Numbers:
+        """SQL of a column of numbers.
+
+        Raises
+        ------
+        InputError
+            It holds values of another kind.
+        """
+
+    @abstractmethod
+    def rows(
+        self, names: Sequence[str], *, keep_empty: bool
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the place of each row and what stands in some columns, as text.
+
+        Parameters
+        ----------
+        names
+            The columns.
+        keep_empty
+            Whether rows of empty fields are kept.
+
+        Raises
+        ------
+        InputError
+            The file is no text, or a row has not the fields of the header; with the place.
+        """
+
+    @abstractmethod
+    def explain(
+        self, error: Exception | None, label: str, value: str, *, drop_missing: bool
+    ) -> InputError:
+        """Say in words what is wrong with observations, when the engine has found that there is.
+
+        Parameters
+        ----------
+        error
+            What the engine said; None where its numbers showed it.
+        label, value
+            Names of the columns.
+        drop_missing
+            Whether missing outcomes are no fault.
+        """
+
+    def unexplained(self, error: Exception | None) -> InputError:
+        """Pass on what the engine says of a file in which the rows show no fault."""
+        said = "" if error is None else f" ({error})"
+        return UnexplainedError(f"{self.where}: cannot be read{said}")
+
+    def within(self, place: str) -> str:
+        """Name a place of `rows` without the folder, and without the file where there is one."""
+        file, line = place.rsplit(", ", 1)
+        return line if len(self.paths) == 1 else f"{Path(file).name}, {line}"
 
     def relax(self) -> bool:
         """Have the engine read less strictly from now on; False where it does or cannot."""
         return False
 
-    def count_missing(self) -> int:
-        """Count the rows whose outcome is missing."""
+    def count_missing(self, column: Numbers) -> int:
+        """Count the rows in which a number is missing."""
         found = self.engine.execute(
-            f"SELECT count(*) FROM {self.table} WHERE {self.number} IS NULL AND ({self.missing})"
+            f"SELECT count(*) FROM {self.table} WHERE {column.number} IS NULL AND "
+            f"({column.missing})"
         ).fetchone()
         return int(found[0]) if found else 0
 
-    def _text_as_number(self, column: str) -> None:
-        """Set `number` and `missing` for a column of text, read as `data.read_csv` reads it.
+    def _text_as_number(self, name: str, column: str) -> Numbers:
+        """SQL of a column of text, read as `data.read_csv` reads it.
 
         The cast ignores blanks around a number (a trim costs more than all the rest), and takes
         what a data file should not hold: 1_000, inf, nan.
@@ -95,14 +224,10 @@ class Source:
         if self.decimal == ",":
             text = f"CASE WHEN contains({text}, '.') THEN {text} ELSE replace({text}, ',', '.') END"
         number = f"TRY_CAST({text} AS DOUBLE)"
-        self.number = (
-            f"CASE WHEN isfinite({number}) AND NOT contains({column}, '_') THEN {number} END"
-        )
-        self.unchecked = self.number
+        finite = f"CASE WHEN isfinite({number}) AND NOT contains({column}, '_') THEN {number} END"
         spellings = ", ".join(_quoted(word) for word in sorted(MISSING))
-        self.missing = (
-            f"{column} IS NULL OR lower(trim({text}, {_quoted(BLANKS)})) IN ({spellings})"
-        )
+        missing = f"{column} IS NULL OR lower(trim({text}, {_quoted(BLANKS)})) IN ({spellings})"
+        return Numbers(name, column, finite, finite, missing)
 
 
 class CsvSource(Source):
@@ -118,17 +243,11 @@ class CsvSource(Source):
                     f"{path}: its columns are {', '.join(map(repr, other))}, and those of "
                     f"{self.paths[0]} are {', '.join(map(repr, header))}"
                 )
-        self._header = header
-        self._at = find_columns(
-            list(header), self.group, self.value, path=self.paths[0], delimiter=self.delimiter
-        )
-        self.columns = (header[self._at[0]], header[self._at[1]])
+        self.header = header
         self.table = self._read_csv("strict_mode = true")
-        self.label = f"c{self._at[0]}"
-        self._text_as_number(f"c{self._at[1]}")
 
     def _read_csv(self, mode: str) -> str:
-        names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(len(self._header)))
+        names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(len(self.header)))
         files = ", ".join(_quoted(_literal(path)) for path in self.paths)
         return (
             f"read_csv([{files}], auto_detect = false, header = true, "
@@ -136,53 +255,64 @@ class CsvSource(Source):
             f"columns = {{{names}}}, {mode})"
         )
 
+    def label(self, name: str) -> str:
+        """SQL of a column of labels."""
+        return f"c{self.header.index(name)}"
+
+    def numbers(self, name: str) -> Numbers:
+        """SQL of a column of numbers, which is text so far."""
+        return self._text_as_number(name, f"c{self.header.index(name)}")
+
     def relax(self) -> bool:
         """Take files whose line ends are mixed, which the engine's strict mode refuses."""
         strict = self.table
         self.table = self._read_csv("strict_mode = false, new_line = '\\n'")
         return self.table != strict
 
-    def explain(self, error: Exception | None) -> InputError:
+    def rows(
+        self, names: Sequence[str], *, keep_empty: bool
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Read the files row by row, as small ones are."""
+        at = [self.header.index(name) for name in names]
+        for path in self.paths:
+            check_text(path)
+            numbered = file_rows(path, self.delimiter, keep_empty=keep_empty)
+            next(numbered)
+            for line, row in numbered:
+                check_width(row, len(self.header), path, line)
+                yield f"{path}, line {line}", tuple(row[k] for k in at)
+
+    def explain(
+        self, error: Exception | None, label: str, value: str, *, drop_missing: bool
+    ) -> InputError:
         """Read the files row by row, as small ones are, and say what is wrong first."""
         first: list[str] = []
         bad = total = 0
         missing = commas = False
         labels, of_labels = LabelCheck(), ""
-        for path in self.paths:
-            check_text(path)
-            rows = file_rows(path, self.delimiter, keep_empty=self.drop_missing)
-            next(rows)
-            for line, row in rows:
-                check_width(row, len(self._header), path, line)
-                total += 1
-                label, text = row[self._at[0]], row[self._at[1]]
-                number = read_number(text, self.decimal)
-                gap = number is not None and math.isnan(number)
-                if number is None or (gap and not self.drop_missing):
-                    bad += 1
-                    missing |= gap
-                    commas |= is_decimal_comma(text)
-                    if bad <= SHOWN:
-                        first.append(f"{_place(self.paths, path.name)}line {line}: {text!r}")
-                elif not gap and not of_labels and (problem := labels.problem(label)):
-                    of_labels = f"{path}, line {line}: {problem}"
+        for place, (group, text) in self.rows([label, value], keep_empty=drop_missing):
+            total += 1
+            number = read_number(text, self.decimal)
+            gap = number is not None and math.isnan(number)
+            if number is None or (gap and not drop_missing):
+                bad += 1
+                missing |= gap
+                commas |= is_decimal_comma(text)
+                if bad <= SHOWN:
+                    first.append(f"{self.within(place)}: {text!r}")
+            elif not gap and not of_labels and (problem := labels.problem(group)):
+                of_labels = f"{place}: {problem}"
         if total == 0:
             return InputError(f"{self.where}: there is a header and no row below it")
         if bad:
             return wrong_values(
-                self.where,
-                self.columns[1],
-                first,
-                count=bad,
-                total=total,
-                missing=missing,
-                commas=commas,
+                self.where, value, first, count=bad, total=total, missing=missing, commas=commas
             )
         if of_labels:
             return InputError(of_labels)
         if error is None:
-            return InputError(f"{self.where}: every value of {self.columns[1]!r} is missing")
-        return UnexplainedError(f"{self.where}: cannot be read ({error})")
+            return InputError(f"{self.where}: every value of {value!r} is missing")
+        return self.unexplained(error)
 
 
 class ParquetSource(Source):
@@ -197,55 +327,72 @@ class ParquetSource(Source):
             described = self.engine.execute(f"DESCRIBE SELECT * FROM {self.table}").fetchall()
         except duckdb.Error as error:
             raise InputError(f"{self.where}: cannot be read as Parquet ({error})") from None
-        types = {
-            name: kind for name, kind, *_ in described[:-2] if not _PANDAS_INDEX.fullmatch(name)
-        }
-        at = find_columns(list(types), self.group, self.value, path=self.paths[0], delimiter=",")
-        self.columns = (list(types)[at[0]], list(types)[at[1]])
-        self.label, column = (_identifier(name) for name in self.columns)
-        kind = types[self.columns[1]]
-        if kind == "VARCHAR":
-            self._text_as_number(column)
-        elif _NUMERIC.fullmatch(kind):
-            number = f"CAST({column} AS DOUBLE)"
-            self.number = f"CASE WHEN isfinite({number}) THEN {number} END"
-            self.unchecked = number
-            self.missing = f"{column} IS NULL OR isnan({number})"
-        else:
-            raise InputError(
-                f"{self.where}: column {self.columns[1]!r} holds {kind}; numbers are needed"
-            )
-        self._value = column
+        columns = [(name, kind) for name, kind, *_ in described[:-2]]
+        columns = [column for column in columns if not _PANDAS_INDEX.fullmatch(column[0])]
+        self.header = [name.strip() for name, _ in columns]
+        self._columns = dict(zip(self.header, columns, strict=True))
 
-    def explain(self, error: Exception | None) -> InputError:
+    def label(self, name: str) -> str:
+        """SQL of a column of labels."""
+        return _identifier(self._columns[name][0])
+
+    def numbers(self, name: str) -> Numbers:
+        """SQL of a column of numbers, or of text that holds some."""
+        column, kind = self.label(name), self._columns[name][1]
+        if kind == "VARCHAR":
+            return self._text_as_number(name, column)
+        if not _NUMERIC.fullmatch(kind):
+            raise InputError(f"{self.where}: column {name!r} holds {kind}; numbers are needed")
+        number = f"CAST({column} AS DOUBLE)"
+        finite = f"CASE WHEN isfinite({number}) THEN {number} END"
+        return Numbers(name, column, finite, number, f"{column} IS NULL OR isnan({number})")
+
+    def rows(
+        self, names: Sequence[str], *, keep_empty: bool
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Take the rows from the engine, block by block."""
+        texts = ", ".join(f"coalesce(CAST({self.label(name)} AS VARCHAR), '')" for name in names)
+        found = self.engine.execute(
+            f"SELECT filename, file_row_number + 1, {texts} FROM {self.table} "
+            "ORDER BY filename, file_row_number"
+        )
+        while block := found.fetchmany(_BLOCK):
+            for file, row, *cells in block:
+                yield f"{file}, row {row}", tuple(cells)
+
+    def explain(
+        self, error: Exception | None, label: str, value: str, *, drop_missing: bool
+    ) -> InputError:
         """Ask the engine for the rows that are wrong."""
         if error is not None:
             return InputError(f"{self.where}: cannot be read ({error})")
-        missing = f"({self.missing})"
-        bad = f"({self.number}) IS NULL" + (f" AND NOT {missing}" if self.drop_missing else "")
+        column = self.numbers(value)
+        missing = f"({column.missing})"
+        bad = f"({column.number}) IS NULL" + (f" AND NOT {missing}" if drop_missing else "")
         counts = self.engine.execute(
             f"SELECT count(*), count_if({bad}), count_if({bad} AND {missing}), "
-            f"count({self.number}) FROM {self.table}"
+            f"count({column.number}) FROM {self.table}"
         ).fetchone()
         total, wrong, gaps, kept = counts or (0, 0, 0, 0)
         if total == 0:
             return InputError(f"{self.where}: there is not one row")
         if wrong:
-            first = [f"{place}: {value}" for place, value in self._rows_where(bad, self._value)]
+            first = [f"{place}: {shown}" for place, shown in self._rows_where(bad, column.raw)]
             return wrong_values(
-                self.where, self.columns[1], first, count=wrong, total=total, missing=gaps > 0
+                self.where, value, first, count=wrong, total=total, missing=gaps > 0
             )
         if kept == 0:
-            return InputError(f"{self.where}: every value of {self.columns[1]!r} is missing")
+            return InputError(f"{self.where}: every value of {value!r} is missing")
         labels = LabelCheck()
-        text = f"coalesce(CAST({self.label} AS VARCHAR), '')"
-        for place, _ in self._rows_where(f"trim({text}) = '' AND {self.number} IS NOT NULL", "0"):
+        text = f"coalesce(CAST({self.label(label)} AS VARCHAR), '')"
+        blank = f"trim({text}) = '' AND {column.number} IS NOT NULL"
+        for place, _ in self._rows_where(blank, "0"):
             return InputError(f"{self.where}, {place}: {labels.problem('')}")
         found = self.engine.execute(
             f"SELECT DISTINCT {text} FROM {self.table} ORDER BY 1"
         ).fetchall()
-        for (label,) in found:
-            if problem := labels.problem(label):
+        for (each,) in found:
+            if problem := labels.problem(each):
                 return InputError(f"{self.where}: {problem}")
         return InputError(f"{self.where}: cannot be read")
 
@@ -255,16 +402,13 @@ class ParquetSource(Source):
             f"SELECT parse_filename(filename), file_row_number + 1, {shown} FROM {self.table} "
             f"WHERE {condition} ORDER BY filename, file_row_number LIMIT {SHOWN}"
         ).fetchall()
-        return [(f"{_place(self.paths, file)}row {row}", value) for file, row, value in rows]
+        within = "{}, row {}" if len(self.paths) > 1 else "row {1}"
+        return [(within.format(file, row), value) for file, row, value in rows]
 
 
-def listed(paths: Sequence[Path]) -> str:
-    """Name one file, or the first and how many more there are."""
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-
-
-def _place(paths: Sequence[Path], name: str) -> str:
-    return f"{name}, " if len(paths) > 1 else ""
+def plain(column: Any) -> FloatArray:
+    """Values of a column that the engine gave; NaN where it is null."""
+    return np.ma.filled(np.ma.asarray(column, dtype=np.float64), math.nan)
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,97 @@
+"""Data files by name: patterns, what several have in common, and a hash of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from partialpool.errors import InputError
+
+PARQUET = frozenset({".parquet", ".pq"})
+"""Endings of Parquet files; any other file is read as CSV."""
+
+_SAMPLE = 1 << 20
+
+
+def expand(files: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Turn files and patterns into a list of files, those of a pattern in alphabetical order.
+
+    Raises
+    ------
+    InputError
+        A file that does not exist, or a pattern that matches none.
+    """
+    given = [files] if isinstance(files, str | Path) else list(files)
+    paths: list[Path] = []
+    for each in given:
+        path = Path(each)
+        if path.is_file():
+            paths.append(path)
+            continue
+        root = Path(path.anchor)
+        matches = sorted(root.glob(str(path.relative_to(root)))) if path.name else []
+        if path.is_dir():
+            raise InputError(f"{path}: this is a folder; name its files, as in {path}/*.parquet")
+        if not matches:
+            raise InputError(f"{path}: no such file")
+        paths.extend(match for match in matches if match.is_file())
+    if not paths:
+        raise InputError("no data file was named")
+    return paths
+
+
+def are_parquet(paths: Sequence[Path]) -> bool:
+    """Tell Parquet files from CSV files by their endings.
+
+    Raises
+    ------
+    InputError
+        The two are mixed.
+    """
+    kinds = {path.suffix.lower() in PARQUET for path in paths}
+    if len(kinds) > 1:
+        raise InputError(
+            f"{paths[0]} and others: Parquet and CSV files are mixed; read one kind at a time"
+        )
+    return kinds == {True}
+
+
+def listed(paths: Sequence[Path]) -> str:
+    """Name one file, or the first and how many more there are."""
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def short_list(paths: Sequence[Path]) -> str:
+    """Names of the first three files, without their folders."""
+    return ", ".join(path.name for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
+
+
+def shared_name(paths: Sequence[Path]) -> str:
+    """Short name of the data: the file's, what several have in common, or their folder's."""
+    stems = [Path(path.name.removesuffix(".gz")).stem for path in paths]
+    if len(paths) == 1:
+        return stems[0]
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*stems, strict=False))
+    shared = "".join(letters[0] for letters in alike).rstrip("-_ 0123456789")
+    return shared or paths[0].resolve().parent.name or stems[0]
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """Hash of the size, beginning and end of each file."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(f"{size} ".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_SAMPLE))
+            file.seek(max(0, size - _SAMPLE))
+            digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of all bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
