@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from cmdstanpy import CmdStanModel
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import integrate, optimize, stats
 
 from partialpool.data import GroupedData
+from partialpool.fitting import Fit
+from partialpool.priors.choices import PriorChoice
+from partialpool.tables import variables
 
 Values = Mapping[str, Any]
 
@@ -147,3 +150,82 @@ def _covariance(values: Values, data: GroupedData) -> NDArray[np.float64]:
         data.stats.N
     )
     return found
+
+
+def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.float64]:
+    """Log density of a shipped program of any family at the draws of a fit, up to a constant.
+
+    It is put together from what the family says in Python: the prior of `choice`, the population,
+    and the likelihood, of which whatever the program does not sample is integrated out. The prior
+    of complete and of no pooling is taken from the fit.
+
+    Returns
+    -------
+    array
+        Shape (draws,), by chain.
+    """
+    sampled, family, groups = set(fit.record.parameters or ()), data.family, data.stats
+    error_sd = variables.error_sd(fit, data)
+    assert error_sd is not None
+    if fit.pooling != "partial":
+        theta = variables.theta(fit, data)
+        assert theta is not None
+        prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
+        return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
+    tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
+    total = choice.tau.log_density(tau)
+    if choice.sigma is not None:
+        total = total + choice.sigma.log_density(error_sd[0])
+    if "tau_stretched" in sampled:
+        total = total + _log_slope(fit, tau)
+    if "mu" in sampled:
+        total = total + choice.mu.log_density(mu)
+        if not sampled & {"theta", "eta"}:
+            return np.ravel(total + family.log_marginal(groups, mu, tau, error_sd).sum(axis=0))
+        theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
+        z = (theta - mu) / tau
+        population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(tau))
+        return np.ravel(
+            total + population.sum(axis=0) + family.log_likelihood(groups, theta, error_sd)
+        )
+    sd = np.broadcast_to(error_sd[0], tau.shape)
+    integrals = [
+        _integral_over_mu(data, choice, float(t), float(s))
+        for t, s in zip(tau.ravel(), sd.ravel(), strict=True)
+    ]
+    return np.ravel(total) + np.array(integrals)
+
+
+def _log_slope(fit: Fit, tau: NDArray[Any]) -> NDArray[Any]:
+    """Log derivative of tau = r ((1 + s^4)^(1/4) - 1) by s, where r is one number for all draws."""
+    s = fit.posterior["tau_stretched"].transpose("chain", "draw").to_numpy()
+    stretch = np.expm1(np.log1p(s**4) / 4)
+    rough = tau / stretch
+    assert np.ptp(rough) < 1e-9 * rough.max()
+    return np.asarray(3 * np.log(s / (1 + stretch)))
+
+
+def _integral_over_mu(data: GroupedData, choice: PriorChoice, tau: float, error_sd: float) -> float:
+    """Log of the density of all data given tau and the error's sd, by quadrature over mu."""
+    one = np.ones((1, 1))
+
+    def log_density(mu: float) -> float:
+        density = data.family.log_marginal(data.stats, mu * one, tau * one, error_sd * one)
+        return float(density.sum() + choice.mu.log_density(np.array([mu]))[0])
+
+    spread = float(
+        np.hypot(tau, np.ptp(data.stats.raw) + error_sd * data.stats.weight.min() ** -0.5)
+    )
+    best = optimize.minimize_scalar(
+        lambda mu: -log_density(mu),
+        bounds=(data.stats.raw.min() - spread, data.stats.raw.max() + spread),
+        method="bounded",
+        options={"xatol": 1e-8 * spread},
+    )
+    h = 1e-3 * spread
+    bend = (log_density(best.x + h) - 2 * log_density(best.x) + log_density(best.x - h)) / h**2
+    sd = (-bend) ** -0.5
+    value = integrate.quad(
+        lambda z: math.exp(log_density(best.x + sd * z) + best.fun), -9, 9, epsabs=0, epsrel=1e-11
+    )[0]
+    return float(math.log(sd * value) - best.fun)

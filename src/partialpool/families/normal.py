@@ -22,13 +22,16 @@ from partialpool.families.base import (
     SHIPPED,
     Contrasting,
     Declared,
+    Design,
     Family,
+    Pooling,
     Words,
+    draw_population,
     rounded,
     rounded_to,
 )
 from partialpool.families.exact.pooling_extremes import Sample
-from partialpool.families.moments import GroupStats, size_classes
+from partialpool.families.moments import GroupStats, group_stats, size_classes
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -42,7 +45,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
@@ -480,6 +483,62 @@ class Observations(Family):
             alone = stats.take(np.array([j]))
             found.append(exact.no_pooling(alone, theta=theta, sigma=sigma).log_marginal_likelihood)
         return np.array(found)
+
+    @property
+    def design(self) -> Design:
+        """Groups of 2 to 12, with priors as wide as what they say of their means."""
+        return Design(
+            family=self.name,
+            sizes=(2, 3, 4, 5, 6, 8, 10, 12),
+            priors=Priors(
+                {
+                    "theta_location": 3.0,
+                    "theta_scale": 4.0,
+                    "sigma2_shape": 3.0,
+                    "sigma2_scale": 20.0,
+                    "mu_location": 3.0,
+                    "mu_scale": 4.0,
+                    "tau_upper": 6.0,
+                    "sigma_upper": 6.0,
+                }
+            ),
+            scales=(
+                *(Uniform(6), HalfNormal(3), HalfCauchy(2), HalfT(4, 2.5), Exponential(0.4)),
+                InverseGammaVariance(3, 20),
+            ),
+        )
+
+    def draw_truth(
+        self,
+        pooling: Pooling,
+        groups: int,
+        *,
+        priors: Priors,
+        choice: PriorChoice,
+        rng: np.random.Generator,
+    ) -> dict[str, FloatArray]:
+        """Draw means and sds from their priors or, under partial pooling, from a population."""
+        if pooling == "partial":
+            truth = draw_population(choice, groups, rng)
+            y_new = rng.normal(truth["theta_new"], truth["sigma"])
+            return {**truth, "y_new": np.asarray(y_new)}
+        theta, variance = _extreme_priors(priors.values)
+        shape = () if pooling == "complete" else (groups,)
+        truth = {
+            "theta": theta.quantile(rng.uniform(size=shape)),
+            "sigma": variance.quantile(rng.uniform(size=shape)),
+        }
+        return {**truth, "sigma2": truth["sigma"] ** 2}
+
+    def draw_rows(
+        self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
+    ) -> tuple[FloatArray, IntArray, GroupStats]:
+        """Draw observations of groups of these sizes."""
+        n = np.array(sizes, dtype=np.int64)
+        group = np.repeat(np.arange(n.size), n)
+        mean, sd = (np.broadcast_to(truth[name], n.shape)[group] for name in ("theta", "sigma"))
+        y = rng.normal(mean, sd)
+        return y, group, group_stats(y, group, [str(j) for j in range(1, n.size + 1)])
 
     def classical(self, stats: GroupStats) -> dict[str, Callable[[], pd.DataFrame]]:
         """Variance components by ANOVA and REML, and the group means that follow from them."""
