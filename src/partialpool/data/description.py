@@ -9,7 +9,7 @@ from typing import Any
 
 from partialpool.errors import InputError
 
-_KEYS = ("title", "group", "value", "group_label", "value_label", "unit", "priors")
+_KEYS = ("title", "group", "value", "group_label", "value_label", "unit", "exp", "priors")
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -19,7 +19,8 @@ def read_description(path: Path) -> dict[str, Any]:
     -------
     dict
         What it says, empty where there is none: text under `title`, `group` and `value` (columns),
-        `group_label`, `value_label` and `unit`; finite numbers by name under `priors`.
+        `group_label`, `value_label` and `unit`; true or false under `exp`; finite numbers by name
+        under `priors`.
 
     Raises
     ------
@@ -38,6 +39,9 @@ def read_description(path: Path) -> dict[str, Any]:
             raise InputError(f"{beside}: unknown key {key!r}; known are {', '.join(_KEYS)}")
         if key == "priors":
             settings[key] = _checked_priors(setting, beside)
+        elif key == "exp":
+            if not isinstance(setting, bool):
+                raise InputError(f"{beside}: exp must be true or false, not {setting!r}")
         elif not isinstance(setting, str):
             raise InputError(f"{beside}: {key} must be text in quotes, not {setting!r}")
     return settings
