@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from helpers import estimates
 from partialpool.cli import console, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
+from partialpool.tables import exponential, shrinkage
 
 
 def write(folder: Path, text: str) -> str:
@@ -223,3 +225,27 @@ def test_bundles_of_options_become_options():
     expanded = options.expand(command)
     assert list(signature(expanded).parameters) == ["name", "size"]
     assert expanded(name="x", size=5) == ("x", 5)
+
+
+def test_exponentials_of_observations_are_refused(run):
+    code, _, err = run("report", "homework", "--exp")
+    assert code == 2
+    assert "exponentials (--exp) are for estimates of logarithms" in err
+    assert "leave --exp out" in err
+
+
+def test_estimates_of_ratios_are_named_as_exponentials():
+    data = estimates.vaccine()
+    [fit] = estimates.fits(data, draws=100)[2:]
+    table = shrinkage.estimates([fit], data)
+    shown = console.readable_estimates(exponential.table("estimates", table), exp=True)
+    names = shown["quantity"].tolist()
+    assert {"exp(mu)", "tau", "exp(theta[12])"} <= set(names)
+    twelve = shown.set_index("quantity").loc["exp(theta[12])"]
+    assert 0.6 < float(twelve["50 %"]) < 1
+    assert float(twelve["2.5 %"]) > 0
+    assert console.readable_estimates(table)["quantity"].tolist()[0] in ("mu", "tau")
+    wide = exponential.table("shrinkage_wide", shrinkage.shrinkage_table([fit], data))
+    rows = console.readable_shrinkage(wide, data, [fit])
+    assert rows["se"].tolist()[11] == "0.7297"
+    assert rows["estimate"].tolist()[11] == "1.562"

@@ -449,3 +449,119 @@ def test_a_colour_bar_stays_on_the_page_of_the_svg_too(saved):
     words = re.findall(r"<!-- (Probability|0\.\d+) -->\s*<g[^>]*translate\(\S+ (\S+)\)", svg)
     assert {"Probability", "0.00"} < {word for word, _ in words}
     assert all(0 < float(y) < height for _, y in words)
+
+
+# Ratios
+
+
+def _x_labels(figure):
+    drawn = figure.draw()
+    try:
+        return [[t.get_text() for t in axes.get_xticklabels()] for axes in drawn.axes]
+    finally:
+        pyplot.close(drawn)
+
+
+def _lines_at(figure, place):
+    """Whether a panel has a straight line at a place, along either axis."""
+    drawn = figure.draw()
+    try:
+        return any(
+            np.allclose(segment[:, k], place)
+            for axes in drawn.axes
+            for lines in axes.collections
+            for segment in getattr(lines, "get_segments", list)()
+            for k in (0, 1)
+        )
+    finally:
+        pyplot.close(drawn)
+
+
+RATIOS = pd.DataFrame(
+    {
+        "parameter": ["theta", "theta", "mu"],
+        "group": ["A", "B", ""],
+        "median": [0.5, 2.0, 1.1],
+        "q2.5": [0.1, 1.0, 0.5],
+        "q25": [0.3, 1.5, 0.9],
+        "q75": [0.8, 2.5, 1.3],
+        "q97.5": [1.5, 9.0, 2.4],
+    }
+)
+
+
+def _of_ratios():
+    forest_rows = pd.DataFrame(
+        {
+            "row": ["A", "B", "new"],
+            "whole": [False, False, True],
+            "kind": ["Estimate", "Estimate", "partial"],
+            "low": [0.1, 1.0, 0.2],
+            "middle": [0.5, 2.0, 1.1],
+            "high": [1.5, 9.0, 4.0],
+        }
+    )
+    moves = pd.DataFrame(
+        {"group": ["A", "B"], "se": [0.4, 0.2], "raw_mean": [0.4, 3.0], "estimate": [0.7, 2.5]}
+    )
+    means = pd.DataFrame(
+        {
+            "model": ["no", "no", "part", "part", "part"],
+            "parameter": ["theta"] * 4 + ["mu"],
+            "group": ["A", "B", "A", "B", ""],
+            "mean": [0.4, 3.0, 0.7, 2.5, 1.2],
+        }
+    )
+    draws = np.exp(np.random.default_rng(1).normal([[-0.7], [0.8]], 0.5, size=(2, 300)))
+    long = pd.DataFrame({"group": np.repeat(["A", "B"], 300), "value": draws.ravel()})
+    return {
+        "caterpillar": plots.caterpillar(RATIOS, ratios=True),
+        "forest": plots.forest(forest_rows, ratios=True),
+        "arrows": plots.shrinkage_arrows(moves, size="se", ratios=True, center=1.2),
+        "scatter": plots.pooling_scatter(means, ratios=True),
+        "draws": plots.draws_by_group(long, ratios=True),
+    }
+
+
+@pytest.mark.parametrize("name", ["caterpillar", "forest", "arrows", "scatter", "draws"])
+def test_an_axis_of_ratios_is_logarithmic_with_a_line_at_1(name):
+    figure = _of_ratios()[name]
+    [labels] = _x_labels(figure)
+    numbers = np.array([float(label) for label in labels if label])
+    assert len(numbers) >= 3
+    assert 1 in numbers
+    assert (numbers > 0).all()
+    assert np.ptp(np.diff(np.log(numbers))) < np.ptp(np.diff(numbers))
+    assert _lines_at(figure, 0.0)  # the logarithm of 1
+
+
+def test_a_row_of_ratios_is_named_as_an_exponential():
+    drawn = plots.caterpillar(RATIOS, ratios=True).draw()
+    labels = [t.get_text() for t in drawn.axes[0].get_yticklabels()]
+    pyplot.close(drawn)
+    assert "exp(μ)" in labels
+
+
+@pytest.mark.parametrize("factor", [1.0, 40.0, 0.01])
+def test_effects_by_tau_mark_ratios_above_and_densities_below(factor):
+    tau = np.linspace(0, 2, 30)
+    effects = pd.concat(
+        [
+            pd.DataFrame({"tau": tau, "group": g, "mean": factor * np.exp(k * tau / 2)})
+            for g, k in (("A", -1), ("B", 1))
+        ]
+    )
+    density = pd.DataFrame({"tau": tau[1:], "density": np.exp(-tau[1:])})
+    figure = plots.effects_by_tau(effects, density, axis_title="Odds ratio", ratios=True)
+    drawn = figure.draw()
+    upper, lower = [
+        np.array([float(t.get_text()) for t in axes.get_yticklabels() if t.get_text()])
+        for axes in drawn.axes
+    ]
+    pyplot.close(drawn)
+    shown = sorted([1.0, factor])
+    assert (upper > 0.2 * shown[0]).all()
+    assert (upper < 5 * shown[1]).all()
+    assert any(np.isclose(upper, 1)) or factor != 1
+    assert lower.min() == 0
+    assert 0.5 <= lower.max() <= 1.2

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -45,6 +45,9 @@ from partialpool.cli.options import (
 )
 from partialpool.errors import PartialPoolError
 
+if TYPE_CHECKING:
+    from partialpool.data import GroupedData
+
 app = typer.Typer(
     name="partialpool",
     help="See what pooling does to the answer: complete, no and partial pooling with Stan.",
@@ -66,7 +69,10 @@ def report(
     include: Include = None,
     delta: Annotated[
         float | None,
-        typer.Option(help="Differences below this count as equivalent (unit of the data)."),
+        typer.Option(
+            help="Differences below this count as equivalent (unit of the data; with --exp a "
+            "ratio above 1)."
+        ),
     ] = None,
     retry: Retry = False,
     insist: Insist = False,
@@ -74,11 +80,13 @@ def report(
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
     from partialpool.report import results
+    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
+    delta = exponential.log_delta(data, delta)
     target = results.check_target(output / data.name)
     loaded = load_chosen(data, program, without, include)
     from partialpool.fitting import diagnostics
@@ -86,12 +94,11 @@ def report(
     from partialpool.tables import shrinkage  # slow, and of no use to a program in error
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
-    title = f"Posterior means (Monte Carlo error), {data.axis_title}"
     trusted = diagnostics.verdicts(fits)
-    show(
-        readable_shrinkage(shrinkage.shrinkage_table(fits, data), data, fits),
-        headed(title, trusted),
-    )
+    [table] = exponential.tables(
+        data, {"shrinkage_wide": shrinkage.shrinkage_table(fits, data)}
+    ).values()
+    show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
     write(target, data, fits, delta=delta, insist=insist, progress=progress)
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
@@ -116,6 +123,7 @@ def fit(
 ) -> None:
     """Fit one Stan program and print its estimates."""
     from partialpool.report import results
+    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     loaded = load_program(program, data, include)
@@ -124,13 +132,15 @@ def fit(
 
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
-    table = shrinkage.estimates(fits, data)
+    [table] = exponential.tables(data, {"estimates": shrinkage.estimates(fits, data)}).values()
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
         results.write_tables(folder, table, trusted)
         fits[0].save(folder / f"{fits[0].name}.nc")
         results.write_manifest(folder, data, fits, kind="fit")
-    show(readable_estimates(table), headed(f"Posterior, {fits[0].title}", trusted))
+    title = f"Posterior, {fits[0].title}"
+    show(readable_estimates(table, exp=data.exp), headed(title, trusted))
+    _say_scale(data)
     finish(target, fits)
 
 
@@ -148,6 +158,7 @@ def compare(
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
     from partialpool.report import results
+    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     if groups.too_many_groups(data, named=program):
@@ -161,10 +172,13 @@ def compare(
     from partialpool.tables import shrinkage
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
-    estimates = shrinkage.estimates(fits, data)
-    table = shrinkage.shrinkage_table(fits, data)
+    found = {
+        "estimates": shrinkage.estimates(fits, data),
+        "shrinkage_wide": shrinkage.shrinkage_table(fits, data),
+        "changes": edits.changes(fits, data),
+    }
+    estimates, table, moves = exponential.tables(data, found).values()
     pooled = any(each.name in table for each in fits)
-    moves = edits.changes(fits, data)
     trusted = diagnostics.verdicts(fits)
     with results.new_folder(target) as folder:
         results.write_tables(folder, estimates, trusted, shrinkage=table)
@@ -173,22 +187,40 @@ def compare(
         if pooled:
             figure = plots.pooling_scatter(
                 estimates,
-                axis_title=data.axis_title,
+                axis_title=exponential.axis_title(data),
                 group_title=data.group_label,
                 models={each.name: each.title for each in fits},
+                ratios=data.exp,
             )
             plots.save(figure, folder / "shrinkage")
         for each in fits:
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, fits, kind="compare")
     if pooled:
-        title = f"Posterior means (Monte Carlo error), {data.axis_title}"
-        show(readable_shrinkage(table, data, fits), headed(title, trusted))
+        show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
     else:
         say("No program writes a theta for each group or one for all: there is nothing to compare")
     for sentence in edits.sentences(moves, fits):
         say(sentence)
+    _say_scale(data)
     finish(target, fits)
+
+
+def _posterior_means(data: GroupedData) -> str:
+    """Title of the estimates side by side."""
+    from partialpool.tables.exponential import axis_title
+
+    kind = "Geometric posterior means" if data.exp else "Posterior means"
+    return f"{kind} (Monte Carlo error), {axis_title(data)}"
+
+
+def _say_scale(data: GroupedData) -> None:
+    """Say which numbers are exponentials, where some are."""
+    if data.exp:
+        say(
+            "Note: of mu and theta the exponentials are shown (geometric means, sds as factors); "
+            "tau is on the scale of the logarithms."
+        )
 
 
 app.command()(priors.priors)
@@ -237,6 +269,8 @@ def parameterizations(
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, list(found.fits))
     show(readable_forms(found.table, titles), "How each form sampled")
+    if data.exp:
+        say("Note: these tables and figures are on the scale of the logarithms, as forms sample.")
     for sentence in found.verdict.sentences:
         say(sentence)
     say(f"Saved in {target}")

@@ -98,15 +98,24 @@ def headed(title: str, trusted: Mapping[str, bool]) -> str:
     return f"NOT TO BE TRUSTED ({', '.join(failed)}: see the warnings above). {title}"
 
 
-def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """Turn estimates into text with the digits that their Monte Carlo errors support."""
+def readable_estimates(table: pd.DataFrame, *, exp: bool = False) -> pd.DataFrame:
+    """Turn estimates into text with the digits that their Monte Carlo errors support.
+
+    Parameters
+    ----------
+    table
+        Columns of `partialpool.tables.shrinkage.estimates`.
+    exp
+        Whether it holds exponentials of what are locations (`partialpool.tables.exponential`).
+    """
     import pandas as pd
 
+    from partialpool.tables.exponential import PARAMETERS
     from partialpool.text import format_estimate, short
 
     rows = [
         {
-            "quantity": f"{row.parameter}[{row.group}]" if row.group else row.parameter,
+            "quantity": _quantity(row, turned=exp and row.parameter in PARAMETERS),
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
             "sd": short(row["sd"]),
             "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
@@ -121,6 +130,12 @@ def readable_estimates(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _quantity(row: Any, *, turned: bool) -> str:
+    """Name the quantity of a row, with its group and as an exponential where it is one."""
+    name = f"{row.parameter}[{row.group}]" if row.group else str(row.parameter)
+    return f"exp({name})" if turned else name
+
+
 def _known(value: float, digits: str) -> str:
     return "–" if math.isnan(value) else f"{value:{digits}}"
 
@@ -133,7 +148,7 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
     readable = pd.DataFrame(
         {
             data.group_label: table["group"],
-            **{name: [f"{value:.7g}" for value in table[name]] for name in data.stats.sizes},
+            **{name: [_size(name, value) for value in table[name]] for name in data.stats.sizes},
             data.family.words.raw: [f"{mean:#.4g}" for mean in table["sample_mean"]],
         }
     )
@@ -141,6 +156,11 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
         pairs = zip(table[name], table[f"{name}_mcse"], strict=True)
         readable[titles[name]] = [_with_error(mean, mcse) for mean, mcse in pairs]
     return readable
+
+
+def _size(name: str, value: float) -> str:
+    """How much is known of a group: a count in full, a standard error to four digits."""
+    return f"{value:,.7g}" if name == "n" else f"{value:.4g}"
 
 
 def _with_error(mean: float, mcse: float) -> str:
@@ -161,7 +181,7 @@ def readable_groups(
     for _, row in table.set_index("group", drop=False).loc[list(shown)].iterrows():
         cells = {
             data.group_label: row["group"],
-            **{name: f"{row[name]:,.7g}" for name in data.stats.sizes},
+            **{name: _size(name, row[name]) for name in data.stats.sizes},
             data.family.words.raw: f"{row['raw_mean']:#.4g}",
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
             "sd": short(row["sd"]),

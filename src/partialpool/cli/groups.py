@@ -118,7 +118,13 @@ def estimate_groups(
     from partialpool.report import results, wording
     from partialpool.report.drawing import Figure
     from partialpool.report.many_groups import write_page
-    from partialpool.tables import group_draws, group_posterior, meanings, shrinkage
+    from partialpool.tables import (
+        exponential,
+        group_draws,
+        group_posterior,
+        meanings,
+        shrinkage,
+    )
 
     if top < 1:
         raise InputError(f"--top {top}: it must be at least 1")
@@ -145,7 +151,9 @@ def estimate_groups(
         drawn = group_draws.draw_groups(posterior, stats, draws_of, seed=sampling.seed)
         found["draws"] = drawn.to_series().unstack("group").reset_index()
     estimates = shrinkage.estimates(fits, data)
-    estimates = estimates[estimates["group"] == ""]
+    found["estimates"] = estimates[estimates["group"] == ""]
+    found = exponential.tables(data, found)
+    table, estimates = found["groups"], found.pop("estimates")
     said = [_extremes(data, priors), *_left_out(data)]
     words = data.family.words
     figure = Figure(
@@ -153,12 +161,14 @@ def estimate_groups(
         "shrinkage_arrows",
         {
             "shrinkage": table.rename(columns={"mean": "estimate"}),
-            "axis_title": data.axis_title,
+            "axis_title": exponential.axis_title(data),
             "group_title": data.group_label,
-            "center": float(posterior["mu"].mean()),
+            "center": exponential.shown(data, float(posterior["mu"].mean())),
+            "ratios": data.exp,
             **wording.sizes(data),
         },
-        f"From the {words.raw} to the posterior mean, by {words.size_title.lower()}.",
+        f"From the {words.raw} to the {'geometric ' if data.exp else ''}posterior mean, by "
+        f"{words.size_title.lower()}.",
         f"{words.raws.capitalize()} and posterior means of {min(stats.J, 2000):,} groups by their "
         "size.",
     )
@@ -171,18 +181,20 @@ def estimate_groups(
             write_table(frame, folder / "tables" / f"{name}.csv")
         if stats.J >= FEWEST_FOR_PARQUET:
             write_table(table, folder / "tables" / "groups.parquet")
-        write_table(meanings.table(found), folder / "tables" / "columns.csv")
+        columns = meanings.table(found)
+        columns = exponential.described(columns) if data.exp else columns
+        write_table(columns, folder / "tables" / "columns.csv")
         plots.save(plots.shrinkage_arrows(**figure.arguments), folder / "figures" / figure.key)
         fits[0].save(folder / "fits" / f"{fits[0].name}.nc")
         write_page(folder, data, fits[0], found, shown=shown, said=said, figure=figure)
         results.write_manifest(folder, data, fits, kind="groups")
     hyper = estimates[estimates["parameter"].isin(["mu", "tau", "sigma"])]
-    show(readable_estimates(hyper), headed(f"Posterior, {fits[0].title}", trusted))
+    show(readable_estimates(hyper, exp=data.exp), headed(f"Posterior, {fits[0].title}", trusted))
     which = "smallest" if lowest else "largest"
     show(
         readable_groups(table, found.get("ranks"), shown, data),
         headed(
-            f"Posterior of the {data.family.words.thetas}, {data.axis_title}"
+            f"Posterior of the {data.family.words.thetas}, {exponential.axis_title(data)}"
             + ("" if show_group else f": the {which} of {stats.J:,}"),
             trusted,
         ),
@@ -206,12 +218,16 @@ def _left_out(data: GroupedData) -> list[str]:
 def _extremes(data: GroupedData, priors: Priors) -> str:
     """Say what the two extremes would make of the groups."""
     from partialpool.programs import SHIPPED
-    from partialpool.text import short
+    from partialpool.text import format_estimate, short
 
     summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
     mean, sd = summary.loc[summary["parameter"] == "theta", ["mean", "sd"]].to_numpy(float)[0]
     decimals = max(0, 1 - math.floor(math.log10(sd)))
+    center, spread = f"{mean:.{decimals}f}", f"posterior sd {short(sd)}"
+    if data.exp:
+        ratio = math.exp(mean)
+        center, spread = format_estimate(ratio, 0.1 * ratio * sd), f"{spread} of its logarithm"
     return (
-        f"Complete pooling would put every group at {mean:.{decimals}f} (posterior sd "
-        f"{short(sd)}), no pooling each at its {data.family.words.raw} (raw_mean in groups.csv)."
+        f"Complete pooling would put every group at {center} ({spread}), no pooling each at its "
+        f"{data.family.words.raw} (raw_mean in groups.csv)."
     )

@@ -109,6 +109,14 @@ class DataOptions:
     ] = None
     mean: Annotated[str | None, typer.Option(help="Summaries: column of the sample mean.")] = None
     sd: Annotated[str | None, typer.Option(help="Summaries: column of the sample sd.")] = None
+    exp: Annotated[
+        bool,
+        typer.Option(
+            "--exp",
+            help="Estimates are logarithms (log ratios): show exponentials in all tables and "
+            "figures.",
+        ),
+    ] = False
     most_observations: Annotated[
         int,
         typer.Option(
@@ -126,7 +134,7 @@ class DataOptions:
         from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
 
-        return read(
+        data = read(
             find(files[0]) if len(files) == 1 else files,
             columns=Columns(
                 group=self.group,
@@ -146,17 +154,19 @@ class DataOptions:
             most_observations=self.most_observations,
             progress=progress,
         )
+        return dataclasses.replace(data, exp=True) if self.exp else data
 
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
         from partialpool.fitting.inputs import priors_for
         from partialpool.priors.hyperparameters import parse_prior_settings
+        from partialpool.tables.exponential import axis_title
 
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))
         say(
             f"{data.title}: {data.family.count(data.stats)} "
-            f"({data.axis_title} by {data.group_label})"
+            f"({axis_title(data)} by {data.group_label})"
         )
         for note in data.notes:
             say(f"Note: {note}.")

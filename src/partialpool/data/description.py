@@ -13,7 +13,7 @@ from partialpool.errors import InputError
 
 _TEXTS = ("title", "group", "value", "estimate", "se", "variance")
 _LABELS = ("group_label", "value_label", "unit")
-_KEYS = (*_TEXTS, "ci", "level", *_LABELS, "priors")
+_KEYS = (*_TEXTS, "ci", "level", "exp", *_LABELS, "priors")
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -24,7 +24,8 @@ def read_description(path: Path) -> dict[str, Any]:
     dict
         What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
         `se` and `variance` (columns), `group_label`, `value_label` and `unit`; two columns under
-        `ci`; a number under `level`; finite numbers by name under `priors`.
+        `ci`; a number under `level`; true or false under `exp`; finite numbers by name under
+        `priors`.
 
     Raises
     ------
@@ -56,6 +57,9 @@ def read_description(path: Path) -> dict[str, Any]:
         elif key == "level":
             if isinstance(setting, bool) or not isinstance(setting, int | float):
                 raise InputError(f"{beside}: level must be a number, not {setting!r}")
+        elif key == "exp":
+            if not isinstance(setting, bool):
+                raise InputError(f"{beside}: exp must be true or false, not {setting!r}")
         elif not isinstance(setting, str):
             raise InputError(f"{beside}: {key} must be text in quotes, not {setting!r}")
     return settings
@@ -92,6 +96,7 @@ def about_files(
         "group_label": settings.get("group_label", group_label),
         "value_label": settings.get("value_label", value_label),
         "unit": settings.get("unit", ""),
+        "exp": settings.get("exp", False),
         "priors": priors,
         "priors_source": paths[0].with_suffix(".toml").name if priors else "",
     }

@@ -56,6 +56,10 @@ class GroupedData:
         `partialpool.data.reading.read`; empty for data that came from elsewhere.
     family
         What the rows say of the groups: how they are modelled and talked about.
+    exp
+        Whether the estimates are logarithms (log ratios) whose exponentials people read. Models
+        know the logarithms alone; tables, figures and sentences show the exponentials
+        (`partialpool.tables.exponential`).
     """
 
     name: str
@@ -73,6 +77,11 @@ class GroupedData:
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
     family: Family = NORMAL
+    exp: bool = False
+
+    def __post_init__(self) -> None:
+        if self.exp:
+            _check_logarithms(self.name, self.family, self.stats)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -96,6 +105,23 @@ class GroupedData:
     def without_observations(self) -> GroupedData:
         """Keep only the statistics by group."""
         return replace(self, y=self.y[:0], group=self.group[:0])
+
+
+def _check_logarithms(name: str, family: Family, stats: Statistics) -> None:
+    """Refuse exponentials of what is no estimate of a logarithm."""
+    if not family.rows_are_groups:
+        raise InputError(
+            f"{name}: exponentials (--exp) are for estimates of logarithms with known standard "
+            "errors, such as log odds ratios, and these data are observations; leave --exp out"
+        )
+    with np.errstate(over="ignore"):
+        ratios = np.exp(stats.raw)
+    if not (np.isfinite(ratios) & (ratios > 0)).all():
+        worst = int(np.argmax(np.abs(stats.raw)))
+        raise InputError(
+            f"{name}: the estimate of {stats.labels[worst]!r} is {stats.raw[worst]:g}, which is no "
+            "logarithm of a ratio: its exponential overflows. Give logarithms, or leave --exp out"
+        )
 
 
 def from_values(

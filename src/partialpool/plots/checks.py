@@ -54,7 +54,7 @@ def check_statistics(
         + p9.geom_point(p9.aes(x="observed", color="where", shape="where"), size=2.4)
         + p9.scale_color_manual({"inside": "#000000", "outside": VERMILLION})
         + p9.scale_shape_manual({"inside": "o", "outside": "X"})
-        + p9.facet_wrap("statistic", ncol=3, scales="free_x")
+        + p9.facet_wrap("statistic", ncol=2 if len(order) == 4 else 3, scales="free_x")
         + scale
         + p9.labs(
             x=text(axis_title, width=70),

@@ -113,6 +113,7 @@ def rank_heat_map(
     order: list[str],
     group_title: str = "Group",
     models: Mapping[str, str] | None = None,
+    ranked: str = "mean",
 ) -> p9.ggplot:
     """P(group has rank r), one panel a model; rank 1 is the largest mean.
 
@@ -127,6 +128,8 @@ def rank_heat_map(
         What a group is called.
     models
         Name of each model to its title.
+    ranked
+        What is ranked, in one word.
     """
     shown = titles(ranks, models)
     kept, dropped = extremes(order)
@@ -149,7 +152,7 @@ def rank_heat_map(
         + p9.scale_x_continuous(breaks=breaks, expand=(0, 0))
         + scale
         + p9.labs(
-            x="Rank (1 = highest mean)" + (f", in bins of {width}" if width > 1 else ""),
+            x=f"Rank (1 = highest {ranked})" + (f", in bins of {width}" if width > 1 else ""),
             y=text(group_title, width=18),
             fill="Probability",
         )

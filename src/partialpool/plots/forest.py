@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import plotnine as p9
+from mizani.breaks import breaks_extended
 
 from partialpool.plots.theme import (
     BLUE,
     GREY,
     ORANGE,
+    RATIO_BREAKS,
     VERMILLION,
     caption,
     extremes,
     group_axis,
+    ratio_axis,
     text,
     theme,
 )
@@ -21,10 +24,15 @@ from partialpool.types import FloatArray
 
 _COLORS = (VERMILLION, BLUE, ORANGE)
 _LABELLED = 25
+_AT_ZERO = p9.geom_hline(yintercept=0, color="#BBBBBB", size=0.4)
 
 
 def forest(
-    intervals: pd.DataFrame, *, axis_title: str = "value", group_title: str = "Group"
+    intervals: pd.DataFrame,
+    *,
+    axis_title: str = "value",
+    group_title: str = "Group",
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Estimates and what the models make of them, one row a group, then the whole.
 
@@ -37,6 +45,8 @@ def forest(
         last kind are shown.
     axis_title, group_title
         Title of the axis of values (with its unit) and what a group is called.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1 instead of 0.
     """
     kinds = list(dict.fromkeys(intervals["kind"]))
     grouped = intervals[~intervals["whole"]]
@@ -61,7 +71,7 @@ def forest(
     scale, height = group_axis(kept, dropped, extra=extra, flipped=True)
     return (
         p9.ggplot(frame, p9.aes("row", color="kind", group="kind"))
-        + p9.geom_hline(yintercept=0, color="#BBBBBB", size=0.4)
+        + (ratio_axis(flipped=True) if ratios else [_AT_ZERO])
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), position=dodge, size=0.8)
         + p9.geom_point(p9.aes(y="middle", shape="kind"), position=dodge, size=2.1)
         + p9.scale_color_manual(dict(zip(kinds, _COLORS, strict=False)), breaks=kinds)
@@ -78,7 +88,11 @@ def forest(
 
 
 def effects_by_tau(
-    effects: pd.DataFrame, density: pd.DataFrame, *, axis_title: str = "value"
+    effects: pd.DataFrame,
+    density: pd.DataFrame,
+    *,
+    axis_title: str = "value",
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Posterior means of the effects given tau, over the posterior density of tau.
 
@@ -92,8 +106,16 @@ def effects_by_tau(
         Columns `tau` and `density`.
     axis_title
         Title of the axis of effects, with its unit.
+    ratios
+        Whether the effects are ratios: their axis is logarithmic, with a line at 1. tau and its
+        density are those of the logarithms.
     """
-    upper, lower = f"E(θ | τ): {text(axis_title, width=40)}", "Posterior density of τ"
+    title = text(axis_title, width=40)
+    upper, lower = f"E(θ | τ): {title}", "Posterior density of τ"
+    marks: list[object] = []
+    if ratios:
+        upper, lower = f"exp(E(θ | τ)): {title}", "Posterior density of τ, log scale"
+        effects, marks = _beside(effects, density, panels=[upper, lower])
     panels = [upper, lower]
     lines = effects.assign(panel=pd.Categorical([upper] * len(effects), panels))
     area = density.assign(panel=pd.Categorical([lower] * len(density), panels))
@@ -105,6 +127,7 @@ def effects_by_tau(
     reach = float(lines["tau"].max())
     return (
         p9.ggplot()
+        + marks
         + p9.geom_line(
             p9.aes("tau", "mean", group="group"), data=lines, color=BLUE, size=0.6, alpha=0.8
         )
@@ -114,9 +137,37 @@ def effects_by_tau(
         + p9.geom_area(p9.aes("tau", "density"), data=area, fill="#BBD7EA", color=GREY, size=0.3)
         + p9.facet_wrap("panel", ncol=1, scales="free_y")
         + p9.scale_x_continuous(expand=(0, 0, 0.08, 0))
-        + p9.labs(x="τ", y="")
+        + p9.labs(x="τ, log scale" if ratios else "τ", y="")
         + theme(height=5.2)
     )
+
+
+def _beside(
+    effects: pd.DataFrame, density: pd.DataFrame, *, panels: list[str]
+) -> tuple[pd.DataFrame, list[object]]:
+    """Logarithms of ratios beside a density, whose panel shares one linear scale with theirs.
+
+    The logarithms are moved above all densities, so that the scale knows from a place which panel
+    it is in, and marks it with a ratio or with a density.
+    """
+    logs = np.log(effects["mean"].to_numpy(dtype=float))
+    top = 2 * float(density["density"].max())
+    base = top + float(np.ptp([0.0, *logs])) + abs(min(0.0, float(logs.min())))
+
+    def places(limits: tuple[float, float]) -> FloatArray:
+        if limits[0] < top:
+            return np.asarray(breaks_extended(n=5)(limits), dtype=np.float64)
+        ratios = np.asarray(RATIO_BREAKS(tuple(np.exp(np.array(limits) - base))), dtype=np.float64)
+        return np.asarray(base + np.log(ratios))
+
+    def labels(at: FloatArray) -> list[str]:
+        return [f"{np.exp(x - base) if x > top else x:.6g}" for x in at]
+
+    one = pd.DataFrame({"panel": pd.Categorical(panels[:1], panels), "at": [base]})
+    return effects.assign(mean=base + logs), [
+        p9.geom_hline(p9.aes(yintercept="at"), data=one, color="#AAAAAA", size=0.5),
+        p9.scale_y_continuous(breaks=places, labels=labels),
+    ]
 
 
 def _spread(values: pd.Series[float]) -> FloatArray:
@@ -124,7 +175,7 @@ def _spread(values: pd.Series[float]) -> FloatArray:
     at = np.array(values, dtype=np.float64)
     if len(at) < 2:
         return at
-    gap = 0.055 * float(np.ptp(at)) or 1.0
+    gap = 0.065 * float(np.ptp(at)) or 1.0
     gap = min(gap, float(np.ptp(at)) / (len(at) - 1)) or 1.0
     order = np.argsort(at, kind="stable")
     for _ in range(200):

@@ -16,6 +16,7 @@ from partialpool.plots.theme import (
     caption,
     extremes,
     group_axis,
+    ratio_axis,
     text,
     theme,
 )
@@ -56,6 +57,12 @@ def _boxes(values: Mapping[str, NDArray[np.float64]]) -> tuple[pd.DataFrame, pd.
         pd.DataFrame(boxes, columns=["group", "lowest", "q1", "median", "q3", "highest"]),
         pd.DataFrame(beyond, columns=["group", "value"]),
     )
+
+
+def _exponentials(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the numbers of a frame of groups into their exponentials."""
+    numbers = frame.columns.drop("group")
+    return frame.assign(**{name: np.exp(frame[name].to_numpy(dtype=float)) for name in numbers})
 
 
 def _box_layer(boxes: pd.DataFrame, *, fill: str) -> p9.geom_boxplot:
@@ -141,6 +148,7 @@ def draws_by_group(
     axis_title: str = "value",
     group_title: str = "Group",
     left_out: int = 0,
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Box plots of posterior draws by group.
 
@@ -153,15 +161,22 @@ def draws_by_group(
         Title of the axis of values (with its unit) and what a group is called.
     left_out
         Groups that the caller left out in the middle, where `draws` holds the extremes only.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1, and whiskers
+        reach 1.5 quartile ranges of the logarithms.
     """
     values = {str(g): v.to_numpy() for g, v in draws.groupby("group", sort=False)["value"]}
     kept, dropped = (list(values), left_out) if left_out else extremes(list(values))
     if dropped and not left_out:
         kept, dropped = extremes(sorted(values, key=lambda g: -float(np.median(values[g]))))
-    boxes, beyond = _boxes({g: values[g] for g in kept})
+    chosen = {g: np.log(values[g]) if ratios else values[g] for g in kept}
+    boxes, beyond = _boxes(chosen)
+    if ratios:
+        boxes, beyond = (_exponentials(frame) for frame in (boxes, beyond))
     scale, height = group_axis(kept, dropped, flipped=True)
     return (
         p9.ggplot()
+        + (ratio_axis(flipped=True) if ratios else [])
         + p9.geom_point(
             p9.aes("group", "value", group=1), data=beyond, size=0.6, alpha=0.5, color=GREY
         )
@@ -188,6 +203,8 @@ def caterpillar(
     reference: float | None = None,
     reference_label: str = "",
     log: bool = False,
+    ratios: bool = False,
+    point: str = "median",
 ) -> p9.ggplot:
     """Medians with central 50 % (thick) and 95 % (thin) intervals, one row an estimate.
 
@@ -203,6 +220,10 @@ def caterpillar(
         Where a dashed line is drawn, and what it marks.
     log
         Whether the axis of values is logarithmic.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1.
+    point
+        What the points are.
     """
     grouped = estimates[estimates["group"] != ""]
     kept, dropped = extremes(list(grouped["group"]))
@@ -211,12 +232,16 @@ def caterpillar(
         kept, dropped = extremes(list(ordered["group"]))
     single = estimates[estimates["group"] == ""]
     extra = {f"\x1f{p}": SYMBOLS.get(p) or text(p) for p in single["parameter"]}
+    if ratios:
+        extra |= {f"\x1f{p}": f"exp({SYMBOLS[p]})" for p in single["parameter"] if p in SYMBOLS}
     frame = pd.concat([grouped[grouped["group"].isin(kept)], single], ignore_index=True)
     frame["row"] = np.where(frame["group"] == "", "\x1f" + frame["parameter"], frame["group"])
     frame["of"] = np.where(frame["group"] == "", "whole", "group")
     scale, height = group_axis(kept, dropped, extra=extra)
     figure = p9.ggplot(frame, p9.aes(y="row", color="of", group="of"))
-    words = "Point: median; thick: central 50 %; thin: central 95 % interval"
+    if ratios:
+        figure += ratio_axis()
+    words = f"Point: {point}; thick: central 50 %; thin: central 95 % interval"
     if reference is not None:
         figure += p9.geom_vline(xintercept=reference, linetype="dashed", color=GREY)
         words += f"; dashed: {text(reference_label, width=80)}"
@@ -226,7 +251,7 @@ def caterpillar(
         + p9.geom_segment(p9.aes(x="q25", xend="q75", yend="row"), size=2.1)
         + p9.geom_point(p9.aes(x="median"), size=2.6, fill="white")
         + p9.scale_color_manual({"group": BLUE, "whole": "#B34700"}, guide=None)
-        + ([p9.scale_x_log10()] if log else [])
+        + ([p9.scale_x_log10()] if log and not ratios else [])
         + scale
         + p9.labs(
             x=text(axis_title, width=70),

@@ -17,12 +17,15 @@ from partialpool.plots.theme import (
     extremes,
     group_axis,
     look,
+    ratio_axis,
     text,
     theme,
     titles,
 )
 
 _MOST_POINTS = 2000
+_WORDS = ("Posterior mean", "E[μ]")
+_RATIO_WORDS = ("Geometric posterior mean", "exp(E[μ])")
 
 
 def pooling_scatter(
@@ -31,6 +34,7 @@ def pooling_scatter(
     axis_title: str = "value",
     group_title: str = "Group",
     models: Mapping[str, str] | None = None,
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Posterior means of the group means by group and model, with E[mu] dashed.
 
@@ -46,6 +50,8 @@ def pooling_scatter(
         Title of the axis of values (with its unit) and what a group is called.
     models
         Name of each model to its title, in the order that sets colours.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1.
     """
     theta = estimates[(estimates["parameter"] == "theta") & (estimates["group"] != "")]
     mu = estimates[estimates["parameter"] == "mu"]
@@ -55,13 +61,15 @@ def pooling_scatter(
     mu = mu.assign(model=mu["model"].map(shown))
     labels = list(dict.fromkeys(theta["group"]))
     if len(labels) > MANY:
-        return _against_first(theta, mu, axis_title=axis_title)
+        return _against_first(theta, mu, axis_title=axis_title, ratios=ratios)
     scale, height = group_axis(labels, 0)
     at = [float(m) for m in mu["mean"]]
     means = theta.groupby("group", sort=False)["mean"]
     spans = pd.DataFrame({"low": means.min(), "high": means.max()}).reset_index()
+    middle, center = _RATIO_WORDS if ratios else _WORDS
     return (
         p9.ggplot(theta, p9.aes("mean", "group", group="model"))
+        + (ratio_axis() if ratios else [])
         + p9.geom_vline(xintercept=at, linetype="dashed", color=GREY)
         + p9.geom_segment(
             p9.aes(x="low", xend="high", yend="group", y="group"),
@@ -75,15 +83,17 @@ def pooling_scatter(
         + p9.scale_shape_manual(dict(zip(shown.values(), shapes, strict=True)))
         + scale
         + p9.labs(
-            x=f"Posterior mean: {text(axis_title, width=60)}",
+            x=f"{middle}: {text(axis_title, width=60)}",
             y=text(group_title, width=18),
-            caption="Dashed: E[μ]." if at else "",
+            caption=f"Dashed: {center}." if at else "",
         )
         + theme(height=height + 1.5, grid="y")
     )
 
 
-def _against_first(theta: pd.DataFrame, mu: pd.DataFrame, *, axis_title: str) -> p9.ggplot:
+def _against_first(
+    theta: pd.DataFrame, mu: pd.DataFrame, *, axis_title: str, ratios: bool
+) -> p9.ggplot:
     wide = theta.pivot_table(index="group", columns="model", values="mean", observed=True)
     first = wide.columns[0]
     pairs = pd.concat(
@@ -95,16 +105,18 @@ def _against_first(theta: pd.DataFrame, mu: pd.DataFrame, *, axis_title: str) ->
     )
     pairs = _thinned(pairs.sort_values(["model", "first"]), _MOST_POINTS)
     unit = text(axis_title, width=50)
+    middle, center = _RATIO_WORDS if ratios else _WORDS
     return (
         p9.ggplot(pairs, p9.aes("first", "other"))
+        + ([*ratio_axis(), *ratio_axis(flipped=True)] if ratios else [])
         + p9.geom_abline(slope=1, intercept=0, color=GREY)
         + p9.geom_hline(p9.aes(yintercept="mean"), data=mu, linetype="dashed", color=GREY)
         + p9.geom_point(color=BLUE, alpha=0.45, size=1.5)
         + p9.facet_wrap("model", ncol=2)
         + p9.labs(
-            x=f"Posterior mean under {first}: {unit}",
-            y="Posterior mean",
-            caption="One point a group. Solid: no change; dashed: E[μ].",
+            x=f"{middle} under {first}: {unit}",
+            y=middle,
+            caption=f"One point a group. Solid: no change; dashed: {center}.",
         )
         + theme(height=4.2)
     )
@@ -127,6 +139,7 @@ def shrinkage_arrows(
     size_title: str = "Observations in the group",
     least: str = "fewest observations",
     raw: str = "raw mean",
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Arrows from each raw mean to its estimate, ordered by how much is known of the group.
 
@@ -147,6 +160,8 @@ def shrinkage_arrows(
         the top have.
     raw
         What the open circles are called.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1.
     """
     frame = shrinkage.sort_values(size, kind="stable", ascending=size != "se")
     dashed = (
@@ -154,9 +169,11 @@ def shrinkage_arrows(
         if center is not None
         else []
     )
-    words = f"Open circle: {raw}; arrow head: posterior mean" + (
-        "; dashed: E[μ]." if center is not None else "."
+    middle, population = _RATIO_WORDS if ratios else _WORDS
+    words = f"Open circle: {raw}; arrow head: {middle[:1].lower()}{middle[1:]}" + (
+        f"; dashed: {population}." if center is not None else "."
     )
+    dashed = [*(ratio_axis() if ratios else []), *dashed]
     x_title = text(axis_title, width=70)
     if len(frame) > MANY:
         frame = _thinned(frame, _MOST_POINTS)
@@ -182,7 +199,7 @@ def shrinkage_arrows(
     counts = dict(zip(frame["group"], frame[size], strict=True))
     scale, height = group_axis(kept, dropped)
     labels = [
-        f"{shown}\u2002({size} = {counts[key]:.7g})"
+        f"{shown}\u2002({size} = {counts[key]:{'.7g' if size == 'n' else '.3g'}})"
         for key, shown in zip(scale.limits, scale.labels, strict=True)
     ]
     scale.labels = labels

@@ -10,11 +10,13 @@ import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import pandas as pd
 import plotnine as p9
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
+from mizani.breaks import breaks_log
 
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -140,6 +142,30 @@ def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.
         panel_spacing_y=0.05,
         plot_background=p9.element_rect(fill="white", color="white"),
     )
+
+
+RATIO_BREAKS = breaks_log(n=6)
+"""Places of the marks on an axis of ratios, from its limits."""
+
+
+def ratio_axis(*, flipped: bool = False) -> list[Any]:
+    """Logarithmic axis of values with a line at 1, for ratios.
+
+    Parameters
+    ----------
+    flipped
+        Whether the figure flips its coordinates, so that the axis of values is y.
+    """
+    line, scale = (
+        (p9.geom_hline(yintercept=1, color="#AAAAAA", size=0.5), p9.scale_y_log10)
+        if flipped
+        else (p9.geom_vline(xintercept=1, color="#AAAAAA", size=0.5), p9.scale_x_log10)
+    )
+    return [line, scale(breaks=RATIO_BREAKS, labels=_ratios)]
+
+
+def _ratios(breaks: Sequence[float]) -> list[str]:
+    return [f"{at:g}" for at in breaks]
 
 
 def titles(frame: pd.DataFrame, models: Mapping[str, str] | None) -> dict[str, str]:

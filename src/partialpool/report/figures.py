@@ -17,19 +17,24 @@ from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
 from partialpool.report import model_figures
 from partialpool.report.drawing import Figure
+from partialpool.report.sentences import leading_movers
 from partialpool.report.wording import (
     capital,
     group_word,
     highest,
     lowest,
+    moved_by,
+    noun,
     number,
     rows_of,
     sizes,
+    tied,
 )
-from partialpool.tables import contrasts
+from partialpool.tables import contrasts, exponential
 from partialpool.tables.checks import replicates
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import exact_posterior, is_shipped
+from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
@@ -91,7 +96,7 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
         plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best)))
     checked = best or comparison.fits[0]
-    if len(comparison.table("predictions", model=checked.name)):
+    if len(_drawn_predictions(comparison, checked)):
         plans.append(Plan("prediction", "predictions", lambda: _predictions(comparison, checked)))
     if len(comparison.table("posterior_checks", model=checked.name)):
         plans.append(Plan("checks", "check-statistics", lambda: _statistics(comparison, checked)))
@@ -128,7 +133,9 @@ def _data(comparison: Comparison) -> Figure:
 def _raw(comparison: Comparison) -> Figure:
     """Draw each group's own estimate with the intervals that its standard error gives."""
     data, raw, se = comparison.data, comparison.data.stats.raw, comparison.data.stats.raw_se
-    quantiles = {name: raw + se * special.ndtri(p) for name, p in QUANTILES.items()}
+    quantiles = {
+        name: exponential.shown(data, raw + se * special.ndtri(p)) for name, p in QUANTILES.items()
+    }
     frame = pd.DataFrame({"parameter": "y", "group": list(data.labels), **quantiles})
     low, high = lowest(frame, "median"), highest(frame, "median")
     return Figure(
@@ -136,9 +143,10 @@ def _raw(comparison: Comparison) -> Figure:
         "caterpillar",
         {
             "estimates": frame,
-            "reference": data.stats.grand_mean,
-            "reference_label": "mean, weighted by 1 / se²",
-            **model_figures.axes(comparison),
+            "reference": exponential.shown(data, data.stats.grand_mean),
+            "reference_label": model_figures.grand_mean(comparison),
+            "point": data.family.words.raw,
+            **model_figures.effect_axes(comparison),
         },
         f"The {data.family.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
         "standard errors either way.",
@@ -152,42 +160,50 @@ def _scatter(comparison: Comparison) -> Figure:
     shown = [fit for fit in (comparison.model("none"), comparison.model("partial")) if fit]
     names = [fit.name for fit in shown]
     frame = comparison.table("estimates")
-    most = "".join(
-        f" {row['group']} moves most, by {number(row['displacement'], row['mcse'])}."
-        for row in rows_of(comparison.table("moved", model=names[-1], statement="moved most"))
-    )
+    most = _most(comparison, names[-1])
+    thetas, center = comparison.data.family.words.thetas, "μ"
+    theta, kind = "θ", "Posterior means"
+    if comparison.data.exp:
+        theta, center, kind = "exp(θ)", "exp(μ)", "Geometric posterior means"
     return Figure(
         "shrinkage",
         "pooling_scatter",
         {
             "estimates": frame[frame["model"].isin(names)],
             "models": comparison.titles,
-            **model_figures.axes(comparison),
+            **model_figures.effect_axes(comparison),
         },
-        f"Posterior means of θ under {' and '.join(fit.title for fit in shown)}.",
-        f"Posterior means of the group means under {' and '.join(fit.title for fit in shown)}, "
-        f"with the posterior mean of μ dashed.{most}",
+        f"{kind} of {theta} under {' and '.join(fit.title for fit in shown)}.",
+        f"{kind} of the {thetas} under {' and '.join(fit.title for fit in shown)}, "
+        f"with the posterior mean of {center} dashed.{most}",
     )
+
+
+def _most(comparison: Comparison, model: str) -> str:
+    """Name the group that moves most, for an alt text; nothing where several do."""
+    first = leading_movers(comparison, comparison.table("shrinkage", model=model))
+    if len(first) != 1:
+        return ""
+    [row] = rows_of(first)
+    return f" {row['group']} moves most, by {moved_by(comparison, row)}."
 
 
 def _arrows(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("shrinkage", model=fit.name)
     target = float(frame["target"].iloc[0])
-    most = highest(frame.assign(size=frame["displacement"].abs()), "size")
     words = comparison.data.family.words
+    mean = "geometric posterior mean" if comparison.data.exp else "posterior mean"
     return Figure(
         "arrows",
         "shrinkage_arrows",
         {
             "shrinkage": frame,
             "center": target if np.isfinite(target) else None,
-            **model_figures.axes(comparison),
+            **model_figures.effect_axes(comparison),
             **sizes(comparison.data),
         },
-        f"From the {words.raw} to the posterior mean under {fit.title}, by "
-        f"{words.size_title.lower()}.",
-        f"Arrows from {words.raws} to posterior means under {fit.title}; the largest shift is "
-        f"{number(most['displacement'], most['mcse'])} in {most['group']}.",
+        f"From the {words.raw} to the {mean} under {fit.title}, by {words.size_title.lower()}.",
+        f"Arrows from {words.raws} to {mean}s under {fit.title}.{_most(comparison, fit.name)}",
     )
 
 
@@ -200,16 +216,16 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
             "row": list(stats.labels),
             "whole": False,
             "kind": data.family.words.raw.capitalize(),
-            "low": stats.raw - z * stats.raw_se,
-            "middle": stats.raw,
-            "high": stats.raw + z * stats.raw_se,
+            "low": exponential.shown(data, stats.raw - z * stats.raw_se),
+            "middle": exponential.shown(data, stats.raw),
+            "high": exponential.shown(data, stats.raw + z * stats.raw_se),
         }
     )
     theta = comparison.table("estimates", model=fit.name)
     new = comparison.table("predictions", model=fit.name, quantity="new group mean")
     shown = [
         (theta[theta["parameter"] == "theta"], "", False),
-        (theta[theta["parameter"] == "mu"], "μ, mean of all", True),
+        (theta[theta["parameter"] == "mu"], _mean_of_all(comparison), True),
         (new, f"New {group_word(comparison)}", True),
     ]
     posterior = [
@@ -219,20 +235,31 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
         for part, row, whole in shown
         if len(part)
     ]
-    moved = highest(comparison.table("shrinkage", model=fit.name), "raw_se")
+    rows = comparison.table("shrinkage", model=fit.name)
+    weakest = highest(rows, "raw_se")
+    least = ""
+    if len(tied(rows, "raw_se", weakest["raw_se"])) == 1:
+        least = (
+            f"; the least is known of {weakest['group']}, whose posterior mean is "
+            f"{number(weakest['estimate'], weakest['mcse'])}"
+        )
     return Figure(
         "forest",
         "forest",
         {
             "intervals": pd.concat([raw, *posterior], ignore_index=True),
-            **model_figures.axes(comparison),
+            **model_figures.effect_axes(comparison),
         },
         f"The {data.family.words.raws} and what {fit.title} makes of them, with the mean of all "
         f"and the prediction for a new {group_word(comparison)}.",
         f"Forest plot of {stats.J} {data.family.words.raws} with 95 % intervals and their "
-        f"posteriors under {fit.title}; the least is known of {moved['group']}, whose posterior "
-        f"mean is {number(moved['estimate'], moved['mcse'])}.",
+        f"posteriors under {fit.title}{least}.",
     )
+
+
+def _mean_of_all(comparison: Comparison) -> str:
+    """What the row of mu is called in a forest."""
+    return "exp(μ), geometric mean of all" if comparison.data.exp else "μ, mean of all"
 
 
 def _effects(comparison: Comparison, fit: Fit) -> Figure:
@@ -245,16 +272,21 @@ def _effects(comparison: Comparison, fit: Fit) -> Figure:
     labels = comparison.data.labels
     kept, _ = plots.extremes(_order(comparison, fit) if len(labels) > plots.MANY else list(labels))
     effects = posterior.conditional_effects(grid)
+    data = comparison.data
+    effects = effects.assign(mean=exponential.shown(data, effects["mean"].to_numpy(dtype=float)))
+    lines = "exp(E(θ | τ))" if data.exp else "E(θ | τ)"
+    given = "exponentials of the posterior means" if data.exp else "posterior means"
     return Figure(
         "effects",
         "effects_by_tau",
         {
             "effects": effects[effects["group"].isin(kept)],
             "density": pd.DataFrame({"tau": grid[1:], "density": posterior.tau_density(grid[1:])}),
-            "axis_title": comparison.data.axis_title,
+            "axis_title": exponential.axis_title(data),
+            "ratios": data.exp,
         },
-        "Posterior means of the effects given τ, and the posterior density of τ (exact).",
-        f"Lines of E(θ | τ) of {len(kept)} groups that leave one point at τ = 0 and fan out as τ "
+        f"{capital(given)} of the effects given τ, and the posterior density of τ (exact).",
+        f"Lines of {lines} of {len(kept)} groups that leave one point at τ = 0 and fan out as τ "
         f"grows; below, the posterior density of τ, most of which lies below {number(reach)}.",
     )
 
@@ -285,7 +317,7 @@ def _contrasts(comparison: Comparison, fit: Fit) -> Figure:
             "order": order,
             "models": comparison.titles,
         },
-        "Probability that one group mean is larger than another.",
+        f"Probability that one {comparison.data.family.words.theta} is larger than another.",
         f"Matrix of P(θ of the row > θ of the column) for {len(kept)} groups; from highest to "
         f"lowest: {', '.join(kept[:8])}{' and so on' if len(kept) > 8 else ''}.",
     )
@@ -307,28 +339,46 @@ def _ranks(comparison: Comparison, fit: Fit) -> Figure:
             "order": order,
             "group_title": comparison.data.group_label,
             "models": comparison.titles,
+            "ranked": noun(comparison),
         },
-        "Probability of each rank of each group; rank 1 is the highest mean.",
+        f"Probability of each rank of each group; rank 1 is the highest {noun(comparison)}.",
         f"Heat map of rank probabilities of {len(kept)} groups; the highest estimate is that of "
         f"{order[0]}, the lowest that of {order[-1]}.",
     )
 
 
-def _predictions(comparison: Comparison, fit: Fit) -> Figure:
+def _drawn_predictions(comparison: Comparison, fit: Fit) -> pd.DataFrame:
+    """Predictions that a figure can show, those of no group by what is predicted."""
     rows = comparison.table("predictions", model=fit.name)
-    known = rows[rows["quantity"] == "new observation"].assign(parameter="y")
-    single = rows[rows["group"] == ""]
-    single = single[single["quantity"] != "new observation"]
-    single = single.assign(parameter=single["quantity"])
+    if rows.empty:
+        return rows
+    known = rows[rows["quantity"] == NEW_OBSERVATION].assign(parameter="y")
+    single = rows[(rows["group"] == "") & (rows["quantity"] != NEW_OBSERVATION)]
+    names = single["quantity"]
+    if comparison.data.family.rows_are_groups:
+        new = f"{noun(comparison)} of a new {group_word(comparison)}"
+        names = names.replace(NEW_GROUP_MEAN, new)
+    rows = pd.concat([known, single.assign(parameter=names)], ignore_index=True)
+    ends = rows[["q2.5", "q97.5"]].to_numpy(dtype=float)
+    kept = np.isfinite(ends).all(axis=1)
+    if comparison.data.exp:  # a vague prior of a logarithm goes from nothing to everything
+        kept &= (ends > 0).all(axis=1)
+    return rows.iloc[np.flatnonzero(kept)].reset_index(drop=True)
+
+
+def _predictions(comparison: Comparison, fit: Fit) -> Figure:
+    of = "of a new observation in each group, of a new group's mean and of an observation in a "
+    of += "new group"
+    if comparison.data.family.rows_are_groups:
+        of = f"of the {noun(comparison)} of a new {group_word(comparison)}"
     return Figure(
         "predictions",
         "caterpillar",
         {
-            "estimates": pd.concat([known, single], ignore_index=True),
-            **model_figures.axes(comparison),
+            "estimates": _drawn_predictions(comparison, fit),
+            **model_figures.effect_axes(comparison),
         },
-        f"Predictive intervals of a new observation in each group, of a new group's mean and of "
-        f"an observation in a new group, under {fit.title}.",
+        f"Predictive intervals {of}, under {fit.title}.",
         f"Caterpillar plot of predictive intervals under {fit.title}.",
     )
 

@@ -19,7 +19,7 @@ from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
 from partialpool.report.results import MARK, about_data, label_trust, new_folder, write_table
-from partialpool.tables import meanings
+from partialpool.tables import exponential, meanings
 from partialpool.tables.comparison import Comparison, compute
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
@@ -51,7 +51,8 @@ def write(
     fits
         What to compare, in the order to show.
     delta
-        Half-width of the region of practical equivalence, in the unit of the data.
+        Half-width of the region of practical equivalence, in the unit of the data (of logarithms,
+        where these are the data).
     insist
         Draw conclusions from fits that failed a diagnostic, too; the banner stays.
     processes
@@ -75,7 +76,9 @@ def write(
     with new_folder(target) as folder, drawing_processes(processes) as workers:
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
-        comparison = compute(data, fits, delta=delta, insist=insist, progress=progress)
+        comparison = exponential.of_comparison(
+            compute(data, fits, delta=delta, insist=insist, progress=progress)
+        )
         timings = {"tables": time.perf_counter() - start}
         models = {
             fit.name: model for fit in fits if (model := statements.of_program(fit.record.source))
@@ -133,7 +136,10 @@ def _tables(comparison: Comparison, folder: Path) -> None:
     }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
-    write_table(meanings.table(tables), folder / "columns.csv")
+    columns = meanings.table(tables)
+    write_table(
+        exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
+    )
 
 
 def manifest(

@@ -10,7 +10,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit, diagnostics
 from partialpool.programs import statements
-from partialpool.report import cells, page, sentences, trust, views
+from partialpool.report import cells, page, sentences, trust, views, wording
 from partialpool.report.drawing import Figure
 from partialpool.report.folder import manifest
 from partialpool.tables.comparison import Comparison
@@ -80,11 +80,12 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     """Posterior of the groups that are shown, with their ranks where these are known."""
     frame = comparison.table("groups").set_index("group", drop=False).loc[list(shown)]
     words = comparison.data.family.words
+    mean = "Geometric posterior mean" if comparison.data.exp else "Posterior mean"
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
         *views.size(comparison),
         (words.raw.capitalize(), cells.digits("raw_mean", ".4g")),
-        ("Posterior mean", cells.estimate("mean", "mcse_mean")),
+        (mean, cells.estimate("mean", "mcse_mean")),
         ("sd", cells.digits("sd", ".2g")),
         ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
         ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
@@ -101,5 +102,6 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
         frame,
         columns,
         csv="groups",
-        note="Rank 1 is the largest mean. The file holds every group.",
+        note=f"Rank 1 is the largest {wording.noun(comparison)}. The file holds every group."
+        + (" The sd is a factor." if comparison.data.exp else ""),
     )

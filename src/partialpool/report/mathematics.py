@@ -43,7 +43,8 @@ class Names:
     Attributes
     ----------
     by_group
-        Variables with one value a group: they carry the index j.
+        Variables with one value a group: they carry the index j; `y` among them where each group
+        is one row.
     values
         Hyperparameter to its value: the value is shown in its place.
     """
@@ -87,7 +88,7 @@ def _line(statement: Statement, model: Model, names: Names) -> Markup:
 def _range(statement: Statement, names: Names) -> Markup:
     name = re.split(r"\W", statement.left, maxsplit=1)[0]
     groups = _mi("j") + _mo("=") + _mn("1") + _mo(",") + _mo("…") + _mo(",") + _mi("J")
-    if name == "y":
+    if name == "y" and name not in names.by_group:
         each = _mi("i") + _mo("=") + _mn("1") + _mo(",") + _mo("…") + _mo(",")
         each += _sub(_mi("n"), _mi("j"))
         return _space() + each + _mo(";") + _space() + groups
@@ -219,7 +220,7 @@ class _Parser:
 def _symbol(word: str, names: Names, *, power: str = "") -> Markup:
     """Write a variable: Greek where its name is, with index and power."""
     index = Markup()
-    if word == "y":
+    if word == "y" and word not in names.by_group:
         index = Markup("<mrow>{}{}</mrow>").format(_mi("i"), _mi("j"))
     elif word in names.by_group:
         index = _mi("j")

@@ -13,7 +13,7 @@ from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of
-from partialpool.tables import variables
+from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.types import FloatArray
 
@@ -23,16 +23,39 @@ _SQUARED = {"tau2", "sigma2"}
 
 def axes(comparison: Comparison) -> dict[str, Any]:
     """Titles that most figures take."""
-    return {"axis_title": comparison.data.axis_title, "group_title": comparison.data.group_label}
+    measured = exponential.axis_title(comparison.data)
+    return {"axis_title": measured, "group_title": comparison.data.group_label}
+
+
+def effect_axes(comparison: Comparison) -> dict[str, Any]:
+    """Titles and kind of axis that figures of effects take."""
+    return axes(comparison) | ({"ratios": True} if comparison.data.exp else {})
 
 
 def _label(comparison: Comparison, parameter: str) -> str:
     """Symbol of a parameter with its unit."""
     unit = comparison.data.unit
     shown = plots.SYMBOLS.get(parameter, parameter)
+    if comparison.data.exp:
+        return _of_logs(comparison, shown)
     if not unit or parameter not in plots.SYMBOLS:
         return shown
     return f"{shown}, ({unit})²" if parameter in _SQUARED else f"{shown}, {unit}"
+
+
+def _of_logs(comparison: Comparison, shown: str) -> str:
+    """Say of draws of logarithms that they are such, where ratios are shown elsewhere."""
+    return f"{shown} (log scale)" if comparison.data.exp else shown
+
+
+def _center(comparison: Comparison) -> str:
+    """Symbol of the population's mean, as figures of effects show it."""
+    return "exp(μ)" if comparison.data.exp else "μ"
+
+
+def _theta(comparison: Comparison) -> str:
+    """Symbol of a group's parameter, as figures of effects show it."""
+    return "exp(θ)" if comparison.data.exp else "θ"
 
 
 def _draws(
@@ -110,8 +133,11 @@ def _trace_density(comparison: Comparison, fit: Fit, key: str) -> Figure:
 
 def _summary(comparison: Comparison, fit: Fit, parameter: str) -> str:
     row = rows_of(comparison.table("estimates", model=fit.name, parameter=parameter))[0]
+    shown = plots.SYMBOLS.get(parameter, parameter)
+    if comparison.data.exp and parameter in exponential.PARAMETERS:
+        shown = f"exp({shown})"
     return (
-        f"{plots.SYMBOLS.get(parameter, parameter)}: mean {number(row['mean'], row['mcse_mean'])}, "
+        f"{shown}: mean {number(row['mean'], row['mcse_mean'])}, "
         f"95 % interval {number(row['q2.5'], row['mcse_q2.5'])} to "
         f"{number(row['q97.5'], row['mcse_q97.5'])}."
     )
@@ -141,33 +167,43 @@ def _boxes(comparison: Comparison, fit: Fit, key: str) -> Figure:
     flat = theta.reshape(len(theta), -1)[index]
     flat = flat[:, :: max(1, flat.shape[1] // _MOST_DRAWS)]
     labels = np.repeat(np.array(kept, dtype=object), flat.shape[1])
-    frame = pd.DataFrame({"group": labels, "value": flat.ravel()})
+    values = exponential.shown(comparison.data, flat.ravel())
+    frame = pd.DataFrame({"group": labels, "value": values})
     return Figure(
         key,
         "draws_by_group",
-        {"draws": frame, "left_out": left_out, **axes(comparison)},
-        f"Box plots of the draws of θ by {comparison.data.group_label} under {fit.title}.",
-        f"Box plots of posterior draws of the group means under {fit.title}. "
-        + _ends(comparison, fit, "theta"),
+        {"draws": frame, "left_out": left_out, **effect_axes(comparison)},
+        f"Box plots of the draws of {_theta(comparison)} by {comparison.data.group_label} under "
+        f"{fit.title}.",
+        f"Box plots of posterior draws of the {comparison.data.family.words.thetas} under "
+        f"{fit.title}. " + _ends(comparison, fit, "theta"),
     )
+
+
+def grand_mean(comparison: Comparison) -> str:
+    """What the mean of all data is called, as a line in a figure."""
+    if not comparison.data.family.rows_are_groups:
+        return "grand mean"
+    kind = "geometric mean of the estimates" if comparison.data.exp else "mean of the estimates"
+    return f"{kind}, weighted by 1 / se²"
 
 
 def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
     frame = comparison.table("estimates", model=fit.name, parameter="theta")
     mu = comparison.table("estimates", model=fit.name, parameter="mu")
-    arguments = {"estimates": pd.concat([frame, mu], ignore_index=True), **axes(comparison)}
+    arguments = {"estimates": pd.concat([frame, mu], ignore_index=True), **effect_axes(comparison)}
     if mu.empty:
         arguments |= {
-            "reference": comparison.data.stats.grand_mean,
-            "reference_label": "grand mean",
+            "reference": exponential.shown(comparison.data, comparison.data.stats.grand_mean),
+            "reference_label": grand_mean(comparison),
         }
     return Figure(
         key,
         "caterpillar",
         arguments,
-        f"Central 50 % and 95 % intervals of θ by {comparison.data.group_label}"
-        f"{'' if mu.empty else ', and of μ'}, under {fit.title}.",
-        f"Caterpillar plot of the group means under {fit.title}. "
+        f"Central 50 % and 95 % intervals of {_theta(comparison)} by {comparison.data.group_label}"
+        f"{'' if mu.empty else f', and of {_center(comparison)}'}, under {fit.title}.",
+        f"Caterpillar plot of the {comparison.data.family.words.thetas} under {fit.title}. "
         + _ends(comparison, fit, "theta"),
     )
 
@@ -273,15 +309,16 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
 
     def make(key: str) -> Figure:
         panels = {name: (name, 0) for name in _scalars(comparison, fit) if name != "sigma2"}
-        labels = {name: plots.SYMBOLS.get(name, name) for name in panels}
+        labels = {name: _of_logs(comparison, plots.SYMBOLS.get(name, name)) for name in panels}
         rows = comparison.table("estimates", model=fit.name)
         rows = rows[(rows["parameter"] == "theta") & (rows["group"] != "")]
         most = 3 if fit.pooling == "none" else 1
         for row in rows_of(rows.sort_values("ess_bulk", kind="stable").head(most)):
             panel = f"theta {row['group']}"
             panels[panel] = ("theta", comparison.data.labels.index(row["group"]))
-            labels[panel] = f"θ, {named(comparison, row['group'])}"
+            labels[panel] = f"{_of_logs(comparison, 'θ')}, {named(comparison, row['group'])}"
         worst = comparison.table("estimates", model=fit.name)["r_hat"].max()
+        several = "parameter" if len(panels) == 1 else "parameters"
         kind = "Traces" if function == "traces" else "Rank histograms by chain"
         return Figure(
             key,
@@ -289,9 +326,12 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
             {"draws": _draws(comparison, fit, panels), "labels": labels},
             f"{kind} under {fit.title}"
             + (
-                ": of the group means, those with the fewest effective draws." if len(rows) else "."
+                f": of the {comparison.data.family.words.thetas}, those with the fewest effective "
+                "draws."
+                if len(rows)
+                else "."
             ),
-            f"{kind} of {len(panels)} parameters under {fit.title}; the largest R-hat of all "
+            f"{kind} of {len(panels)} {several} under {fit.title}; the largest R-hat of all "
             f"parameters is {worst:.3f}.",
         )
 

@@ -16,6 +16,7 @@ from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report import cells, mathematics, sentences, trust, verification, views, wording
 from partialpool.report.drawing import Figure
+from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 
 _QUESTIONS = (
@@ -144,7 +145,7 @@ def sections(
             "Comparisons",
             [
                 *_said(sentences.compared, comparison),
-                sentences.NOT_A_TEST,
+                *_said(sentences.not_a_test, comparison),
                 *_said(sentences.ranked, comparison, best),
             ],
             [
@@ -194,6 +195,8 @@ def model_section(
     written: list[Markup] = []
     if fit.name in models:
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
+        if comparison.data.family.rows_are_groups:
+            by_group |= {"y", *comparison.data.stats.sizes}
         names = mathematics.Names(by_group, fit.record.priors)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
@@ -242,6 +245,8 @@ def render(
     return environment.get_template("report.html").render(
         comparison=comparison,
         title=comparison.data.title or comparison.data.name,
+        counted=wording.counted(comparison.data),
+        measured=exponential.axis_title(comparison.data),
         parts=parts,
         failures=trust.failures(comparison),
         short=_said(sentences.in_short, comparison),

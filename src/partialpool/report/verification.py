@@ -32,7 +32,8 @@ def view(comparison: Comparison) -> cells.View | None:
             ("Agrees", cells.yes("agrees")),
         ],
         csv="exact",
-        note="MCSE: Monte Carlo standard error.",
+        note="MCSE: Monte Carlo standard error."
+        + (" These numbers are those of the logarithms." if comparison.data.exp else ""),
     )
 
 

@@ -14,15 +14,25 @@ import pandas as pd
 
 from partialpool.fitting import Fit
 from partialpool.report import cells
-from partialpool.report.wording import capital, number, rows_of
+from partialpool.report.wording import capital, group_word, noun, number, rows_of
+from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.predictions import NEW_GROUP_MEAN
 
 _STAND_INS = ("eta", "tau_stretched", "sigma_stretched")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 
+_LOGARITHMS = "on the scale of the logarithms"
+
+
 def _of_data(comparison: Comparison, column: str) -> cells.Maker:
-    """Cells of sample statistics: four digits of the overall sd, the same for a whole column."""
+    """Cells of sample statistics: four digits of the overall sd, the same for a whole column.
+
+    Ratios have four digits each.
+    """
+    if comparison.data.exp and column != "se":
+        return cells.digits(column, ".4g")
     scale = comparison.data.stats.total_sd or 1.0
     return cells.digits(column, f".{max(0, 3 - math.floor(math.log10(scale)))}f")
 
@@ -52,12 +62,15 @@ _SUMMARY = {
 def groups(comparison: Comparison) -> cells.View | None:
     """How much is known of each group, and what it says by itself."""
     data, frame = comparison.data, comparison.table("groups")
+    measured = exponential.axis_title(data)
+    note = f"Standard errors are {_LOGARITHMS}." if data.exp else ""
     shown = [(title, _of_data(comparison, c)) for c, title in _SUMMARY.items() if c in frame]
     return cells.view(
-        f"{data.axis_title} by {data.group_label}",
+        f"{measured} by {data.group_label}",
         frame,
         [(data.group_label, cells.text("group")), *size(comparison), *shown],
         csv="groups",
+        note=note,
     )
 
 
@@ -68,6 +81,16 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
         return None
     frame = frame[~frame["parameter"].isin(_STAND_INS)]
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
+    exp = comparison.data.exp
+    note = (
+        "Means and quantiles have the digits that their Monte Carlo standard error (MCSE) supports."
+    )
+    if exp:
+        frame = frame.assign(parameter=[parameter_shown(p) for p in frame["parameter"]])
+        note += (
+            " Of what is called exp(…), the mean is a geometric mean and the sd a factor; all else "
+            f"is {_LOGARITHMS}."
+        )
     return cells.view(
         f"Posterior under {fit.title}",
         frame,
@@ -77,7 +100,7 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
             *([("n", cells.count("n"))] if "n" in frame else []),
             ("Mean", cells.estimate("mean", "mcse_mean")),
             ("MCSE", cells.digits("mcse_mean", ".2g")),
-            ("sd", cells.estimate("sd", "mcse_mean")),
+            ("sd", cells.estimate("sd", "mcse_sd" if exp else "mcse_mean")),
             ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
             ("Median", cells.estimate("median", "mcse_median")),
             ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
@@ -86,9 +109,13 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
             ("Tail ESS", cells.digits("ess_tail", ".0f")),
         ],
         csv="estimates",
-        note="Means and quantiles have the digits that their Monte Carlo standard error (MCSE) "
-        "supports.",
+        note=note,
     )
+
+
+def parameter_shown(parameter: str) -> str:
+    """Name of a parameter in a table of ratios: exp(theta) where its exponential is shown."""
+    return f"exp({parameter})" if parameter in exponential.PARAMETERS else parameter
 
 
 def diagnostics(comparison: Comparison) -> cells.View | None:
@@ -114,7 +141,7 @@ def diagnostics(comparison: Comparison) -> cells.View | None:
 
 
 def shrinkage(comparison: Comparison) -> cells.View | None:
-    """Estimates of the group means side by side."""
+    """Estimates of each group side by side."""
     frame = comparison.table("shrinkage_wide")
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
@@ -125,8 +152,8 @@ def shrinkage(comparison: Comparison) -> cells.View | None:
         if name in frame:
             columns.append((capital(title), cells.with_error(name)))
     return cells.view(
-        f"Posterior means of the {comparison.data.family.words.thetas} "
-        "(Monte Carlo standard error in brackets)",
+        f"{'Geometric p' if comparison.data.exp else 'P'}osterior means of the "
+        f"{comparison.data.family.words.thetas} (Monte Carlo standard error in brackets)",
         frame,
         columns,
         csv="shrinkage_wide",
@@ -135,22 +162,32 @@ def shrinkage(comparison: Comparison) -> cells.View | None:
 
 def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
     """How far each mean moved, and its pooling factor."""
+    frame, exp = comparison.table("shrinkage", model=fit.name), comparison.data.exp
+    error = frame["mcse"] * (frame["displacement"] / frame["estimate"]) if exp else frame["mcse"]
+    own = "estimate" if comparison.data.family.rows_are_groups else "mean"
+    note = f"λ = 1 is complete pooling (the group's own {own} has no say), λ = 0 is none."
     return cells.view(
         f"Movement under {fit.title}",
-        comparison.table("shrinkage", model=fit.name),
+        frame.assign(error=error),
         [
             (comparison.data.group_label, cells.text("group")),
             *([] if comparison.data.family.rows_are_groups else size(comparison)),
             *_raw(comparison, "raw_mean"),
             ("Standard error", cells.digits("raw_se", ".3g")),
-            ("Posterior mean", cells.estimate("estimate", "mcse")),
-            ("Moved by", cells.estimate("displacement", "mcse")),
+            (
+                "Geometric posterior mean" if exp else "Posterior mean",
+                cells.estimate("estimate", "mcse"),
+            ),
+            (
+                "Moved by a factor of" if exp else "Moved by",
+                cells.estimate("displacement", "error"),
+            ),
             ("In standard errors", cells.digits("displacement_se", ".2f")),
             ("Pooling factor λ", cells.digits("lambda_mean", ".2f")),
             ("95 % interval of λ", cells.interval("lambda_q2.5", "lambda_q97.5", ".2f")),
         ],
         csv="shrinkage",
-        note="λ = 1 is complete pooling (the group's own mean has no say), λ = 0 is none.",
+        note=f"{note} Standard errors are {_LOGARITHMS}." if exp else note,
     )
 
 
@@ -188,7 +225,7 @@ def variance(comparison: Comparison) -> cells.View | None:
         ],
         csv="variance",
         note="The overall pooling factor is that of Gelman and Pardoe (2006): 1 is complete "
-        "pooling, 0 is none.",
+        "pooling, 0 is none." + (f" τ² is {_LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 
@@ -272,7 +309,8 @@ def meta_analysis(comparison: Comparison) -> cells.View | None:
         csv="meta_analysis",
         note="I² is the share of the variance of an estimate that lies between groups, H² is "
         "1 / (1 − I²); Q tests whether all effects are equal. The classical rows take τ² as known; "
-        "the posterior row has posterior means, and the sd of μ as its standard error.",
+        "the posterior row has posterior means, and the sd of μ as its standard error."
+        + (f" Standard errors and τ² are {_LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 
@@ -281,7 +319,8 @@ def _posterior_row(comparison: Comparison, fit: Fit) -> dict[str, Any]:
     estimates = comparison.table("estimates", model=fit.name)
     found: dict[str, Any] = {"method": f"posterior, {fit.title}"}
     for row in estimates[estimates["parameter"] == "mu"].to_dict(orient="records"):
-        found |= {"estimate": row["mean"], "se": row["sd"], "q2.5": row["q2.5"]}
+        sd = math.log(row["sd"]) if comparison.data.exp else row["sd"]
+        found |= {"estimate": row["mean"], "se": sd, "q2.5": row["q2.5"]}
         found |= {"q97.5": row["q97.5"]}
     for row in comparison.table("variance", model=fit.name).to_dict(orient="records"):
         if row["quantity"] in ("tau2", "i2", "h2"):
@@ -310,7 +349,8 @@ def weights(comparison: Comparison) -> cells.View | None:
             ("Pulled by", cells.digits("blup_factor", ".2f")),
         ],
         csv="weights",
-        note="BLUP takes REML's τ² as known; 1 is pulled all the way to the mean.",
+        note="BLUP takes REML's τ² as known; 1 is pulled all the way to the mean."
+        + (f" Standard errors are {_LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 
@@ -347,13 +387,15 @@ def contrasts(comparison: Comparison) -> cells.View | None:
         frame = part if k == 0 else frame.join(part)
     if frame.empty:
         return None
-    frame = _higher_first(frame.reset_index(), models=len(shown))
-    columns.append(("Pair", lambda row: cells.Cell(f"{row['group_i']} − {row['group_j']}")))
+    exp = comparison.data.exp
+    frame = _higher_first(frame.reset_index(), models=len(shown), ratios=exp)
+    sign, what = ("/", "ratio") if exp else ("−", "difference")
+    columns.append(("Pair", lambda row: cells.Cell(f"{row['group_i']} {sign} {row['group_j']}")))
     for k, fit in enumerate(shown):
         short = {"none": "No pooling", "partial": "Partial pooling"}[fit.pooling]
         columns += [
-            (f"{short}: difference", cells.estimate(f"mean_{k}", f"mcse_{k}")),
-            (f"{short}: 95 % interval", _contrast_interval(k)),
+            (f"{short}: {what}", cells.estimate(f"mean_{k}", f"mcse_{k}")),
+            (f"{short}: 95 % interval", _contrast_interval(k, ratios=exp)),
             (f"{short}: P(first is higher)", cells.probability(f"p_greater_{k}")),
         ]
         if comparison.delta is not None:
@@ -363,37 +405,47 @@ def contrasts(comparison: Comparison) -> cells.View | None:
     last = len(shown) - 1
     clear = (frame[f"p_greater_{last}"] - 0.5).abs()
     ordered = frame.iloc[np.argsort(-clear.to_numpy(), kind="stable")]
+    note = ""
+    if comparison.delta is not None and exp:
+        most = math.exp(comparison.delta)
+        note = f"Equivalent: a ratio between {1 / most:.4g} and {most:.4g}."
+    elif comparison.delta is not None:
+        note = f"Equivalent: a difference below {comparison.delta:g} either way."
     return cells.view(
-        "Differences between groups, the clearest first",
+        f"{capital(what)}s between groups, the clearest first",
         ordered,
         columns,
         csv="contrasts",
-        note=""
-        if comparison.delta is None
-        else f"Equivalent: a difference below {comparison.delta:g} either way.",
+        note=note,
     )
 
 
-def _higher_first(frame: pd.DataFrame, *, models: int) -> pd.DataFrame:
-    """Turn pairs round so that the last model's difference is not negative."""
+def _higher_first(frame: pd.DataFrame, *, models: int, ratios: bool = False) -> pd.DataFrame:
+    """Turn pairs round so that the last model's difference is not below 0, or its ratio below 1."""
     turned = frame.copy()
-    turn = frame[f"mean_{models - 1}"].to_numpy() < 0
+    turn = frame[f"mean_{models - 1}"].to_numpy() < (1 if ratios else 0)
     turned.loc[turn, ["group_i", "group_j"]] = frame.loc[turn, ["group_j", "group_i"]].to_numpy()
     for k in range(models):
-        turned.loc[turn, f"mean_{k}"] = -frame.loc[turn, f"mean_{k}"]
-        turned.loc[turn, f"q2.5_{k}"] = -frame.loc[turn, f"q97.5_{k}"]
-        turned.loc[turn, f"q97.5_{k}"] = -frame.loc[turn, f"q2.5_{k}"]
+        for name, before in (("mean", "mean"), ("q2.5", "q97.5"), ("q97.5", "q2.5")):
+            values = frame.loc[turn, f"{before}_{k}"]
+            turned.loc[turn, f"{name}_{k}"] = 1 / values if ratios else -values
+        if ratios:
+            turned.loc[turn, f"mcse_{k}"] = (
+                frame.loc[turn, f"mcse_{k}"] / frame.loc[turn, f"mean_{k}"] ** 2
+            )
         turned.loc[turn, f"p_greater_{k}"] = 1 - frame.loc[turn, f"p_greater_{k}"]
     return turned
 
 
-def _contrast_interval(k: int) -> cells.Maker:
+def _contrast_interval(k: int, *, ratios: bool) -> cells.Maker:
     def cell(row: Any) -> cells.Cell:
         low, high = row[f"q2.5_{k}"], row[f"q97.5_{k}"]
-        error = 2 * row[f"mcse_{k}"]
+        errors = [2 * row[f"mcse_{k}"]] * 2
+        if ratios:  # the error of an end is a share of it, as that of the mean is of the mean
+            errors = [errors[0] * end / row[f"mean_{k}"] for end in (low, high)]
         if not (math.isfinite(low) and math.isfinite(high)):
             return cells.Cell("–")
-        return cells.Cell(f"{number(low, error)} to {number(high, error)}", float(low))
+        return cells.Cell(f"{number(low, errors[0])} to {number(high, errors[1])}", float(low))
 
     return cell
 
@@ -404,7 +456,7 @@ def ranks(comparison: Comparison, fit: Fit) -> cells.View | None:
     if frame.empty:
         return None
     return cells.view(
-        f"Ranks under {fit.title} (1 = highest mean)",
+        f"Ranks under {fit.title} (1 = highest {noun(comparison)})",
         frame.sort_values("expected_rank", kind="stable"),
         [
             (comparison.data.group_label, cells.text("group")),
@@ -424,21 +476,34 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
         return None
     draws = math.prod(fit.posterior.sizes[d] for d in ("chain", "draw"))
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
-    frame = frame.assign(error=frame["sd"] / math.sqrt(draws))
+    exp, shown = comparison.data.exp, ("mean", "sd", "q2.5", "median", "q97.5")
+    spread = np.log(frame["sd"]) if exp else frame["sd"]
+    errors = {
+        f"mcse_{name}": spread * (frame[name] if exp else 1.0) / math.sqrt(draws) for name in shown
+    }
+    frame = frame.assign(**errors, quantity=[_predicted(comparison, q) for q in frame["quantity"]])
+    grouped: cells.Columns = [(comparison.data.group_label, cells.text("group"))]
     return cells.view(
         f"Predictions under {fit.title}",
         frame,
         [
             ("Of", cells.text("quantity")),
-            (comparison.data.group_label, cells.text("group")),
-            ("Mean", cells.estimate("mean", "error")),
-            ("sd", cells.estimate("sd", "error")),
-            ("2.5 %", cells.estimate("q2.5", "error", factor=3)),
-            ("Median", cells.estimate("median", "error")),
-            ("97.5 %", cells.estimate("q97.5", "error", factor=3)),
+            *(grouped if (frame["group"] != "").any() else []),
+            ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
+            ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5", factor=3)),
+            ("Median", cells.estimate("median", "mcse_median")),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5", factor=3)),
         ],
         csv="predictions",
     )
+
+
+def _predicted(comparison: Comparison, quantity: str) -> str:
+    """Name what is predicted in the words of the family."""
+    if quantity == NEW_GROUP_MEAN and comparison.data.family.rows_are_groups:
+        return f"{noun(comparison)} of a new {group_word(comparison)}"
+    return quantity
 
 
 def scores(comparison: Comparison, key: str, title: str) -> cells.View | None:

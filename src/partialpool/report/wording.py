@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate
 
 _LISTED = 8
+_TIED = 3
 
 Row = dict[str, Any]
 """One row of a frame."""
@@ -62,6 +65,67 @@ def named(comparison: Comparison, label: str) -> str:
     return label if label.lower().startswith(word.lower()) else f"{word} {label}"
 
 
+def noun(comparison: Comparison) -> str:
+    """What a group's parameter is called beside its group, in one word: "mean", "effect"."""
+    return comparison.data.family.words.theta.removeprefix("group ")
+
+
+def nouns(comparison: Comparison) -> str:
+    """Several of what `noun` names."""
+    return comparison.data.family.words.thetas.removeprefix("group ")
+
+
+def counted(data: GroupedData) -> str:
+    """Say how many rows and groups there are."""
+    said = data.family.count(data.stats)
+    if data.stats.J > 1:
+        return said
+    if data.family.rows_are_groups:
+        return "one estimate with a known standard error"
+    return re.sub(r" in 1 groups$", " in one group", said)
+
+
+def everyone(comparison: Comparison, labels: Sequence[str]) -> str:
+    """Name the groups that share a place; of many the first one and a count."""
+    if len(labels) > _TIED:
+        return f"{named(comparison, labels[0])} and {len(labels) - 1} others"
+    return listed([named(comparison, label) for label in labels])
+
+
+def tied(frame: pd.DataFrame, column: str, value: float) -> list[str]:
+    """Labels of the groups that have a value in a column, but for rounding."""
+    alike = np.isclose(frame[column].to_numpy(dtype=float), value, rtol=1e-12, atol=0)
+    return [str(label) for label in frame.loc[alike, "group"]]
+
+
+def leading(frame: pd.DataFrame, column: str, error: str, *, within: float = 2) -> pd.DataFrame:
+    """Rows with the largest value in a column, as far as Monte Carlo errors can tell.
+
+    The first row has the largest; the others differ from it by at most `within` standard errors
+    of the difference.
+    """
+    ordered = frame.dropna(subset=column).sort_values(column, ascending=False, kind="stable")
+    if ordered.empty:
+        return ordered
+    values, errors = (ordered[name].to_numpy(dtype=float) for name in (column, error))
+    alike = values[0] - values <= within * np.nan_to_num(np.hypot(errors, errors[0]))
+    return ordered.iloc[np.flatnonzero(alike)]
+
+
+def moved_by(comparison: Comparison, row: Row) -> str:
+    """Say how far an estimate moved: by a difference, or by a factor where ratios are shown."""
+    error = row["mcse"]
+    if comparison.data.exp:
+        error *= row["displacement"] / row["estimate"]
+        return f"a factor of {number(row['displacement'], error)}"
+    return number(row["displacement"], error, comparison.data.unit)
+
+
+def raw_number(comparison: Comparison, value: float, unit: str = "") -> str:
+    """Write a sample statistic on the scale of the data, as people read it."""
+    return number(exponential.shown(comparison.data, float(value)), unit=unit)
+
+
 def listed(items: Sequence[str]) -> str:
     """Join items for reading; of many the first ones and a count."""
     items = list(items)
@@ -80,7 +144,8 @@ def capital(words: str) -> str:
 def size_of(comparison: Comparison, row: Row) -> str:
     """Say how much is known of a group, by the column of its size in a row of a table."""
     [column] = comparison.data.stats.sizes
-    return f"{comparison.data.family.words.size} = {row[column]:.7g}"
+    digits = ".7g" if column == "n" else ".4g"
+    return f"{comparison.data.family.words.size} = {row[column]:{digits}}".replace("-", "−")
 
 
 def sizes(data: GroupedData) -> dict[str, str]:

@@ -1,0 +1,261 @@
+"""Tables of log ratios -> the same tables of ratios, as people read them.
+
+Models, fits and diagnostics know the logarithms alone. Here the finished tables are turned, once:
+the mean of a logarithm becomes a geometric mean, its quantiles become quantiles, its sd the factor
+exp(sd) (the geometric sd; Kirkwood 1979, *Biometrics* 35, 908-909), a difference a ratio, and a
+Monte Carlo standard error that of the exponential by the delta method, exp(x) times that of x.
+
+What measures a spread or an error between logarithms stays as it is: tau and tau2, standard errors
+of estimates, I^2 and H^2, pooling factors, and everything that has no unit (probabilities, ranks,
+scores, diagnostics). So does the comparison with exact posteriors, which is one of logarithms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+import pandas as pd
+
+from partialpool.data import GroupedData
+from partialpool.errors import InputError
+from partialpool.types import FloatArray
+
+if TYPE_CHECKING:
+    from partialpool.tables.comparison import Comparison  # slow, and of no use to a title
+
+PARAMETERS = ("theta", "mu", "theta_new", "y_new")
+"""Variables of programs that are locations of the data, so that their exponentials are shown."""
+
+EXCLUDES_ZERO = "95 % interval of the difference excludes 0"
+"""The criterion of a claim about a difference, which `partialpool.tables.contrasts` names."""
+
+EXCLUDES_ONE = "95 % interval of the ratio excludes 1"
+"""The criterion of a claim about a ratio."""
+
+_SPREAD, _SPREAD_OF_LOGS = "Sd of the estimates", "Sd of the logarithms"
+_LOG = re.compile(r"^(?:natural\s+)?(?:log|ln)(?:arithms?)?(?:\s+of(?:\s+the)?)?[\s_-]+", re.I)
+
+_LOCATIONS = (
+    *("mean", "median", "q2.5", "q25", "q75", "q97.5"),
+    *("estimate", "raw_mean", "sample_mean", "target", "displacement", "blup", "observed"),
+    *("prediction_q2.5", "prediction_q97.5", "before", "after"),
+)
+_SPREADS = ("sd",)
+_ERRORS = {
+    "mcse": ("mean", "estimate"),
+    "mcse_mean": ("mean",),
+    "mcse_sd": ("sd",),
+    "mcse_median": ("median",),
+    "before_mcse": ("before",),
+    "after_mcse": ("after",),
+    **{f"mcse_{name}": (name,) for name in ("q2.5", "q25", "q75", "q97.5")},
+}
+_TURNED = (
+    *("groups", "estimates", "shrinkage", "shrinkage_wide", "moved", "contrasts", "claims"),
+    *("predictions", "meta_analysis", "weights", "posterior_checks", "draws", "changes"),
+)
+
+_ON_LOGS = "on the scale of the logarithms"
+_MEANINGS = {
+    "mean": "exponential of the posterior mean of the logarithm: a geometric mean",
+    "sd": "exponential of the posterior sd of the logarithm: a geometric sd, a factor",
+    "estimate": "exponential of the posterior mean of the group's logarithm: a geometric mean",
+    "raw_mean": "exponential of the group's own estimate",
+    "sample_mean": "exponential of the group's own estimate",
+    "observed": "its value in the data, of the exponentials",
+    "displacement": "ratio of estimate to raw_mean",
+    "displacement_se": "logarithm of displacement, in standard errors of the group's estimate",
+    "target": "what the model pulls the groups towards: exp(E[mu]), or exp(E[theta])",
+    "raw_se": f"standard error of the group's own estimate, {_ON_LOGS}",
+    "blup": "exponential of the best linear unbiased predictor with REML's tau2",
+    "interval_excludes_one": "whether the 95 % interval of the ratio excludes 1",
+    "p_equivalent": "P(ratio between 1 / delta and delta); empty without a delta",
+    "tau2": f"variance between groups, {_ON_LOGS}",
+    "prediction_q2.5": "2.5 % quantile of new effects, as exponentials",
+    "prediction_q97.5": "97.5 % quantile of new effects, as exponentials",
+}
+_OWN_MEANINGS = {
+    ("groups", "estimate"): "exponential of the group's own estimate",
+    ("weights", "estimate"): "exponential of the group's own estimate",
+    ("meta_analysis", "estimate"): "exponential of the mean effect",
+    ("contrasts", "mean"): "exponential of the posterior mean of the difference of the logarithms: "
+    "geometric mean of the ratio of the first group to the second",
+    ("predictions", "mean"): "exponential of the mean of the predictive distribution",
+    ("predictions", "sd"): "exponential of the sd of the predictive distribution, a factor",
+}
+_STANDARD_ERRORS = ("groups", "weights", "meta_analysis", "shrinkage", "shrinkage_wide", "moved")
+
+
+def of_comparison(comparison: Comparison) -> Comparison:
+    """Turn all tables of a comparison whose data are logarithms; another one stays as it is."""
+    if not comparison.data.exp:
+        return comparison
+    turned = {key: table(key, frame) for key, frame in comparison.tables.items()}
+    return replace(comparison, tables=turned)
+
+
+def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn one table, known by the name of its file.
+
+    Parameters
+    ----------
+    key
+        Name of the table (`estimates`, `shrinkage`, ...).
+    frame
+        Its rows, on the scale of the logarithms.
+
+    Returns
+    -------
+    DataFrame
+        The same rows and columns in the same order, on the scale of the exponentials where there
+        is one; `interval_excludes_zero` is called `interval_excludes_one`.
+    """
+    if key not in _TURNED or frame.empty:
+        return frame
+    if key == "claims":
+        return frame.assign(criterion=frame["criterion"].replace(EXCLUDES_ZERO, EXCLUDES_ONE))
+    rows = np.ones(len(frame), dtype=bool)
+    locations, errors = _columns(key, frame)
+    if "parameter" in frame:
+        rows = frame["parameter"].isin(PARAMETERS).to_numpy()
+    elif key == "changes":
+        rows = frame["quantity"].isin(PARAMETERS).to_numpy()
+    elif "statistic" in frame and key == "posterior_checks":
+        rows = frame["statistic"].isin(["Smallest estimate", "Largest estimate"]).to_numpy()
+    turned = frame.copy()
+    for column in locations:
+        turned[column] = _turned(frame[column], rows)
+    for column, of in errors.items():
+        before = frame[column].to_numpy(dtype=float)
+        with np.errstate(over="ignore", invalid="ignore"):
+            of_ratio = np.exp(frame[of].to_numpy(dtype=float)) * before
+        turned[column] = np.where(rows, of_ratio, before)
+    if key == "posterior_checks":
+        turned["statistic"] = turned["statistic"].replace(_SPREAD, _SPREAD_OF_LOGS)
+    return turned.rename(columns={"interval_excludes_zero": "interval_excludes_one"})
+
+
+def _columns(key: str, frame: pd.DataFrame) -> tuple[list[str], dict[str, str]]:
+    """Columns that become exponentials, and Monte Carlo errors with the column of each."""
+    names = [str(column) for column in frame]
+    if key == "draws":
+        return [name for name in names if name not in ("chain", "draw")], {}
+    if key == "shrinkage_wide":
+        models = [name for name in names if f"{name}_mcse" in names]
+        return ["sample_mean", *models], {f"{model}_mcse": model for model in models}
+    locations = [name for name in names if name in (*_LOCATIONS, *_SPREADS)]
+    errors = {
+        error: next(name for name in of if name in names)
+        for error, of in _ERRORS.items()
+        if error in names and any(name in names for name in of)
+    }
+    return locations, errors
+
+
+def _turned(column: pd.Series[float], rows: FloatArray) -> FloatArray:
+    """Exponentials of some rows."""
+    values = column.to_numpy(dtype=float)
+    with np.errstate(over="ignore"):
+        return np.where(rows, np.exp(values), values)
+
+
+def described(columns: pd.DataFrame) -> pd.DataFrame:
+    """Turn what the columns of tables of logarithms hold into what those of ratios hold.
+
+    Parameters
+    ----------
+    columns
+        `table`, `column` and `meaning`, as `partialpool.tables.meanings.table` lists them.
+    """
+    meaning = [
+        _meaning(str(row["table"]), str(row["column"]), str(row["meaning"]))
+        for row in columns.to_dict(orient="records")
+    ]
+    return columns.assign(meaning=meaning)
+
+
+def _meaning(key: str, column: str, before: str) -> str:
+    if key == "exact":
+        of_logs = column in ("estimate", "exact", "mcse")
+        return f"{before}, {_ON_LOGS}" if of_logs else before
+    if key == "variance" and column in ("mean", "median", "q2.5", "q97.5"):
+        return f"{before}; tau2 is {_ON_LOGS}"
+    if key == "estimates" and column in ("mean", "sd"):
+        names = ", ".join(PARAMETERS[:3])
+        return f"of {names}: {_MEANINGS[column]}; of all else as it is, {_ON_LOGS}"
+    if key == "shrinkage_wide" and not before.startswith("Monte Carlo"):
+        before = before.replace("posterior mean", "exponential of the posterior mean", 1)
+        before = before.removesuffix(", in the unit of the data")
+    if column == "se" and key in _STANDARD_ERRORS:
+        return f"standard error of the logarithm, {_ON_LOGS}"
+    if key not in _TURNED:
+        return _MEANINGS[column] if column == "tau2" else before
+    return _OWN_MEANINGS.get((key, column), _MEANINGS.get(column, before)).replace(
+        ", in the unit of the data", ""
+    )
+
+
+@overload
+def shown(data: GroupedData, values: float) -> float: ...
+@overload
+def shown(data: GroupedData, values: FloatArray) -> FloatArray: ...
+def shown(data: GroupedData, values: float | FloatArray) -> float | FloatArray:
+    """Numbers in the unit of the data as people read them: their exponentials, where asked for."""
+    if not data.exp:
+        return values
+    with np.errstate(over="ignore"):
+        found = np.exp(values)
+    return found if isinstance(values, np.ndarray) else float(found)
+
+
+def differences(data: GroupedData, column: pd.Series[float]) -> pd.Series[float]:
+    """Differences that a turned table shows, ratios as their logarithms."""
+    if not data.exp:
+        return column
+    with np.errstate(divide="ignore"):
+        return pd.Series(np.log(column.to_numpy(dtype=float)), index=column.index)
+
+
+def axis_title(data: GroupedData) -> str:
+    """What people read on the scale that they read, with its unit.
+
+    A label that names the logarithm (`Log risk ratio`, `log_or`) loses that word where the
+    exponentials are shown; any other label is taken to name the ratio.
+    """
+    if not data.exp:
+        return data.axis_title
+    label = data.value_label
+    bare = _LOG.sub("", label) or label
+    if label[:1].isupper():
+        bare = bare[:1].upper() + bare[1:]
+    return f"{bare} ({data.unit})" if data.unit else bare
+
+
+def log_delta(data: GroupedData, delta: float | None) -> float | None:
+    """Half-width of the region of equivalence as models take it, from that which a user gives.
+
+    Where exponentials are shown a user gives a ratio above 1, and ratios between 1 / delta and
+    delta count as equivalent.
+
+    Raises
+    ------
+    InputError
+        A ratio that is not above 1.
+    """
+    if delta is None or not data.exp:
+        return delta
+    if not delta > 1:
+        raise InputError(
+            f"--delta {delta:g}: with --exp it is a ratio above 1; 1.1 takes ratios between 1/1.1 "
+            "and 1.1 as equivalent"
+        )
+    return float(np.log(delta))
+
+
+def tables(data: GroupedData, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Turn tables by name, where the data are logarithms that people read as exponentials."""
+    return {key: table(key, frame) if data.exp else frame for key, frame in frames.items()}
