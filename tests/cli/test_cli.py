@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers import estimates
-from partialpool.cli import console, options
+from partialpool.cli import console, groups, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
 from partialpool.tables import exponential, shrinkage
 
@@ -244,8 +244,20 @@ def test_estimates_of_ratios_are_named_as_exponentials():
     twelve = shown.set_index("quantity").loc["exp(theta[12])"]
     assert 0.6 < float(twelve["50 %"]) < 1
     assert float(twelve["2.5 %"]) > 0
+    assert 1.4 < float(twelve["sd"]) < 2
     assert console.readable_estimates(table)["quantity"].tolist()[0] in ("mu", "tau")
     wide = exponential.table("shrinkage_wide", shrinkage.shrinkage_table([fit], data))
     rows = console.readable_shrinkage(wide, data, [fit])
     assert rows["se"].tolist()[11] == "0.7297"
     assert rows["estimate"].tolist()[11] == "1.562"
+
+
+def test_many_groups_are_estimated_without_drawing_one(homework):
+    for data, names in (
+        (homework, {"J_drawn", "n_drawn", "ybar_drawn"}),
+        (estimates.coaching(), {"J_drawn", "estimate_drawn", "se_drawn"}),
+    ):
+        inputs = groups._no_group_drawn(data)
+        assert set(inputs) == names
+        assert inputs.pop("J_drawn") == 0
+        assert all(len(values) == 0 for values in inputs.values())

@@ -204,6 +204,15 @@ def test_each_estimate_is_one_row_in_the_mathematics(coaching):
     assert first == "y j ∼ N ( θ j , se j 2 ) j = 1 , … , J"
 
 
+def test_effects_that_are_not_drawn_have_their_index(coaching):
+    fit = coaching.model("partial")
+    fit = dataclasses.replace(fit, draws=fit.draws.copy())
+    fit.draws["posterior"] = fit.draws["posterior"].to_dataset().drop_vars("theta")
+    models = {fit.name: statements.read(fit.record.source)}
+    said = "".join(str(line) for line in page.model_section(coaching, fit, (), models).mathematics)
+    assert said.count("<msub><mi>θ</mi><mi>j</mi></msub>") == 2
+
+
 class Links(HTMLParser):
     def __init__(self):
         super().__init__()

@@ -24,6 +24,7 @@ from partialpool.cli.console import (
     readable_forms,
     readable_shrinkage,
     say,
+    say_scale,
     show,
     warn,
 )
@@ -140,7 +141,7 @@ def fit(
         results.write_manifest(folder, data, fits, kind="fit")
     title = f"Posterior, {fits[0].title}"
     show(readable_estimates(table, exp=data.exp), headed(title, trusted))
-    _say_scale(data)
+    say_scale(data)
     finish(target, fits)
 
 
@@ -202,7 +203,7 @@ def compare(
         say("No program writes a theta for each group or one for all: there is nothing to compare")
     for sentence in edits.sentences(moves, fits):
         say(sentence)
-    _say_scale(data)
+    say_scale(data)
     finish(target, fits)
 
 
@@ -212,15 +213,6 @@ def _posterior_means(data: GroupedData) -> str:
 
     kind = "Geometric posterior means" if data.exp else "Posterior means"
     return f"{kind} (Monte Carlo error), {axis_title(data)}"
-
-
-def _say_scale(data: GroupedData) -> None:
-    """Say which numbers are exponentials, where some are."""
-    if data.exp:
-        say(
-            "Note: of mu and theta the exponentials are shown (geometric means, sds as factors); "
-            "tau is on the scale of the logarithms."
-        )
 
 
 app.command()(priors.priors)

@@ -44,6 +44,15 @@ def say(text: str) -> None:
     console.print(text, markup=False)
 
 
+def say_scale(data: GroupedData) -> None:
+    """Say which numbers are exponentials, where some are."""
+    if data.exp:
+        say(
+            "Note: of mu and theta the exponentials are shown (geometric means, sds as factors); "
+            "tau is on the scale of the logarithms."
+        )
+
+
 def warn(text: str) -> None:
     """Print a warning on standard error, where a pipe does not hide it."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(
@@ -111,13 +120,13 @@ def readable_estimates(table: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
     import pandas as pd
 
     from partialpool.tables.exponential import PARAMETERS
-    from partialpool.text import format_estimate, short
+    from partialpool.text import format_estimate
 
     rows = [
         {
             "quantity": _quantity(row, turned=exp and row.parameter in PARAMETERS),
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
-            "sd": short(row["sd"]),
+            "sd": _sd(row, turned=exp and row.parameter in PARAMETERS),
             "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
             "50 %": format_estimate(row["median"], row["mcse_median"]),
             "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"]),
@@ -134,6 +143,13 @@ def _quantity(row: Any, *, turned: bool) -> str:
     """Name the quantity of a row, with its group and as an exponential where it is one."""
     name = f"{row.parameter}[{row.group}]" if row.group else str(row.parameter)
     return f"exp({name})" if turned else name
+
+
+def _sd(row: Any, *, turned: bool) -> str:
+    """Write an sd to two digits; one that is a factor as far as its error goes."""
+    from partialpool.text import format_estimate, short
+
+    return format_estimate(row["sd"], row["mcse_sd"]) if turned else short(row["sd"])
 
 
 def _known(value: float, digits: str) -> str:
@@ -175,7 +191,7 @@ def readable_groups(
     """Turn the posterior of chosen groups, and their ranks, into text."""
     import pandas as pd
 
-    from partialpool.text import format_estimate, short
+    from partialpool.text import format_estimate
 
     rows = []
     for _, row in table.set_index("group", drop=False).loc[list(shown)].iterrows():
@@ -184,7 +200,7 @@ def readable_groups(
             **{name: _size(name, row[name]) for name in data.stats.sizes},
             data.family.words.raw: f"{row['raw_mean']:#.4g}",
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
-            "sd": short(row["sd"]),
+            "sd": _sd(row, turned=data.exp),
         }
         for title, name in (("2.5 %", "q2.5"), ("97.5 %", "q97.5")):
             cells[title] = format_estimate(row[name], row[f"mcse_{name}"])

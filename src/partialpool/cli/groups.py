@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from partialpool.cli.console import (
     readable_estimates,
     readable_groups,
     say,
+    say_scale,
     show,
 )
 from partialpool.cli.options import (
@@ -133,7 +134,7 @@ def estimate_groups(
     loaded = load_program(program, data, include)
     group_posterior.check_marginal(loaded, data)
     target = results.check_target(output / f"{data.name}-groups")
-    fits = sampling.fit([loaded], data, priors, retry=retry, inputs=group_posterior.NO_GROUP_DRAWN)
+    fits = sampling.fit([loaded], data, priors, retry=retry, inputs=_no_group_drawn(data))
     trusted = diagnostics.verdicts(fits)
     posterior = fits[0].posterior
     with progress.task(f"Estimating {stats.J:,} groups"):
@@ -201,8 +202,15 @@ def estimate_groups(
     )
     for sentence in said:
         say(sentence)
+    say_scale(data)
     say(f"Report: {target / 'report.html'}")
     finish(target, fits)
+
+
+def _no_group_drawn(data: GroupedData) -> dict[str, Any]:
+    """Inputs with which the marginal program of the data's family draws no group."""
+    names = data.family.inputs(data.stats, draw_groups=False)
+    return {n: 0 if n == "J_drawn" else () for n in names if n.endswith("_drawn")}
 
 
 def _left_out(data: GroupedData) -> list[str]:

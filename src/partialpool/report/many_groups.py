@@ -86,7 +86,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
         *views.size(comparison),
         (words.raw.capitalize(), cells.digits("raw_mean", ".4g")),
         (mean, cells.estimate("mean", "mcse_mean")),
-        ("sd", cells.digits("sd", ".2g")),
+        ("sd", cells.digits("sd", ".3g" if comparison.data.exp else ".2g")),
         ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
         ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
         ("Pooling factor λ", cells.digits("lambda_mean", ".2g")),
