@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from partialpool.cli.console import progress, say, warn
+from partialpool.errors import InputError
 from partialpool.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,6 +127,11 @@ class DataOptions:
         from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
 
+        if value and (self.estimate or self.se or self.variance or self.ci):
+            raise InputError(
+                "--outcome names columns of observations; estimates with standard errors are one "
+                "outcome a file"
+            )
         return read(
             find(files[0]) if len(files) == 1 else files,
             columns=Columns(
