@@ -1,5 +1,22 @@
 // Partial pooling, marginal: mu and the group means are integrated out, then drawn exactly.
 functions {
+  // Sd that any real number u stands for: scale at u = 0, growing like u^3 and falling like 1 / |u|.
+  // Below small it falls like 1 / u^4, and it bends off before bound.
+  real sd_jacobian(real u, real scale, real small, real bound) {
+    real r = sqrt(1 + square(u));
+    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small and bound
+    real q = (small * p) * square(small * p);
+    real g = p * (1 + q);
+    real sd = inv_sqrt(square(g) + inv_square(bound));
+    jacobian += log(
+                    sd * square(sd) * g * p * (2 * r + u) / square(r)
+                    * (1 + 4 * q)); // log of its derivative by u
+    return sd;
+  }
+  // Mean over all groups of what is given for each size.
+  real mean_of(vector x, vector J_k) {
+    return dot_product(J_k, x) / sum(J_k);
+  }
   // Precision of mu given tau and sigma, from its prior and from all group means of each size,
   // whose mean has precision w.
   real mu_precision(vector w, real mu_scale) {
@@ -36,23 +53,28 @@ data {
 }
 transformed data {
   real df = dot_product(J_k, n_k - 1); // degrees of freedom within groups
-  real center = dot_product(J_k, ybar_k) / sum(J_k); // mean of all sample means (hours)
+  real center = mean_of(ybar_k, J_k); // mean of all sample means (hours)
   vector[K] d = ybar_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the sample means about it
   vector[K] inv_n = inv(n_k);
-  real ms_total = (ssw + dot_product(J_k .* n_k, ms)) / dot_product(J_k, n_k);
-  real se = sqrt(ms_total * dot_product(J_k, inv_n) / sum(J_k)); // rough error of a sample mean (hours)
-  real stretched_upper = ((1 + tau_upper / se) ^ 4 - 1) ^ 0.25;
+  // Rough sizes, of which no more is asked than that they are not far off (hours)
+  real sigma_rough = sqrt(ssw > 0 ? ssw / df : mean_of(ms, J_k));
+  real se_rough = sigma_rough * sqrt(mean_of(inv_n, J_k)); // error of a sample mean
+  real tau_rough = hypot(sqrt(mean_of(ms, J_k)), se_rough);
+  real sigma_small = prior_only == 1 ? sigma_rough : 0; // the data keep sigma off 0 by themselves
 }
 parameters {
-  real<lower=0, upper=stretched_upper> tau_stretched; // stands for tau: see below
-  real<lower=0, upper=sigma_upper> sigma; // sd within groups (hours)
+  // Tau and sigma are sampled as real numbers that stand for them. In log(tau) or log(sigma), the
+  // likelihood is a cliff where the sd gets too small for the data, and a long slope where it gets
+  // large, of few groups up to its bound: steps that suit the one are too long for the other.
+  real tau_stretched; // stands for tau
+  real sigma_stretched; // stands for sigma
 }
 transformed parameters {
-  // Sd between group means (hours): se * ((1 + tau_stretched^4)^(1/4) - 1). Far above se that is
-  // se * tau_stretched; below, it falls with the fourth power, so that log(tau_stretched), which
-  // Stan works with, has no long tail towards tau = 0 for chains to get lost in.
-  real tau = se * expm1(log1p(square(square(tau_stretched))) / 4);
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, se_rough,
+                                  tau_upper); // sd between group means (hours)
+  real<lower=0> sigma = sd_jacobian(sigma_stretched, sigma_rough,
+                                    sigma_small, sigma_upper); // sd within groups (hours)
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
   // Homework: every sd up to 1000 hours is as likely as any other; a week has 168.
   lprior += uniform_lpdf(tau | 0, tau_upper);
@@ -60,7 +82,6 @@ transformed parameters {
 }
 model {
   target += lprior;
-  target += 3 * log(tau_stretched / (1 + tau / se)); // tau's derivative by tau_stretched
   if (prior_only == 0) {
     // A sample mean of n observations is normal(mu, sqrt(tau^2 + sigma^2 / n)); mu is normal too.
     vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);

@@ -1,5 +1,6 @@
 // Partial pooling, for runs that compare priors: the families of the priors of tau and sigma are data.
-// The group means are integrated out and drawn afterwards, so that no prior makes sampling hard.
+// As in hierarchical_marginal.stan, mu and the group means are integrated out and drawn afterwards, and
+// tau and sigma are stretched, so that no prior makes sampling hard.
 functions {
   // Log density of an sd x under a family with the settings a and b; b counts where there are two.
   real sd_lpdf(real x, int family, real a, real b) {
@@ -16,6 +17,35 @@ functions {
     } else {
       return log(2) + log(x) + inv_gamma_lpdf(square(x) | a, b); // inverse-gamma on the variance
     }
+  }
+  // Sd that any real number u stands for: scale at u = 0, growing like u^3 and falling like 1 / |u|.
+  // Below small it falls like 1 / u^4, and it bends off before bound.
+  real sd_jacobian(real u, real scale, real small, real bound) {
+    real r = sqrt(1 + square(u));
+    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small and bound
+    real q = (small * p) * square(small * p);
+    real g = p * (1 + q);
+    real sd = inv_sqrt(square(g) + inv_square(bound));
+    jacobian += log(
+                    sd * square(sd) * g * p * (2 * r + u) / square(r)
+                    * (1 + 4 * q)); // log of its derivative by u
+    return sd;
+  }
+  // Mean over all groups of what is given for each size.
+  real mean_of(vector x, vector J_k) {
+    return dot_product(J_k, x) / sum(J_k);
+  }
+  // Precision of mu given tau and sigma, from its prior and from all group means of each size,
+  // whose mean has precision w.
+  real mu_precision(vector w, real mu_scale) {
+    return inv_square(mu_scale) + sum(w);
+  }
+  // Its mean, counted from center, as d is.
+  real mu_mean(vector w, vector d, real center, real mu_location,
+               real mu_scale) {
+    real weighted = inv_square(mu_scale) * (mu_location - center)
+                    + dot_product(w, d);
+    return weighted / mu_precision(w, mu_scale);
   }
 }
 data {
@@ -41,32 +71,60 @@ data {
   vector[J_drawn] ybar_drawn; // their sample means (hours)
 }
 transformed data {
-  real df = sum(J_k .* (n_k - 1)); // degrees of freedom within groups
+  real df = dot_product(J_k, n_k - 1); // degrees of freedom within groups
+  real center = mean_of(ybar_k, J_k); // mean of all sample means (hours)
+  vector[K] d = ybar_k - center; // counted from there, a large offset costs no digits
+  vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the sample means about it
+  vector[K] inv_n = inv(n_k);
+  real mu_sd = mu_scale / sqrt(prior_power); // the prior of mu to that power is normal, too
+  // Rough sizes, of which no more is asked than that they are not far off (hours)
+  real sigma_rough = sqrt(ssw > 0 ? ssw / fmax(1, df) : mean_of(ms, J_k));
+  real se_rough = sigma_rough * sqrt(mean_of(inv_n, J_k)); // error of a sample mean
+  real tau_rough = hypot(sqrt(mean_of(ms, J_k)), se_rough);
+  // Data with ssw above 0, and inverse-gamma priors, keep an sd off 0 by themselves.
+  real tau_small = tau_family == 6 ? 0 : se_rough;
+  real sigma_small = ssw > 0 || sigma_family == 6 ? 0 : sigma_rough;
 }
 parameters {
-  real mu; // mean of the group means (hours)
-  real<lower=0, upper=tau_upper> tau; // sd between group means (hours)
-  real<lower=0, upper=sigma_upper> sigma; // sd within groups (hours)
+  real tau_stretched; // stands for tau: see hierarchical_marginal.stan
+  real sigma_stretched; // stands for sigma
 }
 transformed parameters {
-  real lprior = 0; // log density of the priors, one line each
-  lprior += normal_lpdf(mu | mu_location, mu_scale);
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, tau_small,
+                                  tau_upper); // sd between group means (hours)
+  real<lower=0> sigma = sd_jacobian(sigma_stretched, sigma_rough,
+                                    sigma_small, sigma_upper); // sd within groups (hours)
+  real lprior = 0; // log density of the priors, one line each; that of mu is integrated over
   lprior += sd_lpdf(tau | tau_family, tau_prior[1], tau_prior[2]);
   lprior += sd_lpdf(sigma | sigma_family, sigma_prior[1], sigma_prior[2]);
 }
 model {
   target += prior_power * lprior;
-  vector[K] v = square(tau) + square(sigma) / n_k; // variance of a sample mean about mu
-  vector[K] ss = J_k .* square(ybar_k - mu) + ssb_k;
-  target += -0.5 * sum(ss ./ v + J_k .* log(v));
+  // A sample mean of n observations is normal(mu, sqrt(tau^2 + sigma^2 / n)); mu is normal too.
+  vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
+  real precision = mu_precision(w, mu_sd);
+  real mean_mu = mu_mean(w, d, center, mu_location, mu_sd);
+  target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
+  target += 0.5 * (precision * square(mean_mu) - log(precision));
   target += -0.5 * ssw / square(sigma) - df * log(sigma);
 }
 generated quantities {
+  real lprior_mu; // log density of the prior of mu, which the model block integrates over
+  real mu; // mean of the group means (hours)
   vector[J_drawn] theta; // group means (hours)
-  for (j in 1 : J_drawn) {
-    // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all
-    real lambda = square(sigma) / (square(sigma) + n_drawn[j] * square(tau));
-    theta[j] = normal_rng(ybar_drawn[j] + lambda * (mu - ybar_drawn[j]),
-                          tau * sqrt(lambda));
+  {
+    vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
+    mu = center
+         + normal_rng(mu_mean(w, d, center, mu_location, mu_sd),
+                      inv_sqrt(mu_precision(w, mu_sd)));
+    lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
+    for (j in 1 : J_drawn) {
+      // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all
+      real lambda = square(sigma)
+                    / (square(sigma) + n_drawn[j] * square(tau));
+      theta[j] = normal_rng(ybar_drawn[j] + lambda * (mu - ybar_drawn[j]),
+                            tau * sqrt(lambda));
+    }
   }
 }
+

@@ -102,7 +102,8 @@ def points(program: str, data: GroupedData) -> list[dict[str, Any]]:
             "eta": eta,
             "theta": mu + tau * eta,
             "sigma2": rng.uniform(4, 40, size=shape),
-            "tau_stretched": rng.uniform(0.1, 6),
+            "tau_stretched": rng.uniform(-4, 4),
+            "sigma_stretched": rng.uniform(-1, 3),
         }
         declared = programs.load(program).declared["parameters"]
         found.append({name: every[name] for name in every if name in declared})
@@ -125,7 +126,8 @@ def off(
     if on_log_scale:
         truth += np.log([point["tau"] for point in at]) if jacobian else 0.0
         at = [{**point, "log_tau": np.log(point.pop("tau"))} for point in at]
-    difference = densities.stan_log_density(executable, inputs, at) - truth
+    stretched = "tau_stretched" in at[0]
+    difference = densities.stan_log_density(executable, inputs, at, jacobian=stretched) - truth
     return float(np.ptp(difference))
 
 

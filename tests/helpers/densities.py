@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from cmdstanpy import CmdStanModel
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import integrate, optimize, stats
 
 from partialpool.data import GroupedData
+from partialpool.fitting import Fit
+from partialpool.priors.choices import PriorChoice
+from partialpool.tables import variables
 
 Values = Mapping[str, Any]
 
@@ -40,31 +43,51 @@ def hierarchical_noncentered(values: Values, data: GroupedData, prior: Values) -
 
 
 def hierarchical_marginal(values: Values, data: GroupedData, prior: Values) -> float:
-    """The observations are one multivariate normal when mu and theta are integrated out.
-
-    The program samples s where tau = se ((1 + s^4)^(1/4) - 1), se^2 being the mean square of all
-    observations about the mean of the group means, by the harmonic mean of the group sizes.
-    """
-    square = ((data.y - data.stats.mean.mean()) ** 2).mean()
-    se = math.sqrt(square * (1 / data.stats.n).mean())
-    stretched = float(values["tau_stretched"])
-    slope = (stretched / (1 + stretched**4) ** 0.25) ** 3
-    values = {**values, "tau": se * ((1 + stretched**4) ** 0.25 - 1)}
-    covariance = _covariance(values, data) + prior["mu_scale"] ** 2
-    mean = np.full(data.stats.N, prior["mu_location"])
+    """The observations are one multivariate normal when mu and theta are integrated out."""
+    at, slopes = _stretched(values, data, prior, tau_small=True)
     bounds = -math.log(prior["tau_upper"]) - math.log(prior["sigma_upper"])
-    density = float(stats.multivariate_normal.logpdf(data.y, mean, covariance))
-    return bounds + density + math.log(slope)
+    return bounds + slopes + _all_at_once(at, data, prior["mu_location"], prior["mu_scale"])
 
 
 def sensitivity(values: Values, data: GroupedData, prior: Values) -> float:
-    """Theta is integrated out here, and mu is a parameter."""
-    total = float(stats.norm.logpdf(values["mu"], prior["mu_location"], prior["mu_scale"]))
+    """As above; a normal density to some power is that of a smaller or larger sd."""
+    at, total = _stretched(values, data, prior, tau_small=prior["tau_family"] != 6)
     for name in ("tau", "sigma"):
-        total += sd_prior(values[name], prior[f"{name}_family"], *prior[f"{name}_prior"])
-    mean = np.full(data.stats.N, values["mu"])
-    density = stats.multivariate_normal.logpdf(data.y, mean, _covariance(values, data))
-    return prior["prior_power"] * total + float(density)
+        density = sd_prior(at[name], prior[f"{name}_family"], *prior[f"{name}_prior"])
+        total += prior["prior_power"] * density
+    mu_sd = prior["mu_scale"] / math.sqrt(prior["prior_power"])
+    return total + _all_at_once(at, data, prior["mu_location"], mu_sd)
+
+
+def stretched(u: complex, scale: float, small: float, bound: float) -> complex:
+    """Sd that the marginal programs have a real number stand for: see `sd_jacobian` in them."""
+    x = scale * np.exp(2 * np.arcsinh(u)) * np.sqrt(1 + u**2)
+    y = x / (1 + (small / x) ** 3)
+    return complex(y / np.sqrt(1 + (y / bound) ** 2))
+
+
+def _stretched(
+    values: Values, data: GroupedData, prior: Values, *, tau_small: bool
+) -> tuple[dict[str, float], float]:
+    """Tau and sigma, and the log of their derivatives, by steps into the complex plane."""
+    of = data.stats
+    sigma = math.sqrt(of.ss.sum() / (of.N - of.J))
+    se = sigma * math.sqrt((1 / of.n).mean())
+    tau = math.hypot(float(np.std(of.mean)), se)
+    found, slopes = {}, 0.0
+    for name, scale, small in (("tau", tau, se if tau_small else 0.0), ("sigma", sigma, 0.0)):
+        u = float(values[f"{name}_stretched"])
+        at = stretched(complex(u, 1e-30), scale, small, prior[f"{name}_upper"])
+        found[name] = at.real
+        slopes += math.log(at.imag / 1e-30)
+    return found, slopes
+
+
+def _all_at_once(at: Values, data: GroupedData, mu_location: float, mu_sd: float) -> float:
+    """Log density of the observations, a normal mu integrated out."""
+    mean = np.full(data.stats.N, mu_location)
+    covariance = _covariance(at, data) + mu_sd**2
+    return float(stats.multivariate_normal.logpdf(data.y, mean, covariance))
 
 
 def sd_prior(x: float, family: int, a: float, b: float) -> float:
@@ -79,16 +102,20 @@ def sd_prior(x: float, family: int, a: float, b: float) -> float:
 
 
 def stan_log_density(
-    executable: Path, inputs: Values, points: Sequence[Values]
+    executable: Path, inputs: Values, points: Sequence[Values], *, jacobian: bool = False
 ) -> NDArray[np.float64]:
-    """Log density of a compiled program at points of its parameters, without Stan's Jacobian."""
+    """Log density of a compiled program at points of its parameters.
+
+    With `jacobian`, it counts what the program itself adds for what stands for its parameters,
+    and what Stan adds for bounds.
+    """
     model = CmdStanModel(exe_file=str(executable))
     plain = {name: np.asarray(value).tolist() for name, value in inputs.items()}
     found = [
         model.log_prob(
             {name: np.asarray(value).tolist() for name, value in point.items()},
             plain,
-            jacobian=False,
+            jacobian=jacobian,
             sig_figs=17,
         )["lp__"].iloc[0]
         for point in points
@@ -123,3 +150,82 @@ def _covariance(values: Values, data: GroupedData) -> NDArray[np.float64]:
         data.stats.N
     )
     return found
+
+
+def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.float64]:
+    """Log density of a shipped program of any family at the draws of a fit, up to a constant.
+
+    It is put together from what the family says in Python: the prior of `choice`, the population,
+    and the likelihood, of which whatever the program does not sample is integrated out. The prior
+    of complete and of no pooling is taken from the fit.
+
+    Returns
+    -------
+    array
+        Shape (draws,), by chain.
+    """
+    sampled, family, groups = set(fit.record.parameters or ()), data.family, data.stats
+    error_sd = variables.error_sd(fit, data)
+    assert error_sd is not None
+    if fit.pooling != "partial":
+        theta = variables.theta(fit, data)
+        assert theta is not None
+        prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
+        return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
+    tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
+    total = choice.tau.log_density(tau)
+    if choice.sigma is not None:
+        total = total + choice.sigma.log_density(error_sd[0])
+    if "tau_stretched" in sampled:
+        total = total + _log_slope(fit, tau)
+    if "mu" in sampled:
+        total = total + choice.mu.log_density(mu)
+        if not sampled & {"theta", "eta"}:
+            return np.ravel(total + family.log_marginal(groups, mu, tau, error_sd).sum(axis=0))
+        theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
+        z = (theta - mu) / tau
+        population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(tau))
+        return np.ravel(
+            total + population.sum(axis=0) + family.log_likelihood(groups, theta, error_sd)
+        )
+    sd = np.broadcast_to(error_sd[0], tau.shape)
+    integrals = [
+        _integral_over_mu(data, choice, float(t), float(s))
+        for t, s in zip(tau.ravel(), sd.ravel(), strict=True)
+    ]
+    return np.ravel(total) + np.array(integrals)
+
+
+def _log_slope(fit: Fit, tau: NDArray[Any]) -> NDArray[Any]:
+    """Log derivative of tau = r ((1 + s^4)^(1/4) - 1) by s, where r is one number for all draws."""
+    s = fit.posterior["tau_stretched"].transpose("chain", "draw").to_numpy()
+    stretch = np.expm1(np.log1p(s**4) / 4)
+    rough = tau / stretch
+    assert np.ptp(rough) < 1e-9 * rough.max()
+    return np.asarray(3 * np.log(s / (1 + stretch)))
+
+
+def _integral_over_mu(data: GroupedData, choice: PriorChoice, tau: float, error_sd: float) -> float:
+    """Log of the density of all data given tau and the error's sd, by quadrature over mu."""
+    one = np.ones((1, 1))
+
+    def log_density(mu: float) -> float:
+        density = data.family.log_marginal(data.stats, mu * one, tau * one, error_sd * one)
+        return float(density.sum() + choice.mu.log_density(np.array([mu]))[0])
+
+    spread = float(
+        np.hypot(tau, np.ptp(data.stats.raw) + error_sd * data.stats.weight.min() ** -0.5)
+    )
+    best = optimize.minimize_scalar(
+        lambda mu: -log_density(mu),
+        bounds=(data.stats.raw.min() - spread, data.stats.raw.max() + spread),
+        method="bounded",
+        options={"xatol": 1e-8 * spread},
+    )
+    h = 1e-3 * spread
+    bend = (log_density(best.x + h) - 2 * log_density(best.x) + log_density(best.x - h)) / h**2
+    sd = (-bend) ** -0.5
+    value = integrate.quad(
+        lambda z: math.exp(log_density(best.x + sd * z) + best.fun), -9, 9, epsabs=0, epsrel=1e-11
+    )[0]
+    return float(math.log(sd * value) - best.fun)

@@ -14,6 +14,7 @@ import typer
 
 from partialpool.cli.console import UNTRUSTED, progress, say, show, warn
 from partialpool.cli.options import Include, Output, Programs
+from partialpool.errors import InputError
 from partialpool.settings import Settings
 
 
@@ -27,6 +28,9 @@ def calibrate(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Fits at a time; one for each processor if not set.")
     ] = None,
+    family: Annotated[
+        str, typer.Option(help="Family of data: normal, or known_errors (estimates with errors).")
+    ] = "normal",
     cmdstan: Annotated[
         str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")
     ] = None,
@@ -34,21 +38,28 @@ def calibrate(
 ) -> None:
     """Check by simulation that posteriors cover the truth as often as they say they do.
 
-    Truth and data are simulated again and again from the model of the lesson, and fitted. All
+    Truth and data are simulated again and again from the models of a family, and fitted. All its
     shipped programs are checked, or those named; one of your own is held against the shipped
     model of its kind. Each outcome is saved: the same command goes on where one was interrupted.
     """
     import pandas as pd
 
     from partialpool import plots, programs
+    from partialpool.families import FAMILIES
     from partialpool.programs import toolchain
     from partialpool.report import results
     from partialpool.report.figures import safe
     from partialpool.studies import calibration
 
+    if family not in FAMILIES:
+        raise InputError(f"--family {family}: there is no such family; {', '.join(FAMILIES)} are")
+    design = FAMILIES[family].design
     found = toolchain.find_cmdstan(cmdstan, progress=progress)
     names = list(dict.fromkeys(program or calibration.PROGRAMS))
-    loaded = [programs.load(name, include_paths=include or (), progress=progress) for name in names]
+    loaded = [
+        programs.load(name, family=family, include_paths=include or (), progress=progress)
+        for name in names
+    ]
     start = time.perf_counter()
     tables, failed = [], []
     made: dict[str, Any] = {
@@ -58,7 +69,7 @@ def calibrate(
         "cmdstan": found.version,
         "seed": seed,
         "data_sets": data_sets,
-        "design": repr(calibration.Design()),
+        "design": repr(design),
         "attempts": [dataclasses.asdict(settings) for settings in calibration.ATTEMPTS],
         "programs": {},
     }
@@ -68,6 +79,7 @@ def calibrate(
                 each,
                 data_sets=data_sets,
                 seed=seed,
+                design=design,
                 folder=output / "calibration-data-sets",
                 workers=workers,
                 cmdstan=found,

@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
+from partialpool.priors import ScalePrior
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -208,6 +209,30 @@ class Words:
     size: str
     size_title: str
     least: str
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a calibration of the programs of a family simulates.
+
+    Attributes
+    ----------
+    family
+        Name of the family.
+    sizes
+        How much is known of each group: numbers of observations, or standard errors.
+    priors
+        Prior settings of the shipped programs; all of them are proper, and wide against what a
+        data set of these sizes says, so that the prior matters as well as the likelihood.
+    scales
+        Priors of the sds that the program `sensitivity` is given; for each sd one of these is
+        chosen anew for each data set.
+    """
+
+    family: str
+    sizes: tuple[float, ...]
+    priors: Priors
+    scales: tuple[ScalePrior, ...]
 
 
 class Family(ABC):
@@ -397,9 +422,72 @@ class Family(ABC):
         None where the settings do not say.
         """
 
+    # --- simulation ---------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def design(self) -> Design:
+        """What a calibration of the programs simulates."""
+
+    @abstractmethod
+    def draw_truth(
+        self,
+        pooling: Pooling,
+        groups: int,
+        *,
+        priors: Priors,
+        choice: PriorChoice,
+        rng: np.random.Generator,
+    ) -> dict[str, FloatArray]:
+        """Draw the parameters of a model from its prior.
+
+        Parameters
+        ----------
+        pooling
+            Which model: complete, no or partial pooling.
+        groups
+            Number of groups.
+        priors, choice
+            Settings for the two extremes, and priors of partial pooling.
+        rng
+            Where randomness comes from.
+
+        Returns
+        -------
+        dict
+            True values by name: scalars of shape (), values by group of shape (J,).
+        """
+
+    @abstractmethod
+    def draw_rows(
+        self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
+    ) -> tuple[FloatArray, IntArray, Any]:
+        """Draw rows of data given the parameters: outcomes, group of each, and their statistics.
+
+        Parameters
+        ----------
+        truth
+            From `draw_truth`.
+        sizes
+            How much is known of each group, as in `Design.sizes`.
+        rng
+            Where randomness comes from.
+        """
+
     @abstractmethod
     def classical(self, stats: Any) -> dict[str, Callable[[], pd.DataFrame]]:
         """Name of each table of classical companions to what computes it."""
+
+
+def draw_population(
+    choice: PriorChoice, groups: int, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Draw the sds and mu of partial pooling, its groups, and a group that has no data."""
+    drawn = {name: prior.quantile(rng.uniform()) for name, prior in choice.priors.items()}
+    eta = rng.standard_normal(groups)
+    theta = drawn["mu"] + drawn["tau"] * eta
+    theta_new = np.asarray(rng.normal(drawn["mu"], drawn["tau"]))
+    return {**drawn, "eta": eta, "theta": theta, "theta_new": theta_new}
 
 
 def order_of_labels(labels: Sequence[str]) -> list[str]:

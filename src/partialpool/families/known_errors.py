@@ -26,10 +26,13 @@ from partialpool.families.base import (
     NONE,
     SHIPPED,
     Declared,
+    Design,
     Family,
+    Pooling,
     Posterior,
     Statistics,
     Words,
+    draw_population,
     order_of_labels,
     rounded,
     rounded_to,
@@ -39,6 +42,7 @@ from partialpool.priors import (
     HalfCauchy,
     HalfNormal,
     HalfT,
+    InverseGammaVariance,
     Normal,
     ScalePrior,
     Uniform,
@@ -201,7 +205,7 @@ def estimates(
     order = order_of_labels(labels)
     if order == list(labels):
         return Estimates(tuple(order), estimate, se)
-    at = index.get_indexer(pd.Index(order, dtype=object))
+    at = index.get_indexer(pd.Index(np.array(order, dtype=object)))
     return Estimates(tuple(order), estimate[at], se[at])
 
 
@@ -518,6 +522,54 @@ class KnownErrors(Family):
         return exact.known_errors(
             stats.labels, stats.estimate, stats.se, mu=choice.mu, tau=choice.tau
         )
+
+    @property
+    def design(self) -> Design:
+        """Eight estimates, the largest error sixteen times the smallest."""
+        return Design(
+            family=self.name,
+            sizes=(0.5, 1, 1.5, 2, 3, 4, 6, 8),
+            priors=Priors(
+                {
+                    "theta_location": 3.0,
+                    "theta_scale": 4.0,
+                    "mu_location": 3.0,
+                    "mu_scale": 4.0,
+                    "tau_df": 4.0,
+                    "tau_scale": 2.5,
+                }
+            ),
+            scales=(
+                *(Uniform(6), HalfNormal(3), HalfCauchy(2), HalfT(4, 2.5), Exponential(0.4)),
+                InverseGammaVariance(3, 20),
+            ),
+        )
+
+    def draw_truth(
+        self,
+        pooling: Pooling,
+        groups: int,
+        *,
+        priors: Priors,
+        choice: PriorChoice,
+        rng: np.random.Generator,
+    ) -> dict[str, FloatArray]:
+        """Draw the effects from their prior or, under partial pooling, from a population."""
+        if pooling == "partial":
+            return draw_population(choice, groups, rng)
+        value = priors.values
+        theta = Normal(value["theta_location"], value["theta_scale"])
+        shape = () if pooling == "complete" else (groups,)
+        return {"theta": theta.quantile(rng.uniform(size=shape))}
+
+    def draw_rows(
+        self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
+    ) -> tuple[FloatArray, IntArray, Estimates]:
+        """Draw an estimate for each standard error."""
+        se = np.array(sizes, dtype=np.float64)
+        y = rng.normal(np.broadcast_to(truth["theta"], se.shape), se)
+        labels = tuple(str(j) for j in range(1, se.size + 1))
+        return y, np.arange(se.size), Estimates(labels, y, se)
 
     def classical(self, stats: Estimates) -> dict[str, Callable[[], pd.DataFrame]]:
         """Meta-analysis without priors, and the weights of its estimates."""

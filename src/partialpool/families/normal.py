@@ -22,13 +22,16 @@ from partialpool.families.base import (
     SHIPPED,
     Contrasting,
     Declared,
+    Design,
     Family,
+    Pooling,
     Words,
+    draw_population,
     rounded,
     rounded_to,
 )
 from partialpool.families.exact.pooling_extremes import Sample
-from partialpool.families.moments import GroupStats, size_classes
+from partialpool.families.moments import GroupStats, group_stats, size_classes
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -42,7 +45,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
@@ -268,10 +271,10 @@ class Observations(Family):
     ) -> list[dict[str, Any]]:
         """Draw over-dispersed starting values near the data's moments, one set a chain.
 
-        Only parameters called `mu`, `tau`, `tau_stretched` (as `hierarchical_marginal.stan` has
-        it), `sigma`, `sigma2`, `theta` and `eta` get one, when they are scalars or vectors over
-        groups; Stan chooses the rest. A start far from the data, as Stan's own are for most units,
-        costs warmup and can strand a chain.
+        Only parameters called `mu`, `tau`, `sigma`, `sigma2`, `theta` and `eta` get one, when they
+        are scalars or vectors over groups, and `tau_stretched` and `sigma_stretched`, which have
+        their center at 0 in `hierarchical_marginal.stan`; Stan chooses the rest. A start far from
+        the data, as Stan's own are for most units, costs warmup and can strand a chain.
 
         Returns
         -------
@@ -281,7 +284,6 @@ class Observations(Family):
         within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
         within = within or 1.0
         between = max(float(np.std(stats.mean)), 0.1 * within)
-        se = (stats.total_sd or 1.0) * np.sqrt(np.mean(1 / stats.n))
         declared = program.declared["parameters"]
         starts = []
         for chain in range(1, settings.chains + 1):
@@ -294,7 +296,8 @@ class Observations(Family):
             scalars = {
                 "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
                 "tau": tau,
-                "tau_stretched": np.expm1(4 * np.log1p(tau / se)) ** 0.25,
+                "tau_stretched": np.log(factor[1]),
+                "sigma_stretched": np.log(factor[0]),
                 "sigma": sigma,
                 "sigma2": (stats.total_sd * factor[2]) ** 2,
                 "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
@@ -480,6 +483,62 @@ class Observations(Family):
             alone = stats.take(np.array([j]))
             found.append(exact.no_pooling(alone, theta=theta, sigma=sigma).log_marginal_likelihood)
         return np.array(found)
+
+    @property
+    def design(self) -> Design:
+        """Groups of 2 to 12, with priors as wide as what they say of their means."""
+        return Design(
+            family=self.name,
+            sizes=(2, 3, 4, 5, 6, 8, 10, 12),
+            priors=Priors(
+                {
+                    "theta_location": 3.0,
+                    "theta_scale": 4.0,
+                    "sigma2_shape": 3.0,
+                    "sigma2_scale": 20.0,
+                    "mu_location": 3.0,
+                    "mu_scale": 4.0,
+                    "tau_upper": 6.0,
+                    "sigma_upper": 6.0,
+                }
+            ),
+            scales=(
+                *(Uniform(6), HalfNormal(3), HalfCauchy(2), HalfT(4, 2.5), Exponential(0.4)),
+                InverseGammaVariance(3, 20),
+            ),
+        )
+
+    def draw_truth(
+        self,
+        pooling: Pooling,
+        groups: int,
+        *,
+        priors: Priors,
+        choice: PriorChoice,
+        rng: np.random.Generator,
+    ) -> dict[str, FloatArray]:
+        """Draw means and sds from their priors or, under partial pooling, from a population."""
+        if pooling == "partial":
+            truth = draw_population(choice, groups, rng)
+            y_new = rng.normal(truth["theta_new"], truth["sigma"])
+            return {**truth, "y_new": np.asarray(y_new)}
+        theta, variance = _extreme_priors(priors.values)
+        shape = () if pooling == "complete" else (groups,)
+        truth = {
+            "theta": theta.quantile(rng.uniform(size=shape)),
+            "sigma": variance.quantile(rng.uniform(size=shape)),
+        }
+        return {**truth, "sigma2": truth["sigma"] ** 2}
+
+    def draw_rows(
+        self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
+    ) -> tuple[FloatArray, IntArray, GroupStats]:
+        """Draw observations of groups of these sizes."""
+        n = np.array(sizes, dtype=np.int64)
+        group = np.repeat(np.arange(n.size), n)
+        mean, sd = (np.broadcast_to(truth[name], n.shape)[group] for name in ("theta", "sigma"))
+        y = rng.normal(mean, sd)
+        return y, group, group_stats(y, group, [str(j) for j in range(1, n.size + 1)])
 
     def classical(self, stats: GroupStats) -> dict[str, Callable[[], pd.DataFrame]]:
         """Variance components by ANOVA and REML, and the group means that follow from them."""

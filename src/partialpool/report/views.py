@@ -17,7 +17,7 @@ from partialpool.report import cells
 from partialpool.report.wording import capital, number, rows_of
 from partialpool.tables.comparison import Comparison
 
-_STAND_INS = ("eta", "tau_stretched")
+_STAND_INS = ("eta", "tau_stretched", "sigma_stretched")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 

@@ -23,7 +23,7 @@ from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
-from partialpool.settings import Settings
+from partialpool.settings import ADAPT_DELTA_OF_CHOICES, Settings
 from partialpool.studies.power_scaling import (
     THRESHOLD,
     distance,
@@ -105,7 +105,8 @@ def compare_priors(
     choices
         What to compare, the first being the base; `default_choices` where None.
     settings
-        How to sample; the same, with the same seed, for every choice.
+        How to sample; the same, with the same seed, for every choice. An acceptance rate that is
+        left open is `settings.ADAPT_DELTA_OF_CHOICES`.
     cmdstan
         The CmdStan to use; found where None.
     confirm
@@ -119,7 +120,7 @@ def compare_priors(
         The input is at fault, the program cannot be compiled, or the base cannot be sampled.
     """
     chosen = tuple(choices or data.family.default_choices(data.stats, priors))
-    settings = settings or Settings()
+    settings = (settings or Settings()).settled(ADAPT_DELTA_OF_CHOICES)
     progress = progress or Progress()
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
     program = programs.load(PROGRAM, family=data.family.name)

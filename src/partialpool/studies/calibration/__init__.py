@@ -21,12 +21,11 @@ from partialpool.studies.calibration.judgement import (
     shares_table,
 )
 from partialpool.studies.calibration.run import ATTEMPTS, Outcome, calibrate
-from partialpool.studies.calibration.simulation import PROGRAMS, Design, Simulated, simulate
+from partialpool.studies.calibration.simulation import PROGRAMS, Simulated, simulate
 
 __all__ = [
     "ATTEMPTS",
     "PROGRAMS",
-    "Design",
     "Outcome",
     "Simulated",
     "calibrate",

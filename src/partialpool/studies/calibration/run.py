@@ -20,12 +20,14 @@ import numpy as np
 import psutil
 
 from partialpool.errors import InputError, SamplingError
+from partialpool.families import NORMAL
+from partialpool.families.base import Design
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import convergence
 from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
-from partialpool.studies.calibration.simulation import Design, Simulated, simulate
+from partialpool.studies.calibration.simulation import Simulated, simulate
 from partialpool.studies.power_scaling import joint_log_likelihood
 from partialpool.tables import variables
 from partialpool.types import FloatArray
@@ -92,7 +94,8 @@ def calibrate(
     seed
         Seed of everything: simulation k has stream k of it.
     design
-        What is simulated.
+        What is simulated: `Family.design`, or one of your own; that of the normal family where
+        None.
     attempts
         Settings of each fit, and of those that are made where it fails its diagnostics.
     folder
@@ -115,7 +118,7 @@ def calibrate(
     InputError, ToolchainError
         The program has no group means, the folder cannot be written, or compilation fails.
     """
-    design, progress = design or Design(), progress or Progress()
+    design, progress = design or NORMAL.design, progress or Progress()
     simulate(program, design, np.random.default_rng(seed))
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
     (executable,) = toolchain.compile_programs(
@@ -309,7 +312,8 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
         true.append(value.ravel())
     names.append(LOG_LIKELIHOOD)
     draws.append(joint_log_likelihood(fit, data)[None])
-    theta, sigma = (simulated.truth[name].reshape(-1, 1) for name in ("theta", "sigma"))
-    theta = np.broadcast_to(theta, (data.stats.J, 1))
-    true.append(data.family.log_likelihood(data.stats, theta, sigma))
+    theta = np.broadcast_to(simulated.truth["theta"].reshape(-1, 1), (data.stats.J, 1))
+    known = not data.stats.error_sd
+    error_sd = np.ones((1, 1)) if known else simulated.truth[data.stats.error_sd].reshape(-1, 1)
+    true.append(data.family.log_likelihood(data.stats, theta, error_sd))
     return names, np.concatenate(draws), np.concatenate(true)
