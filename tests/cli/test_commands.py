@@ -117,3 +117,61 @@ def test_jobs_are_checked_before_any_is_run(run, tmp_path, arguments, message):
     assert code == 2
     assert message in err
     assert not (tmp_path / "results").exists()
+
+
+TRIALS = "trial,effect,low,high\n" + "".join(
+    f"t{k},{k % 5},{k % 5 - 2 - k % 3},{k % 5 + 2 + k % 3}\n" for k in range(12)
+)
+
+
+def test_estimates_are_compared_and_made_again_bit_for_bit(run, tmp_path, cmdstan):
+    (tmp_path / "trials.csv").write_text(TRIALS)
+    roles = ("--group", "trial", "--estimate", "effect", "--ci", "low", "high", "--level", "0.9")
+    code, out, _ = run("compare", "trials.csv", *roles, *SHORT)
+    assert code == 0
+    assert "12 estimates with known standard errors" in out
+    assert "lengths of the 90 % intervals" in out
+    code, out, _ = run("rerun", "results/trials-compare")
+    assert (code, out.count("identical, bit for bit")) == (0, 3)
+    (tmp_path / "trials.csv").write_text(TRIALS + "t99,1,0,2\n")
+    code, _, err = run("rerun", "results/trials-compare")
+    assert (code, "the data have changed since" in err) == (2, True)
+
+
+def test_a_report_on_an_example_by_its_name_is_made_again(run, tmp_path, cmdstan):
+    code, out, _ = run("report", "eight_schools", "-p", "hierarchical_marginal", *SHORT)
+    assert code == 0
+    assert "Coaching in eight schools: 8 estimates with known standard errors" in out
+    code, out, _ = run("rerun", "results/eight_schools")
+    assert code == 0
+    assert "Draws of partial pooling, marginal: identical, bit for bit" in out
+    assert "Tables: " in out
+    assert "different" not in out
+
+
+def test_many_fits_take_data_of_several_families(run, tmp_path, cmdstan):
+    (tmp_path / "trials.csv").write_text(TRIALS)
+    (tmp_path / "trials.toml").write_text(
+        "group = 'trial'\nestimate = 'effect'\nci = ['low', 'high']\n"
+    )
+    files = ("homework", "eight_schools", "trials.csv")
+    arguments = ("--workers", "1", "-p", "no_pooling", "-p", "hierarchical_marginal", *SHORT)
+    code, out, _ = run("fit-many", *files, *arguments)
+    assert code == 0
+    assert "6 fits of 3 data sets" in out
+    fits = pd.read_csv(tmp_path / "results" / "fit-many" / "fits.csv")
+    assert len(fits) == 6
+    estimates = pd.read_csv(tmp_path / "results" / "fit-many" / "estimates.csv")
+    effects = estimates[estimates["fit"].str.startswith("eight_schools no_pooling")]
+    raw = [28, 8, -3, 7, -1, 1, 18, 12]
+    assert effects.loc[effects["parameter"] == "theta", "mean"].tolist() == pytest.approx(
+        raw, abs=4
+    )
+    code, out, _ = run("fit-many", *files, *arguments)
+    assert code == 0
+
+
+def test_an_outcome_is_no_estimate(run, tmp_path):
+    (tmp_path / "trials.csv").write_text(TRIALS)
+    code, _, err = run("fit-many", "trials.csv", "--se", "low", "--outcome", "effect")
+    assert (code, "--outcome names columns of observations" in err) == (2, True)

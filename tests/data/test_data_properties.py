@@ -1,7 +1,8 @@
-"""The two readers of CSV files under any input: never a crash, never a changed value, one verdict.
+"""The readers of data files under any input: never a crash, never a changed value, one verdict.
 
-`data.read_csv` reads small files, `scan.scan_statistics` large ones; what one of them accepts the
-other must, with the same groups and the same statistics.
+`data.read_csv` reads small files of observations, `scan.scan_statistics` large ones; what one of
+them accepts the other must, with the same groups and the same statistics. `table.read_table` reads
+files with one row a group; what it accepts a few lines with the csv module must, and no more.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -17,11 +19,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from partialpool.data import read_csv, scan, sources
+from partialpool.data import read_csv, reading, scan, sources
+from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families.moments import GroupStats
 
@@ -54,7 +58,8 @@ def folder() -> Iterator[Path]:
         sources.open_engine(1) as engine,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(scan, "open_engine", lambda _threads: nullcontext(engine))  # to start it once
+        for module in (scan, reading):  # to start it once
+            patch.setattr(module, "open_engine", lambda *_threads: nullcontext(engine))
         yield Path(place)
 
 
@@ -194,3 +199,146 @@ def test_statistics_do_not_depend_on_the_order_of_rows(
     size = np.ones(first.J)  # values that cancel leave a mean with the rounding of the values
     np.maximum.at(size, data.group, np.abs(data.y))
     np.testing.assert_allclose(first.mean / size, second.mean[order] / size, rtol=0, atol=1e-14)
+
+
+# --- files with one row a group -----------------------------------------------------------------
+
+
+Found = dict[str, tuple[float, float]]
+ROLES = Columns(group="g", estimate="y", se="s")
+ERRORS = st.floats(min_value=1e-100, max_value=1e100)
+
+
+def estimates(path: Path, **how: object) -> Found | str:
+    """Return the estimates that the reader finds, or what it refuses the file with."""
+    try:
+        stats = reading.read(path, columns=ROLES, **how).stats
+    except InputError as error:
+        return str(error)
+    assert len(set(stats.labels)) == stats.J
+    return dict(zip(stats.labels, zip(stats.estimate, stats.se, strict=True), strict=True))
+
+
+def by_hand(path: Path, *, delimiter: str, decimal: str, drop_missing: bool) -> Found | None:
+    """Return the estimates of a file, read in the plainest way; None where it should be refused."""
+
+    def number(text: str) -> float:
+        text = text.strip(" \t\n\r\v\f")
+        if text.lower() in {"", "na", "n/a", "nan", "null", "none", "."}:
+            return math.nan
+        if decimal == "," and "." not in text:
+            text = text.replace(",", ".")
+        if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE):
+            return math.inf
+        return float(text)
+
+    found: Found = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            rows = list(csv.reader(file, delimiter=delimiter, strict=True))[1:]
+        except csv.Error:
+            return None
+    for row in rows:
+        if not any(cell.strip() for cell in row) and (len(row) < 2 or not drop_missing):
+            if len(row) > 1:
+                return None
+            continue
+        if len(row) != 3 or any("\0" in cell for cell in row):
+            return None
+        label, (y, s) = row[0].strip(), map(number, row[1:])
+        if math.isinf(y) or math.isinf(s):
+            return None
+        if math.isnan(y) or math.isnan(s):
+            if drop_missing:
+                continue
+            return None
+        if not label or label in found or s <= 0:
+            return None
+        found[label] = (y, s)
+    return found or None
+
+
+@given(
+    raw=st.binary(max_size=60), header=st.sampled_from([b"", b"g,y,s\n", b"\xef\xbb\xbfg,y,s\r\n"])
+)
+@example(raw=b"a,1,2\nb,2,3", header=b"g,y,s\n")
+@example(raw=b"a,1,2\r\nb,2,3\n", header=b"g,y,s\n")
+@example(raw=b"a,1,2\n \nb,2,3\n", header=b"g,y,s\n")
+@example(raw=b"a,1,2\rb,2,3\r", header=b"g,y,s\r")
+@quick
+def test_no_bytes_crash_the_reader_of_tables(folder: Path, raw: bytes, header: bytes) -> None:
+    path = folder / "any.csv"
+    path.write_bytes(header + raw)
+    assert "cannot be read" not in estimates(path)
+
+
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=6),
+    good=st.integers(0, 3),
+    quoted=st.booleans(),
+    drop=st.booleans(),
+    decimal=st.sampled_from([".", ","]),
+)
+@example(rows=[["a", "1", "1e-400"]], good=1, quoted=False, drop=False, decimal=".")
+@example(rows=[["a", "1", "1e-310"]], good=1, quoted=False, drop=False, decimal=".")
+@example(rows=[["", "", ""]], good=1, quoted=False, drop=True, decimal=".")
+@example(rows=[["a", "", "2"], ["a", "1", "2"]], good=1, quoted=False, drop=True, decimal=".")
+@example(
+    rows=[["a", "1\r", "2"], ["b", "2\rc;3", "4"]], good=0, quoted=False, drop=False, decimal="."
+)
+@settings(quick, max_examples=100)
+def test_odd_cells_of_tables_are_read_as_by_hand(
+    folder: Path, rows: list[list[str]], good: int, quoted: bool, drop: bool, decimal: str
+) -> None:
+    path = folder / "cells.csv"
+    rows = [*([f"good {k}", f"{k}", "1"] for k in range(good)), *rows]
+    text = io.StringIO()
+    if quoted:
+        csv.writer(text, delimiter=";").writerows([["g", "y", "s"], *rows])
+    else:
+        text.write("".join(";".join(row) + "\n" for row in [["g", "y", "s"], *rows]))
+    try:
+        path.write_bytes(text.getvalue().encode())
+    except UnicodeEncodeError:
+        assume(False)
+    how = {"delimiter": ";", "decimal": decimal, "drop_missing": drop}
+    found, expected = estimates(path, **how), by_hand(path, **how)
+    if isinstance(found, str) and "overflow" in found:
+        return
+    assert found == expected or (isinstance(found, str) and expected is None), (found, expected)
+
+
+@given(
+    rows=st.dictionaries(LABELS, st.tuples(VALUES, ERRORS), min_size=1, max_size=20),
+    kind=st.sampled_from(["csv", "parquet"]),
+)
+@few
+def test_estimates_survive_the_file(
+    folder: Path, rows: dict[str, tuple[float, float]], kind: str
+) -> None:
+    path = folder / f"written.{kind}"
+    frame = pd.DataFrame([(label, y, s) for label, (y, s) in rows.items()], columns=list("gys"))
+    if kind == "parquet":
+        frame.to_parquet(path)
+    else:
+        path.write_bytes(frame.to_csv(index=False, quoting=csv.QUOTE_ALL).encode())
+    found = estimates(path)
+    assert found == rows
+    path.unlink()
+
+
+@given(
+    rows=st.dictionaries(LABELS, st.tuples(VALUES, ERRORS), min_size=2, max_size=20),
+    parts=st.integers(1, 3),
+)
+@few
+def test_estimates_do_not_depend_on_the_order_of_rows_or_files(
+    folder: Path, rows: dict[str, tuple[float, float]], parts: int
+) -> None:
+    for old in folder.glob("part-*"):
+        old.unlink()
+    turned = [(label, y, s) for label, (y, s) in rows.items()][::-1]
+    for k in range(parts):
+        frame = pd.DataFrame(turned[k::parts], columns=list("gys"))
+        frame.to_csv(folder / f"part-{k}.csv", index=False, quoting=csv.QUOTE_ALL)
+    assert estimates(folder / "part-*.csv") == rows

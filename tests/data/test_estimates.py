@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from partialpool import data
-from partialpool.data import examples
+from partialpool.data import dask_frames, examples
 from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 
@@ -452,3 +452,46 @@ def test_the_command_takes_the_roles_of_columns(run, tmp_path: Path) -> None:
     assert (code, "--value names a column of observations and --estimate" in err) == (2, True)
     code, _, err = run("fit", "eight_skools")
     assert (code, "(nearest name: 'eight_schools')" in err) == (2, True)
+
+
+# --- on a cluster -------------------------------------------------------------------------------
+
+
+def test_estimates_in_a_dask_frame_get_the_same_checks() -> None:
+    dask = pytest.importorskip("dask")
+    dask_frame = pytest.importorskip("dask.dataframe")
+    names = {"group": "school", "estimate": "y", "se": "se"}
+
+    def found(changed: pd.DataFrame, **options: object) -> data.GroupedData:
+        return dask_frames.dask_statistics(
+            dask_frame.from_pandas(changed, npartitions=3), **(names | options)
+        )
+
+    def refused(message: str, **columns: object) -> None:
+        with pytest.raises(InputError, match=message):
+            found(frame(**columns))
+
+    with dask.config.set(scheduler="synchronous"):
+        whole = found(frame(), name="schools", unit="points")
+        assert_eight_schools(whole)
+        assert (whole.name, whole.unit, whole.group_label) == ("schools", "points", "school")
+        assert whole.value_label == "y"
+        gaps = frame(se=[math.nan, *ERRORS[1:]], y=[*ESTIMATES[:7], math.nan])
+        assert found(gaps, drop_missing=True).labels == tuple(LABELS[1:7])
+        assert found(gaps, drop_missing=True).notes == (
+            "2 rows without estimate or standard error left out",
+        )
+        refused("partition 1, row 1: the standard error is nan", se=[math.nan, *ERRORS[1:]])
+        refused("partition 3, row 2: the estimate is inf", y=[*ESTIMATES[:7], math.inf])
+        refused(
+            "partition 2, row 1: the standard error is 0.0; it must be above",
+            se=[1.0] * 3 + [0.0] + [1.0] * 4,
+        )
+        refused("partition 1, row 2: the group is blank", school=["A", " ", *LABELS[2:]])
+        refused("group 'A' has 2 estimates", school=["A", *LABELS[1:7], "A"])
+        refused("groups 'A' and 'A ' differ only by blanks", school=["A", *LABELS[1:7], "A "])
+        for wrong in ({"value": "y"}, {"se": None}, {"estimate": None}):
+            with pytest.raises(InputError, match="name the column of outcomes with value, or the"):
+                found(frame(), **wrong)
+        with pytest.raises(InputError, match="no column 'x'; the columns are 'school', 'y', 'se'"):
+            found(frame(), se="x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,12 +16,10 @@ from partialpool.cli.options import (
     Programs,
     SamplingOptions,
     expand,
+    load_program,
 )
 from partialpool.errors import SamplingError
 from partialpool.report.results import write_table
-
-if TYPE_CHECKING:
-    pass
 
 
 @expand
@@ -51,7 +49,6 @@ def fit_many(
     output: Output = Path("results"),
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
-    from partialpool import programs
     from partialpool.data.examples import EXAMPLES
     from partialpool.data.files import expand as expand_files
     from partialpool.fitting.inputs import read_extra
@@ -67,16 +64,22 @@ def fit_many(
             data = data_options.load([file], value=column or None)
             data_sets.append(replace(data, name=f"{data.name} {column}".strip()))
     fixed = hyperparameters.parse_prior_settings(data_options.prior or [])
-    jobs = many.make_jobs(
-        data_sets,
-        [programs.load(each, progress=progress) for each in program or ["hierarchical_marginal"]],
-        prior_grid={
-            **{prior: [value] for prior, value in fixed.items()},
-            **many.parse_grid(prior_grid or []),
-        },
-        settings=sampling.settings(),
-        extra=read_extra(sampling.extra_data) if sampling.extra_data else None,
-    )
+    grid = {
+        **{prior: [value] for prior, value in fixed.items()},
+        **many.parse_grid(prior_grid or []),
+    }
+    many.check_names("data sets", [data.name for data in data_sets])
+    jobs = []
+    for family in dict.fromkeys(data.family for data in data_sets):
+        alike = [data for data in data_sets if data.family is family]
+        names = program or ["hierarchical_marginal"]
+        jobs += many.make_jobs(
+            alike,
+            [load_program(each, alike[0]) for each in names],
+            prior_grid=grid,
+            settings=sampling.settings(),
+            extra=read_extra(sampling.extra_data) if sampling.extra_data else None,
+        )
     folder = output / name
     if scheduler is None:
         sampling.find_cmdstan()

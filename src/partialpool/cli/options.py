@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from partialpool.cli.console import progress, say, warn
+from partialpool.errors import InputError
 from partialpool.settings import Settings
 
 if TYPE_CHECKING:
@@ -134,6 +135,11 @@ class DataOptions:
         from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
 
+        if value and (self.estimate or self.se or self.variance or self.ci):
+            raise InputError(
+                "--outcome names columns of observations; estimates with standard errors are one "
+                "outcome a file"
+            )
         data = read(
             find(files[0]) if len(files) == 1 else files,
             columns=Columns(

@@ -192,11 +192,6 @@ class Source(ABC):
             Whether missing outcomes are no fault.
         """
 
-    def unexplained(self, error: Exception | None) -> InputError:
-        """Pass on what the engine says of a file in which the rows show no fault."""
-        said = "" if error is None else f" ({error})"
-        return UnexplainedError(f"{self.where}: cannot be read{said}")
-
     def within(self, place: str) -> str:
         """Name a place of `rows` without the folder, and without the file where there is one."""
         file, line = place.rsplit(", ", 1)
@@ -312,7 +307,7 @@ class CsvSource(Source):
             return InputError(of_labels)
         if error is None:
             return InputError(f"{self.where}: every value of {value!r} is missing")
-        return self.unexplained(error)
+        return UnexplainedError(f"{self.where}: cannot be read ({error})")
 
 
 class ParquetSource(Source):
@@ -351,14 +346,17 @@ class ParquetSource(Source):
         self, names: Sequence[str], *, keep_empty: bool
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Take the rows from the engine, block by block."""
+        import duckdb
+
         texts = ", ".join(f"coalesce(CAST({self.label(name)} AS VARCHAR), '')" for name in names)
-        found = self.engine.execute(
-            f"SELECT filename, file_row_number + 1, {texts} FROM {self.table} "
-            "ORDER BY filename, file_row_number"
-        )
-        while block := found.fetchmany(_BLOCK):
-            for file, row, *cells in block:
-                yield f"{file}, row {row}", tuple(cells)
+        query = f"SELECT filename, file_row_number + 1, {texts} FROM {self.table}"
+        try:
+            found = self.engine.execute(f"{query} ORDER BY filename, file_row_number")
+            while block := found.fetchmany(_BLOCK):
+                for file, row, *cells in block:
+                    yield f"{file}, row {row}", tuple(cells)
+        except duckdb.Error as error:
+            raise InputError(f"{self.where}: cannot be read ({error})") from None
 
     def explain(
         self, error: Exception | None, label: str, value: str, *, drop_missing: bool

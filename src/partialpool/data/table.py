@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,7 @@ from partialpool.data.rows import (
     read_number,
     strip_labels,
 )
-from partialpool.data.sources import (
-    MIXED_LINE_ENDS,
-    Numbers,
-    Source,
-    UnexplainedError,
-    plain,
-)
+from partialpool.data.sources import Numbers, Source, plain
 from partialpool.errors import InputError
 from partialpool.types import BoolArray, FloatArray
 
@@ -181,6 +175,12 @@ def read_table(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
     InputError
         Whatever makes a row unusable, with its place and what stands there.
     """
+    found = _by_columns(source, layout, drop_missing=drop_missing)
+    return _row_by_row(source, layout, drop_missing=drop_missing) if found is None else found
+
+
+def _by_columns(source: Source, layout: Layout, *, drop_missing: bool) -> Table | None:
+    """Read whole columns; None where the engine refuses the file, or a row seems to be wrong."""
     import duckdb
 
     numbers = {role: source.numbers(layout.columns[role]) for role in layout.roles}
@@ -188,25 +188,27 @@ def read_table(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
     try:
         labels, read = _columns(source, layout.columns["group"], numbers)
         wrong = _wrong(source, numbers, read)
-    except duckdb.Error as error:
-        problem = _explain(source, layout, drop_missing, error)
-        if isinstance(problem, UnexplainedError) and source.relax():
-            table = read_table(source, layout, drop_missing=drop_missing)
-            return replace(table, notes=(MIXED_LINE_ENDS, *table.notes))
-        raise problem from None
+    except duckdb.Error:
+        return None
     filled = layout.fill(read)
     gaps = np.any([np.isnan(column) for column in filled.values()], axis=0)
     values = {role: column[~gaps] for role, column in filled.items()}
-    refused = (gaps.any() and not drop_missing) or gaps.all()
-    if wrong or refused or any(rule.broken(values).any() for rule in layout.rules):
-        raise _explain(source, layout, drop_missing)
+    if wrong or gaps.all() or (gaps.any() and not drop_missing):
+        return None
+    if any(rule.broken(values).any() for rule in layout.rules):
+        return None
     try:
-        clean, notes = strip_labels(labels[~gaps].tolist(), lambda _: source.where)
+        return _table(layout, labels[~gaps].tolist(), values, left_out=int(gaps.sum()))
     except InputError:
-        raise _explain(source, layout, drop_missing) from None
-    if dropped := int(gaps.sum()):
-        rows = "row" if dropped == 1 else "rows"
-        notes = (f"{dropped} {rows} without {layout.any_number} left out", *notes)
+        return None
+
+
+def _table(layout: Layout, labels: Sequence[str], values: Values, *, left_out: int) -> Table:
+    """Strip the labels, and note what was done."""
+    clean, notes = strip_labels(labels, str)
+    if left_out:
+        rows = "row" if left_out == 1 else "rows"
+        notes = (f"{left_out} {rows} without {layout.any_number} left out", *notes)
     return Table(clean, values, notes)
 
 
@@ -230,43 +232,51 @@ def _wrong(source: Source, numbers: Mapping[str, Numbers], values: Values) -> bo
     )
 
 
-def _explain(
-    source: Source, layout: Layout, drop_missing: bool, error: Exception | None = None
-) -> InputError:
-    """Read the files row by row, and say what is wrong first, and in how many rows."""
+def _row_by_row(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
+    """Read row by row: to say what is wrong first and in how many rows, or to find nothing wrong.
+
+    Nothing is wrong with files that the engine is too strict about: of mixed line ends, say.
+    """
     first, places = "", []
-    total = left_out = 0
-    labels = LabelCheck()
+    labels: list[str] = []
+    blocks: list[Values] = []
+    total = 0
+    check = LabelCheck()
     rows = source.rows(list(layout.columns.values()), keep_empty=drop_missing)
     while block := list(itertools.islice(rows, _BLOCK)):
         cells = {role: [row[1][k] for row in block] for k, role in enumerate(layout.columns)}
-        problems, gaps = _problems(layout, cells, decimal=source.decimal, drop_missing=drop_missing)
-        for i, (place, _) in enumerate(block):
-            problem = problems.get(i) or ("" if gaps[i] else labels.problem(cells["group"][i]))
+        values, problems, gaps = _checked(
+            layout, cells, decimal=source.decimal, drop_missing=drop_missing
+        )
+        for i, ((place, _), label) in enumerate(zip(block, cells["group"], strict=True)):
+            problem = problems.get(i) or ("" if gaps[i] else check.problem(label))
             if problem:
                 first = first or f"{place}: {problem}"
                 places.append(place)
+            elif not gaps[i]:
+                labels.append(label)
+        blocks.append({role: column[~gaps] for role, column in values.items()})
         total += len(block)
-        left_out += int(gaps.sum())
     if total == 0:
-        return InputError(f"{source.where}: at least one row is needed, and there is none")
+        raise InputError(f"{source.where}: at least one row is needed, and there is none")
     if len(places) > 1:
         shown = ", ".join(source.within(place) for place in places[:SHOWN])
         more = " ..." if len(places) > SHOWN else ""
-        return InputError(
+        raise InputError(
             f"{first}. {len(places):,} of {total:,} rows cannot be used: {shown}{more}"
         )
     if first:
-        return InputError(first)
-    if left_out == total:
-        return InputError(f"{source.where}: every row lacks {layout.any_number}")
-    return source.unexplained(error)
+        raise InputError(first)
+    if not labels:
+        raise InputError(f"{source.where}: every row lacks {layout.any_number}")
+    joined = {role: np.concatenate([block[role] for block in blocks]) for role in layout.roles}
+    return _table(layout, labels, joined, left_out=total - len(labels))
 
 
-def _problems(
+def _checked(
     layout: Layout, cells: Mapping[str, Sequence[str]], *, decimal: str, drop_missing: bool
-) -> tuple[dict[int, str], BoolArray]:
-    """Say what is wrong in some rows, by position, and which others are left out."""
+) -> tuple[Values, dict[int, str], BoolArray]:
+    """Numbers of some rows, what is wrong by position, and which others are left out."""
     problems: dict[int, str] = {}
     read = {role: [read_number(text, decimal) for text in cells[role]] for role in layout.roles}
     values = layout.fill({role: np.array(column, dtype=float) for role, column in read.items()})
@@ -283,4 +293,4 @@ def _problems(
     for rule in layout.rules:
         for i in np.flatnonzero(rule.broken(values) & ~gaps).tolist():
             problems.setdefault(i, rule.says({role: column[i] for role, column in cells.items()}))
-    return problems, gaps
+    return values, problems, gaps

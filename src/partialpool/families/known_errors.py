@@ -194,8 +194,9 @@ def estimates(
         )
     with np.errstate(over="ignore", divide="ignore"):
         extremes = np.concatenate([estimate**2, se**2, se**-2, [np.ptp(estimate) ** 2 * len(se)]])
+        largest = np.maximum(np.abs(estimate), np.maximum(se, 1 / se))
     if not np.isfinite(extremes.sum()):
-        worst = int(np.argmax(np.maximum(np.abs(estimate), np.maximum(se, 1 / se))))
+        worst = int(np.argmax(largest))
         raise InputError(
             f"{where}: the squares of the numbers overflow (group {labels[worst]!r} has estimate "
             f"{estimate[worst]:g} and standard error {se[worst]:g}); divide both by a suitable "

@@ -26,7 +26,7 @@ from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.report import results
 from partialpool.settings import Settings
-from partialpool.tables import group_posterior, shrinkage
+from partialpool.tables import exponential, group_posterior, shrinkage
 
 IDENTICAL, DIFFERENT, MISSING = "identical", "different", "not there to compare"
 
@@ -189,12 +189,23 @@ def _write(
     with results.new_folder(target) as folder:
         if kind in {"fit", "compare"}:
             wide = shrinkage.shrinkage_table(fits, data) if kind == "compare" else None
+            found = exponential.tables(
+                data,
+                {
+                    "estimates": shrinkage.estimates(fits, data),
+                    **({} if wide is None else {"shrinkage_wide": wide}),
+                },
+            )
             results.write_tables(
-                folder, shrinkage.estimates(fits, data), diagnostics.verdicts(fits), shrinkage=wide
+                folder,
+                found["estimates"],
+                diagnostics.verdicts(fits),
+                shrinkage=found.get("shrinkage_wide"),
             )
         if kind == "groups":
             table = group_posterior.group_estimates(fits[0].posterior, data.stats)
             table.insert(1, "trusted", all(diagnostics.verdicts(fits).values()))
+            table = exponential.tables(data, {"groups": table})["groups"]
             (folder / "tables").mkdir()
             results.write_table(table, folder / "tables" / "groups.csv")
         for number, fit in enumerate(fits, start=1):

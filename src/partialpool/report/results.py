@@ -185,7 +185,7 @@ def about_data(data: GroupedData) -> dict[str, Any]:
     }
 
 
-DATA_LABELS = ("title", "group_label", "value_label", "unit", "priors_source")
+DATA_LABELS = ("title", "group_label", "value_label", "unit", "priors_source", "exp")
 """What people read of the data, and the file beside them may have changed since."""
 
 

@@ -145,15 +145,8 @@ def make_jobs(
         program reads, a program that includes other files, or data that a program cannot be
         fitted to.
     """
-    for what, names in (
-        ("data sets", [data.name for data in data_sets]),
-        ("programs", [program.name for program in chosen]),
-    ):
-        if not names:
-            raise InputError(f"many fits need {what}: there are none")
-        repeated = [name for name in names if names.count(name) > 1]
-        if repeated:
-            raise InputError(f"two {what} are called {repeated[0]!r}; give them different names")
+    check_names("data sets", [data.name for data in data_sets])
+    check_names("programs", [program.name for program in chosen])
     grid = dict(prior_grid or {})
     for name, values in grid.items():
         if not values:
@@ -193,6 +186,21 @@ def make_jobs(
                 )
             )
     return jobs
+
+
+def check_names(what: str, names: Sequence[str]) -> None:
+    """Refuse names that do not tell data sets or programs apart.
+
+    Raises
+    ------
+    InputError
+        Two of one name, or none at all.
+    """
+    if not names:
+        raise InputError(f"many fits need {what}: there are none")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise InputError(f"two {what} are called {repeated[0]!r}; give them different names")
 
 
 def parse_grid(texts: Sequence[str]) -> dict[str, list[float]]:
