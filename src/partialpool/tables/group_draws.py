@@ -26,8 +26,9 @@ from partialpool.tables.group_posterior import (
 from partialpool.types import FloatArray, IntArray
 
 _MOST_VALUES = 200_000_000
-_FEWEST_DRAWS = 400
+_FEWEST_DRAWS = 200
 _REACH = 10.0
+_NEAR = 6.5
 
 
 def draw_groups(
@@ -187,21 +188,33 @@ def _range(hyper: Hyperdraws, stats: Statistics) -> tuple[FloatArray, FloatArray
 def _ranks(
     hyper: Hyperdraws, stats: Statistics, at: IntArray, kept: IntArray, seed: int
 ) -> IntArray:
-    """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept)."""
+    """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
+
+    In each draw the chosen groups come first; of the others only those are drawn that lie within
+    `_NEAR` conditional sds of the lowest of them, or above.
+    """
     rng = np.random.default_rng(seed)
-    n = stats.weight
     distance = stats.raw - hyper.origin
     chains = len(hyper.mu)
+    others = np.ones(stats.J, dtype=bool)
+    others[at] = False
     ranks = np.empty((len(at), chains, len(kept)), dtype=np.int64)
     for chain in range(chains):
         for k, draw in enumerate(kept):
-            tau, sigma2 = hyper.tau[chain, draw], hyper.sigma[chain, draw] ** 2
-            factor: FloatArray = sigma2 / (sigma2 + n * tau**2)
-            theta = distance + factor * (hyper.deviation[chain, draw] - distance)
-            theta += tau * np.sqrt(factor) * rng.standard_normal(stats.J)
-            chosen = theta[at]
+            tau = hyper.tau[chain, draw]
+            own = stats.weight * (tau / hyper.sigma[chain, draw]) ** 2
+            factor = 1 / (1 + own)
+            own *= factor
+            own *= distance
+            mean = own  # of each group, given this draw of the population
+            mean += hyper.deviation[chain, draw] * factor
+            sd = np.sqrt(factor, out=factor)
+            sd *= tau
+            chosen = mean[at] + sd[at] * rng.standard_normal(len(at))
+            rivals = np.flatnonzero((mean + _NEAR * sd > chosen.min()) & others)
+            theta = mean[rivals] + sd[rivals] * rng.standard_normal(len(rivals))
             order = np.argsort(chosen)
-            below = np.searchsorted(chosen[order], theta, side="left")
+            below = np.searchsorted(chosen[order], np.append(theta, chosen), side="left")
             larger = np.bincount(below, minlength=len(at) + 1)[::-1].cumsum()[::-1]
             ranks[order, chain, k] = 1 + larger[1:]
     return ranks

@@ -217,14 +217,14 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
     InputError
         A label that no group has.
     """
-    wanted = list(labels)
-    at = pd.Index(stats.labels).get_indexer(pd.Index(wanted, dtype=object))
-    if (at < 0).any():
+    wanted = set(labels)
+    index = {label: j for j, label in enumerate(stats.labels) if label in wanted}
+    if unknown := [label for label in labels if label not in index]:
         raise InputError(
-            f"no group is called {wanted[int(np.argmin(at))]!r}; there are {stats.J} groups, the "
-            f"first of them {', '.join(map(repr, stats.labels[:5]))}"
+            f"no group is called {unknown[0]!r}; there are {stats.J} groups, the first of them "
+            f"{', '.join(map(repr, stats.labels[:5]))}"
         )
-    return at.astype(np.int64)
+    return np.array([index[label] for label in labels], dtype=np.int64)
 
 
 def _size_moments(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
