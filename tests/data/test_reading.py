@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,21 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.csv.gz").write_text("g,y\na,1\n")
     with pytest.raises(InputError, match=r"text\.csv\.gz: not compressed"):
         read(tmp_path / "text.csv.gz")
+    whole = gzip.compress(b"g,y\n" + b"a,1\nb,2\n" * 5000)
+    (tmp_path / "cut.csv.gz").write_bytes(whole[:-30])
+    with pytest.raises(InputError, match=r"cut\.csv\.gz: not compressed as its name says"):
+        read(tmp_path / "cut.csv.gz")
+
+
+def test_a_file_that_cannot_be_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("g,y\na,1\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(InputError, match=r"data\.csv: cannot be read \(Permission denied\)"):
+        data.read_csv(path)

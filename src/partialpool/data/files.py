@@ -63,6 +63,12 @@ def listed(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
+def within(paths: Sequence[Path], place: str) -> str:
+    """Name a place such as "folder/a.csv, line 3" without the folder, or the only file."""
+    file, line = place.rsplit(", ", 1)
+    return line if len(paths) == 1 else f"{Path(file).name}, {line}"
+
+
 def short_list(paths: Sequence[Path]) -> str:
     """Names of the first three files, without their folders."""
     return ", ".join(path.name for path in paths[:3]) + (" ..." if len(paths) > 3 else "")

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from partialpool.data.description import about_files, read_description
+from partialpool.data.files import sha256_of
 from partialpool.data.grouped import GroupedData, group_values
 from partialpool.data.rows import (
-    SHOWN,
     check_header,
     check_marks,
-    check_width,
+    check_text,
+    checked_observations,
+    csv_rows,
+    file_rows,
     find_columns,
-    is_decimal_comma,
-    numbered_rows,
-    read_number,
-    read_text,
     strip_labels,
     take_header,
-    wrong_values,
 )
 from partialpool.errors import InputError
-from partialpool.types import FloatArray
 
 
 def read_csv(
@@ -64,7 +58,10 @@ def read_csv(
     """
     path = Path(path)
     check_marks(delimiter, decimal)
-    text, sha256 = read_text(path)
+    if not path.is_file():
+        what = "this is a folder; name a CSV file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}")
+    check_text(path)
     settings = read_description(path)
     group = group or settings.get("group")
     value = value or settings.get("value")
@@ -74,31 +71,26 @@ def read_csv(
             "errors; partialpool.read reads these"
         )
 
-    numbered = numbered_rows(
-        io.StringIO(text, newline=""), path=path, delimiter=delimiter, keep_empty=drop_missing
-    )
-    header = take_header(numbered, path)
+    header = take_header(file_rows(path, delimiter), path)
     check_header(header, path=path, delimiter=delimiter)
     names = find_columns(header, group, value, path=path)
-    at = [header.index(name) for name in names]
-    fields = []
-    for line, row in numbered:
-        check_width(row, len(header), path, line)
-        fields.append((line, row[at[0]], row[at[1]]))
-    if not fields:
-        raise InputError(f"{path}: there is a header and no row below it")
-    kept, y, notes = _numbers(
-        fields, column=names[1], path=path, decimal=decimal, drop_missing=drop_missing
-    )
-    clean, label_notes = strip_labels(
-        [label for _, label, _ in kept], lambda i: f"{path}, line {kept[i][0]}"
-    )
+    rows = [*csv_rows([path], header, names, delimiter=delimiter, keep_empty=drop_missing)]
+    found = [
+        *checked_observations(
+            rows, paths=[path], value=names[1], decimal=decimal, drop_missing=drop_missing
+        )
+    ]
+    labels, y = zip(*found, strict=True)
+    clean, notes = strip_labels(labels, str)
+    if dropped := len(rows) - len(found):
+        left_out = f"{dropped} {'row' if dropped == 1 else 'rows'} without an outcome left out"
+        notes = (left_out, *notes)
     return group_values(
-        y=y,
+        y=np.array(y),
         labels=clean,
-        notes=notes + label_notes,
+        notes=notes,
         source=path.name,
-        sha256=sha256,
+        sha256=sha256_of(path),
         reading={
             "files": [str(path.absolute())],
             "columns": dict(zip(("group", "value"), names, strict=True)),
@@ -108,37 +100,3 @@ def read_csv(
         },
         **about_files([path], settings, group_label=names[0], value_label=names[1]),
     )
-
-
-def _numbers(
-    fields: Sequence[tuple[int, str, str]],
-    *,
-    column: str,
-    path: Path,
-    decimal: str,
-    drop_missing: bool,
-) -> tuple[list[tuple[int, str, str]], FloatArray, tuple[str, ...]]:
-    """Turn outcomes into numbers; return the fields of the rows kept, their values and notes."""
-    numbers = [read_number(text, decimal) for _, _, text in fields]
-    gaps = [number is not None and math.isnan(number) for number in numbers]
-    wrong = [number is None for number in numbers]
-    bad = [i for i in range(len(fields)) if wrong[i] or (gaps[i] and not drop_missing)]
-    if bad:
-        raise wrong_values(
-            str(path),
-            column,
-            [f"line {fields[i][0]}: {fields[i][2]!r}" for i in bad[:SHOWN]],
-            count=len(bad),
-            total=len(fields),
-            missing=any(gaps) and not drop_missing,
-            commas=any(is_decimal_comma(fields[i][2]) for i in bad if wrong[i]),
-        )
-    if all(gaps):
-        raise InputError(f"{path}: every value of {column!r} is missing")
-    notes: tuple[str, ...] = ()
-    if missing := sum(gaps):
-        rows = "row" if missing == 1 else "rows"
-        notes = (f"{missing} {rows} without an outcome left out",)
-    kept = [field for field, gap in zip(fields, gaps, strict=True) if not gap]
-    y = np.array(numbers, dtype=np.float64)
-    return kept, y[~np.isnan(y)], notes

@@ -8,16 +8,17 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
-import hashlib
-import io
 import itertools
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from partialpool.data.files import listed, within
 from partialpool.errors import InputError
 from partialpool.text import NUMBER
 
@@ -36,27 +37,6 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 # --- from bytes to rows -------------------------------------------------------------------------
 
 
-def read_text(path: Path) -> tuple[str, str]:
-    """Text of a short file, and the sha256 of its bytes.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or it is no UTF-8 text.
-    """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: this is a folder; name a CSV file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    _check_bytes(io.BytesIO(raw), path)
-    text = raw.decode("utf-8-sig")
-    return text, hashlib.sha256(raw).hexdigest()
-
-
 def check_text(path: Path) -> None:
     """Refuse bytes that are no UTF-8 text, with their offset.
 
@@ -65,12 +45,24 @@ def check_text(path: Path) -> None:
     InputError
         Where there are such bytes.
     """
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as file:
+    with _opened(path, "rb") as file:
         _check_bytes(file, path)
 
 
-def _check_bytes(file: BinaryIO | gzip.GzipFile, path: Path) -> None:
+@contextmanager
+def _opened(path: Path, mode: str, **how: Any) -> Iterator[Any]:
+    """Open a file, compressed or not, and say in words why it cannot be read."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, mode, **how) as file:
+            yield file
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{path}: not compressed as its name says ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _check_bytes(file: BinaryIO, path: Path) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = pending = 0
     block = b"-"
@@ -96,15 +88,12 @@ def file_rows(
     path: Path, delimiter: str, *, keep_empty: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a file of any length, as `numbered_rows` does, reading as it goes."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    with _opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         try:
             yield from numbered_rows(file, path=path, delimiter=delimiter, keep_empty=keep_empty)
         except UnicodeDecodeError:
             check_text(path)
             raise
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise InputError(f"{path}: not compressed as its name says ({error})") from None
 
 
 def numbered_rows(
@@ -144,6 +133,31 @@ def numbered_rows(
         elif len(row) > 1:
             raise InputError(f"{path}, line {line}: a row of empty fields; remove it")
         line = reader.line_num + 1
+
+
+def csv_rows(
+    paths: Sequence[Path],
+    header: Sequence[str],
+    names: Sequence[str],
+    *,
+    delimiter: str,
+    keep_empty: bool,
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the place of each row below the headers of CSV files, and what stands in some columns.
+
+    Raises
+    ------
+    InputError
+        A file is no UTF-8 text, quotes do not match, or a row has not the fields of the header.
+    """
+    at = [header.index(name) for name in names]
+    for path in paths:
+        check_text(path)
+        numbered = file_rows(path, delimiter, keep_empty=keep_empty)
+        next(numbered)
+        for line, row in numbered:
+            check_width(row, len(header), path, line)
+            yield f"{path}, line {line}", tuple(row[k] for k in at)
 
 
 # --- columns ------------------------------------------------------------------------------------
@@ -284,6 +298,63 @@ def wrong_values(
         f"{where}: {count} of {total} values of {column!r} are no finite numbers: "
         f"{'; '.join(first[:SHOWN])}{more}{''.join(hints)}"
     )
+
+
+def checked_observations(
+    rows: Iterable[tuple[str, Sequence[str]]],
+    *,
+    paths: Sequence[Path],
+    value: str,
+    decimal: str,
+    drop_missing: bool,
+) -> Iterator[tuple[str, float]]:
+    """Yield label and outcome of each row that has one; in the end say what is wrong, if anything.
+
+    Parameters
+    ----------
+    rows
+        Place of each row, and its label and outcome as they are written.
+    paths
+        The files.
+    value
+        Name of the column of outcomes.
+    decimal, drop_missing
+        As for `partialpool.data.read_csv`.
+
+    Raises
+    ------
+    InputError
+        Outcomes that are no numbers, or a label that is none; no row, or none with an outcome.
+    """
+    where, first = listed(paths), []
+    bad = good = total = 0
+    missing = commas = False
+    labels, of_labels = LabelCheck(), ""
+    for place, (label, text) in rows:
+        total += 1
+        number = read_number(text, decimal)
+        gap = number is not None and math.isnan(number)
+        if number is None or (gap and not drop_missing):
+            bad += 1
+            missing |= gap
+            commas |= is_decimal_comma(text)
+            if bad <= SHOWN:
+                first.append(f"{within(paths, place)}: {text!r}")
+        elif not gap:
+            good += 1
+            if not of_labels and (problem := labels.problem(label)):
+                of_labels = f"{place}: {problem}"
+            yield label, number
+    if total == 0:
+        raise InputError(f"{where}: there is a header and no row below it")
+    if bad:
+        raise wrong_values(
+            where, value, first, count=bad, total=total, missing=missing, commas=commas
+        )
+    if of_labels:
+        raise InputError(of_labels)
+    if not good:
+        raise InputError(f"{where}: every value of {value!r} is missing")
 
 
 # --- labels -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import math
 import re
 import tempfile
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,11 +22,9 @@ from partialpool.data.rows import (
     SHOWN,
     LabelCheck,
     check_marks,
-    check_text,
-    check_width,
+    checked_observations,
+    csv_rows,
     file_rows,
-    is_decimal_comma,
-    read_number,
     take_header,
     wrong_values,
 )
@@ -192,11 +191,6 @@ class Source(ABC):
             Whether missing outcomes are no fault.
         """
 
-    def within(self, place: str) -> str:
-        """Name a place of `rows` without the folder, and without the file where there is one."""
-        file, line = place.rsplit(", ", 1)
-        return line if len(self.paths) == 1 else f"{Path(file).name}, {line}"
-
     def relax(self) -> bool:
         """Have the engine read less strictly from now on; False where it does or cannot."""
         return False
@@ -268,46 +262,27 @@ class CsvSource(Source):
         self, names: Sequence[str], *, keep_empty: bool
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Read the files row by row, as small ones are."""
-        at = [self.header.index(name) for name in names]
-        for path in self.paths:
-            check_text(path)
-            numbered = file_rows(path, self.delimiter, keep_empty=keep_empty)
-            next(numbered)
-            for line, row in numbered:
-                check_width(row, len(self.header), path, line)
-                yield f"{path}, line {line}", tuple(row[k] for k in at)
+        return csv_rows(
+            self.paths, self.header, names, delimiter=self.delimiter, keep_empty=keep_empty
+        )
 
     def explain(
         self, error: Exception | None, label: str, value: str, *, drop_missing: bool
     ) -> InputError:
         """Read the files row by row, as small ones are, and say what is wrong first."""
-        first: list[str] = []
-        bad = total = 0
-        missing = commas = False
-        labels, of_labels = LabelCheck(), ""
-        for place, (group, text) in self.rows([label, value], keep_empty=drop_missing):
-            total += 1
-            number = read_number(text, self.decimal)
-            gap = number is not None and math.isnan(number)
-            if number is None or (gap and not drop_missing):
-                bad += 1
-                missing |= gap
-                commas |= is_decimal_comma(text)
-                if bad <= SHOWN:
-                    first.append(f"{self.within(place)}: {text!r}")
-            elif not gap and not of_labels and (problem := labels.problem(group)):
-                of_labels = f"{place}: {problem}"
-        if total == 0:
-            return InputError(f"{self.where}: there is a header and no row below it")
-        if bad:
-            return wrong_values(
-                self.where, value, first, count=bad, total=total, missing=missing, commas=commas
-            )
-        if of_labels:
-            return InputError(of_labels)
-        if error is None:
-            return InputError(f"{self.where}: every value of {value!r} is missing")
-        return UnexplainedError(f"{self.where}: cannot be read ({error})")
+        rows = checked_observations(
+            self.rows([label, value], keep_empty=drop_missing),
+            paths=self.paths,
+            value=value,
+            decimal=self.decimal,
+            drop_missing=drop_missing,
+        )
+        try:
+            deque(rows, maxlen=0)
+        except InputError as problem:
+            return problem
+        said = "" if error is None else f" ({error})"
+        return UnexplainedError(f"{self.where}: cannot be read{said}")
 
 
 class ParquetSource(Source):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data.files import within
 from partialpool.data.rows import (
     SHOWN,
     LabelCheck,
@@ -260,7 +261,7 @@ def _row_by_row(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
     if total == 0:
         raise InputError(f"{source.where}: at least one row is needed, and there is none")
     if len(places) > 1:
-        shown = ", ".join(source.within(place) for place in places[:SHOWN])
+        shown = ", ".join(within(source.paths, place) for place in places[:SHOWN])
         more = " ..." if len(places) > SHOWN else ""
         raise InputError(
             f"{first}. {len(places):,} of {total:,} rows cannot be used: {shown}{more}"
