@@ -1,5 +1,16 @@
 // Partial pooling of estimates, marginal: mu and the effects are integrated out, then drawn exactly.
 functions {
+  // Sd that any real number u stands for: scale at u = 0, growing like u^3 and falling like 1 / |u|.
+  // Below small it falls like 1 / u^4.
+  real sd_jacobian(real u, real scale, real small) {
+    real r = sqrt(1 + square(u));
+    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small
+    real q = (small * p) * square(small * p);
+    real sd = inv(p * (1 + q));
+    // Log of its derivative by u
+    jacobian += log(sd * (2 * r + u) / square(r) * (1 + 4 * q) / (1 + q));
+    return sd;
+  }
   // Precision of mu given tau, from its prior and from all estimates of each standard error, whose
   // mean has precision w.
   real mu_precision(vector w, real mu_scale) {
@@ -35,23 +46,27 @@ transformed data {
   real center = dot_product(J_k, y_k) / sum(J_k); // mean of all estimates (points)
   vector[K] d = y_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
-  real rough = inv_sqrt(dot_product(J_k, inv_square(se_k)) / sum(J_k)); // a typical standard error
+  // Rough sizes, of which no more is asked than that they are not far off (points)
+  vector[K] w_0 = J_k ./ square(se_k); // precision of each mean where tau is 0
+  real se_rough = sqrt(sum(J_k) / sum(w_0)); // a standard error
+  real apart = dot_product(w_0, d) / sum(w_0); // from the weighted mean of all estimates
+  vector[K] ms_0 = square(d - apart) + ssb_k ./ J_k; // mean square of the estimates about that
+  real tau_rough = hypot(sqrt(dot_product(w_0, ms_0) / sum(w_0)), se_rough);
 }
 parameters {
-  real<lower=0> tau_stretched; // stands for tau: see below
+  // Tau is sampled as a real number that stands for it. In log(tau) the likelihood is a cliff where
+  // tau gets too small for the data, and a long slope where it gets large, and no slope at all
+  // towards 0: steps that suit the one are too long for the other.
+  real tau_stretched; // stands for tau
 }
 transformed parameters {
-  // Sd between effects (points): rough * ((1 + tau_stretched^4)^(1/4) - 1). Far above rough that
-  // is rough * tau_stretched; below, it falls with the fourth power, so that log(tau_stretched),
-  // which Stan works with, has no long tail towards tau = 0 for chains to get lost in.
-  real tau = rough * expm1(log1p(square(square(tau_stretched))) / 4);
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, se_rough); // sd between effects (points)
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
   // Eight schools: half of the prior lies below 25 points, and its tail admits any spread.
   lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
 }
 model {
   target += lprior;
-  target += 3 * log(tau_stretched / (1 + tau / rough)); // tau's derivative by tau_stretched
   if (prior_only == 0) {
     // An estimate is normal(mu, sqrt(tau^2 + se^2)); mu is normal too.
     vector[K] w = J_k ./ (square(tau) + square(se_k));

@@ -1,5 +1,6 @@
 // Partial pooling of estimates, for runs that compare priors: the family of tau's prior is data.
-// Mu and the effects are integrated out and drawn afterwards, so that no prior makes sampling hard.
+// As in hierarchical_marginal.stan, mu and the effects are integrated out and drawn afterwards, and tau
+// is stretched, so that no prior makes sampling hard.
 functions {
   // Log density of an sd x under a family with the settings a and b; b counts where there are two.
   real sd_lpdf(real x, int family, real a, real b) {
@@ -16,6 +17,31 @@ functions {
     } else {
       return log(2) + log(x) + inv_gamma_lpdf(square(x) | a, b); // inverse-gamma on the variance
     }
+  }
+  // Sd that any real number u stands for: scale at u = 0, growing like u^3 and falling like 1 / |u|.
+  // Below small it falls like 1 / u^4, and it bends off before bound.
+  real sd_jacobian(real u, real scale, real small, real bound) {
+    real r = sqrt(1 + square(u));
+    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small and bound
+    real q = (small * p) * square(small * p);
+    real g = p * (1 + q);
+    real sd = inv_sqrt(square(g) + inv_square(bound));
+    jacobian += log(
+                    sd * square(sd) * g * p * (2 * r + u) / square(r)
+                    * (1 + 4 * q)); // log of its derivative by u
+    return sd;
+  }
+  // Precision of mu given tau, from its prior and from all estimates of each standard error, whose
+  // mean has precision w.
+  real mu_precision(vector w, real mu_scale) {
+    return inv_square(mu_scale) + sum(w);
+  }
+  // Its mean, counted from center, as d is.
+  real mu_mean(vector w, vector d, real center, real mu_location,
+               real mu_scale) {
+    real weighted = inv_square(mu_scale) * (mu_location - center)
+                    + dot_product(w, d);
+    return weighted / mu_precision(w, mu_scale);
   }
 }
 data {
@@ -42,35 +68,51 @@ transformed data {
   vector[K] v_k = square(se_k) / likelihood_power;
   vector[J_drawn] v_drawn = square(se_drawn) / likelihood_power;
   real center = dot_product(J_k, y_k) / sum(J_k); // mean of all estimates (points)
-  real rough = inv_sqrt(dot_product(J_k, inv_square(se_k)) / sum(J_k)); // a typical standard error
-  real stretched_upper = is_inf(tau_upper)
-                         ? positive_infinity()
-                         : ((1 + tau_upper / rough) ^ 4 - 1) ^ 0.25;
+  vector[K] d = y_k - center; // counted from there, a large offset costs no digits
+  vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
+  real mu_sd = mu_scale / sqrt(prior_power); // the prior of mu to that power is normal, too
+  // Rough sizes, of which no more is asked than that they are not far off (points)
+  vector[K] w_0 = J_k ./ v_k; // precision of each mean where tau is 0
+  real se_rough = sqrt(sum(J_k) / sum(w_0)); // a standard error
+  real apart = dot_product(w_0, d) / sum(w_0); // from the weighted mean of all estimates
+  vector[K] ms_0 = square(d - apart) + ssb_k ./ J_k; // mean square of the estimates about that
+  real tau_rough = hypot(sqrt(dot_product(w_0, ms_0) / sum(w_0)), se_rough);
+  real tau_small = tau_family == 6 ? 0 : se_rough; // inverse-gamma priors keep tau off 0
 }
 parameters {
-  real<offset=center, multiplier=rough> mu; // mean of the effects (points)
-  real<lower=0, upper=stretched_upper> tau_stretched; // stands for tau: see hierarchical_marginal
+  real tau_stretched; // stands for tau: see hierarchical_marginal.stan
 }
 transformed parameters {
-  real tau = rough * expm1(log1p(square(square(tau_stretched))) / 4); // sd between effects (points)
-  real lprior = 0; // log density of the priors, one line each
-  lprior += normal_lpdf(mu | mu_location, mu_scale);
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, tau_small,
+                                  tau_upper); // sd between effects (points)
+  real lprior = 0; // log density of the priors, one line each; that of mu is integrated over
   lprior += sd_lpdf(tau | tau_family, tau_prior[1], tau_prior[2]);
 }
 model {
   target += prior_power * lprior;
-  target += 3 * log(tau_stretched / (1 + tau / rough)); // tau's derivative by tau_stretched
-  vector[K] v = square(tau) + v_k; // variance of an estimate about mu
-  vector[K] ss = J_k .* square(y_k - mu) + ssb_k;
-  target += -0.5 * sum(ss ./ v + J_k .* log(v));
+  // An estimate is normal(mu, sqrt(tau^2 + v)); mu is normal too.
+  vector[K] w = J_k ./ (square(tau) + v_k);
+  real precision = mu_precision(w, mu_sd);
+  real mean_mu = mu_mean(w, d, center, mu_location, mu_sd);
+  target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
+  target += 0.5 * (precision * square(mean_mu) - log(precision));
 }
 generated quantities {
+  real lprior_mu; // log density of the prior of mu, which the model block integrates over
+  real mu; // mean of the effects (points)
   vector[J_drawn] theta; // effects (points)
-  for (j in 1 : J_drawn) {
-    // How far the effect is pulled towards mu: 1 all the way, 0 not at all
-    real lambda = v_drawn[j] / (v_drawn[j] + square(tau));
-    theta[j] = normal_rng(estimate_drawn[j]
-                          + lambda * (mu - estimate_drawn[j]),
-                          tau * sqrt(lambda));
+  {
+    vector[K] w = J_k ./ (square(tau) + v_k);
+    mu = center
+         + normal_rng(mu_mean(w, d, center, mu_location, mu_sd),
+                      inv_sqrt(mu_precision(w, mu_sd)));
+    lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
+    for (j in 1 : J_drawn) {
+      // How far the effect is pulled towards mu: 1 all the way, 0 not at all
+      real lambda = v_drawn[j] / (v_drawn[j] + square(tau));
+      theta[j] = normal_rng(estimate_drawn[j]
+                            + lambda * (mu - estimate_drawn[j]),
+                            tau * sqrt(lambda));
+    }
   }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from partialpool.families import FAMILIES
 from partialpool.families.base import FORMS, Family, Statistics
 from partialpool.fitting import Fit
 from partialpool.fitting.inputs import priors_for, stan_data
+from partialpool.priors import Uniform
 from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.distributions import parse_scale_prior
 from partialpool.priors.hyperparameters import Priors
@@ -356,12 +358,15 @@ def test_starts_lie_in_the_support(
 ) -> None:
     program = programs.load(name, family=made.family.name)
     executable = toolchain.compile_program(program.path, cmdstan=cmdstan)
-    extra = base_of(made).inputs() if name == "sensitivity" else {}
-    inputs = stan_data(program, made, priors_for(made), extra=extra)
-    starts = made.family.starts(program, made.stats, Settings(chains=4), inputs=inputs)
-    assert len(starts) == 4
-    assert all(set(start) == set(program.declared["parameters"]) for start in starts)
-    assert np.isfinite(densities.stan_log_density(executable, inputs, starts)).all()
+    narrow = replace(base_of(made), tau=Uniform(0.01 * made.stats.total_sd))
+    choices = [base_of(made), narrow] if name == "sensitivity" else [None]
+    for choice in choices:
+        extra = {} if choice is None else choice.inputs()
+        inputs = stan_data(program, made, priors_for(made), extra=extra)
+        starts = made.family.starts(program, made.stats, Settings(chains=4), inputs=inputs)
+        assert len(starts) == 4
+        assert all(set(start) == set(program.declared["parameters"]) for start in starts)
+        assert np.isfinite(densities.stan_log_density(executable, inputs, starts)).all()
 
 
 @pytest.mark.parametrize("name", programs.SHIPPED)

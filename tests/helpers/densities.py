@@ -156,7 +156,8 @@ def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.fl
     """Log density of a shipped program of any family at the draws of a fit, up to a constant.
 
     It is put together from what the family says in Python: the prior of `choice`, the population,
-    and the likelihood, of which whatever the program does not sample is integrated out. The prior
+    and the likelihood, of which whatever the program does not sample is integrated out. What stands
+    for an sd counts as that sd, without the Jacobian. The prior
     of complete and of no pooling is taken from the fit.
 
     Returns
@@ -176,8 +177,6 @@ def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.fl
     total = choice.tau.log_density(tau)
     if choice.sigma is not None:
         total = total + choice.sigma.log_density(error_sd[0])
-    if "tau_stretched" in sampled:
-        total = total + _log_slope(fit, tau)
     if "mu" in sampled:
         total = total + choice.mu.log_density(mu)
         if not sampled & {"theta", "eta"}:
@@ -194,15 +193,6 @@ def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.fl
         for t, s in zip(tau.ravel(), sd.ravel(), strict=True)
     ]
     return np.ravel(total) + np.array(integrals)
-
-
-def _log_slope(fit: Fit, tau: NDArray[Any]) -> NDArray[Any]:
-    """Log derivative of tau = r ((1 + s^4)^(1/4) - 1) by s, where r is one number for all draws."""
-    s = fit.posterior["tau_stretched"].transpose("chain", "draw").to_numpy()
-    stretch = np.expm1(np.log1p(s**4) / 4)
-    rough = tau / stretch
-    assert np.ptp(rough) < 1e-9 * rough.max()
-    return np.asarray(3 * np.log(s / (1 + stretch)))
 
 
 def _integral_over_mu(data: GroupedData, choice: PriorChoice, tau: float, error_sd: float) -> float:

@@ -334,23 +334,23 @@ class KnownErrors(Family):
         Returns
         -------
         list of dict
-            Parameter to value, for each chain: `mu`, `tau`, `tau_stretched`, `theta` and `eta`,
-            where the program declares them.
+            Parameter to value, for each chain: `mu`, `tau`, `tau_stretched` (0 near the data's own
+            spread), `theta` and `eta`, where the program declares them.
         """
         declared = program.declared["parameters"]
         typical = float(np.sqrt((stats.se**2).mean()))
         between = max(float(np.std(stats.estimate)), 0.1 * typical)
         whole = float(stats.weight.sum() ** -0.5)
-        rough = harmonic_se(stats)
         found = []
         for chain in range(1, settings.chains + 1):
             rng = np.random.default_rng([settings.seed, chain])
-            tau = between * float(np.exp(rng.uniform(-0.7, 0.7)))
+            factor = rng.uniform(-0.7, 0.7)
+            tau = min(between * math.exp(factor), 0.5 * float(inputs.get("tau_upper", np.inf)))
             shift = rng.uniform(-2, 2, size=stats.J)
             scalars = {
                 "mu": stats.grand_mean + 2 * between * rng.uniform(-1, 1),
                 "tau": tau,
-                "tau_stretched": float(np.expm1(4 * np.log1p(tau / rough)) ** 0.25),
+                "tau_stretched": factor,
                 "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
             }
             vectors = {"theta": stats.estimate + shift * stats.se, "eta": shift}
@@ -579,11 +579,6 @@ class KnownErrors(Family):
             "meta_analysis": partial(meta_analysis.summary, stats),
             "weights": partial(meta_analysis.weights, stats),
         }
-
-
-def harmonic_se(stats: Estimates) -> float:
-    """Rough standard error of an estimate: 1 / sqrt of the mean precision, shape ()."""
-    return float(stats.weight.mean() ** -0.5)
 
 
 KNOWN_ERRORS = KnownErrors()

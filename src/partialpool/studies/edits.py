@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.families import FAMILIES
 from partialpool.fitting import Fit, diagnostics
 from partialpool.studies.power_scaling import NAMED
 from partialpool.studies.prior_findings import MOVED
@@ -66,6 +67,7 @@ def sentences(table: pd.DataFrame, fits: Sequence[Fit]) -> list[str]:
     Of a fit that failed a diagnostic nothing is said.
     """
     titles = {fit.name: fit.title for fit in fits}
+    families = {fit.name: fit.record.family for fit in fits}
     trusted = {fit.name: diagnostics.trusted(diagnostics.check(fit)) for fit in fits}
     said = []
     for key, part in table.groupby(["model", "against"], sort=False):
@@ -82,7 +84,8 @@ def sentences(table: pd.DataFrame, fits: Sequence[Fit]) -> list[str]:
         text = f"{head}: {_moved(most)}"
         theta = beyond[beyond["quantity"] == "theta"]
         if len(theta) and most["quantity"] != "theta":
-            text += f"; of the group means {_moved(_farthest(theta))}"
+            thetas = FAMILIES[families[model]].words.thetas
+            text += f"; of the {thetas} {_moved(_farthest(theta))}"
         said.append(
             f"{text}. "
             + (

@@ -76,7 +76,7 @@ def judge(
     if differ.empty:
         said.append(_agreement(pairs, titles))
     if MARGINAL in rows:
-        said.append(_marginal(rows, form, titles))
+        said.append(_marginal(rows, form, titles, data))
     said.append(_wanting_information(fits, data))
     said.append(
         "Leave-one-out scores have no say in this: the forms are one model, with one posterior"
@@ -214,7 +214,7 @@ def _expectation(form: str, rows: _Rows, fits: Sequence[Fit], data: GroupedData)
     return f"{found}: {reason}; what was measured says otherwise, and decides"
 
 
-def _marginal(rows: _Rows, form: str, titles: Mapping[str, str]) -> str:
+def _marginal(rows: _Rows, form: str, titles: Mapping[str, str], data: GroupedData) -> str:
     """Compare the marginal form with the advised one, by seconds: its gradients cost less."""
     if not rows[MARGINAL]["trusted"]:
         return f"{titles[MARGINAL]} failed its diagnostics"
@@ -224,8 +224,8 @@ def _marginal(rows: _Rows, form: str, titles: Mapping[str, str]) -> str:
         speed = f" and gives {ratio:.2g} times the effective draws a second" if ratio > 0 else ""
     return (
         f"{titles[MARGINAL]} passed its diagnostics{speed}: it samples no theta that could be tied "
-        "to tau. There is such a form only where the group means can be integrated out, as under "
-        "normal likelihoods"
+        f"to tau. There is such a form only where the {data.family.words.thetas} can be integrated "
+        "out, as under normal likelihoods"
     )
 
 

@@ -192,11 +192,20 @@ def describe_observations(values: Mapping[str, FloatArray], data: GroupedData) -
 
 
 def _span(data: GroupedData) -> tuple[float, float]:
-    """Range of the observations; of summaries, that of the group means and two sds beyond."""
-    if data.has_observations:
+    """Range of the observations; of summaries and estimates, with two sds of an error beyond."""
+    stats = data.stats
+    if _ends_are_rows(data):
         return float(data.y.min()), float(data.y.max())
-    raw, beyond = data.stats.raw, 2 * (data.stats.raw_se * np.sqrt(data.stats.weight)).max()
-    return float(raw.min() - beyond), float(raw.max() + beyond)
+    if stats.error_sd:  # an observation lies further out than its group's mean
+        beyond = np.full(stats.J, 2 * (stats.raw_se * np.sqrt(stats.weight)).max())
+    else:
+        beyond = 2 * stats.raw_se
+    return float((stats.raw - beyond).min()), float((stats.raw + beyond).max())
+
+
+def _ends_are_rows(data: GroupedData) -> bool:
+    """Whether the range of the data is that of their rows, as rows that carry errors have none."""
+    return data.has_observations and bool(data.stats.error_sd)
 
 
 def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
@@ -209,7 +218,7 @@ def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
         wide = vague.iloc[int(vague["ranges"].argmax())]
         unit = f" {data.unit}" if data.unit else ""
         low, high = _span(data)
-        where = "between" if data.has_observations else "for the most part between"
+        where = "between" if _ends_are_rows(data) else "for the most part between"
         said.append(
             f"Too vague to draw: {'; '.join(vague['source'])}. The central 95 % of the "
             f"observations that they expect is {' to '.join(ends)} times as wide as the data, "
