@@ -121,4 +121,3 @@ generated quantities {
     y_rep[n] = normal_rng(theta[group_drawn[n]], sigma);
   }
 }
-

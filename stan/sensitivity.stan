@@ -127,4 +127,3 @@ generated quantities {
     }
   }
 }
-

@@ -91,7 +91,8 @@ generated quantities {
     for (j in 1 : J_drawn) {
       // How far the effect is pulled towards mu: 1 all the way, 0 not at all
       real lambda = 1 / (1 + seen * tau2 / square(se_drawn[j]));
-      theta[j] = normal_rng(estimate_drawn[j]
+      theta[j] = normal_rng(
+                            estimate_drawn[j]
                             + lambda * (mu - estimate_drawn[j]),
                             tau * sqrt(lambda));
     }

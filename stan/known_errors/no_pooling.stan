@@ -12,7 +12,8 @@ data {
 }
 transformed data {
   // Where data and prior put each theta, and how closely: what is sampled is counted in these.
-  vector[J] sd = inv_sqrt((1 - prior_only) * inv_square(se)
+  vector[J] sd = inv_sqrt(
+                          (1 - prior_only) * inv_square(se)
                           + inv_square(theta_scale));
   vector[J] center = square(sd)
                      .* ((1 - prior_only) * y ./ square(se)
