@@ -10,8 +10,17 @@ data {
   int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
   int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep
 }
+transformed data {
+  // Where data and prior put theta, and how closely: what is sampled is counted in these.
+  real sd = inv_sqrt(
+                     (1 - prior_only) * sum(inv_square(se))
+                     + inv_square(theta_scale));
+  real center = square(sd)
+                * ((1 - prior_only) * sum(y ./ square(se))
+                   + theta_location / square(theta_scale));
+}
 parameters {
-  real theta; // effect in every group (points)
+  real<offset=center, multiplier=sd> theta; // effect in every group (points)
 }
 transformed parameters {
   real lprior = 0; // log density of the priors, one line each

@@ -12,10 +12,15 @@ data {
   int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
   int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep
 }
+transformed data {
+  // Mean and spread of the estimates: what is sampled is counted in these, whatever the unit.
+  real center = mean(y);
+  real spread = sqrt(variance(y) + mean(square(se)));
+}
 parameters {
-  real mu; // mean of the effects (points)
+  real<offset=center, multiplier=spread> mu; // mean of the effects (points)
   real<lower=0> tau; // sd between effects (points)
-  vector[J] theta; // effects (points)
+  vector<offset=center, multiplier=spread>[J] theta; // effects (points)
 }
 transformed parameters {
   real lprior = 0; // log density of the priors, one line each

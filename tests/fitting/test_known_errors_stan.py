@@ -181,3 +181,34 @@ def test_pointwise_quantities_are_those_of_the_draws(cmdstan: toolchain.CmdStan)
         z = (replicated.to_numpy() - theta) / se
         assert abs(z.mean()) < 4 / math.sqrt(z.size)
         assert abs(z.std() - 1) < 4 / math.sqrt(2 * z.size)
+
+
+HARD = [
+    (2, 0.1, 1.5, 1.0),
+    (3, 1000.0, 1.5, 1e9),
+    (3, 0.0, 0.0, 1e-9),
+    (5, 0.0, 1.5, 1.0),
+    (20, 0.0, 1.5, 1.0),
+    (100, 0.0, 1.5, 1.0),
+    (100, 1000.0, 0.0, 1.0),
+]
+"""Groups, tau in typical standard errors, sd of the logarithms of these errors, and the unit."""
+
+
+@pytest.mark.parametrize("case", HARD, ids=str)
+def test_hard_data_pass_every_diagnostic_at_the_default_settings(
+    case: tuple[int, float, float, float], cmdstan: toolchain.CmdStan
+) -> None:
+    J, tau, unequal, unit = case
+    rng = np.random.default_rng(J)
+    se = np.exp(rng.normal(0, unequal, J)) if unequal else np.ones(J)
+    y = 5 + tau * rng.standard_normal(J) + se * rng.standard_normal(J)
+    data = from_estimates([f"g{j}" for j in range(J)], unit * y, unit * se, name="hard")
+    for name in ("complete_pooling", "no_pooling", "hierarchical_marginal"):
+        found = sampled(data, name, cmdstan, settings=Settings())
+        checks = diagnostics.check(found)
+        assert checks["passed"].all(), diagnostics.summary_line(found, checks)
+        posterior = exactness.exact_posterior(found, data)
+        compared = exactness.verify_fits([found], data, {name: posterior})
+        [judged] = exactness.agreement(compared).to_dict("records")
+        assert judged["agrees"], judged
