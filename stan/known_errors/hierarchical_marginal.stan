@@ -47,11 +47,16 @@ transformed data {
   vector[K] d = y_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
   // Rough sizes, of which no more is asked than that they are not far off (points)
-  vector[K] w_0 = J_k ./ square(se_k); // precision of each mean where tau is 0
-  real se_rough = sqrt(sum(J_k) / sum(w_0)); // a standard error
-  real apart = dot_product(w_0, d) / sum(w_0); // from the weighted mean of all estimates
-  vector[K] ms_0 = square(d - apart) + ssb_k ./ J_k; // mean square of the estimates about that
-  real tau_rough = hypot(sqrt(dot_product(w_0, ms_0) / sum(w_0)), se_rough);
+  real se_rough = inv_sqrt(dot_product(J_k, inv(square(se_k))) / sum(J_k)); // a standard error
+  real tau_rough = sqrt(dot_product(J_k, ms) / sum(J_k)); // spread of all estimates, and then
+  for (step in 1 : 20) {
+    // what is left without their errors, by the weights they have where tau is as found before
+    vector[K] w = J_k ./ (square(tau_rough) + square(se_k));
+    vector[K] apart = d - dot_product(w, d) / sum(w);
+    vector[K] left = square(apart) + ssb_k ./ J_k - square(se_k);
+    tau_rough = sqrt(fmax(0, dot_product(w, left) / sum(w)));
+  }
+  tau_rough = hypot(tau_rough, se_rough);
 }
 parameters {
   // Tau is sampled as a real number that stands for it. In log(tau) the likelihood is a cliff where

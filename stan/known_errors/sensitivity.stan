@@ -72,11 +72,16 @@ transformed data {
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
   real mu_sd = mu_scale / sqrt(prior_power); // the prior of mu to that power is normal, too
   // Rough sizes, of which no more is asked than that they are not far off (points)
-  vector[K] w_0 = J_k ./ v_k; // precision of each mean where tau is 0
-  real se_rough = sqrt(sum(J_k) / sum(w_0)); // a standard error
-  real apart = dot_product(w_0, d) / sum(w_0); // from the weighted mean of all estimates
-  vector[K] ms_0 = square(d - apart) + ssb_k ./ J_k; // mean square of the estimates about that
-  real tau_rough = hypot(sqrt(dot_product(w_0, ms_0) / sum(w_0)), se_rough);
+  real se_rough = inv_sqrt(dot_product(J_k, inv(v_k)) / sum(J_k)); // a standard error
+  real tau_rough = sqrt(dot_product(J_k, ms) / sum(J_k)); // spread of all estimates, and then
+  for (step in 1 : 20) {
+    // what is left without their errors, by the weights they have where tau is as found before
+    vector[K] w = J_k ./ (square(tau_rough) + v_k);
+    vector[K] apart = d - dot_product(w, d) / sum(w);
+    vector[K] left = square(apart) + ssb_k ./ J_k - v_k;
+    tau_rough = sqrt(fmax(0, dot_product(w, left) / sum(w)));
+  }
+  tau_rough = hypot(tau_rough, se_rough);
   real tau_small = tau_family == 6 ? 0 : se_rough; // inverse-gamma priors keep tau off 0
 }
 parameters {
