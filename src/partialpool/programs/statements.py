@@ -70,7 +70,8 @@ class Model:
     statements
         The likelihood first, then the group level, then the priors.
     lower
-        Parameter to the lower bound in its declaration, as Stan code.
+        Parameter, or what is computed from some, to the lower bound in its declaration, as Stan
+        code.
     """
 
     statements: tuple[Statement, ...]
@@ -87,7 +88,8 @@ def read(source: str) -> Model:
     """
     blocks = dict(_blocks(_COMMENT.sub(" ", source)))
     lower: dict[str, str] = {}
-    for piece in _pieces(blocks.get("parameters", "")):
+    bounded = blocks.get("parameters", "") + blocks.get("transformed parameters", "")
+    for piece in _pieces(bounded):
         found = _DECLARATION.fullmatch(piece)
         if found and found[1]:
             bound = re.search(r"lower\s*=\s*([^,>]+)", found[1])
