@@ -60,18 +60,21 @@ transformed data {
   // Rough sizes, of which no more is asked than that they are not far off (hours)
   real sigma_rough = sqrt(ssw > 0 ? ssw / df : mean_of(ms, J_k));
   real se_rough = sigma_rough * sqrt(mean_of(inv_n, J_k)); // error of a sample mean
-  real tau_rough = hypot(sqrt(mean_of(ms, J_k)), se_rough);
+  real resolved = se_rough * sum(J_k) ^ -0.25; // a tau that as many groups just tell from 0
+  real tau2_rough = mean_of(ms, J_k) - square(se_rough); // may be below 0 (hours squared)
+  real tau_rough = sqrt(fmax(square(resolved), tau2_rough));
   real sigma_small = prior_only == 1 ? sigma_rough : 0; // the data keep sigma off 0 by themselves
 }
 parameters {
   // Tau and sigma are sampled as real numbers that stand for them. In log(tau) or log(sigma), the
   // likelihood is a cliff where the sd gets too small for the data, and a long slope where it gets
   // large, of few groups up to its bound: steps that suit the one are too long for the other.
-  real tau_stretched; // stands for tau
-  real sigma_stretched; // stands for sigma
+  // The more groups and observations, the less these vary; Stan's adaptation is made for sds about 1.
+  real<multiplier=sum(J_k) ^ -0.25> tau_stretched; // stands for tau
+  real<multiplier=fmax(1, df) ^ -0.25> sigma_stretched; // stands for sigma
 }
 transformed parameters {
-  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, se_rough,
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, resolved,
                                   tau_upper); // sd between group means (hours)
   real<lower=0> sigma = sd_jacobian(sigma_stretched, sigma_rough,
                                     sigma_small, sigma_upper); // sd within groups (hours)

@@ -80,14 +80,16 @@ transformed data {
   // Rough sizes, of which no more is asked than that they are not far off (hours)
   real sigma_rough = sqrt(ssw > 0 ? ssw / fmax(1, df) : mean_of(ms, J_k));
   real se_rough = sigma_rough * sqrt(mean_of(inv_n, J_k)); // error of a sample mean
-  real tau_rough = hypot(sqrt(mean_of(ms, J_k)), se_rough);
+  real resolved = se_rough * sum(J_k) ^ -0.25; // a tau that as many groups just tell from 0
+  real tau2_rough = mean_of(ms, J_k) - square(se_rough); // may be below 0 (hours squared)
+  real tau_rough = sqrt(fmax(square(resolved), tau2_rough));
   // Data with ssw above 0, and inverse-gamma priors, keep an sd off 0 by themselves.
-  real tau_small = tau_family == 6 ? 0 : se_rough;
+  real tau_small = tau_family == 6 ? 0 : resolved;
   real sigma_small = ssw > 0 || sigma_family == 6 ? 0 : sigma_rough;
 }
 parameters {
-  real tau_stretched; // stands for tau: see hierarchical_marginal.stan
-  real sigma_stretched; // stands for sigma
+  real<multiplier=sum(J_k) ^ -0.25> tau_stretched; // stands for tau: see hierarchical_marginal.stan
+  real<multiplier=fmax(1, df) ^ -0.25> sigma_stretched; // stands for sigma
 }
 transformed parameters {
   real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, tau_small,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base.array import array_stats
 
 from partialpool import data, fitting, programs
+from partialpool.data import scan
 from partialpool.families import exact
+from partialpool.fitting import diagnostics
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.programs import toolchain
 from partialpool.settings import Settings
-from partialpool.tables import group_posterior
+from partialpool.tables import exactness, group_posterior
 
 pytestmark = pytest.mark.stan
 
@@ -107,6 +111,64 @@ def test_it_draws_with_little_correlation(
     assert (
         float(array_stats.ess(found.posterior["mu"].to_numpy())) > 0.8 * found.posterior["mu"].size
     )
+
+
+FEW = {
+    "three groups, far apart": {
+        "1": [2.2, 2.5, 2.7],
+        "2": [3.2, 3.5, 3.7],
+        "10": [11.2, 11.5, 11.7],
+    },
+    "rails": {  # travel times of Pinheiro and Bates (2000), section 1.1
+        "1": [55, 53, 54],
+        "2": [26, 37, 32],
+        "3": [78, 91, 85],
+        "4": [92, 100, 96],
+        "5": [49, 51, 50],
+        "6": [80, 85, 83],
+    },
+    "three groups, as good as one": {"a": [4, 6, 5, 7], "b": [5, 7, 4, 6], "c": [6, 5, 7, 4.5]},
+    "single values among others": {
+        "a": [1],
+        "b": [4],
+        "c": [2, 2.6, 1.9],
+        "d": [8],
+        "e": [5, 5.5, 4.7],
+    },
+}
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1, 1e9])
+@pytest.mark.parametrize("which", FEW)
+def test_few_groups_pass_every_diagnostic_and_are_exact(
+    which: str, unit: float, cmdstan: toolchain.CmdStan
+) -> None:
+    labels = [label for label, values in FEW[which].items() for _ in values]
+    values = unit * np.array([value for values in FEW[which].values() for value in values])
+    made = data.from_values(labels, values)
+    found = fit("marginal", made, cmdstan, settings=Settings())
+    table = diagnostics.check(found)
+    assert diagnostics.trusted(table), diagnostics.summary_line(found, table)
+    known = exactness.exact_posterior(found, made)
+    compared = exactness.verify_fits([found], made, {found.name: known})
+    verdict = exactness.agreement(compared)
+    assert verdict["agrees"].all(), exactness.one_line(verdict)
+
+
+def test_of_very_many_groups_the_draws_are_nearly_independent(
+    cmdstan: toolchain.CmdStan, tmp_path: Path
+) -> None:
+    """Stan's adaptation takes an sd of draws below a hundredth for larger than it is."""
+    rng = np.random.default_rng(5)
+    J = 100_000
+    group = np.repeat(np.arange(J), rng.integers(1, 8, J))
+    y = rng.normal(rng.normal(10, 2, J)[group], 5)
+    pd.DataFrame({"group": group, "y": y}).to_parquet(tmp_path / "many.parquet")
+    made = scan.scan_statistics(tmp_path / "many.parquet").without_observations()
+    posterior = fit("marginal", made, cmdstan, settings=Settings()).posterior
+    for name in ("tau", "sigma"):
+        draws = posterior[name].to_numpy()
+        assert float(array_stats.ess(draws, method="bulk")) > 0.5 * draws.size, name
 
 
 @pytest.mark.parametrize("single", [False, True])

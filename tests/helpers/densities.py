@@ -73,9 +73,10 @@ def _stretched(
     of = data.stats
     sigma = math.sqrt(of.ss.sum() / (of.N - of.J))
     se = sigma * math.sqrt((1 / of.n).mean())
-    tau = math.hypot(float(np.std(of.mean)), se)
+    resolved = se * of.J**-0.25
+    tau = max(resolved, math.sqrt(max(0.0, float(np.var(of.mean)) - se**2)))
     found, slopes = {}, 0.0
-    for name, scale, small in (("tau", tau, se if tau_small else 0.0), ("sigma", sigma, 0.0)):
+    for name, scale, small in (("tau", tau, resolved if tau_small else 0.0), ("sigma", sigma, 0.0)):
         u = float(values[f"{name}_stretched"])
         at = stretched(complex(u, 1e-30), scale, small, prior[f"{name}_upper"])
         found[name] = at.real

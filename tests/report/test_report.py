@@ -223,6 +223,18 @@ def test_an_edited_prior_shows_as_it_was_edited():
     assert np.median(drawn) == pytest.approx(5, rel=0.1)
 
 
+def test_an_edited_prior_of_what_is_computed_is_cut_off_at_its_bound_too():
+    source = shipped("hierarchical_marginal").replace(
+        "lprior += uniform_lpdf(sigma | 0, sigma_upper);", "lprior += cauchy_lpdf(sigma | 0, 5);"
+    )
+    assert "σ∼Cauchy(0,5),σ≥0" in [flat(line) for line in lines(source, sigma_upper=50)]
+    prior = statements.prior_of(statements.read(source), "sigma", {})
+    assert prior is not None
+    np.testing.assert_allclose(
+        prior.density(np.array([-1.0, 3.0])), [0, stats.halfcauchy.pdf(3, scale=5)]
+    )
+
+
 @pytest.mark.parametrize(
     ("statement", "exact"),
     [
