@@ -11,6 +11,14 @@ functions {
     jacobian += log(sd * (2 * r + u) / square(r) * (1 + 4 * q) / (1 + q));
     return sd;
   }
+  // About the smallest difference from tau that estimates of the variances v show: the root of the
+  // standard error of tau^2, or of the variance total where they show nothing.
+  real tau_seen(real tau, vector v, vector J_k, real total) {
+    vector[size(v)] w = inv(square(tau) + v);
+    vector[size(v)] others = 1 - w / dot_product(J_k, w);
+    real known = dot_product(J_k, square(w .* others));
+    return (known + inv_square(total)) ^ -0.25;
+  }
   // Precision of mu given tau, from its prior and from all estimates of each standard error, whose
   // mean has precision w.
   real mu_precision(vector w, real mu_scale) {
@@ -43,20 +51,22 @@ data {
   int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep of these groups
 }
 transformed data {
+  vector[K] v_k = square(se_k);
   real center = dot_product(J_k, y_k) / sum(J_k); // mean of all estimates (points)
   vector[K] d = y_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
-  // Rough sizes, of which no more is asked than that they are not far off (points)
-  real se_rough = inv_sqrt(dot_product(J_k, inv(square(se_k))) / sum(J_k)); // a standard error
-  real tau_rough = sqrt(dot_product(J_k, ms) / sum(J_k)); // spread of all estimates, and then
+  // Rough sizes, of which no more is asked than that they are not far off
+  real total = dot_product(J_k, ms + v_k) / sum(J_k); // a variance (points squared)
+  real tau_small = tau_seen(0, v_k, J_k, total); // tau below which the data see none (points)
+  real tau_rough = sqrt(total); // a tau that suits them (points)
   for (step in 1 : 20) {
-    // what is left without their errors, by the weights they have where tau is as found before
-    vector[K] w = J_k ./ (square(tau_rough) + square(se_k));
+    // By moments, with the weights that estimates have where tau is as the last step found it
+    vector[K] w = J_k ./ (square(tau_rough) + v_k);
     vector[K] apart = d - dot_product(w, d) / sum(w);
-    vector[K] left = square(apart) + ssb_k ./ J_k - square(se_k);
-    tau_rough = sqrt(fmax(0, dot_product(w, left) / sum(w)));
+    real left = dot_product(w, square(apart) + ssb_k ./ J_k - v_k) / sum(w);
+    tau_rough = hypot(sqrt(fmax(0, left)),
+                      tau_seen(tau_rough, v_k, J_k, total));
   }
-  tau_rough = hypot(tau_rough, se_rough);
 }
 parameters {
   // Tau is sampled as a real number that stands for it. In log(tau) the likelihood is a cliff where
@@ -65,7 +75,7 @@ parameters {
   real tau_stretched; // stands for tau
 }
 transformed parameters {
-  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, se_rough); // sd between effects (points)
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, tau_small); // sd between effects (points)
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
   // Eight schools: half of the prior lies below 25 points, and its tail admits any spread.
   lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
@@ -74,7 +84,7 @@ model {
   target += lprior;
   if (prior_only == 0) {
     // An estimate is normal(mu, sqrt(tau^2 + se^2)); mu is normal too.
-    vector[K] w = J_k ./ (square(tau) + square(se_k));
+    vector[K] w = J_k ./ (square(tau) + v_k);
     real precision = mu_precision(w, mu_scale);
     real mean_mu = mu_mean(w, d, center, mu_location, mu_scale);
     target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
@@ -88,7 +98,7 @@ generated quantities {
   real<lower=0> tau2 = square(tau); // variance between effects (points squared)
   {
     int seen = 1 - prior_only; // 0 takes the data out of what follows
-    vector[K] w = seen * J_k ./ (tau2 + square(se_k));
+    vector[K] w = seen * J_k ./ (tau2 + v_k);
     mu = center
          + normal_rng(mu_mean(w, d, center, mu_location, mu_scale),
                       inv_sqrt(mu_precision(w, mu_scale)));

@@ -31,6 +31,14 @@ functions {
                     * (1 + 4 * q)); // log of its derivative by u
     return sd;
   }
+  // About the smallest difference from tau that estimates of the variances v show: the root of the
+  // standard error of tau^2, or of the variance total where they show nothing.
+  real tau_seen(real tau, vector v, vector J_k, real total) {
+    vector[size(v)] w = inv(square(tau) + v);
+    vector[size(v)] others = 1 - w / dot_product(J_k, w);
+    real known = dot_product(J_k, square(w .* others));
+    return (known + inv_square(total)) ^ -0.25;
+  }
   // Precision of mu given tau, from its prior and from all estimates of each standard error, whose
   // mean has precision w.
   real mu_precision(vector w, real mu_scale) {
@@ -71,18 +79,18 @@ transformed data {
   vector[K] d = y_k - center; // counted from there, a large offset costs no digits
   vector[K] ms = square(d) + ssb_k ./ J_k; // mean square of the estimates about it
   real mu_sd = mu_scale / sqrt(prior_power); // the prior of mu to that power is normal, too
-  // Rough sizes, of which no more is asked than that they are not far off (points)
-  real se_rough = inv_sqrt(dot_product(J_k, inv(v_k)) / sum(J_k)); // a standard error
-  real tau_rough = sqrt(dot_product(J_k, ms) / sum(J_k)); // spread of all estimates, and then
+  // Rough sizes, of which no more is asked than that they are not far off
+  real total = dot_product(J_k, ms + v_k) / sum(J_k); // a variance (points squared)
+  real tau_small = tau_family == 6 ? 0 : tau_seen(0, v_k, J_k, total); // inverse-gamma priors keep tau off 0
+  real tau_rough = sqrt(total); // a tau that suits them (points)
   for (step in 1 : 20) {
-    // what is left without their errors, by the weights they have where tau is as found before
+    // By moments, with the weights that estimates have where tau is as the last step found it
     vector[K] w = J_k ./ (square(tau_rough) + v_k);
     vector[K] apart = d - dot_product(w, d) / sum(w);
-    vector[K] left = square(apart) + ssb_k ./ J_k - v_k;
-    tau_rough = sqrt(fmax(0, dot_product(w, left) / sum(w)));
+    real left = dot_product(w, square(apart) + ssb_k ./ J_k - v_k) / sum(w);
+    tau_rough = hypot(sqrt(fmax(0, left)),
+                      tau_seen(tau_rough, v_k, J_k, total));
   }
-  tau_rough = hypot(tau_rough, se_rough);
-  real tau_small = tau_family == 6 ? 0 : se_rough; // inverse-gamma priors keep tau off 0
 }
 parameters {
   real tau_stretched; // stands for tau: see hierarchical_marginal.stan
