@@ -289,12 +289,7 @@ class KnownErrors(Family):
         InputError
             A setting is missing or outside its range.
         """
-        missing = [name for name in self.choice_settings if name not in priors.values]
-        if missing:
-            raise InputError(
-                f"prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER"
-            )
-        location, scale, df, tau = (priors.values[name] for name in self.choice_settings)
+        location, scale, df, tau = priors.required(self.choice_settings)
         return PriorChoice(BASE, Normal(location, scale), HalfT(df, tau))
 
     def named_choices(self, stats: Estimates, priors: Priors) -> dict[str, PriorChoice]:
@@ -471,12 +466,7 @@ class KnownErrors(Family):
             raise InputError(
                 f"The exact posterior of {program!r} is not known; it is for {', '.join(SHIPPED)}."
             )
-        missing = [n for n in ("theta_location", "theta_scale") if n not in priors.values]
-        if missing:
-            raise InputError(
-                f"Prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER."
-            )
-        theta = Normal(priors.values["theta_location"], priors.values["theta_scale"])
+        theta = Normal(*priors.required(("theta_location", "theta_scale")))
         make = exact.common_effect if program == COMPLETE else exact.separate_effects
         return make(stats.labels, stats.estimate, stats.se, theta=theta)
 

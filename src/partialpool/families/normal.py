@@ -155,12 +155,7 @@ class Observations(Family):
         InputError
             A setting is missing or outside its range.
         """
-        missing = [name for name in self.choice_settings if name not in priors.values]
-        if missing:
-            raise InputError(
-                f"prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER"
-            )
-        location, scale, tau, sigma = (priors.values[name] for name in self.choice_settings)
+        location, scale, tau, sigma = priors.required(self.choice_settings)
         return PriorChoice(BASE, Normal(location, scale), Uniform(tau), Uniform(sigma))
 
     def named_choices(self, stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
@@ -407,11 +402,7 @@ class Observations(Family):
             raise InputError(
                 f"The exact posterior of {program!r} is not known; it is for {', '.join(SHIPPED)}."
             )
-        missing = [name for name in _EXTREMES if name not in priors.values]
-        if missing:
-            raise InputError(
-                f"Prior setting {missing[0]} is missing; add --prior {missing[0]}=NUMBER."
-            )
+        priors.required(_EXTREMES)
         theta, sigma = _extreme_priors(priors.values)
         if program == COMPLETE:
             return exact.complete_pooling(stats, theta=theta, sigma=sigma)

@@ -31,6 +31,19 @@ class Priors:
         """Return the settings with some values replaced or added."""
         return Priors({**self.values, **values}, {**self.sources, **dict.fromkeys(values, source)})
 
+    def required(self, names: Sequence[str]) -> list[float]:
+        """Return the values of some settings, in order.
+
+        Raises
+        ------
+        InputError
+            One of them is missing.
+        """
+        for name in names:
+            if name not in self.values:
+                raise InputError(f"prior setting {name} is missing; add --prior {name}=NUMBER")
+        return [self.values[name] for name in names]
+
 
 SCALED, SET_BY_USER = "scaled to the data", "set by the user"
 """Sources of settings, besides the data's file."""
