@@ -4,13 +4,18 @@ functions {
   // Below small it falls like 1 / u^4, and it bends off before bound.
   real sd_jacobian(real u, real scale, real small, real bound) {
     real r = sqrt(1 + square(u));
-    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small and bound
-    real q = (small * p) * square(small * p);
-    real g = p * (1 + q);
-    real sd = inv_sqrt(square(g) + inv_square(bound));
-    jacobian += log(
-                    sd * square(sd) * g * p * (2 * r + u) / square(r)
-                    * (1 + 4 * q)); // log of its derivative by u
+    real p = square(r - u) / r; // scale over the sd, but for small and bound
+    real slope = (2 * r + u) / square(r); // of -log(p)
+    if (small > 0) {
+      real q = small / scale * p;
+      q *= square(q);
+      slope *= (1 + 4 * q) / (1 + q);
+      p *= 1 + q;
+    }
+    real p2 = square(p);
+    real bent = p2 + square(scale / bound);
+    real sd = scale * inv_sqrt(bent);
+    jacobian += log(sd * p2 / bent * slope); // its derivative by u
     return sd;
   }
   // Mean over all groups of what is given for each size.
@@ -22,12 +27,10 @@ functions {
   real mu_precision(vector w, real mu_scale) {
     return inv_square(mu_scale) + sum(w);
   }
-  // Its mean, counted from center, as d is.
-  real mu_mean(vector w, vector d, real center, real mu_location,
-               real mu_scale) {
-    real weighted = inv_square(mu_scale) * (mu_location - center)
-                    + dot_product(w, d);
-    return weighted / mu_precision(w, mu_scale);
+  // That precision times mu's mean; means are counted from center, as d is.
+  real mu_weighted(vector w, vector d, real center, real mu_location,
+                   real mu_scale) {
+    return inv_square(mu_scale) * (mu_location - center) + dot_product(w, d);
   }
 }
 data {
@@ -60,18 +63,20 @@ transformed data {
   // Rough sizes, of which no more is asked than that they are not far off (hours)
   real sigma_rough = sqrt(ssw > 0 ? ssw / df : mean_of(ms, J_k));
   real se_rough = sigma_rough * sqrt(mean_of(inv_n, J_k)); // error of a sample mean
-  real resolved = se_rough * sum(J_k) ^ -0.25; // a tau that as many groups just tell from 0
+  // The more groups and observations, the less varies what stands for tau and sigma below
+  real tau_step = sum(J_k) ^ -0.25;
+  real sigma_step = fmax(1, df) ^ -0.25;
+  real resolved = se_rough * tau_step; // a tau that as many groups just tell from 0
   real tau2_rough = mean_of(ms, J_k) - square(se_rough); // may be below 0 (hours squared)
-  real tau_rough = sqrt(fmax(square(resolved), tau2_rough));
+  real tau_rough = 0.7 * sqrt(fmax(square(resolved), tau2_rough)); // below it, the long slope is short
   real sigma_small = prior_only == 1 ? sigma_rough : 0; // the data keep sigma off 0 by themselves
 }
 parameters {
   // Tau and sigma are sampled as real numbers that stand for them. In log(tau) or log(sigma), the
   // likelihood is a cliff where the sd gets too small for the data, and a long slope where it gets
   // large, of few groups up to its bound: steps that suit the one are too long for the other.
-  // The more groups and observations, the less these vary; Stan's adaptation is made for sds about 1.
-  real<multiplier=sum(J_k) ^ -0.25> tau_stretched; // stands for tau
-  real<multiplier=fmax(1, df) ^ -0.25> sigma_stretched; // stands for sigma
+  real<multiplier=tau_step> tau_stretched; // stands for tau
+  real<multiplier=sigma_step> sigma_stretched; // stands for sigma
 }
 transformed parameters {
   real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, resolved,
@@ -89,9 +94,9 @@ model {
     // A sample mean of n observations is normal(mu, sqrt(tau^2 + sigma^2 / n)); mu is normal too.
     vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
     real precision = mu_precision(w, mu_scale);
-    real mean_mu = mu_mean(w, d, center, mu_location, mu_scale);
+    real weighted = mu_weighted(w, d, center, mu_location, mu_scale);
     target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
-    target += 0.5 * (precision * square(mean_mu) - log(precision));
+    target += 0.5 * (square(weighted) / precision - log(precision));
     target += -0.5 * ssw / square(sigma) - df * log(sigma);
   }
 }
@@ -104,9 +109,9 @@ generated quantities {
   {
     int seen = 1 - prior_only; // 0 takes the data out of what follows
     vector[K] w = seen * J_k ./ (tau2 + sigma2 * inv_n);
-    mu = center
-         + normal_rng(mu_mean(w, d, center, mu_location, mu_scale),
-                      inv_sqrt(mu_precision(w, mu_scale)));
+    real precision = mu_precision(w, mu_scale);
+    real weighted = mu_weighted(w, d, center, mu_location, mu_scale);
+    mu = center + normal_rng(weighted / precision, inv_sqrt(precision));
     lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
     for (j in 1 : J_drawn) {
       // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all

@@ -22,13 +22,18 @@ functions {
   // Below small it falls like 1 / u^4, and it bends off before bound.
   real sd_jacobian(real u, real scale, real small, real bound) {
     real r = sqrt(1 + square(u));
-    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small and bound
-    real q = (small * p) * square(small * p);
-    real g = p * (1 + q);
-    real sd = inv_sqrt(square(g) + inv_square(bound));
-    jacobian += log(
-                    sd * square(sd) * g * p * (2 * r + u) / square(r)
-                    * (1 + 4 * q)); // log of its derivative by u
+    real p = square(r - u) / r; // scale over the sd, but for small and bound
+    real slope = (2 * r + u) / square(r); // of -log(p)
+    if (small > 0) {
+      real q = small / scale * p;
+      q *= square(q);
+      slope *= (1 + 4 * q) / (1 + q);
+      p *= 1 + q;
+    }
+    real p2 = square(p);
+    real bent = p2 + square(scale / bound);
+    real sd = scale * inv_sqrt(bent);
+    jacobian += log(sd * p2 / bent * slope); // its derivative by u
     return sd;
   }
   // Mean over all groups of what is given for each size.
@@ -40,12 +45,10 @@ functions {
   real mu_precision(vector w, real mu_scale) {
     return inv_square(mu_scale) + sum(w);
   }
-  // Its mean, counted from center, as d is.
-  real mu_mean(vector w, vector d, real center, real mu_location,
-               real mu_scale) {
-    real weighted = inv_square(mu_scale) * (mu_location - center)
-                    + dot_product(w, d);
-    return weighted / mu_precision(w, mu_scale);
+  // That precision times mu's mean; means are counted from center, as d is.
+  real mu_weighted(vector w, vector d, real center, real mu_location,
+                   real mu_scale) {
+    return inv_square(mu_scale) * (mu_location - center) + dot_product(w, d);
   }
 }
 data {
@@ -80,7 +83,10 @@ transformed data {
   // Rough sizes, of which no more is asked than that they are not far off (hours)
   real sigma_rough = sqrt(ssw > 0 ? ssw / fmax(1, df) : mean_of(ms, J_k));
   real se_rough = sigma_rough * sqrt(mean_of(inv_n, J_k)); // error of a sample mean
-  real resolved = se_rough * sum(J_k) ^ -0.25; // a tau that as many groups just tell from 0
+  // The more groups and observations, the less varies what stands for tau and sigma below
+  real tau_step = sum(J_k) ^ -0.25;
+  real sigma_step = fmax(1, df) ^ -0.25;
+  real resolved = se_rough * tau_step; // a tau that as many groups just tell from 0
   real tau2_rough = mean_of(ms, J_k) - square(se_rough); // may be below 0 (hours squared)
   real tau_rough = sqrt(fmax(square(resolved), tau2_rough));
   // Data with ssw above 0, and inverse-gamma priors, keep an sd off 0 by themselves.
@@ -88,8 +94,8 @@ transformed data {
   real sigma_small = ssw > 0 || sigma_family == 6 ? 0 : sigma_rough;
 }
 parameters {
-  real<multiplier=sum(J_k) ^ -0.25> tau_stretched; // stands for tau: see hierarchical_marginal.stan
-  real<multiplier=fmax(1, df) ^ -0.25> sigma_stretched; // stands for sigma
+  real<multiplier=tau_step> tau_stretched; // stands for tau: see hierarchical_marginal.stan
+  real<multiplier=sigma_step> sigma_stretched; // stands for sigma
 }
 transformed parameters {
   real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, tau_small,
@@ -105,9 +111,9 @@ model {
   // A sample mean of n observations is normal(mu, sqrt(tau^2 + sigma^2 / n)); mu is normal too.
   vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
   real precision = mu_precision(w, mu_sd);
-  real mean_mu = mu_mean(w, d, center, mu_location, mu_sd);
+  real weighted = mu_weighted(w, d, center, mu_location, mu_sd);
   target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
-  target += 0.5 * (precision * square(mean_mu) - log(precision));
+  target += 0.5 * (square(weighted) / precision - log(precision));
   target += -0.5 * ssw / square(sigma) - df * log(sigma);
 }
 generated quantities {
@@ -116,9 +122,9 @@ generated quantities {
   vector[J_drawn] theta; // group means (hours)
   {
     vector[K] w = J_k ./ (square(tau) + square(sigma) * inv_n);
-    mu = center
-         + normal_rng(mu_mean(w, d, center, mu_location, mu_sd),
-                      inv_sqrt(mu_precision(w, mu_sd)));
+    real precision = mu_precision(w, mu_sd);
+    real weighted = mu_weighted(w, d, center, mu_location, mu_sd);
+    mu = center + normal_rng(weighted / precision, inv_sqrt(precision));
     lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
     for (j in 1 : J_drawn) {
       // How far the group's mean is pulled towards mu: 1 all the way, 0 not at all

@@ -4,9 +4,10 @@ functions {
   // Below small it falls like 1 / u^4.
   real sd_jacobian(real u, real scale, real small) {
     real r = sqrt(1 + square(u));
-    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small
-    real q = (small * p) * square(small * p);
-    real sd = inv(p * (1 + q));
+    real p = square(r - u) / r; // scale over the sd, but for small
+    real q = small / scale * p;
+    q *= square(q);
+    real sd = scale / (p * (1 + q));
     // Log of its derivative by u
     jacobian += log(sd * (2 * r + u) / square(r) * (1 + 4 * q) / (1 + q));
     return sd;
@@ -24,12 +25,10 @@ functions {
   real mu_precision(vector w, real mu_scale) {
     return inv_square(mu_scale) + sum(w);
   }
-  // Its mean, counted from center, as d is.
-  real mu_mean(vector w, vector d, real center, real mu_location,
-               real mu_scale) {
-    real weighted = inv_square(mu_scale) * (mu_location - center)
-                    + dot_product(w, d);
-    return weighted / mu_precision(w, mu_scale);
+  // That precision times mu's mean; means are counted from center, as d is.
+  real mu_weighted(vector w, vector d, real center, real mu_location,
+                   real mu_scale) {
+    return inv_square(mu_scale) * (mu_location - center) + dot_product(w, d);
   }
 }
 data {
@@ -86,9 +85,9 @@ model {
     // An estimate is normal(mu, sqrt(tau^2 + se^2)); mu is normal too.
     vector[K] w = J_k ./ (square(tau) + v_k);
     real precision = mu_precision(w, mu_scale);
-    real mean_mu = mu_mean(w, d, center, mu_location, mu_scale);
+    real weighted = mu_weighted(w, d, center, mu_location, mu_scale);
     target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
-    target += 0.5 * (precision * square(mean_mu) - log(precision));
+    target += 0.5 * (square(weighted) / precision - log(precision));
   }
 }
 generated quantities {
@@ -99,9 +98,9 @@ generated quantities {
   {
     int seen = 1 - prior_only; // 0 takes the data out of what follows
     vector[K] w = seen * J_k ./ (tau2 + v_k);
-    mu = center
-         + normal_rng(mu_mean(w, d, center, mu_location, mu_scale),
-                      inv_sqrt(mu_precision(w, mu_scale)));
+    real precision = mu_precision(w, mu_scale);
+    real weighted = mu_weighted(w, d, center, mu_location, mu_scale);
+    mu = center + normal_rng(weighted / precision, inv_sqrt(precision));
     lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
     for (j in 1 : J_drawn) {
       // How far the effect is pulled towards mu: 1 all the way, 0 not at all

@@ -22,13 +22,18 @@ functions {
   // Below small it falls like 1 / u^4, and it bends off before bound.
   real sd_jacobian(real u, real scale, real small, real bound) {
     real r = sqrt(1 + square(u));
-    real p = square(r - u) / (scale * r); // the inverse of the sd, but for small and bound
-    real q = (small * p) * square(small * p);
-    real g = p * (1 + q);
-    real sd = inv_sqrt(square(g) + inv_square(bound));
-    jacobian += log(
-                    sd * square(sd) * g * p * (2 * r + u) / square(r)
-                    * (1 + 4 * q)); // log of its derivative by u
+    real p = square(r - u) / r; // scale over the sd, but for small and bound
+    real slope = (2 * r + u) / square(r); // of -log(p)
+    if (small > 0) {
+      real q = small / scale * p;
+      q *= square(q);
+      slope *= (1 + 4 * q) / (1 + q);
+      p *= 1 + q;
+    }
+    real p2 = square(p);
+    real bent = p2 + square(scale / bound);
+    real sd = scale * inv_sqrt(bent);
+    jacobian += log(sd * p2 / bent * slope); // its derivative by u
     return sd;
   }
   // About the smallest difference from tau that estimates of the variances v show: the root of the
@@ -44,12 +49,10 @@ functions {
   real mu_precision(vector w, real mu_scale) {
     return inv_square(mu_scale) + sum(w);
   }
-  // Its mean, counted from center, as d is.
-  real mu_mean(vector w, vector d, real center, real mu_location,
-               real mu_scale) {
-    real weighted = inv_square(mu_scale) * (mu_location - center)
-                    + dot_product(w, d);
-    return weighted / mu_precision(w, mu_scale);
+  // That precision times mu's mean; means are counted from center, as d is.
+  real mu_weighted(vector w, vector d, real center, real mu_location,
+                   real mu_scale) {
+    return inv_square(mu_scale) * (mu_location - center) + dot_product(w, d);
   }
 }
 data {
@@ -106,9 +109,9 @@ model {
   // An estimate is normal(mu, sqrt(tau^2 + v)); mu is normal too.
   vector[K] w = J_k ./ (square(tau) + v_k);
   real precision = mu_precision(w, mu_sd);
-  real mean_mu = mu_mean(w, d, center, mu_location, mu_sd);
+  real weighted = mu_weighted(w, d, center, mu_location, mu_sd);
   target += 0.5 * (dot_product(J_k, log(w)) - dot_product(w, ms));
-  target += 0.5 * (precision * square(mean_mu) - log(precision));
+  target += 0.5 * (square(weighted) / precision - log(precision));
 }
 generated quantities {
   real lprior_mu; // log density of the prior of mu, which the model block integrates over
@@ -116,9 +119,9 @@ generated quantities {
   vector[J_drawn] theta; // effects (points)
   {
     vector[K] w = J_k ./ (square(tau) + v_k);
-    mu = center
-         + normal_rng(mu_mean(w, d, center, mu_location, mu_sd),
-                      inv_sqrt(mu_precision(w, mu_sd)));
+    real precision = mu_precision(w, mu_sd);
+    real weighted = mu_weighted(w, d, center, mu_location, mu_sd);
+    mu = center + normal_rng(weighted / precision, inv_sqrt(precision));
     lprior_mu = normal_lpdf(mu | mu_location, mu_scale);
     for (j in 1 : J_drawn) {
       // How far the effect is pulled towards mu: 1 all the way, 0 not at all

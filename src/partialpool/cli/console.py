@@ -194,7 +194,8 @@ def readable_groups(
     from partialpool.text import format_estimate
 
     rows = []
-    for _, row in table.set_index("group", drop=False).loc[list(shown)].iterrows():
+    frame = table[table["group"].isin(shown)].set_index("group", drop=False)
+    for _, row in frame.loc[list(shown)].iterrows():
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},

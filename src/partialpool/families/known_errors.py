@@ -9,9 +9,10 @@ pooling leaves the estimates as they are.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ class Estimates(Statistics):
         """Their standard errors."""
         return self.se
 
-    @property
+    @cached_property
     def weight(self) -> FloatArray:
         """Precisions, 1 / se^2."""
         return np.asarray(self.se**-2)
@@ -176,10 +177,9 @@ def estimates(
     estimate, se = (np.asarray(part, dtype=np.float64) for part in (estimate, se))
     if len(labels) == 0:
         raise InputError(f"{where}: there are no estimates; at least one is needed")
-    index = pd.Index(np.array(labels, dtype=object))
-    if (repeated := index.duplicated()).any():
-        label = labels[int(np.argmax(repeated))]
-        count = int((index == label).sum())
+    order = order_of_labels(labels)
+    if len(order) < len(labels):
+        label, count = next(each for each in Counter(labels).items() if each[1] > 1)
         raise InputError(
             f"{where}: group {label!r} has {count} estimates, and this model takes one a group; "
             "combine them into one estimate with its standard error, or give each a group of its "
@@ -202,10 +202,10 @@ def estimates(
             f"{estimate[worst]:g} and standard error {se[worst]:g}); divide both by a suitable "
             "unit first"
         )
-    order = order_of_labels(labels)
     if order == list(labels):
         return Estimates(tuple(order), estimate, se)
-    at = index.get_indexer(pd.Index(np.array(order, dtype=object)))
+    places = {label: place for place, label in enumerate(labels)}
+    at = np.array([places[label] for label in order])
     return Estimates(tuple(order), estimate[at], se[at])
 
 

@@ -181,12 +181,21 @@ def shrinkage_arrows(
             p9.ggplot(frame, p9.aes(y=size))
             + dashed
             + p9.geom_segment(
-                p9.aes(x="raw_mean", xend="estimate", yend=size), color=BLUE, alpha=0.5, size=0.5
+                p9.aes(x="raw_mean", xend="estimate", yend=size),
+                color=BLUE,
+                alpha=0.5,
+                size=0.5,
+                raster=True,
             )
             + p9.geom_point(
-                p9.aes(x="raw_mean"), color=VERMILLION, fill="none", size=1.2, stroke=0.4
+                p9.aes(x="raw_mean"),
+                color=VERMILLION,
+                fill="none",
+                size=1.2,
+                stroke=0.4,
+                raster=True,
             )
-            + p9.geom_point(p9.aes(x="estimate"), color=BLUE, size=0.9)
+            + p9.geom_point(p9.aes(x="estimate"), color=BLUE, size=0.9, raster=True)
             + p9.scale_y_log10()
             + p9.labs(
                 x=x_title,

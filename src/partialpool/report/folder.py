@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
@@ -18,11 +14,9 @@ from partialpool.progress import Progress
 from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan, safe
-from partialpool.report.results import MARK, about_data, label_trust, new_folder, write_table
+from partialpool.report.results import MARK, label_trust, manifest, new_folder, write_table
 from partialpool.tables import exponential, meanings
 from partialpool.tables.comparison import Comparison, compute
-
-_VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
 
 def write(
@@ -140,33 +134,3 @@ def _tables(comparison: Comparison, folder: Path) -> None:
     write_table(
         exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
     )
-
-
-def manifest(
-    comparison: Comparison,
-    files: Mapping[str, str],
-    failed: Mapping[str, str],
-    timings: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Collect what is needed to know where the numbers come from, and to make them again."""
-    data = comparison.data
-    return {
-        "kind": "report",
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": about_data(data),
-        "delta": comparison.delta,
-        "insist": comparison.insist,
-        "fits": [
-            {
-                **fit.record.as_dict(),
-                "seed": fit.record.settings.get("seed"),
-                "trusted": comparison.trusted[fit.name],
-                "file": files[fit.name],
-            }
-            for fit in comparison.fits
-        ],
-        "versions": {name: metadata.version(name) for name in _VERSIONS}
-        | {"python": platform.python_version(), "platform": platform.platform()},
-        "missing": {"figures": dict(failed), "tables": dict(comparison.missing)},
-        "timings": dict(timings),
-    }

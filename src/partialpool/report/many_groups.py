@@ -1,22 +1,230 @@
-"""A page on more groups than a comparison can show: the model, its diagnostics, and some groups."""
+"""A result folder for more groups than a comparison can show: all estimates, and a page on some."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit, diagnostics
-from partialpool.programs import statements
-from partialpool.report import cells, page, sentences, trust, views, wording
-from partialpool.report.drawing import Figure
-from partialpool.report.folder import manifest
+from partialpool.priors.hyperparameters import Priors
+from partialpool.programs import DRAWN_GROUPS, SHIPPED, statements
+from partialpool.progress import Progress
+from partialpool.report import cells, page, results, sentences, trust, views, wording
+from partialpool.report.drawing import Figure, draw_all, drawing_processes
+from partialpool.tables import exponential, group_draws, group_posterior, meanings, shrinkage
 from partialpool.tables.comparison import Comparison
+from partialpool.text import format_estimate, short
+
+FEWEST_FOR_PARQUET = 10_000
+"""Groups from which on the table of all groups is written as Parquet too."""
+
+MOST_COMPARED = 50
+"""Most groups of which all pairs are compared."""
+
+_MOST_ARROWS = 2000
 
 
-def write_page(
+@dataclass(frozen=True)
+class Chosen:
+    """What is wanted of the groups beside the estimates of all.
+
+    Attributes
+    ----------
+    top, lowest
+        How many groups are shown and ranked: those of the largest means, or of the smallest.
+    groups
+        Labels of the groups that are shown instead.
+    draws_of
+        Labels of groups of whose means draws are written.
+    ranks
+        Whether the groups that are shown are ranked among all.
+    seed
+        Seed of draws and ranks.
+    """
+
+    top: int = 10
+    lowest: bool = False
+    groups: Sequence[str] = ()
+    draws_of: Sequence[str] = ()
+    ranks: bool = True
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was made of a fit to many groups.
+
+    Attributes
+    ----------
+    tables
+        `estimates` of the hyperparameters, `groups`, `diagnostics` and, where there are such,
+        `contrasts`, `ranks` and `draws`.
+    shown
+        Labels of the groups that are shown, in order.
+    said
+        Sentences on all groups, and on a figure that could not be drawn.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    shown: Sequence[str]
+    said: Sequence[str]
+
+
+def too_many(data: GroupedData) -> bool:
+    """Whether there are more groups than the mean of each is drawn of."""
+    return data.stats.J > DRAWN_GROUPS
+
+
+def write(
+    target: Path,
+    data: GroupedData,
+    priors: Priors,
+    fit: Fit,
+    *,
+    chosen: Chosen,
+    progress: Progress | None = None,
+) -> Written:
+    """Estimate every group, and write tables, figure, page and fit into a folder of results.
+
+    Parameters
+    ----------
+    target
+        The folder, as for `results.new_folder`.
+    data, priors
+        The data, of which only the statistics by group are used, and what they were fitted with.
+    fit
+        The fit of a program that `group_posterior.check_marginal` admits.
+    chosen
+        Which groups are shown.
+    progress
+        Where to report.
+
+    Raises
+    ------
+    InputError
+        An unknown label, or a folder that cannot be written; nothing is kept then.
+    """
+    progress = progress or Progress()
+    stats, posterior = data.stats, fit.posterior
+    trusted = diagnostics.verdicts([fit])
+    with (
+        results.new_folder(target) as folder,
+        drawing_processes(1) as workers,
+        ThreadPoolExecutor() as beside,
+    ):
+        for name in ("tables", "figures", "fits"):
+            (folder / name).mkdir()
+        with progress.task(f"Estimating {stats.J:,} groups"):
+            table = group_posterior.group_estimates(posterior, stats)
+            table.insert(1, "trusted", all(trusted.values()))
+        extreme = table["mean"].nsmallest if chosen.lowest else table["mean"].nlargest
+        shown = list(chosen.groups or table.loc[extreme(chosen.top).index, "group"])
+        found = exponential.tables(data, {"groups": table})
+        figure = _figure(data, fit, found["groups"])
+        drawing = beside.submit(draw_all, [figure], folder / "figures", workers=workers)
+        saving = [
+            beside.submit(results.write_table, found["groups"], folder / "tables" / "groups.csv")
+        ]
+        if stats.J >= FEWEST_FOR_PARQUET:
+            saving.append(
+                beside.submit(
+                    results.write_table, found["groups"], folder / "tables" / "groups.parquet"
+                )
+            )
+        more = {}
+        if 1 < len(shown) <= MOST_COMPARED:
+            more["contrasts"] = group_draws.group_contrasts(posterior, stats, shown)
+        if chosen.ranks:
+            with progress.task(f"Ranking {len(shown)} groups among {stats.J:,}"):
+                more["ranks"] = group_draws.group_ranks(posterior, stats, shown, seed=chosen.seed)
+        if chosen.draws_of:
+            drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
+            more["draws"] = drawn.to_series().unstack("group").reset_index()  # noqa: PD010
+        estimates = shrinkage.estimates([fit], data)
+        more["estimates"] = estimates[estimates["group"] == ""]
+        more = exponential.tables(data, more)
+        more["estimates"] = results.label_trust(more["estimates"], trusted)
+        more["diagnostics"] = diagnostics.check(fit).assign(model=fit.name)
+        found |= more
+        with progress.task("Saving tables, figure and draws"):
+            for name, frame in more.items():
+                results.write_table(frame, folder / "tables" / f"{name}.csv")
+            columns = meanings.table(found)
+            columns = exponential.described(columns) if data.exp else columns
+            results.write_table(columns, folder / "tables" / "columns.csv")
+            results.write_manifest(folder, data, [fit], kind="groups")
+            problem = drawing.result().get(figure.key)
+            picture = (
+                page.Picture(figure.key, "", problem=problem)
+                if problem
+                else page.picture(figure, folder / "figures")
+            )
+            said = [_extremes(data, priors), *_left_out(data)]
+            _write_page(folder, data, fit, found, shown=shown, said=said, picture=picture)
+            for each in saving:
+                each.result()
+    if problem:
+        said.append(f"The figure could not be drawn: {problem}.")
+    return Written(found, shown, said)
+
+
+def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
+    """From raw to posterior means, of as many groups as can be told apart, evenly by their size."""
+    words, sizes = data.family.words, wording.sizes(data)
+    columns = ["group", "raw_mean", "mean", sizes["size"]]
+    size = table[sizes["size"]].to_numpy()
+    order = np.argsort(-size if sizes["size"] == "se" else size, kind="stable")
+    kept = np.linspace(0, len(order) - 1, min(len(order), _MOST_ARROWS)).astype(int)
+    return Figure(
+        "shrinkage",
+        "shrinkage_arrows",
+        {
+            "shrinkage": table[columns].iloc[order[kept]].rename(columns={"mean": "estimate"}),
+            "axis_title": exponential.axis_title(data),
+            "group_title": data.group_label,
+            "center": exponential.shown(data, float(fit.posterior["mu"].mean())),
+            "ratios": data.exp,
+            **sizes,
+        },
+        f"From the {words.raw} to the {'geometric ' if data.exp else ''}posterior mean, by "
+        f"{words.size_title.lower()}.",
+        f"{words.raws.capitalize()} and posterior means of {len(kept):,} groups by their size.",
+    )
+
+
+def _extremes(data: GroupedData, priors: Priors) -> str:
+    """Say what the two extremes would make of the groups."""
+    summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
+    mean, sd = summary.loc[summary["parameter"] == "theta", ["mean", "sd"]].to_numpy(float)[0]
+    decimals = max(0, 1 - math.floor(math.log10(sd)))
+    center, spread = f"{mean:.{decimals}f}", f"posterior sd {short(sd)}"
+    if data.exp:
+        ratio = math.exp(mean)
+        center, spread = format_estimate(ratio, 0.1 * ratio * sd), f"{spread} of its logarithm"
+    return (
+        f"Complete pooling would put every group at {center} ({spread}), no pooling each at its "
+        f"{data.family.words.raw} (raw_mean in groups.csv)."
+    )
+
+
+def _left_out(data: GroupedData) -> list[str]:
+    """Say what of the comparison many groups do without."""
+    if not too_many(data):
+        return []
+    return [
+        "Left out, as there are too many groups to draw each: no pooling's variance of each group, "
+        "comparisons of all pairs, and checks and scores that need the observations."
+    ]
+
+
+def _write_page(
     folder: Path,
     data: GroupedData,
     fit: Fit,
@@ -24,29 +232,9 @@ def write_page(
     *,
     shown: Sequence[str],
     said: Sequence[str],
-    figure: Figure,
+    picture: page.Picture,
 ) -> None:
-    """Write `report.html` into a folder of results in which tables and figures lie already.
-
-    Parameters
-    ----------
-    folder
-        The folder, with the figure's files in `figures/`.
-    data
-        The data; only their statistics by group are used.
-    fit
-        The fit of partial pooling.
-    tables
-        `estimates` (columns of `pooling.estimates`), `diagnostics` (of `diagnostics.check`, and
-        `model`), `groups` (of `group_posterior.group_estimates`) and, where there are any, `ranks`
-        (of `group_draws.group_ranks`).
-    shown
-        Labels of the groups that the page shows, in order.
-    said
-        Sentences on what all groups have in common, and on what is left out.
-    figure
-        What was drawn.
-    """
+    """Write `report.html` into a folder in which the figure's files lie already."""
     trusted = {fit.name: diagnostics.trusted(tables["diagnostics"])}
     comparison = Comparison(data, (fit,), tables, {}, trusted)
     model = statements.of_program(fit.record.source)
@@ -68,17 +256,18 @@ def write_page(
             "The groups",
             said,
             [_view(comparison, shown)],
-            [page.picture(figure, folder / "figures")],
+            [picture],
         ),
     ]
-    made = manifest(comparison, {fit.name: f"fits/{fit.name}.nc"}, {}, {})
+    made = results.manifest(comparison, {fit.name: f"fits/{fit.name}.nc"}, {}, {})
     html = page.render(comparison, parts, made=made, missing={})
     (folder / "report.html").write_text(html, encoding="utf-8")
 
 
 def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     """Posterior of the groups that are shown, with their ranks where these are known."""
-    frame = comparison.table("groups").set_index("group", drop=False).loc[list(shown)]
+    table = comparison.table("groups")
+    frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]
     words = comparison.data.family.words
     mean = "Geometric posterior mean" if comparison.data.exp else "Posterior mean"
     columns: cells.Columns = [

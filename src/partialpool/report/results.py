@@ -14,7 +14,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
+    from partialpool.tables.comparison import Comparison
+
+_VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
 MARK = "manifest.json"
 """Every finished result folder holds this file; no other folder is ever replaced."""
@@ -201,16 +205,46 @@ def write_manifest(
     kind
         The command that made the folder, which says what tables it holds.
     """
-    manifest = {
+    about = {
         "kind": kind,
-        "partialpool": version("partialpool"),
+        "partialpool": metadata.version("partialpool"),
         "python": platform.python_version(),
         "machine": platform.platform(),
         "data": about_data(data),
         "fits": [fit.record.as_dict() for fit in fits],
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    text = json.dumps(about, indent=2, ensure_ascii=False)
     (folder / MARK).write_text(text + "\n", encoding="utf-8")
+
+
+def manifest(
+    comparison: Comparison,
+    files: Mapping[str, str],
+    failed: Mapping[str, str],
+    timings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Collect what is needed to know where the numbers come from, and to make them again."""
+    data = comparison.data
+    return {
+        "kind": "report",
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": about_data(data),
+        "delta": comparison.delta,
+        "insist": comparison.insist,
+        "fits": [
+            {
+                **fit.record.as_dict(),
+                "seed": fit.record.settings.get("seed"),
+                "trusted": comparison.trusted[fit.name],
+                "file": files[fit.name],
+            }
+            for fit in comparison.fits
+        ],
+        "versions": {name: metadata.version(name) for name in _VERSIONS}
+        | {"python": platform.python_version(), "platform": platform.platform()},
+        "missing": {"figures": dict(failed), "tables": dict(comparison.missing)},
+        "timings": dict(timings),
+    }
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _MOST_VALUES = 200_000_000
 _FEWEST_DRAWS = 200
 _REACH = 10.0
 _NEAR = 6.5
+_BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
 def draw_groups(
@@ -146,13 +147,15 @@ def group_ranks(
     hyper = Hyperdraws.of(posterior, stats)
     at = positions(stats, groups)
     chains, draws = hyper.mu.shape
-    lowest, highest = _range(hyper, stats)
+    weight, distance = stats.weight, stats.raw - hyper.origin
+    lowest, highest = _range(hyper, weight, distance)
     near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
     above = int((lowest > highest[at].max()).sum())
     used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // len(near)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
-    rivals = stats.take(near)
-    ranks = above + _ranks(hyper, rivals, np.searchsorted(near, at), kept, seed)
+    ranks = above + _ranks(
+        hyper, weight[near], distance[near], np.searchsorted(near, at), kept, seed
+    )
     best = (ranks == 1).astype(float)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=(1, 2), method="inverted_cdf")
     return pd.DataFrame(
@@ -169,24 +172,30 @@ def group_ranks(
     )
 
 
-def _range(hyper: Hyperdraws, stats: Statistics) -> tuple[FloatArray, FloatArray]:
+def _range(
+    hyper: Hyperdraws, weight: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Bounds that no draw of a group's mean leaves, counted from the origin, shape (J,).
 
-    The conditional mean, distance + lambda (deviation - distance), is linear in lambda and in the
-    deviation, so it lies between its values at their extremes; the conditional sd is largest for
-    the largest tau and sigma.
+    They lie `_REACH` conditional sds beyond any conditional mean. That mean, distance + lambda
+    (deviation - distance), is linear in lambda and in the deviation, so it lies between its values
+    at their extremes; the conditional sd is largest for the largest tau and sigma.
     """
-    n, distance = stats.weight, stats.raw - hyper.origin
     ratio = (hyper.sigma / hyper.tau) ** 2
-    factors = [r / (r + n) for r in (ratio.min(), ratio.max())]
+    factors = [r / (r + weight) for r in (ratio.min(), ratio.max())]
     ends = (hyper.deviation.min(), hyper.deviation.max())
     corners = np.stack([distance + f * (end - distance) for f in factors for end in ends])
-    sd = 1 / np.sqrt(n / hyper.sigma.max() ** 2 + 1 / hyper.tau.max() ** 2)
+    sd = 1 / np.sqrt(weight / hyper.sigma.max() ** 2 + 1 / hyper.tau.max() ** 2)
     return corners.min(axis=0) - _REACH * sd, corners.max(axis=0) + _REACH * sd
 
 
 def _ranks(
-    hyper: Hyperdraws, stats: Statistics, at: IntArray, kept: IntArray, seed: int
+    hyper: Hyperdraws,
+    weight: FloatArray,
+    distance: FloatArray,
+    at: IntArray,
+    kept: IntArray,
+    seed: int,
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
 
@@ -194,27 +203,33 @@ def _ranks(
     `_NEAR` conditional sds of the lowest of them, or above.
     """
     rng = np.random.default_rng(seed)
-    distance = stats.raw - hyper.origin
-    chains = len(hyper.mu)
-    others = np.ones(stats.J, dtype=bool)
-    others[at] = False
-    ranks = np.empty((len(at), chains, len(kept)), dtype=np.int64)
-    for chain in range(chains):
-        for k, draw in enumerate(kept):
-            tau = hyper.tau[chain, draw]
-            own = stats.weight * (tau / hyper.sigma[chain, draw]) ** 2
-            factor = 1 / (1 + own)
-            own *= factor
-            own *= distance
-            mean = own  # of each group, given this draw of the population
-            mean += hyper.deviation[chain, draw] * factor
-            sd = np.sqrt(factor, out=factor)
-            sd *= tau
-            chosen = mean[at] + sd[at] * rng.standard_normal(len(at))
-            rivals = np.flatnonzero((mean + _NEAR * sd > chosen.min()) & others)
+    others = distance.copy()
+    others[at] = np.finfo(float).min  # below all in every draw
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(weight), _BLOCK)]
+    ranks = np.empty((len(at), len(hyper.mu), len(kept)), dtype=np.int64)
+    for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
+        given = (hyper.tau[chain, draw], hyper.sigma[chain, draw], hyper.deviation[chain, draw])
+        mean, sd = _conditional(weight[at], distance[at], *given)
+        chosen = mean + sd * rng.standard_normal(len(at))
+        order = np.argsort(chosen)
+        below = np.bincount(np.searchsorted(chosen[order], chosen), minlength=len(at) + 1)
+        for block in blocks:
+            mean, sd = _conditional(weight[block], others[block], *given)
+            rivals = np.flatnonzero(mean + _NEAR * sd > chosen[order[0]])
             theta = mean[rivals] + sd[rivals] * rng.standard_normal(len(rivals))
-            order = np.argsort(chosen)
-            below = np.searchsorted(chosen[order], np.append(theta, chosen), side="left")
-            larger = np.bincount(below, minlength=len(at) + 1)[::-1].cumsum()[::-1]
-            ranks[order, chain, k] = 1 + larger[1:]
+            larger = theta[theta > chosen[order[0]]]
+            below += np.bincount(np.searchsorted(chosen[order], larger), minlength=len(at) + 1)
+        ranks[order, chain, k] = 1 + below[::-1].cumsum()[::-1][1:]
     return ranks
+
+
+def _conditional(
+    weight: FloatArray, distance: FloatArray, tau: float, sigma: float, deviation: float
+) -> tuple[FloatArray, FloatArray]:
+    """Mean (from the origin) and sd of groups, given one draw of the population."""
+    own = weight * (tau / sigma) ** 2
+    factor = 1 / (1 + own)
+    own *= factor
+    own *= distance
+    own += deviation * factor
+    return own, np.sqrt(factor) * tau

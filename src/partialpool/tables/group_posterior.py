@@ -187,7 +187,7 @@ def group_estimates(
         columns[name] = hyper.origin + mean + sd * shape[k]
     for k, name in enumerate(_WITH_ERROR, start=len(QUANTILES)):
         columns[f"mcse_{name}"] = sd * np.sqrt(np.maximum(shape[k], 0.0))
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def check_marginal(program: Program, data: GroupedData) -> None:

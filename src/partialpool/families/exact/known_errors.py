@@ -91,23 +91,22 @@ class Classes:
         panel = np.minimum(((x - low) / width).astype(np.int64), panels - 1)
         points = np.cos(np.pi * (np.arange(_ORDER) + 0.5) / _ORDER)
         signs = (-1.0) ** np.arange(_ORDER) * np.sqrt(1 - points**2)  # barycentric weights
-        moments = np.zeros((3, panels, _ORDER))
-        for start in range(0, len(x), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            at = 2 * (x[part] - low - panel[part] * width) / width - 1
-            distance = at[:, None] - points
-            exact = distance == 0
-            distance[exact] = 1.0
-            lagrange = signs / distance
-            lagrange /= lagrange.sum(axis=1, keepdims=True)
-            hit = exact.any(axis=1)
-            lagrange[hit] = exact[hit]
-            for power in range(3):
-                weighted = lagrange * (y[part] ** power)[:, None]
-                for node in range(_ORDER):
-                    moments[power, :, node] += np.bincount(panel[part], weighted[:, node], panels)
+        moments = np.zeros((panels, 3, _ORDER))
+        inside = np.argsort(panel, kind="stable")
+        ends = np.searchsorted(panel[inside], np.arange(1, panels + 1))
+        for k, members in enumerate(np.split(inside, ends[:-1])):
+            for start in range(0, len(members), _BLOCK):
+                part = members[start : start + _BLOCK]
+                distance = (2 * (x[part] - low - k * width) / width - 1)[:, None] - points
+                exact = distance == 0
+                distance[exact] = 1.0
+                lagrange = signs / distance
+                lagrange /= lagrange.sum(axis=1, keepdims=True)
+                hit = exact.any(axis=1)
+                lagrange[hit] = exact[hit]
+                moments[k] += y[part] ** np.arange(3)[:, None] @ lagrange
         nodes = low + width * (np.arange(panels)[:, None] + 0.5 * (1 + points))
-        return cls(np.exp(2 * nodes).ravel(), *(part.ravel() for part in moments))
+        return cls(np.exp(2 * nodes).ravel(), *(part.ravel() for part in moments.swapaxes(0, 1)))
 
 
 @dataclass(frozen=True)
