@@ -13,7 +13,7 @@ from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.data.grouped import from_estimates
 from partialpool.errors import InputError
-from partialpool.families.known_errors import MOST_DISTINCT
+from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.fitting import diagnostics, without_rows
 from partialpool.fitting.inputs import priors_for
 from partialpool.fitting.summarize import summarize
@@ -40,7 +40,7 @@ def marginal(cmdstan: toolchain.CmdStan) -> Program:
 def test_it_is_chosen_for_many_standard_errors_of_the_shipped_program_alone(
     marginal: Program, tmp_path: Path
 ) -> None:
-    few, many = areas(MOST_DISTINCT), areas(MOST_DISTINCT + 1)
+    few, many = areas(MOST_CLASSES), areas(MOST_CLASSES + 1)
     assert not without_rows.is_exact(marginal, few)
     assert without_rows.is_exact(marginal, many)
     alike = from_estimates(many.labels, many.y, np.ones(many.stats.J))
@@ -54,7 +54,7 @@ def test_it_is_chosen_for_many_standard_errors_of_the_shipped_program_alone(
         without_rows.draw_exact(marginal, few, priors=priors_for(few), settings=SETTINGS)
 
 
-@pytest.mark.parametrize("J", [MOST_DISTINCT + 1, programs.DRAWN_GROUPS + 200])
+@pytest.mark.parametrize("J", [MOST_CLASSES + 1, programs.DRAWN_GROUPS + 200])
 def test_the_draws_are_those_of_the_posterior(J: int, marginal: Program) -> None:
     data = areas(J)
     priors = priors_for(data)
@@ -92,7 +92,7 @@ def test_the_draws_are_those_of_the_posterior(J: int, marginal: Program) -> None
 def test_the_draws_agree_with_stan_s(marginal: Program, cmdstan: toolchain.CmdStan) -> None:
     """Standard errors that differ by a hair are many to the one and few to the other."""
     rng = np.random.default_rng(4)
-    data = areas(MOST_DISTINCT + 50)
+    data = areas(MOST_CLASSES + 50)
     rounded = np.exp(np.round(2 * np.log(data.stats.raw_se)) / 2)
     few = from_estimates(data.labels, data.y, rounded)
     many = from_estimates(
@@ -115,7 +115,7 @@ def test_the_draws_agree_with_stan_s(marginal: Program, cmdstan: toolchain.CmdSt
 def test_what_asks_for_more_than_the_posterior_goes_to_stan(
     marginal: Program, cmdstan: toolchain.CmdStan
 ) -> None:
-    data = areas(MOST_DISTINCT + 1)
+    data = areas(MOST_CLASSES + 1)
     how = {"priors": priors_for(data), "settings": Settings(chains=2, warmup=150, draws=20)}
     asked = (
         {"prior_only": True},
@@ -149,7 +149,7 @@ def test_few_estimates_can_leave_their_effects_undrawn(
 
 
 def test_the_draws_follow_the_seed(marginal: Program) -> None:
-    data = areas(MOST_DISTINCT + 1)
+    data = areas(MOST_CLASSES + 1)
 
     def first(seed: int) -> float:
         settings = replace(SETTINGS, seed=seed)

@@ -44,7 +44,7 @@ def hierarchical_noncentered(values: Values, data: GroupedData, prior: Values) -
 
 def hierarchical_marginal(values: Values, data: GroupedData, prior: Values) -> float:
     """The observations are one multivariate normal when mu and theta are integrated out."""
-    at, slopes = _stretched(values, data, prior, tau_small=True)
+    at, slopes = _stretched(values, data, prior, tau_small=True, of_tau=0.7)
     bounds = -math.log(prior["tau_upper"]) - math.log(prior["sigma_upper"])
     return bounds + slopes + _all_at_once(at, data, prior["mu_location"], prior["mu_scale"])
 
@@ -67,14 +67,14 @@ def stretched(u: complex, scale: float, small: float, bound: float) -> complex:
 
 
 def _stretched(
-    values: Values, data: GroupedData, prior: Values, *, tau_small: bool
+    values: Values, data: GroupedData, prior: Values, *, tau_small: bool, of_tau: float = 1.0
 ) -> tuple[dict[str, float], float]:
     """Tau and sigma, and the log of their derivatives, by steps into the complex plane."""
     of = data.stats
     sigma = math.sqrt(of.ss.sum() / (of.N - of.J))
     se = sigma * math.sqrt((1 / of.n).mean())
     resolved = se * of.J**-0.25
-    tau = max(resolved, math.sqrt(max(0.0, float(np.var(of.mean)) - se**2)))
+    tau = of_tau * max(resolved, math.sqrt(max(0.0, float(np.var(of.mean)) - se**2)))
     found, slopes = {}, 0.0
     for name, scale, small in (("tau", tau, resolved if tau_small else 0.0), ("sigma", sigma, 0.0)):
         u = float(values[f"{name}_stretched"])

@@ -87,9 +87,9 @@ def too_many_groups(data: GroupedData, *, named: list[str] | None = None) -> boo
 
     Programs that the user names are fitted as they are, where the observations are at hand.
     """
-    from partialpool.report import many_groups
+    from partialpool.programs import DRAWN_GROUPS
 
-    return many_groups.too_many(data) and not (named and data.has_observations)
+    return data.stats.J > DRAWN_GROUPS and not (named and data.has_observations)
 
 
 def estimate_groups(

@@ -64,6 +64,11 @@ class Declared(Protocol):
         ...
 
     @property
+    def inputs(self) -> Sequence[str]:
+        """Names declared in the data block."""
+        ...
+
+    @property
     def outputs(self) -> Mapping[str, int]:
         """Number of dimensions of everything written for each draw."""
         ...

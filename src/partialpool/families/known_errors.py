@@ -38,6 +38,7 @@ from partialpool.families.base import (
     rounded,
     rounded_to,
 )
+from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -52,10 +53,6 @@ from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
-
-MOST_DISTINCT = 400
-"""Most distinct standard errors that Stan is given in the marginal form; with more, partial pooling
-is drawn from its exact posterior."""
 
 _LOG_2_PI = math.log(2 * math.pi)
 _FAR = 3
@@ -475,7 +472,7 @@ class KnownErrors(Family):
 
         Stan's time for a step grows with their number; that of the exact posterior does not.
         """
-        return program == MARGINAL and len(np.unique(stats.se)) > MOST_DISTINCT
+        return program == MARGINAL and len(np.unique(stats.se)) > MOST_CLASSES
 
     def draw_exactly(
         self,

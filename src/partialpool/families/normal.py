@@ -18,6 +18,7 @@ from partialpool.families.base import (
     COMPLETE,
     DRAWN_GROUPS,
     FORMS,
+    MARGINAL,
     NONE,
     SHIPPED,
     Contrasting,
@@ -30,6 +31,7 @@ from partialpool.families.base import (
     rounded,
     rounded_to,
 )
+from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.exact.pooling_extremes import Sample
 from partialpool.families.moments import GroupStats, group_stats, size_classes
 from partialpool.priors import (
@@ -46,6 +48,10 @@ from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
+
+SAMPLED_ROWS = 500
+"""Most observations of which Stan samples complete and no pooling, unless it is asked to; with
+more it would take over two seconds."""
 
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
@@ -235,9 +241,15 @@ class Observations(Family):
             raise InputError("all values are equal: there is no variation to model")
         pooling = program.pooling
         if pooling == "none" and program.outputs.get("sigma") == 1:
-            bad = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
-            if bad:
-                shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+            alike = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
+            shown = ", ".join(alike[:5])
+            shown += f" and {len(alike) - 5} more" if len(alike) > 5 else ""
+            if alike and {"sigma2_shape", "sigma2_scale"} <= set(program.inputs):
+                return [
+                    f"the prior alone says how large the variance is in {shown}: fewer than two "
+                    "different values"
+                ]
+            if alike:
                 raise InputError(
                     f"no pooling cannot estimate a variance in {shown}: fewer than two different "
                     "values. Leave these groups out, or leave this model out with "
@@ -409,8 +421,19 @@ class Observations(Family):
         return exact.no_pooling(stats, theta=theta, sigma=sigma)
 
     def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
-        """Whether it is complete or no pooling, and there are only statistics by group."""
-        return not rows and program in {COMPLETE, NONE}
+        """Whether rows are absent, many or say little, or groups have very many sizes.
+
+        The textbook programs of complete and of no pooling add up a density for each row, some
+        hundred thousand times, and the variance of a group without two different values has tails
+        that no chain explores. The marginal program's time for a step grows with the number of
+        distinct sizes; that of the exact posterior does not.
+        """
+        if program == MARGINAL:
+            return len(np.unique(stats.n)) > MOST_CLASSES
+        if program not in {COMPLETE, NONE}:
+            return False
+        hard = stats.N > SAMPLED_ROWS or (program == NONE and bool((stats.ss == 0).any()))
+        return not rows or (hard and stats.J <= DRAWN_GROUPS)
 
     def draw_exactly(
         self,
@@ -422,13 +445,15 @@ class Observations(Family):
         shape: tuple[int, int],
         draw_groups: bool,
     ) -> dict[str, FloatArray]:
-        """Draw `theta`, `sigma2`, `sigma` and `lprior` of complete pooling or of no pooling.
+        """Draw what the program writes of its parameters, with `lprior`.
 
         Raises
         ------
         InputError
             No pooling of more groups than are drawn.
         """
+        if program == MARGINAL:
+            return self._draw_marginal(stats, priors, rng=rng, shape=shape, groups=draw_groups)
         theta_prior, sigma_prior = _extreme_priors(priors.values)
         samples: Sequence[Sample]
         if program == COMPLETE:
@@ -449,6 +474,31 @@ class Observations(Family):
         if program == COMPLETE:
             found = {name: array[..., 0] for name, array in found.items()}
         return {**found, "lprior": np.asarray(lprior)}
+
+    def _draw_marginal(
+        self,
+        stats: GroupStats,
+        priors: Priors,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        groups: bool,
+    ) -> dict[str, FloatArray]:
+        choice = self.base_choice(priors)
+        flat = exact.exact_draws(
+            self.exact_alternative(choice, stats), rng=rng, size=math.prod(shape), groups=groups
+        )
+        drawn = {name: array.reshape(*shape, *array.shape[1:]) for name, array in flat.items()}
+        mu, tau, sigma = drawn["mu"], drawn["tau"], drawn["sigma"]
+        theta_new = mu + tau * rng.standard_normal(shape)
+        return {
+            **{name: drawn[name] for name in ("tau", "sigma", "mu", "theta") if name in drawn},
+            "tau2": tau**2,
+            "sigma2": sigma**2,
+            "theta_new": theta_new,
+            "y_new": theta_new + sigma * rng.standard_normal(shape),
+            "lprior": choice.log_density(mu, tau, sigma),
+        }
 
     def exact_alternative(
         self, choice: PriorChoice, stats: GroupStats

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,11 @@ R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
 E_BFMI_LIMIT = 0.3
 _ROUNDING = 1e-14
+_CHECKED: WeakKeyDictionary[Fit, pd.DataFrame] = WeakKeyDictionary()
 
 
 def check(fit: Fit) -> pd.DataFrame:
-    """Run every check on a fit, finiteness first.
+    """Run every check on a fit, finiteness first; what was found is kept as long as the fit.
 
     Returns
     -------
@@ -39,6 +41,12 @@ def check(fit: Fit) -> pd.DataFrame:
         `passed`, `gate` (whether failing it makes the fit untrustworthy), `meaning` (count, share
         and what that says) and `remedy` (empty where the check passed).
     """
+    if fit not in _CHECKED:
+        _CHECKED[fit] = _check(fit)
+    return _CHECKED[fit].copy()
+
+
+def _check(fit: Fit) -> pd.DataFrame:
     names, draws, constants = _matrix(fit)
     rows = [_finite(names, draws, constants)]
     if names:

@@ -39,9 +39,9 @@ from partialpool.settings import Settings
 _VERSIONS = ("partialpool", "cmdstanpy", "arviz-base", "arviz-stats", "numpy", "pandas", "xarray")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
-    """The draws of one program on one data set.
+    """The draws of one program on one data set; two fits are equal where they are the same object.
 
     Attributes
     ----------

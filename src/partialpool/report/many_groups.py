@@ -77,11 +77,6 @@ class Written:
     said: Sequence[str]
 
 
-def too_many(data: GroupedData) -> bool:
-    """Whether there are more groups than the mean of each is drawn of."""
-    return data.stats.J > DRAWN_GROUPS
-
-
 def write(
     target: Path,
     data: GroupedData,
@@ -216,7 +211,7 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
 
 def _left_out(data: GroupedData) -> list[str]:
     """Say what of the comparison many groups do without."""
-    if not too_many(data):
+    if data.stats.J <= DRAWN_GROUPS:
         return []
     return [
         "Left out, as there are too many groups to draw each: no pooling's variance of each group, "

@@ -21,7 +21,11 @@ _MOST_NODES = 768
 
 
 def exact_draws(
-    posterior: HierarchicalPosterior, *, rng: np.random.Generator, size: int
+    posterior: HierarchicalPosterior,
+    *,
+    rng: np.random.Generator,
+    size: int,
+    groups: bool = True,
 ) -> dict[str, FloatArray]:
     """Draw independently from the posterior of the hierarchical model.
 
@@ -33,12 +37,14 @@ def exact_draws(
         Source of randomness.
     size
         Number of draws.
+    groups
+        Whether theta is drawn.
 
     Returns
     -------
     dict
-        `mu`, `tau`, `sigma`, each shape (size,), and `theta`, shape (size, J), in the unit
-        of the data.
+        `mu`, `tau`, `sigma`, each shape (size,), and, if asked, `theta`, shape (size, J), in the
+        unit of the data.
     """
     problem, outer = posterior.problem, posterior.coarse.tau
     x = outer.quantile(rng.uniform(size=size))
@@ -46,16 +52,14 @@ def exact_draws(
     tau, sigma = np.exp(x), np.exp(z)
     given = problem.conditional(tau**2, sigma**2)
     mu = given.mu_mean + np.sqrt(given.mu_variance) * rng.standard_normal(size)
-    own = (tau**2)[:, None] / ((tau**2)[:, None] + (sigma**2)[:, None] / problem.n)
-    spread = np.sqrt(own * (sigma**2)[:, None] / problem.n)
-    theta = mu[:, None] + own * (problem.mean - mu[:, None])
-    theta += spread * rng.standard_normal(theta.shape)
-    return {
-        "mu": mu + problem.origin,
-        "tau": tau,
-        "sigma": sigma,
-        "theta": theta + problem.origin,
-    }
+    drawn = {"mu": mu + problem.origin, "tau": tau, "sigma": sigma}
+    if groups:
+        own = (tau**2)[:, None] / ((tau**2)[:, None] + (sigma**2)[:, None] / problem.n)
+        spread = np.sqrt(own * (sigma**2)[:, None] / problem.n)
+        theta = mu[:, None] + own * (problem.mean - mu[:, None])
+        theta += spread * rng.standard_normal(theta.shape)
+        drawn["theta"] = theta + problem.origin
+    return drawn
 
 
 def _inner_quantiles(plane: Plane, outer: Outer, u: FloatArray, p: FloatArray) -> FloatArray:

@@ -25,6 +25,7 @@ from functools import cached_property
 
 import numpy as np
 
+from partialpool.families.exact.classes import MOST_CLASSES, Classes
 from partialpool.families.exact.plane import Plane
 from partialpool.families.exact.statistics import (
     check_spread,
@@ -123,11 +124,25 @@ class Problem:
 
     @cached_property
     def _sizes(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Distinct group sizes: size, number of groups, mean and sum of squares of their means."""
+        """Group sizes: size, number of groups, mean and sum of squares of their means.
+
+        These are distinct sizes, or of very many nodes between them (`Classes`), where the number
+        need not be whole, and the means, taken as 0, enter by their sum.
+        """
         sizes, which, counts = np.unique(self.n, return_inverse=True, return_counts=True)
+        if self._nodes is not None:
+            found = self._nodes
+            return 1 / found.variance, found.count, np.zeros_like(found.count), found.second
         means = np.asarray(np.bincount(which, self.mean) / counts, dtype=np.float64)
         squares = np.bincount(which, (self.mean - means[which]) ** 2).astype(np.float64)
         return sizes, counts.astype(np.float64), means, squares
+
+    @cached_property
+    def _nodes(self) -> Classes | None:
+        """Nodes between sizes, where there are very many; None otherwise."""
+        if len(np.unique(self.n)) <= MOST_CLASSES:
+            return None
+        return Classes.of(self.mean, self.n**-0.5)
 
     @cached_property
     def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -193,8 +208,9 @@ class Problem:
         _, counts, means, _ = self._sizes
         prior = self.mu.scale**-2
         precision = prior + _over_sizes(counts, precisions)
-        prior_weighted = prior * (self.mu.location - self.origin)
-        return (prior_weighted + _over_sizes(counts * means, precisions)) / precision, precision
+        weighted = prior * (self.mu.location - self.origin)
+        sums = counts * means if self._nodes is None else self._nodes.first
+        return (weighted + _over_sizes(sums, precisions)) / precision, precision
 
     def _between(self, tau2: FloatArray, sigma2: FloatArray) -> FloatArray:
         """Log density of the group means, with mu integrated out, but for constants."""
@@ -205,6 +221,8 @@ class Problem:
         apart *= apart
         apart *= w
         distance = _over_sizes(counts, apart) + _over_sizes(squares, w)
+        if self._nodes is not None:
+            distance -= 2 * h * _over_sizes(self._nodes.first, w)
         distance += ((self.mu.location - self.origin - h) / self.mu.scale) ** 2
         log_determinant = np.log(precision) - _over_sizes(counts, np.log(w, out=w))
         return -0.5 * (distance + log_determinant)

@@ -1,0 +1,154 @@
+"""Observations that Stan would take long over: many rows, many sizes, groups of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import densities
+from partialpool import programs
+from partialpool.data import GroupedData, from_values
+from partialpool.families.exact import classes, hierarchical
+from partialpool.families.moments import GroupStats
+from partialpool.families.normal import SAMPLED_ROWS
+from partialpool.fitting import diagnostics, without_rows
+from partialpool.fitting.inputs import priors_for
+from partialpool.priors import HalfT, Normal, Uniform
+from partialpool.settings import Settings
+from partialpool.tables import comparison, exactness, shrinkage
+
+SETTINGS = Settings(draws=1000, seed=8)
+EXTREMES = ("complete_pooling", "no_pooling")
+
+
+def rows(sizes: list[int], *, seed: int = 4) -> GroupedData:
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    y = rng.normal(10, 2, len(sizes))[group] + rng.normal(0, 5, len(group))
+    return from_values([f"g{j}" for j in group], y)
+
+
+def sizes(J: int, *, seed: int = 2) -> GroupStats:
+    """Statistics of J groups, nearly each of a size of its own, far from 0."""
+    rng = np.random.default_rng(seed)
+    n = np.unique(np.maximum(2, np.exp(rng.normal(6, 2, 2 * J)).astype(np.int64)))[:J]
+    mean = 1e6 + rng.normal(0, np.sqrt(4 + 25 / n))
+    return GroupStats(tuple(f"g{j}" for j in range(len(n))), n, mean, 25.0 * (n - 1))
+
+
+@pytest.mark.stan
+@pytest.mark.parametrize("name", EXTREMES)
+def test_many_rows_are_drawn_exactly_and_a_changed_program_is_not(
+    name: str, tmp_path: Path
+) -> None:
+    few, many = rows([SAMPLED_ROWS // 2] * 2), rows([SAMPLED_ROWS // 2, SAMPLED_ROWS // 2 + 1])
+    program = programs.load(name)
+    assert not without_rows.is_exact(program, few)
+    assert without_rows.is_exact(program, many)
+    edited = tmp_path / program.path.name
+    edited.write_text(program.path.read_text("utf-8") + "\n// edited\n", encoding="utf-8")
+    assert not without_rows.is_exact(programs.load(edited), many)
+
+
+@pytest.mark.stan
+def test_single_observations_are_scored_and_checked_without_stan() -> None:
+    data = rows([150, 200, 250])
+    fits = without_rows.fit_or_draw(
+        [programs.load(name) for name in EXTREMES],
+        data,
+        priors=priors_for(data),
+        settings=SETTINGS,
+    )
+    assert [fit.record.cmdstan["version"] for fit in fits] == ["none", "none"]
+    found = comparison.compute(data, fits)
+    assert not found.missing
+    assert set(found.table("loo")["bad_k"]) == {0}
+    assert len(found.table("loo_pointwise")) == 2 * data.stats.N
+    assert len(found.table("posterior_checks")) == 2 * 3 * data.stats.J
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_statistics_weigh_parameters_as_rows_do(name: str) -> None:
+    data, rng = rows([3, 4, 5]), np.random.default_rng(1)
+    prior = priors_for(data).values
+    shape = () if name == "complete_pooling" else (3,)
+    by_rows, by_statistics = [], []
+    for _ in range(4):
+        theta, sigma2 = rng.normal(10, 3, shape), rng.uniform(9, 49, shape)
+        values = {"theta": theta, "sigma2": sigma2}
+        alone = getattr(densities, name)(values, rows([1, 1, 1]), prior)
+        beside = getattr(densities, name)(values, data, prior)
+        mean, sd = (np.broadcast_to(x, (3,))[:, None] for x in (theta, np.sqrt(sigma2)))
+        family, single = data.family, rows([1, 1, 1])
+        by_rows.append(beside - alone)
+        by_statistics.append(
+            family.log_likelihood(data.stats, mean, sd)[0]
+            - family.log_likelihood(single.stats, mean, sd)[0]
+        )
+    np.testing.assert_allclose(np.diff(by_rows), np.diff(by_statistics), rtol=1e-11)
+
+
+@pytest.mark.stan
+def test_a_group_of_one_is_welcome_and_its_variance_is_said_to_be_the_priors() -> None:
+    data = rows([1, 1, 6, 9])
+    program = programs.load("no_pooling")
+    assert without_rows.is_exact(program, data)
+    [fit] = without_rows.fit_or_draw([program], data, priors=priors_for(data), settings=SETTINGS)
+    assert diagnostics.trusted(diagnostics.check(fit))
+    assert fit.record.warnings == (
+        "the prior alone says how large the variance is in 'g0', 'g1': fewer than two different "
+        "values",
+    )
+    exact = exactness.exact_posterior(fit, data).summary().set_index(["parameter", "group"])
+    found = shrinkage.estimates([fit], data).set_index(["parameter", "group"])
+    for key in (("theta", "g0"), ("theta", "g3"), ("sigma", "g0"), ("sigma", "g3")):
+        for column in ("q25", "median", "q75"):
+            error = found.loc[key, f"mcse_{column}"]
+            assert abs(found.loc[key, column] - exact.loc[key, column]) < 4 * error, (key, column)
+
+
+def test_nodes_between_sizes_give_the_density_that_the_sizes_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stats = sizes(900)
+    given = {"mu": Normal(1e6, 30.0), "tau": HalfT(3, 5.0), "sigma": Uniform(100)}
+    on_nodes = hierarchical(stats, **given).problem  # type: ignore[arg-type]
+    monkeypatch.setattr("partialpool.families.exact.problem.MOST_CLASSES", 10**6)
+    by_size = hierarchical(stats, **given).problem  # type: ignore[arg-type]
+    x, z = np.log([1e-3, 0.2, 2.0, 40.0])[:, None], np.log([0.3, 5.0, 60.0])
+    assert on_nodes.log_density(x, z).shape == (4, 3)
+    np.testing.assert_allclose(
+        on_nodes.log_density(x, z), by_size.log_density(x, z), rtol=1e-12, atol=1e-9
+    )
+    variances = np.array([1e-4, 4.0]), np.array([25.0, 0.1])
+    for name in ("mu_mean", "mu_variance"):
+        np.testing.assert_allclose(
+            getattr(on_nodes.conditional(*variances), name),
+            getattr(by_size.conditional(*variances), name),
+            rtol=1e-9,
+        )
+
+
+@pytest.mark.stan
+def test_very_many_sizes_are_drawn_exactly() -> None:
+    stats = sizes(classes.MOST_CLASSES + 100)
+    data = GroupedData("sizes", np.empty(0), np.empty(0, dtype=np.int64), stats)
+    program = programs.load("hierarchical_marginal")
+    assert without_rows.is_exact(program, data)
+    [fit] = without_rows.fit_or_draw([program], data, priors=priors_for(data), settings=SETTINGS)
+    assert diagnostics.trusted(diagnostics.check(fit))
+    written = program.outputs.keys() - {"tau_stretched", "sigma_stretched", "lprior", "lprior_mu"}
+    assert set(fit.posterior) == written - {"log_lik", "y_rep"}
+    shown = [stats.labels[j] for j in (0, 100, -1)]
+    posterior = exactness.exact_posterior(fit, data)
+    exact = posterior.summary(groups=shown).set_index(["parameter", "group"])  # type: ignore[call-arg]
+    found = shrinkage.estimates([fit], data).set_index(["parameter", "group"])
+    keys = [
+        *((name, "") for name in ("mu", "tau", "sigma", "tau2", "sigma2", "theta_new", "y_new"))
+    ]
+    for key in (*keys, *(("theta", label) for label in shown)):
+        for column in ("mean", "q2.5", "median", "q97.5"):
+            error = found.loc[key, f"mcse_{column}"]
+            assert abs(found.loc[key, column] - exact.loc[key, column]) < 4.5 * error, (key, column)
