@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats as distributions
 
 from helpers import densities
 from partialpool import programs
@@ -17,10 +18,10 @@ from partialpool.fitting import diagnostics, without_rows
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import HalfT, Normal, Uniform
 from partialpool.settings import Settings
-from partialpool.tables import comparison, exactness, shrinkage
+from partialpool.tables import comparison, exactness, scores, shrinkage
 
 SETTINGS = Settings(draws=1000, seed=8)
-EXTREMES = ("complete_pooling", "no_pooling")
+EXTREMES = ("complete_pooling", "no_pooling", "no_pooling_common_variance")
 
 
 def rows(sizes: list[int], *, seed: int = 4) -> GroupedData:
@@ -53,6 +54,16 @@ def test_many_rows_are_drawn_exactly_and_a_changed_program_is_not(
 
 
 @pytest.mark.stan
+@pytest.mark.parametrize("name", EXTREMES)
+def test_tiny_numbers_are_drawn_exactly(name: str, homework: GroupedData) -> None:
+    labels = [homework.labels[j] for j in homework.group]
+    program = programs.load(name)
+    assert not without_rows.is_exact(program, homework)
+    assert without_rows.is_exact(program, from_values(labels, 1e-9 * homework.y))
+    assert not without_rows.is_exact(program, from_values(labels, 1e9 * homework.y))
+
+
+@pytest.mark.stan
 def test_single_observations_are_scored_and_checked_without_stan() -> None:
     data = rows([150, 200, 250])
     fits = without_rows.fit_or_draw(
@@ -61,15 +72,15 @@ def test_single_observations_are_scored_and_checked_without_stan() -> None:
         priors=priors_for(data),
         settings=SETTINGS,
     )
-    assert [fit.record.cmdstan["version"] for fit in fits] == ["none", "none"]
+    assert {fit.record.cmdstan["version"] for fit in fits} == {"none"}
     found = comparison.compute(data, fits)
     assert not found.missing
     assert set(found.table("loo")["bad_k"]) == {0}
-    assert len(found.table("loo_pointwise")) == 2 * data.stats.N
-    assert len(found.table("posterior_checks")) == 2 * 3 * data.stats.J
+    assert len(found.table("loo_pointwise")) == 3 * data.stats.N
+    assert len(found.table("posterior_checks")) == 3 * 3 * data.stats.J
 
 
-@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize("name", EXTREMES[:2])
 def test_statistics_weigh_parameters_as_rows_do(name: str) -> None:
     data, rng = rows([3, 4, 5]), np.random.default_rng(1)
     prior = priors_for(data).values
@@ -152,3 +163,57 @@ def test_very_many_sizes_are_drawn_exactly() -> None:
         for column in ("mean", "q2.5", "median", "q97.5"):
             error = found.loc[key, f"mcse_{column}"]
             assert abs(found.loc[key, column] - exact.loc[key, column]) < 4.5 * error, (key, column)
+
+
+@pytest.mark.stan
+@pytest.mark.parametrize("name", ["no_pooling", "no_pooling_common_variance"])
+def test_draws_without_pooling_are_those_of_the_posterior(name: str) -> None:
+    data = rows([3, 7, 200, 300])
+    program = programs.load(name)
+    priors = priors_for(data)
+    fit = without_rows.draw_exact(program, data, priors=priors, settings=SETTINGS)
+    posterior = exactness.exact_posterior(fit, data)
+    exact = posterior.summary().set_index(["parameter", "group"])
+    exact = exact.drop(index="y_new", level="parameter")
+    found = shrinkage.estimates([fit], data).set_index(["parameter", "group"]).loc[exact.index]
+    for column in ("q2.5", "median", "q97.5"):
+        apart = (found[column] - exact[column]).abs() / found[f"mcse_{column}"]
+        assert apart.max() < 4.5, column
+    value, at = priors.values, fit.posterior.isel(chain=1, draw=5)
+    prior = distributions.norm.logpdf(
+        at["theta"], value["theta_location"], value["theta_scale"]
+    ).sum() + np.sum(
+        distributions.invgamma.logpdf(
+            at["sigma2"], value["sigma2_shape"], scale=value["sigma2_scale"]
+        )
+    )
+    lprior = fit.draws["log_prior"]["lprior"].isel(chain=1, draw=5)
+    assert float(lprior) == pytest.approx(float(prior), rel=1e-12)
+
+
+def test_small_groups_share_a_variance_where_nothing_else_is_asked_for() -> None:
+    small, large = rows([2, 7, 30]), rows([3, 7, 30])
+    names, why = small.family.compared(small.stats)
+    assert names == ("complete_pooling", "no_pooling_common_variance", "hierarchical_marginal")
+    assert why.startswith("1 group has fewer than 3 observations")
+    assert large.family.compared(large.stats) == (programs.DEFAULT, "")
+
+
+@pytest.mark.stan
+def test_a_new_group_under_a_common_variance_learns_the_variance_alone() -> None:
+    """Against the exact joint density of all groups over that of the others."""
+    data = rows([3, 4, 250, 300])
+    program = programs.load("no_pooling_common_variance")
+    priors = priors_for(data)
+    fit = without_rows.draw_exact(program, data, priors=priors, settings=SETTINGS)
+    found = scores.leave_one_group_out([fit], data).groups.set_index("group")
+
+    def joint(stats: GroupStats) -> float:
+        made = data.family.exact_posterior(program.name, stats, priors)
+        return float(made.log_marginal_likelihood)  # type: ignore[attr-defined]
+
+    for j, label in enumerate(data.labels[:2]):
+        others = data.stats.take(np.array([k for k in range(4) if k != j]))
+        assert found.loc[label, "elpd"] == pytest.approx(
+            joint(data.stats) - joint(others), abs=0.02
+        )

@@ -55,7 +55,7 @@ def calibrate(
         raise InputError(f"--family {family}: there is no such family; {', '.join(FAMILIES)} are")
     design = FAMILIES[family].design
     found = toolchain.find_cmdstan(cmdstan, progress=progress)
-    names = list(dict.fromkeys(program or calibration.PROGRAMS))
+    names = list(dict.fromkeys(program or calibration.every_program(family)))
     loaded = [
         programs.load(name, family=family, include_paths=include or (), progress=progress)
         for name in names

@@ -343,10 +343,31 @@ def load_chosen(
     include: list[Path] | None,
 ) -> list[Program]:
     """Load the programs of a comparison, as `--program`, `--without` and `--include` say."""
-    from partialpool import programs
+    return [load_program(name, data, include) for name in _chosen(data, named, without)]
 
-    names = programs.chosen(named, without)
-    return [load_program(name, data, include) for name in names]
+
+def _chosen(
+    data: GroupedData, named: list[str] | None, without: list[str] | None
+) -> tuple[str, ...]:
+    """Settle which programs to fit: those named, or those that suit the data without some.
+
+    Raises
+    ------
+    InputError
+        `without` names no program of that comparison, or nothing is left.
+    """
+    if named:
+        return tuple(dict.fromkeys(named))
+    names, why = data.family.compared(data.stats)
+    for name in without or ():
+        if name not in names:
+            raise InputError(f"--without {name}: the models compared are {', '.join(names)}")
+    left = tuple(name for name in names if name not in (without or ()))
+    if not left:
+        raise InputError("--without left no program to fit")
+    if why:
+        say(f"{why}.")
+    return left
 
 
 def load_program(name: str, data: GroupedData, include: list[Path] | None = None) -> Program:

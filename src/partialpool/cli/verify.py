@@ -98,17 +98,16 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
     from partialpool import programs
 
     for name in names or ():
-        if name not in programs.SHIPPED:
-            raise InputError(
-                f"--program {name}: the exact posterior is known of {', '.join(programs.SHIPPED)}"
-            )
+        if name not in data.family.programs:
+            known = ", ".join(data.family.programs)
+            raise InputError(f"--program {name}: the exact posterior is known of {known}")
     family = data.family.name
     if names:
         return [
             programs.load(name, family=family, progress=progress) for name in dict.fromkeys(names)
         ]
     possible = []
-    for name in programs.SHIPPED:
+    for name in data.family.programs:
         if name == programs.CENTERED:
             continue
         program = programs.load(name, family=family, progress=progress)

@@ -36,6 +36,7 @@ Pooling = Literal["complete", "none", "partial", "other"]
 """How a model pools; `other` where it has no theta to enter the comparison with."""
 
 COMPLETE, NONE = "complete_pooling", "no_pooling"
+COMMON_VARIANCE = "no_pooling_common_variance"
 CENTERED = "hierarchical_centered"
 NONCENTERED = "hierarchical_noncentered"
 MARGINAL = "hierarchical_marginal"
@@ -43,7 +44,10 @@ FORMS = (CENTERED, NONCENTERED, MARGINAL)
 """Names of the forms of the hierarchical model."""
 
 SHIPPED = (COMPLETE, NONE, *FORMS)
-"""Names of the programs of each family, in the order in which a report shows them."""
+"""Names of the programs that every family has, in the order in which a report shows them."""
+
+DEFAULT = (COMPLETE, NONE, MARGINAL)
+"""The three models of a comparison in which nothing else is asked for."""
 
 DRAWN_GROUPS = 1000
 """Most groups whose means a program that integrates over them draws; of more, the estimates follow
@@ -251,6 +255,9 @@ class Family(ABC):
 
     words: ClassVar[Words]
 
+    programs: ClassVar[tuple[str, ...]] = SHIPPED
+    """Names of its programs, in the order in which a report shows them."""
+
     settings: ClassVar[tuple[str, ...]]
     """Prior settings of the shipped programs."""
 
@@ -283,6 +290,10 @@ class Family(ABC):
         return tuple(self.named_choices(stats, priors).values())
 
     # --- programs -----------------------------------------------------------------------------
+
+    def compared(self, stats: Any) -> tuple[tuple[str, ...], str]:
+        """Names of the programs that suit these data, and a sentence that says why, if needed."""
+        return DEFAULT, ""
 
     @abstractmethod
     def inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
@@ -443,6 +454,7 @@ class Family(ABC):
         priors: Priors,
         choice: PriorChoice,
         rng: np.random.Generator,
+        one_sd: bool = False,
     ) -> dict[str, FloatArray]:
         """Draw the parameters of a model from its prior.
 
@@ -456,6 +468,8 @@ class Family(ABC):
             Settings for the two extremes, and priors of partial pooling.
         rng
             Where randomness comes from.
+        one_sd
+            Whether groups that are not pooled share the sd within.
 
         Returns
         -------

@@ -540,6 +540,7 @@ class KnownErrors(Family):
         priors: Priors,
         choice: PriorChoice,
         rng: np.random.Generator,
+        one_sd: bool = False,
     ) -> dict[str, FloatArray]:
         """Draw the effects from their prior or, under partial pooling, from a population."""
         if pooling == "partial":

@@ -15,12 +15,13 @@ from scipy import special
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import (
+    COMMON_VARIANCE,
     COMPLETE,
+    DEFAULT,
     DRAWN_GROUPS,
     FORMS,
     MARGINAL,
     NONE,
-    SHIPPED,
     Contrasting,
     Declared,
     Design,
@@ -53,8 +54,15 @@ SAMPLED_ROWS = 500
 """Most observations of which Stan samples complete and no pooling, unless it is asked to; with
 more it would take over two seconds."""
 
+SMALLEST_SD = 1e-4
+"""Least sd of a mean, in the unit of the data, of which Stan samples these programs."""
+
+FEWEST_OF_OWN = 3
+"""Observations of which on a group is shown with a variance of its own under no pooling."""
+
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
+_WITHOUT_POPULATION = (COMPLETE, NONE, COMMON_VARIANCE)
 _EXTREMES = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
 
 
@@ -73,6 +81,7 @@ class Observations(Family):
         size_title="Observations in the group",
         least="fewest observations",
     )
+    programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     settings = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
         *("mu_location", "mu_scale", "tau_upper", "sigma_upper"),
@@ -225,6 +234,21 @@ class Observations(Family):
             or abs(choice.mu.location - mean) <= _FAR * choice.mu.scale
         )
 
+    def compared(self, stats: GroupStats) -> tuple[tuple[str, ...], str]:
+        """Show no pooling with one variance for all groups where some are too small for their own.
+
+        Of two observations the variance has one degree of freedom: the prior says more than they.
+        """
+        small = int((stats.n < FEWEST_OF_OWN).sum())
+        if small == 0:
+            return DEFAULT, ""
+        groups = "1 group has" if small == 1 else f"{small:,} groups have"
+        return (COMPLETE, COMMON_VARIANCE, MARGINAL), (
+            f"{groups} fewer than {FEWEST_OF_OWN} observations, too few for a variance of their "
+            f"own: no pooling is shown with one variance for all groups (`--program {NONE}` gives "
+            "each its own)"
+        )
+
     def check_poolable(self, program: Declared, stats: GroupStats) -> list[str]:
         """Refuse data under which a program's posterior is improper; return warnings.
 
@@ -253,8 +277,14 @@ class Observations(Family):
                 raise InputError(
                     f"no pooling cannot estimate a variance in {shown}: fewer than two different "
                     "values. Leave these groups out, or leave this model out with "
-                    f"--without {program.name}; partial pooling can use them"
+                    f"--without {program.name}; partial pooling can use them, and so can "
+                    f"{COMMON_VARIANCE}"
                 )
+        elif pooling == "none" and not stats.ss.any():
+            raise InputError(
+                "no pooling needs a group with two different values to estimate the variance "
+                "within groups; these data have none"
+            )
         if pooling == "partial":
             if stats.J == 1:
                 raise InputError(
@@ -410,29 +440,35 @@ class Observations(Family):
         """
         if program in FORMS:
             return self.exact_alternative(self.base_choice(priors), stats)
-        if program not in {COMPLETE, NONE}:
+        if program not in _WITHOUT_POPULATION:
             raise InputError(
-                f"The exact posterior of {program!r} is not known; it is for {', '.join(SHIPPED)}."
+                f"The exact posterior of {program!r} is not known; it is for "
+                f"{', '.join(self.programs)}."
             )
         priors.required(_EXTREMES)
         theta, sigma = _extreme_priors(priors.values)
         if program == COMPLETE:
             return exact.complete_pooling(stats, theta=theta, sigma=sigma)
+        if program == COMMON_VARIANCE:
+            return exact.common_variance(stats, theta=theta, sigma=sigma)
         return exact.no_pooling(stats, theta=theta, sigma=sigma)
 
     def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
-        """Whether rows are absent, many or say little, or groups have very many sizes.
+        """Whether rows are absent, many, tiny or say little, or groups have very many sizes.
 
         The textbook programs of complete and of no pooling add up a density for each row, some
-        hundred thousand times, and the variance of a group without two different values has tails
-        that no chain explores. The marginal program's time for a step grows with the number of
+        hundred thousand times; they take means as they are, and Stan's adaptation does not reach
+        sds far below 1; the variance of a group without two different values has tails that no
+        chain explores. The marginal program's time for a step grows with the number of
         distinct sizes; that of the exact posterior does not.
         """
         if program == MARGINAL:
             return len(np.unique(stats.n)) > MOST_CLASSES
-        if program not in {COMPLETE, NONE}:
+        if program not in _WITHOUT_POPULATION:
             return False
-        hard = stats.N > SAMPLED_ROWS or (program == NONE and bool((stats.ss == 0).any()))
+        alike = program == NONE and bool((stats.ss == 0).any())
+        tiny = stats.total_sd < SMALLEST_SD * math.sqrt(stats.N)
+        hard = stats.N > SAMPLED_ROWS or alike or tiny
         return not rows or (hard and stats.J <= DRAWN_GROUPS)
 
     def draw_exactly(
@@ -455,17 +491,19 @@ class Observations(Family):
         if program == MARGINAL:
             return self._draw_marginal(stats, priors, rng=rng, shape=shape, groups=draw_groups)
         theta_prior, sigma_prior = _extreme_priors(priors.values)
+        if program == COMMON_VARIANCE:
+            _refuse_many(program, stats)
+            posterior = exact.common_variance(stats, theta=theta_prior, sigma=sigma_prior)
+            theta, sigma = posterior.draws(rng=rng, shape=shape)
+            lprior = theta_prior.log_density(theta).sum(axis=-1)
+            lprior = lprior + sigma_prior.log_density(sigma) - np.log(2 * sigma)
+            return {"theta": theta, "sigma2": sigma**2, "sigma": sigma, "lprior": lprior}
         samples: Sequence[Sample]
         if program == COMPLETE:
             samples = [exact.complete_pooling(stats, theta=theta_prior, sigma=sigma_prior).sample]
-        elif stats.J <= DRAWN_GROUPS:
-            samples = exact.no_pooling(stats, theta=theta_prior, sigma=sigma_prior).samples
         else:
-            raise InputError(
-                f"no pooling draws a mean and a variance for each of at most {DRAWN_GROUPS} "
-                f"groups, and there are {stats.J}: each group's estimate is its own sample mean; "
-                f"leave it out with --without {program}"
-            )
+            _refuse_many(program, stats)
+            samples = exact.no_pooling(stats, theta=theta_prior, sigma=sigma_prior).samples
         drawn = [_draw(sample, rng, shape) for sample in samples]
         theta, sigma = (np.stack(arrays, axis=-1) for arrays in zip(*drawn, strict=True))
         of_variance = sigma_prior.log_density(sigma) - np.log(2 * sigma)
@@ -557,6 +595,7 @@ class Observations(Family):
         priors: Priors,
         choice: PriorChoice,
         rng: np.random.Generator,
+        one_sd: bool = False,
     ) -> dict[str, FloatArray]:
         """Draw means and sds from their priors or, under partial pooling, from a population."""
         if pooling == "partial":
@@ -567,7 +606,7 @@ class Observations(Family):
         shape = () if pooling == "complete" else (groups,)
         truth = {
             "theta": theta.quantile(rng.uniform(size=shape)),
-            "sigma": variance.quantile(rng.uniform(size=shape)),
+            "sigma": variance.quantile(rng.uniform(size=() if one_sd else shape)),
         }
         return {**truth, "sigma2": truth["sigma"] ** 2}
 
@@ -601,6 +640,15 @@ def _draw(
     mean = sample.mean + share * (sample.theta.location - sample.mean)
     theta = mean + np.sqrt(share * prior2) * rng.standard_normal(shape)
     return np.asarray(theta, dtype=np.float64), sigma
+
+
+def _refuse_many(program: str, stats: GroupStats) -> None:
+    if stats.J > DRAWN_GROUPS:
+        raise InputError(
+            f"no pooling draws a mean and a variance for each of at most {DRAWN_GROUPS} "
+            f"groups, and there are {stats.J}: each group's estimate is its own sample mean; "
+            f"leave it out with --without {program}"
+        )
 
 
 def _extreme_priors(value: Mapping[str, float]) -> tuple[Normal, InverseGammaVariance]:

@@ -19,6 +19,7 @@ import xarray as xr
 from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families import FAMILIES
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
@@ -186,7 +187,7 @@ def _chooses_groups(name: str) -> bool:
 
 def _is_shipped(program: Program, family: str) -> bool:
     """Whether a program is the family's shipped one of its name, here or as a copy."""
-    if program.name not in programs.SHIPPED:
+    if program.name not in FAMILIES[family].programs:
         return False
     shipped = programs.find_program(program.name, family=family)
     return program.path.read_bytes() == shipped.read_bytes()

@@ -4,14 +4,19 @@ In: the name of a shipped program, or a path. Out: a `Program` that knows its in
 and outputs; `toolchain` turns it into an executable, and finds or assembles CmdStan for that.
 """
 
-from partialpool.families.base import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, SHIPPED
-from partialpool.programs.program import (
+from partialpool.families.base import (
+    CENTERED,
     DEFAULT,
+    DRAWN_GROUPS,
+    MARGINAL,
+    NONCENTERED,
+    SHIPPED,
+)
+from partialpool.programs.program import (
     RESERVED,
     Program,
     _check_names,
     check_distinct,
-    chosen,
     find_program,
     lacking,
     load,
@@ -30,7 +35,6 @@ __all__ = [
     "Program",
     "_check_names",
     "check_distinct",
-    "chosen",
     "find_program",
     "lacking",
     "load",

@@ -18,13 +18,18 @@ from typing import Any
 
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
-from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONCENTERED, NONE, Pooling
+from partialpool.families.base import (
+    CENTERED,
+    COMMON_VARIANCE,
+    COMPLETE,
+    MARGINAL,
+    NONCENTERED,
+    NONE,
+    Pooling,
+)
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA_OF_SDS
-
-DEFAULT = (COMPLETE, NONE, MARGINAL)
-"""The three models of a comparison in which nothing else is asked for."""
 
 RESERVED = ("chain", "draw", "group", "observation")
 """Names of the dimensions of draws, which no variable of a program may bear."""
@@ -32,6 +37,7 @@ RESERVED = ("chain", "draw", "group", "observation")
 _TITLES = {
     COMPLETE: "complete pooling",
     NONE: "no pooling",
+    COMMON_VARIANCE: "no pooling, common variance",
     CENTERED: "partial pooling, centered",
     NONCENTERED: "partial pooling, non-centered",
     MARGINAL: "partial pooling, marginal",
@@ -277,25 +283,6 @@ def check_distinct(programs: Sequence[Program]) -> None:
                 f"two programs are called {program.name!r}, {other.path} and {program.path}: "
                 "results go by this name, so give one of the files another"
             )
-
-
-def chosen(named: Sequence[str] | None, without: Sequence[str] | None = None) -> list[str]:
-    """Settle which programs to fit: those named, or the default comparison without some.
-
-    Raises
-    ------
-    InputError
-        `without` names no program of the default comparison, or nothing is left.
-    """
-    if named:
-        return list(dict.fromkeys(named))
-    for name in without or ():
-        if name not in DEFAULT:
-            raise InputError(f"--without {name}: the models compared are {', '.join(DEFAULT)}")
-    left = [name for name in DEFAULT if name not in (without or ())]
-    if not left:
-        raise InputError("--without left no program to fit")
-    return left
 
 
 def new_program(name: str, target: str | Path, *, family: str = "normal") -> Path:

@@ -10,10 +10,11 @@ import pandas as pd
 from scipy import special
 
 from partialpool.data import GroupedData
+from partialpool.families import FAMILIES
 from partialpool.families.base import Posterior
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import SHIPPED, find_program
+from partialpool.programs import find_program
 from partialpool.tables import shrinkage
 from partialpool.tables.derived import derived_estimates, exact_derived
 
@@ -43,7 +44,7 @@ def is_shipped(fit: Fit) -> bool:
     A copy that was edited has another text under the same name, and without the likelihood, or
     without some of its chains, a fit has no posterior to be compared with.
     """
-    if fit.name not in SHIPPED or fit.record.prior_only:
+    if fit.name not in FAMILIES[fit.record.family].programs or fit.record.prior_only:
         return False
     return fit.record.source == find_program(fit.name, family=fit.record.family).read_text("utf-8")
 

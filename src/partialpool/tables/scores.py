@@ -254,6 +254,7 @@ def leave_one_group_out(fits: Sequence[Fit], data: GroupedData) -> LeftOut:
       theta, weighted alike;
     - where each group is one estimate with a known standard error, the score of a shipped program
       is exact;
+    - no pooling with one sigma for all groups: the same, with theta_new from its prior;
     - no pooling: the other groups say nothing, so the density is that of the prior alone,
       theta ~ normal(theta_location, theta_scale), sigma2 ~ inverse-gamma(sigma2_shape,
       sigma2_scale) as in the shipped program, integrated by quadrature. Programs that declare
@@ -388,6 +389,9 @@ def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
         center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     elif fit.pooling == "complete":
         center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
+    elif data.stats.error_sd and {"theta_location", "theta_scale"} <= _given(fit):
+        center = np.array(fit.record.priors["theta_location"])
+        tau = np.array(fit.record.priors["theta_scale"])
     else:
         return None
     if center is None or tau is None or error_sd is None or len(error_sd) != 1:
@@ -399,10 +403,13 @@ def _prior_density(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Log prior predictive density of each group's data under no pooling, shape (J,)."""
     if fit.pooling != "none":
         return None
-    known = {
-        name: fit.record.priors[name] for name in fit.record.inputs if name in fit.record.priors
-    }
+    known = {name: fit.record.priors[name] for name in _given(fit)}
     return data.family.prior_marginal(data.stats, known)
+
+
+def _given(fit: Fit) -> set[str]:
+    """Prior settings that the fit's program declares."""
+    return set(fit.record.inputs) & set(fit.record.priors)
 
 
 def _sampled(total: int, limit: int) -> IntArray:

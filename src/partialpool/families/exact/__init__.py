@@ -2,12 +2,16 @@
 
 A reference to hold samplers against: every number comes with the change that a refined grid
 makes to it. `hierarchical` is partial pooling, `complete_pooling` and `no_pooling` are the
-two extremes; they take sufficient statistics by group and priors of `partialpool.priors`.
-`exact_draws` samples the hierarchical posterior without a Markov chain. `known_errors` is partial
-pooling of estimates with known standard errors; `common_effect` and `separate_effects` are its two
-extremes.
+two extremes, `common_variance` is no pooling with one variance for all groups; they take sufficient
+statistics by group and priors of `partialpool.priors`. `exact_draws` samples the hierarchical
+posterior without a Markov chain. `known_errors` is partial pooling of estimates with known standard
+errors; `common_effect` and `separate_effects` are its two extremes.
 """
 
+from partialpool.families.exact.common_variance import (
+    CommonVariancePosterior,
+    common_variance,
+)
 from partialpool.families.exact.draws import exact_draws
 from partialpool.families.exact.hierarchical import HierarchicalPosterior, hierarchical
 from partialpool.families.exact.known_errors import (
@@ -25,12 +29,14 @@ from partialpool.families.exact.pooling_extremes import (
 )
 
 __all__ = [
+    "CommonVariancePosterior",
     "CompletePoolingPosterior",
     "FixedErrorsPosterior",
     "HierarchicalPosterior",
     "KnownErrorsPosterior",
     "NoPoolingPosterior",
     "common_effect",
+    "common_variance",
     "complete_pooling",
     "exact_draws",
     "hierarchical",

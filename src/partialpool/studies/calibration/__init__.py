@@ -21,16 +21,16 @@ from partialpool.studies.calibration.judgement import (
     shares_table,
 )
 from partialpool.studies.calibration.run import ATTEMPTS, Outcome, calibrate
-from partialpool.studies.calibration.simulation import PROGRAMS, Simulated, simulate
+from partialpool.studies.calibration.simulation import Simulated, every_program, simulate
 
 __all__ = [
     "ATTEMPTS",
-    "PROGRAMS",
     "Outcome",
     "Simulated",
     "calibrate",
     "curves",
     "describe",
+    "every_program",
     "is_calibrated",
     "quantity_table",
     "shares_table",

@@ -14,11 +14,8 @@ from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import Design
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import SHIPPED, Program
+from partialpool.programs import Program
 from partialpool.types import FloatArray
-
-PROGRAMS = (*SHIPPED, "sensitivity")
-"""Every shipped program of a family."""
 
 Truth = Mapping[str, FloatArray]
 """True values: scalars have shape (), values by group have shape (J,)."""
@@ -46,6 +43,11 @@ class Simulated:
     extra: Mapping[str, Any]
 
 
+def every_program(family: str) -> tuple[str, ...]:
+    """Names of all shipped programs of a family."""
+    return (*FAMILIES[family].programs, "sensitivity")
+
+
 def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simulated:
     """Draw a truth from the prior, and data given it.
 
@@ -68,7 +70,14 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
         choice = dataclasses.replace(choice, name="drawn", **drawn)
         priors, extra = Priors({}), {**choice.inputs(), "prior_power": 1.0}
     groups = len(design.sizes)
-    truth = family.draw_truth(program.pooling, groups, priors=design.priors, choice=choice, rng=rng)
+    truth = family.draw_truth(
+        program.pooling,
+        groups,
+        priors=design.priors,
+        choice=choice,
+        rng=rng,
+        one_sd=program.outputs.get("sigma") == 0,
+    )
     y, group, stats = family.draw_rows(truth, design.sizes, rng)
     data = GroupedData(name="simulated", y=y, group=group, stats=stats, family=family)
     return Simulated(truth, data, priors, extra)
