@@ -1,6 +1,6 @@
 """Measure partialpool against other samplers, and how its cost grows with the data.
 
-    python scripts/benchmark.py [samplers] [sizes] [edit] [cold] [warm] --output FOLDER
+    python scripts/benchmark.py [samplers] [sizes] [edit] [cold] [warm] [grid] --output FOLDER
 
 writes each table as CSV and Markdown, and a figure of the samplers. Other samplers take part where
 installed: `pip install 'partialpool[benchmark]'`, and Debian's package `jags`.
@@ -28,6 +28,7 @@ import pandas as pd
 import plotnine as p9
 from arviz_stats.base import array_stats
 
+import benchmark_grid as data_sets
 import benchmark_peers as peers
 from partialpool import fitting, plots, programs
 from partialpool.data import GroupedData, example, read_csv
@@ -37,7 +38,7 @@ from partialpool.priors import Normal, Uniform, hyperparameters
 from partialpool.programs import toolchain
 from partialpool.settings import Settings
 
-PARTS = ("samplers", "sizes", "edit", "cold", "warm")
+PARTS = ("samplers", "sizes", "edit", "cold", "warm", "grid")
 ALTERNATIONS = 5
 INDEPENDENT = "independent draws"
 SIZES = (
@@ -88,6 +89,10 @@ def main() -> None:
             report(given.output, part, edit(given.alternations))
         elif part == "cold":
             report(given.output, part, cold())
+        elif part == "grid":
+            table = data_sets.grid()
+            report(given.output, part, table)
+            print(data_sets.summary(table))
         else:
             report(given.output, part, warm(given.alternations))
 

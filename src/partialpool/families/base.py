@@ -432,6 +432,24 @@ class Family(ABC):
         """Exact posterior of the hierarchical model under a choice of priors."""
 
     @abstractmethod
+    def draw_alternative(
+        self,
+        choice: PriorChoice,
+        stats: Any,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw independently from that posterior: `tau`, `mu`, the sd within where it is sampled.
+
+        Returns
+        -------
+        dict
+            Draws by name, shape (chain, draw); `theta`, if asked, (chain, draw, J).
+        """
+
+    @abstractmethod
     def prior_marginal(self, stats: Any, priors: Mapping[str, float]) -> FloatArray | None:
         """Log prior predictive density of each group's data under no pooling, shape (J,).
 

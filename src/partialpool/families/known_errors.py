@@ -496,10 +496,7 @@ class KnownErrors(Family):
         drawn["theta_new"] = mu + tau * rng.standard_normal(shape)
         drawn["lprior"] = choice.log_density(mu, tau)
         if draw_groups:
-            factor = 1 / (1 + (tau[..., None] / stats.se) ** 2)
-            mean = stats.estimate + factor * (mu[..., None] - stats.estimate)
-            noise = rng.standard_normal((*shape, stats.J))
-            drawn["theta"] = mean + tau[..., None] * np.sqrt(factor) * noise
+            drawn["theta"] = _theta(drawn, stats, rng)
         return drawn
 
     def exact_alternative(
@@ -509,6 +506,21 @@ class KnownErrors(Family):
         return exact.known_errors(
             stats.labels, stats.estimate, stats.se, mu=choice.mu, tau=choice.tau
         )
+
+    def draw_alternative(
+        self,
+        choice: PriorChoice,
+        stats: Estimates,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw `tau`, `mu` and, if asked, `theta` from that posterior."""
+        drawn = self.exact_alternative(choice, stats).draws(rng=rng, shape=shape)
+        if draw_groups:
+            drawn["theta"] = _theta(drawn, stats, rng)
+        return drawn
 
     @property
     def design(self) -> Design:
@@ -567,6 +579,16 @@ class KnownErrors(Family):
             "meta_analysis": partial(meta_analysis.summary, stats),
             "weights": partial(meta_analysis.weights, stats),
         }
+
+
+def _theta(
+    drawn: Mapping[str, FloatArray], stats: Estimates, rng: np.random.Generator
+) -> FloatArray:
+    """Draw theta given mu and tau, shape (chain, draw, J)."""
+    tau, mu = drawn["tau"][..., None], drawn["mu"][..., None]
+    factor = 1 / (1 + (tau / stats.se) ** 2)
+    mean = stats.estimate + factor * (mu - stats.estimate)
+    return np.asarray(mean + tau * np.sqrt(factor) * rng.standard_normal(mean.shape))
 
 
 KNOWN_ERRORS = KnownErrors()

@@ -489,7 +489,11 @@ class Observations(Family):
             No pooling of more groups than are drawn.
         """
         if program == MARGINAL:
-            return self._draw_marginal(stats, priors, rng=rng, shape=shape, groups=draw_groups)
+            choice = self.base_choice(priors)
+            drawn = self.draw_alternative(
+                choice, stats, rng=rng, shape=shape, draw_groups=draw_groups
+            )
+            return {**drawn, **_derived(drawn, rng), "lprior": _log_prior(choice, drawn)}
         theta_prior, sigma_prior = _extreme_priors(priors.values)
         if program == COMMON_VARIANCE:
             _refuse_many(program, stats)
@@ -504,39 +508,14 @@ class Observations(Family):
         else:
             _refuse_many(program, stats)
             samples = exact.no_pooling(stats, theta=theta_prior, sigma=sigma_prior).samples
-        drawn = [_draw(sample, rng, shape) for sample in samples]
-        theta, sigma = (np.stack(arrays, axis=-1) for arrays in zip(*drawn, strict=True))
+        pairs = [_draw(sample, rng, shape) for sample in samples]
+        theta, sigma = (np.stack(arrays, axis=-1) for arrays in zip(*pairs, strict=True))
         of_variance = sigma_prior.log_density(sigma) - np.log(2 * sigma)
         lprior = np.sum(theta_prior.log_density(theta) + of_variance, axis=-1)
         found = {"theta": theta, "sigma2": sigma**2, "sigma": sigma}
         if program == COMPLETE:
             found = {name: array[..., 0] for name, array in found.items()}
         return {**found, "lprior": np.asarray(lprior)}
-
-    def _draw_marginal(
-        self,
-        stats: GroupStats,
-        priors: Priors,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        groups: bool,
-    ) -> dict[str, FloatArray]:
-        choice = self.base_choice(priors)
-        flat = exact.exact_draws(
-            self.exact_alternative(choice, stats), rng=rng, size=math.prod(shape), groups=groups
-        )
-        drawn = {name: array.reshape(*shape, *array.shape[1:]) for name, array in flat.items()}
-        mu, tau, sigma = drawn["mu"], drawn["tau"], drawn["sigma"]
-        theta_new = mu + tau * rng.standard_normal(shape)
-        return {
-            **{name: drawn[name] for name in ("tau", "sigma", "mu", "theta") if name in drawn},
-            "tau2": tau**2,
-            "sigma2": sigma**2,
-            "theta_new": theta_new,
-            "y_new": theta_new + sigma * rng.standard_normal(shape),
-            "lprior": choice.log_density(mu, tau, sigma),
-        }
 
     def exact_alternative(
         self, choice: PriorChoice, stats: GroupStats
@@ -551,6 +530,22 @@ class Observations(Family):
         if choice.sigma is None:
             raise InputError(f"the choice {choice.name!r} has no prior of sigma")
         return exact.hierarchical(stats, mu=choice.mu, tau=choice.tau, sigma=choice.sigma)
+
+    def draw_alternative(
+        self,
+        choice: PriorChoice,
+        stats: GroupStats,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw `tau`, `sigma`, `mu` and, if asked, `theta` from that posterior."""
+        posterior = self.exact_alternative(choice, stats)
+        size = math.prod(shape)
+        flat = exact.exact_draws(posterior, rng=rng, size=size, groups=draw_groups)
+        names = [name for name in ("tau", "sigma", "mu", "theta") if name in flat]
+        return {name: flat[name].reshape(*shape, *flat[name].shape[1:]) for name in names}
 
     def prior_marginal(self, stats: GroupStats, priors: Mapping[str, float]) -> FloatArray | None:
         """Log prior predictive density of each group's data under no pooling, by quadrature."""
@@ -628,6 +623,18 @@ class Observations(Family):
             "variance_components": partial(classical.variance_components, stats),
             "blup": partial(classical.blup, stats),
         }
+
+
+def _derived(drawn: Mapping[str, FloatArray], rng: np.random.Generator) -> dict[str, FloatArray]:
+    """What the marginal program derives from its parameters."""
+    tau, sigma = drawn["tau"], drawn["sigma"]
+    theta_new = drawn["mu"] + tau * rng.standard_normal(tau.shape)
+    y_new = theta_new + sigma * rng.standard_normal(tau.shape)
+    return {"tau2": tau**2, "sigma2": sigma**2, "theta_new": theta_new, "y_new": y_new}
+
+
+def _log_prior(choice: PriorChoice, drawn: Mapping[str, FloatArray]) -> FloatArray:
+    return choice.log_density(drawn["mu"], drawn["tau"], drawn["sigma"])
 
 
 def _draw(

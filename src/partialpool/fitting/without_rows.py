@@ -25,6 +25,7 @@ from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
 from partialpool.fitting.record import FitRecord
 from partialpool.fitting.tree import dataset
+from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
 from partialpool.progress import Progress
@@ -151,10 +152,53 @@ def draw_exact(
         shape=(settings.chains, settings.draws),
         draw_groups=stats.J <= DRAWN_GROUPS and extra.get("J_drawn") != 0,
     )
-    log_prior = {"lprior": drawn.pop("lprior")}
+    return _fit(program, data, priors, settings, drawn, extra, warnings, since=start)
+
+
+def draw_choice(
+    program: Program, choice: PriorChoice, data: GroupedData, *, settings: Settings
+) -> Fit:
+    """Draw independently from the posterior under a choice of priors, as a fit of `sensitivity`.
+
+    Raises
+    ------
+    InputError
+        The posterior is improper.
+    """
+    family, stats, start = data.family, data.stats, time.perf_counter()
+    drawn = family.draw_alternative(
+        choice,
+        stats,
+        rng=np.random.default_rng(settings.seed),
+        shape=(settings.chains, settings.draws),
+        draw_groups=stats.J <= DRAWN_GROUPS,
+    )
+    of_mu = choice.mu.log_density(drawn["mu"])
+    sds = (drawn["tau"], drawn["sigma"]) if "sigma" in drawn else (drawn["tau"],)
+    drawn["lprior"] = choice.log_density(drawn["mu"], *sds) - of_mu
+    drawn["lprior_mu"] = np.asarray(of_mu)
+    extra = {**choice.inputs(), "prior_power": 1.0}
+    return _fit(program, data, Priors({}), settings, drawn, extra, (), since=start)
+
+
+def _fit(
+    program: Program,
+    data: GroupedData,
+    priors: Priors,
+    settings: Settings,
+    drawn: dict[str, Any],
+    extra: Mapping[str, Any],
+    warnings: Sequence[str],
+    *,
+    since: float,
+) -> Fit:
+    """Arrange independent draws as those of Stan are."""
+    log_prior: dict[str, Any] = {
+        name: drawn.pop(name) for name in ("lprior", "lprior_mu") if name in drawn
+    }
     dims = {name: ["group"] for name, array in drawn.items() if array.ndim == 3}
     coords = {"group": list(data.labels)} if dims else {}
-    groups = {"posterior": drawn, "log_prior": log_prior}
+    groups: dict[str, dict[str, Any]] = {"posterior": drawn, "log_prior": log_prior}
     draws = xr.DataTree.from_dict(
         {group: dataset(variables, dims, coords) for group, variables in groups.items()}
     )
@@ -166,7 +210,7 @@ def draw_exact(
         extra={name: np.asarray(given).tolist() for name, given in extra.items()},
         versions=fit.package_versions(),
         cmdstan={"version": "none", "origin": "independent draws from the exact posterior"},
-        timings={"compile": 0.0, "sampling": time.perf_counter() - start, "reading": 0.0},
+        timings={"compile": 0.0, "sampling": time.perf_counter() - since, "reading": 0.0},
         warnings=tuple(warnings),
     )
     return Fit(draws, record)

@@ -19,6 +19,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
+from partialpool.fitting.without_rows import draw_choice
 from partialpool.priors.choices import BASE, PriorChoice, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import toolchain
@@ -47,6 +48,8 @@ _POWER = (
 )
 _WIDE = ("mu", "tau", "icc", "pooling_factor", "theta")
 _SUMMARY = ("mean", "mcse", "sd", "q2.5", "q97.5")
+
+_DRAWN = "Stan's chains failed a diagnostic, so it was drawn from its exact posterior instead"
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def compare_priors(
         What to compare, the first being the base; `default_choices` where None.
     settings
         How to sample; the same, with the same seed, for every choice. An acceptance rate that is
-        left open is `settings.ADAPT_DELTA_OF_CHOICES`.
+        left open is `settings.ADAPT_DELTA_OF_CHOICES`. A choice whose chains fail a diagnostic is
+        drawn from its exact posterior instead.
     cmdstan
         The CmdStan to use; found where None.
     confirm
@@ -139,11 +143,16 @@ def compare_priors(
         return fit.with_record(title=choice.name, choice=choice.describe())
 
     fits: dict[str, Fit] = {}
-    failures = []
+    failures: list[str] = []
     with progress.task(f"Fitting under {len(chosen)} choices of priors", len(chosen)) as task:
         for choice in chosen:
             try:
                 fits[choice.name] = refit(choice)
+                if not diagnostics.trusted(diagnostics.check(fits[choice.name])):
+                    drawn = draw_choice(program, choice, data, settings=settings)
+                    drawn = drawn.with_record(title=choice.name, choice=choice.describe())
+                    fits[choice.name] = drawn
+                    failures.append(f"{choice.name}: {_DRAWN}")
             except SamplingError as error:
                 if choice is chosen[0]:
                     raise
@@ -256,7 +265,7 @@ def summarize_choices(
         row |= {
             "ess_min": min(value["bulk ESS"], value["tail ESS"]),
             "r_hat_max": value["R-hat"],
-            "divergences": int(value["divergences"]),
+            "divergences": int(value.get("divergences", 0)),
             "trusted": diagnostics.trusted(checks),
         }
         rows.append(row)
