@@ -72,3 +72,8 @@ def format_estimate(value: float, mcse: float) -> str:
 def short(value: float) -> str:
     """Write a number with two significant digits, for errors and spreads."""
     return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def safe(name: str) -> str:
+    """Turn a name into one that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"

@@ -17,6 +17,7 @@ import xarray as xr
 from scipy import stats
 
 from helpers.hand_made import simulated
+from partialpool import text
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.programs import shipped_folder, statements
@@ -585,7 +586,7 @@ def test_no_figures_need_no_process(tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "../x", "モデル", "ok_1-2"])
 def test_file_names_are_safe(name):
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", figures.safe(name))
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", text.safe(name))
 
 
 def test_every_planned_figure_can_be_prepared(lesson, hard):

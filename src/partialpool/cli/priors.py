@@ -31,6 +31,7 @@ from partialpool.cli.options import (
     say_unused,
 )
 from partialpool.errors import InputError
+from partialpool.text import safe
 
 if TYPE_CHECKING:
     from partialpool.data import GroupedData
@@ -65,7 +66,6 @@ def priors(
     from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report import results
-    from partialpool.report.figures import safe
     from partialpool.studies import prior_predictive, sensitivity
 
     data, settings = data_options.read(csv)

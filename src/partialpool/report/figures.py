@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +34,7 @@ from partialpool.tables.checks import replicates
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import exact_posterior, is_shipped
 from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION
+from partialpool.text import safe
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
@@ -47,11 +47,6 @@ class Plan:
     section: str
     key: str
     make: Callable[[], Figure]
-
-
-def safe(name: str) -> str:
-    """Turn a name into one that any file system takes."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
 
 
 def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Plan]:

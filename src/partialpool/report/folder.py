@@ -13,10 +13,11 @@ from partialpool.programs import statements
 from partialpool.progress import Progress
 from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
-from partialpool.report.figures import plan, safe
+from partialpool.report.figures import plan
 from partialpool.report.results import MARK, label_trust, manifest, new_folder, write_table
 from partialpool.tables import exponential, meanings
 from partialpool.tables.comparison import Comparison, compute
+from partialpool.text import safe
 
 
 def write(

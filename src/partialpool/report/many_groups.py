@@ -122,21 +122,16 @@ def write(
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
         with progress.task(f"Estimating {stats.J:,} groups"):
-            table = group_posterior.group_estimates(posterior, stats)
-            table.insert(1, "trusted", all(trusted.values()))
+            table = all_groups(data, fit)
         extreme = table["mean"].nsmallest if chosen.lowest else table["mean"].nlargest
         shown = list(chosen.groups or table.loc[extreme(chosen.top).index, "group"])
-        found = exponential.tables(data, {"groups": table})
-        figure = _figure(data, fit, found["groups"])
+        found = {"groups": table}
+        figure = _figure(data, fit, table)
         drawing = beside.submit(draw_all, [figure], folder / "figures", workers=workers)
-        saving = [
-            beside.submit(results.write_table, found["groups"], folder / "tables" / "groups.csv")
-        ]
+        saving = [beside.submit(results.write_table, table, folder / "tables" / "groups.csv")]
         if stats.J >= FEWEST_FOR_PARQUET:
             saving.append(
-                beside.submit(
-                    results.write_table, found["groups"], folder / "tables" / "groups.parquet"
-                )
+                beside.submit(results.write_table, table, folder / "tables" / "groups.parquet")
             )
         more = {}
         if 1 < len(shown) <= MOST_COMPARED:
@@ -173,6 +168,13 @@ def write(
     if problem:
         said.append(f"The figure could not be drawn: {problem}.")
     return Written(found, shown, said)
+
+
+def all_groups(data: GroupedData, fit: Fit) -> pd.DataFrame:
+    """Posterior of every group: columns of `group_posterior.group_estimates`, and `trusted`."""
+    table = group_posterior.group_estimates(fit.posterior, data.stats)
+    table.insert(1, "trusted", all(diagnostics.verdicts([fit]).values()))
+    return exponential.tables(data, {"groups": table})["groups"]
 
 
 def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:

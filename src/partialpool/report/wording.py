@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.fitting import Fit
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate
@@ -158,3 +159,38 @@ def sizes(data: GroupedData) -> dict[str, str]:
         "least": words.least,
         "raw": words.raw,
     }
+
+
+def scalar(comparison: Comparison, fit: Fit, parameter: str) -> Row | None:
+    """Row of a scalar parameter in the estimates of a fit, where it has one."""
+    rows = comparison.table("estimates", model=fit.name, parameter=parameter)
+    rows = rows[rows["group"] == ""] if len(rows) else rows
+    return rows_of(rows)[0] if len(rows) else None
+
+
+def with_interval(row: Row, unit: str = "") -> str:
+    """Posterior mean with its 95 % interval."""
+    low = number(row["q2.5"], row["mcse_q2.5"])
+    high = number(row["q97.5"], row["mcse_q97.5"])
+    return f"{number(row['mean'], row['mcse_mean'], unit)} (95 % interval {low} to {high})"
+
+
+def brief_of(row: Row) -> str:
+    """Posterior mean of a parameter."""
+    return number(row["mean"], row["mcse_mean"])
+
+
+def brief(row: Row) -> str:
+    """Mean in a row of another table."""
+    return number(row["mean"], row["mcse"])
+
+
+def edges(row: Row) -> str:
+    """95 % interval in a row of another table."""
+    return f"{number(row['q2.5'], 2 * row['mcse'])} to {number(row['q97.5'], 2 * row['mcse'])}"
+
+
+def draws_of(comparison: Comparison, fit: Fit) -> float:
+    """Smallest bulk ESS of the group means."""
+    ess = comparison.table("estimates", model=fit.name, parameter="theta").get("ess_bulk")
+    return float(ess.min()) if ess is not None and len(ess) else 1.0
