@@ -75,15 +75,27 @@ def report(
             "ratio above 1)."
         ),
     ] = None,
+    bayes_factor: Annotated[
+        bool,
+        typer.Option(
+            "--bayes-factor",
+            help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
+        ),
+    ] = False,
     retry: Retry = False,
     insist: Insist = False,
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool.report import results
+    from partialpool.report import results, spread
+    from partialpool.tables import bayes_factor as equality
     from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
+    if bayes_factor:
+        equality.check(data, priors)
+        for sentence in spread.line(equality.bayes_factors(data, priors)):
+            say(sentence)
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
@@ -100,7 +112,15 @@ def report(
         data, {"shrinkage_wide": shrinkage.shrinkage_table(fits, data)}
     ).values()
     show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
-    write(target, data, fits, delta=delta, insist=insist, progress=progress)
+    write(
+        target,
+        data,
+        fits,
+        delta=delta,
+        insist=insist,
+        equal_effects=bayes_factor,
+        progress=progress,
+    )
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
             warn(f"{kind} {name} is missing: {reason}")

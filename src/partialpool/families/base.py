@@ -110,6 +110,16 @@ class LeavingOut(Posterior, Protocol):
         ...
 
 
+@runtime_checkable
+class TestingSpread(Posterior, Protocol):
+    """An exact posterior that knows how the data speak of effects that are all equal."""
+
+    @property
+    def log_bayes_factor_of_no_spread(self) -> float:
+        """Log of p(y | tau = 0) / p(y)."""
+        ...
+
+
 class Statistics(ABC):
     """What of the data suffices, by group; each family has its own columns.
 

@@ -27,6 +27,7 @@ def write(
     *,
     delta: float | None = None,
     insist: bool = False,
+    equal_effects: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -50,6 +51,9 @@ def write(
         where these are the data).
     insist
         Draw conclusions from fits that failed a diagnostic, too; the banner stays.
+    equal_effects
+        Whether to add the Bayes factor of equal effects; `bayes_factor.check` says whether it is
+        known.
     processes
         Drawing processes; the number of cores, at most four, where None.
     progress
@@ -72,7 +76,14 @@ def write(
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
         comparison = exponential.of_comparison(
-            compute(data, fits, delta=delta, insist=insist, progress=progress)
+            compute(
+                data,
+                fits,
+                delta=delta,
+                insist=insist,
+                equal_effects=equal_effects,
+                progress=progress,
+            )
         )
         timings = {"tables": time.perf_counter() - start}
         models = {

@@ -14,7 +14,16 @@ from markupsafe import Markup
 
 from partialpool.fitting import Fit
 from partialpool.programs import statements
-from partialpool.report import cells, mathematics, sentences, trust, verification, views, wording
+from partialpool.report import (
+    cells,
+    mathematics,
+    sentences,
+    spread,
+    trust,
+    verification,
+    views,
+    wording,
+)
 from partialpool.report.drawing import Figure
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
@@ -128,7 +137,10 @@ def sections(
         Section(
             "shrinkage",
             "Shrinkage",
-            _said(sentences.shrinkage, comparison, partial),
+            [
+                *_said(sentences.shrinkage, comparison, partial),
+                *_said(spread.line, comparison.table("bayes_factor")),
+            ],
             [
                 _view(views.shrinkage, comparison),
                 _view(views.displacement, comparison, partial) if partial else None,
@@ -137,6 +149,7 @@ def sections(
                 _view(views.blup, comparison),
                 _view(views.meta_analysis, comparison),
                 _view(views.weights, comparison),
+                _view(spread.view, comparison),
             ],
             shown("shrinkage"),
         ),

@@ -182,8 +182,8 @@ def _write(
     if kind == "report":
         from partialpool.report.folder import write
 
-        asked = {"delta": manifest.get("delta"), "insist": manifest.get("insist", False)}
-        write(target, data, fits, progress=progress, **asked)
+        asked = {key: bool(manifest.get(key)) for key in ("insist", "equal_effects")}
+        write(target, data, fits, delta=manifest.get("delta"), progress=progress, **asked)
         return
     if kind in fits_folder.KINDS:
         fits_folder.write(target, data, fits, kind=kind)

@@ -208,6 +208,7 @@ def manifest(
         "data": about_data(data),
         "delta": comparison.delta,
         "insist": comparison.insist,
+        "equal_effects": "bayes_factor" in {*comparison.tables, *comparison.missing},
         "fits": [
             {
                 **fit.record.as_dict(),

@@ -104,6 +104,10 @@ MEANINGS = {
     "blup": f"best linear unbiased predictor with the variances of REML, {_UNIT}",
     "blup_factor": "its pooling factor: 1 is complete pooling, 0 is none",
     "james_stein": f"positive-part James-Stein estimate, {_UNIT}",
+    "choice": "name of the choice of priors",
+    "priors": "the priors in words",
+    "log_bayes_factor": "natural logarithm of the Bayes factor of equal effects, tau = 0",
+    "bayes_factor": "p(data | tau = 0) / p(data): above 1 the data speak for equal effects",
     "statistic": "statistic of the observations of a group, or of a posterior",
     "observed": f"its value in the data, {_UNIT}",
 }
