@@ -12,7 +12,7 @@ import pytest
 from helpers import estimates
 from partialpool.cli import console, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
-from partialpool.tables import exponential, shrinkage
+from partialpool.tables import exponential, group_posterior, shrinkage
 
 
 def write(folder: Path, text: str) -> str:

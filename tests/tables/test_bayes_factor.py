@@ -1,4 +1,4 @@
-"""The Bayes factor of equal effects: published values, what it is said to be, and where it is not."""
+"""The Bayes factor of equal effects: published values, what is said of it, and where it is not."""
 
 from __future__ import annotations
 

@@ -230,6 +230,9 @@ def parameterizations(
     from partialpool.studies import parameterizations
 
     data, settings = data_options.read(csv)
+    data_options.only_logarithms(
+        data, "forms are compared on the scale on which they sample, of logarithms"
+    )
     target = results.check_target(output / f"{data.name}-parameterizations")
     say_unused(settings, data.family.choice_settings)
     found = parameterizations.compare_parameterizations(
@@ -253,8 +256,6 @@ def parameterizations(
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, list(found.fits))
     show(readable_forms(found.table, titles), "How each form sampled")
-    if data.exp:
-        say("Note: these tables and figures are on the scale of the logarithms, as forms sample.")
     for sentence in found.verdict.sentences:
         say(sentence)
     say(f"Saved in {target}")

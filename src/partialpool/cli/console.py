@@ -219,9 +219,19 @@ def readable_groups(
     return readable
 
 
-def readable_fits(table: pd.DataFrame) -> pd.DataFrame:
-    """Turn the estimates of many fits into text: one row a fit, its scalars as columns."""
+def readable_fits(table: pd.DataFrame, *, exp: bool = False) -> pd.DataFrame:
+    """Turn the estimates of many fits into text: one row a fit, its scalars as columns.
+
+    Parameters
+    ----------
+    table
+        As from `partialpool.studies.many.results_table`.
+    exp
+        Whether the locations of all fits are exponentials.
+    """
     import pandas as pd
+
+    from partialpool.tables.exponential import PARAMETERS
 
     shown = [name for name in _SCALARS if name in set(table.loc[table["group"] == "", "parameter"])]
     rows = []
@@ -230,7 +240,8 @@ def readable_fits(table: pd.DataFrame) -> pd.DataFrame:
         row = {"fit": name}
         for parameter in shown:
             known = parameter in values.index
-            row[parameter] = (
+            title = f"exp({parameter})" if exp and parameter in PARAMETERS else parameter
+            row[title] = (
                 _with_error(values["mean"][parameter], values["mcse_mean"][parameter])
                 if known
                 else ""
@@ -276,16 +287,25 @@ def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFra
     return readable.rename_axis(index="", columns=None).reset_index()
 
 
-def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
-    """Turn the summary of prior choices into text: one row a choice, intervals below the means."""
+def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFrame:
+    """Turn the summary of prior choices into text: one row a choice, intervals beside the means.
+
+    Parameters
+    ----------
+    summary
+        As in `partialpool.studies.sensitivity.PriorComparison`.
+    exp
+        Whether its locations are exponentials.
+    """
     import pandas as pd
 
     known = summary.dropna(subset="mu")
+    titles = {"mu": "exp(mu)" if exp else "mu", "tau": "tau", "icc": "icc (R)"}
+    shown = {name: title for name, title in titles.items() if known[name].notna().any()}
     rows = [
         {
             "choice": row["choice"],
-            **{name: _with_interval(row, name) for name in ("mu", "tau")},
-            "icc (R)": _with_interval(row, "icc"),
+            **{title: _with_interval(row, name) for name, title in shown.items()},
             "pooling": f"{row['pooling_factor']:.2f}",
             "moved most": (
                 f"{textwrap.shorten(row['moved'], 30, placeholder='…]')} by "
