@@ -286,7 +286,7 @@ def test_the_marginal_program_is_written_as_the_model_it_is(lesson_fits):
 
 def test_every_column_of_every_table_has_a_meaning(hard):
     assert not hard.missing
-    told = meanings.table(hard.tables)
+    told = meanings.table(hard.tables, hard.data.family.words)
     assert not told[told["meaning"] == ""].to_dict("records")
     assert set(told["table"]) == set(hard.tables)
 

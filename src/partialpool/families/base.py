@@ -209,6 +209,8 @@ class Words:
         The column that `Statistics.sizes` has, as sentences write it ("n") and as an axis does.
     least
         What a group has of which least is known: "fewest observations".
+    raw_se
+        How the standard error of `raw` comes about, after a colon; empty where it is given.
     """
 
     theta: str
@@ -219,6 +221,7 @@ class Words:
     size: str
     size_title: str
     least: str
+    raw_se: str = ": pooled sd within groups over the root of n"
 
 
 @dataclass(frozen=True)

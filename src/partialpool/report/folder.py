@@ -142,7 +142,7 @@ def _tables(comparison: Comparison, folder: Path) -> None:
     }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
-    columns = meanings.table(tables)
+    columns = meanings.table(tables, comparison.data.family.words)
     write_table(
         exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
     )

@@ -151,7 +151,7 @@ def write(
         with progress.task("Saving tables, figure and draws"):
             for name, frame in more.items():
                 results.write_table(frame, folder / "tables" / f"{name}.csv")
-            columns = meanings.table(found)
+            columns = meanings.table(found, data.family.words)
             columns = exponential.described(columns) if data.exp else columns
             results.write_table(columns, folder / "tables" / "columns.csv")
             results.write_manifest(folder, data, [fit], kind="groups")
