@@ -71,15 +71,21 @@ def finish(target: Path, fits: Sequence[Fit]) -> None:
 
 
 def show(frame: pd.DataFrame, title: str) -> None:
-    """Print a frame as a table, its first rows if it is long: heads may wrap, cells do not."""
-    shown = frame.iloc[:_MOST_ROWS].astype(str)
+    """Print a frame as a table, its ends if it is long: heads may wrap, cells do not."""
+    import pandas as pd
+
+    shown = frame.astype(str)
+    if len(frame) > _MOST_ROWS:
+        gap = pd.DataFrame([["..."] * shown.shape[1]], columns=shown.columns)
+        half = _MOST_ROWS // 2
+        shown = pd.concat([shown.iloc[:half], gap, shown.iloc[-half:]])
     table = _table(shown, head_width=_ANY_WIDTH)
     if _width(table) > console.width:
         table = _table(shown, head_width=_HEAD_WIDTH)
     console.print(Text(title, style="bold"))
     Console(highlight=False, width=max(console.width, _width(table))).print(table)
     if len(frame) > _MOST_ROWS:
-        say(f"  ... and {len(frame) - _MOST_ROWS} rows more, which the files hold")
+        say(f"  {len(frame) - _MOST_ROWS:,} rows between them are in the files")
 
 
 def _table(cells: pd.DataFrame, *, head_width: int) -> Table:
@@ -160,12 +166,14 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
     """Turn the shrinkage table into text, one column a model."""
     import pandas as pd
 
+    from partialpool.tables.exponential import statistic
+
     titles = {fit.name: fit.title for fit in fits}
     readable = pd.DataFrame(
         {
             data.group_label: table["group"],
             **{name: [_size(name, value) for value in table[name]] for name in data.stats.sizes},
-            data.family.words.raw: [f"{mean:#.4g}" for mean in table["sample_mean"]],
+            data.family.words.raw: [statistic(data, mean) for mean in table["sample_mean"]],
         }
     )
     for name in [column for column in table.columns if column in titles]:
@@ -191,6 +199,7 @@ def readable_groups(
     """Turn the posterior of chosen groups, and their ranks, into text."""
     import pandas as pd
 
+    from partialpool.tables.exponential import statistic
     from partialpool.text import format_estimate
 
     rows = []
@@ -199,7 +208,7 @@ def readable_groups(
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},
-            data.family.words.raw: f"{row['raw_mean']:#.4g}",
+            data.family.words.raw: statistic(data, row["raw_mean"]),
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
             "sd": _sd(row, turned=data.exp),
         }

@@ -121,7 +121,7 @@ def write(
     ):
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
-        with progress.task(f"Estimating {stats.J:,} groups"):
+        with progress.task(f"Estimating {_groups(stats.J)}"):
             table = all_groups(data, fit)
         extreme = table["mean"].nsmallest if chosen.lowest else table["mean"].nlargest
         shown = list(chosen.groups or table.loc[extreme(chosen.top).index, "group"])
@@ -137,7 +137,7 @@ def write(
         if 1 < len(shown) <= MOST_COMPARED:
             more["contrasts"] = group_draws.group_contrasts(posterior, stats, shown)
         if chosen.ranks:
-            with progress.task(f"Ranking {len(shown)} groups among {stats.J:,}"):
+            with progress.task(f"Ranking {_groups(len(shown))} among {stats.J:,}"):
                 more["ranks"] = group_draws.group_ranks(posterior, stats, shown, seed=chosen.seed)
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
@@ -168,6 +168,10 @@ def write(
     if problem:
         said.append(f"The figure could not be drawn: {problem}.")
     return Written(found, shown, said)
+
+
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count:,} groups"
 
 
 def all_groups(data: GroupedData, fit: Fit) -> pd.DataFrame:
@@ -211,8 +215,8 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
         ratio = math.exp(mean)
         center, spread = format_estimate(ratio, 0.1 * ratio * sd), f"{spread} of its logarithm"
     return (
-        f"Complete pooling would put every group at {center} ({spread}), no pooling each at its "
-        f"{data.family.words.raw} (raw_mean in groups.csv)."
+        f"Complete pooling would put every group at {center} ({spread}), no pooling each at about "
+        f"its {data.family.words.raw} (raw_mean in groups.csv)."
     )
 
 
@@ -275,12 +279,12 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
         *views.size(comparison),
-        (words.raw.capitalize(), cells.digits("raw_mean", ".4g")),
+        *views.raw(comparison, "raw_mean"),
         (mean, cells.estimate("mean", "mcse_mean")),
-        ("sd", cells.digits("sd", ".3g" if comparison.data.exp else ".2g")),
+        ("sd", cells.estimate("sd", "mcse_sd")),
         ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
         ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
-        ("Pooling factor λ", cells.digits("lambda_mean", ".2g")),
+        ("Pooling factor λ", cells.fraction("lambda_mean")),
     ]
     ranks = comparison.table("ranks")
     if len(ranks):
@@ -289,7 +293,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
             ("95 % interval of the rank", cells.interval("rank_q2.5", "rank_q97.5", ".0f"))
         )
     return cells.view(
-        f"Posterior of {len(frame)} of {comparison.data.stats.J} {words.thetas}",
+        f"Posterior of {len(frame):,} of {comparison.data.stats.J:,} {words.thetas}",
         frame,
         columns,
         csv="groups",

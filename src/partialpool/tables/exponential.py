@@ -22,6 +22,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.text import format_estimate, of_data
 from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
@@ -219,6 +220,14 @@ def shown(data: GroupedData, values: float | FloatArray) -> float | FloatArray:
     with np.errstate(over="ignore"):
         found = np.exp(values)
     return found if isinstance(values, np.ndarray) else float(found)
+
+
+def statistic(data: GroupedData, value: float) -> str:
+    """Write a sample statistic on the scale that people read: alike for all of one data set.
+
+    It has three digits of the spread of all data; a ratio has four digits.
+    """
+    return format_estimate(value, np.nan) if data.exp else of_data(value, data.stats.total_sd)
 
 
 def differences(data: GroupedData, column: pd.Series[float]) -> pd.Series[float]:

@@ -12,7 +12,6 @@ from partialpool.report.wording import (
     highest,
     lowest,
     named,
-    number,
     raw_number,
     tied,
 )
@@ -45,10 +44,9 @@ def about_data(comparison: Comparison) -> list[str]:
             f"{_with_groups(comparison, frame, 'raw', high, high['raw'])}."
         )
     middle = raw_number(comparison, stats.grand_mean, data.unit)
+    spread = raw_number(comparison, stats.total_sd)
     if not data.family.rows_are_groups:
-        said.append(
-            f"Their mean is {middle} and their standard deviation {number(stats.total_sd)}. {ends}"
-        )
+        said.append(f"Their mean is {middle} and their standard deviation {spread}. {ends}")
     elif stats.J > 1:
         mean = "geometric mean" if data.exp else "mean"
         said.append(f"Their {mean}, weighted by 1 / se², is {middle}. {ends}")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.fitting import Fit
+from partialpool.report import precision
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     capital,
@@ -29,8 +30,9 @@ from partialpool.report.wording import (
 )
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
+from partialpool.text import share
 
-_NOISE = 3
+NOISE = 3
 """Monte Carlo errors up to which movements are not told apart."""
 
 NOT_A_TEST = (
@@ -77,48 +79,61 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
     towards_mu = "exp(μ)" if comparison.data.exp else "μ"
     said = []
     if len(rows) and rows["target"].notna().all():
-        displacement, noise = _displacement(comparison, rows)
-        towards = np.sign(displacement) == np.sign(rows["target"] - rows["raw_mean"])
-        clear = displacement.abs() > 2 * noise
-        away = rows[~towards & clear]
-        if towards.all():
-            said.append(
-                f"Partial pooling moves each of the {len(rows)} {raws} towards {towards_mu}."
-            )
-        else:
-            unclear = int((~towards & ~clear).sum())
-            short = raws.removeprefix("group ")
-            parts = [
-                f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards "
-                f"{towards_mu}"
-            ]
-            if unclear:
-                parts.append(f"{unclear} by less than the Monte Carlo error can tell")
-            if len(away):
-                parts.append(f"{listed([str(g) for g in away['group']])} away from it")
-            said.append("; ".join(parts) + ".")
+        said += _towards(comparison, rows, raws, towards_mu)
     said += moved_most(comparison, fit)
-    factors = rows.dropna(subset="lambda_mean")
-    if len(factors):
-        low, high = lowest(factors, "lambda_mean"), highest(factors, "lambda_mean")
-        alike = tied(factors, "lambda_mean", low["lambda_mean"])
-        if len(alike) == len(factors):
-            said.append(
-                f"The pooling factor λ is {low['lambda_mean']:.2f} for every "
-                f"{group_word(comparison)} ({size_of(comparison, low)}); 1 is complete pooling, "
-                "0 none."
-            )
-        else:
-            said.append(
-                f"The pooling factor λ runs from {low['lambda_mean']:.2f} "
-                f"({everyone(comparison, alike)}, {size_of(comparison, low)}) to "
-                f"{high['lambda_mean']:.2f} "
-                f"({everyone(comparison, tied(factors, 'lambda_mean', high['lambda_mean']))}, "
-                f"{size_of(comparison, high)}); 1 is complete pooling, 0 none."
-            )
+    said += _pooling_factors(comparison, rows.dropna(subset="lambda_mean"))
     if said and comparison.data.exp:
         said.append(f"Standard errors of {words.raws} are those of the logarithms.")
     return said
+
+
+def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str, towards_mu: str) -> list[str]:
+    """Say how many groups move towards the mean of all, where movements can be told from noise."""
+    displacement, noise = displacements(comparison, rows)
+    towards = np.sign(displacement) == np.sign(rows["target"] - rows["raw_mean"])
+    clear = displacement.abs() > 2 * noise
+    away = rows[~towards & clear]
+    if not clear.any():
+        return []
+    if towards.all():
+        return [f"Partial pooling moves each of the {len(rows)} {raws} towards {towards_mu}."]
+    unclear = int((~towards & ~clear).sum())
+    short = raws.removeprefix("group ")
+    parts = [
+        f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards {towards_mu}"
+    ]
+    if unclear:
+        parts.append(f"{unclear} by less than the Monte Carlo error can tell")
+    if len(away):
+        parts.append(f"{listed([str(g) for g in away['group']])} away from it")
+    return ["; ".join(parts) + "."]
+
+
+def _pooling_factors(comparison: Comparison, rows: pd.DataFrame) -> list[str]:
+    """Say how strongly groups are pulled, and which most, where that can be seen."""
+    if rows.empty:
+        return []
+    low, high = lowest(rows, "lambda_mean"), highest(rows, "lambda_mean")
+    ends = [_share(row["lambda_mean"]) for row in (low, high)]
+    scale = "1 is complete pooling, 0 none."
+    if ends[0] == ends[1]:
+        [column] = comparison.data.stats.sizes
+        same = len(tied(rows, column, low[column])) == len(rows)
+        about = f" ({size_of(comparison, low)})" if same else ""
+        return [
+            f"The pooling factor λ is {'' if same else 'about '}{ends[0]} for every "
+            f"{group_word(comparison)}{about}; {scale}"
+        ]
+    first, last = (
+        f"{end} ({everyone(comparison, tied(rows, 'lambda_mean', row['lambda_mean']))}, "
+        f"{size_of(comparison, row)})"
+        for end, row in zip(ends, (low, high), strict=True)
+    )
+    return [f"The pooling factor λ runs from {first} to {last}; {scale}"]
+
+
+def _share(value: float) -> str:
+    return share(value).replace("<", "below ").replace(">", "above ")
 
 
 def _moving(comparison: Comparison) -> str:
@@ -127,10 +142,10 @@ def _moving(comparison: Comparison) -> str:
     return words.raws if comparison.data.family.rows_are_groups else words.thetas
 
 
-def _displacement(
+def displacements(
     comparison: Comparison, rows: pd.DataFrame
 ) -> tuple[pd.Series[float], pd.Series[float]]:
-    """Displacements with their Monte Carlo errors, of ratios those of the logarithms."""
+    """Movements with their Monte Carlo errors, of ratios those of the logarithms."""
     noise = rows["mcse"] / rows["estimate"] if comparison.data.exp else rows["mcse"]
     return exponential.differences(comparison.data, rows["displacement"]), noise
 
@@ -148,10 +163,11 @@ def moved_most(comparison: Comparison, fit: Fit) -> list[str]:
     data, stats = comparison.data, comparison.data.stats
     raw, what = data.family.words.raw, "an estimate" if data.family.rows_are_groups else "a mean"
     said = (
-        f"{capital(named(comparison, most['group']))} moves most: by {moved_by(comparison, most)}"
+        f"{capital(named(comparison, most['group']))} moves most from its {raw}: by "
+        f"{moved_by(comparison, most)}"
     )
     if math.isfinite(most["displacement_se"]):
-        said += f", that is {abs(most['displacement_se']):.1f} standard errors of its {raw}"
+        said += f", that is {abs(most['displacement_se']):.1f} of its standard errors"
     known = pd.DataFrame({"group": list(stats.labels), "weight": stats.weight})
     least = tied(known, "weight", float(stats.weight.min()))
     towards = "exp(μ)" if data.exp else "μ"
@@ -181,21 +197,25 @@ def leading_movers(comparison: Comparison, rows: pd.DataFrame) -> pd.DataFrame:
     """Groups that move furthest, as far as Monte Carlo errors can tell."""
     if rows.empty:
         return rows
-    displacement, noise = _displacement(comparison, rows)
+    displacement, noise = displacements(comparison, rows)
     moved = rows.assign(moved=displacement.abs(), noise=noise)
-    return leading(moved, "moved", "noise", within=_NOISE)
+    return leading(moved, "moved", "noise", within=NOISE)
 
 
 def _movers(comparison: Comparison, rows: pd.DataFrame, J: int) -> str:
     """Say of several groups that they move furthest, alike within Monte Carlo error."""
-    if (rows["moved"] <= _NOISE * rows["noise"]).all() and len(rows) == J:
+    words = comparison.data.family.words
+    if (rows["moved"] <= NOISE * rows["noise"]).all() and len(rows) == J:
         return "No group moves by more than Monte Carlo error."
     who = capital(everyone(comparison, [str(group) for group in rows["group"]]))
     shown = rows_of(rows.head(3))
     by = listed([moved_by(comparison, row) for row in shown])
     rest = " and so on" if len(rows) > len(shown) else ""
     verb = "move equally far" if len(rows) == J else "move furthest"
-    return f"{who} {verb}, as far as Monte Carlo error can tell: by {by}{rest}."
+    return (
+        f"{who} {verb} from their {words.raws}, as far as Monte "
+        f"Carlo error can tell: by {by}{rest}."
+    )
 
 
 def compared(comparison: Comparison) -> list[str]:
@@ -237,16 +257,17 @@ def _example(comparison: Comparison, fit: Fit, pairs: pd.DataFrame) -> list[str]
     row = rows_of(table[table["group_j"] == most["group_j"]])[0]
     higher = row["mean"] >= (1 if exp else 0)
     high, low = (row["group_i"], row["group_j"])[:: 1 if higher else -1]
+    ends = precision.of_contrasts(comparison, fit, [(row["group_i"], row["group_j"])])
     numbers = [row[name] for name in ("mean", "q2.5", "q97.5")]
-    errors = [row["mcse"], 2 * row["mcse"], 2 * row["mcse"]]
+    errors = [row["mcse"], *(float(each[0]) for each in ends.values())]
     if exp:  # those of logarithms until here, apart from the mean's own
-        errors = [k * row["mcse"] / row["mean"] for k in (1, 2, 2)]
+        errors = [row["mcse"] / row["mean"], *errors[1:]]
         numbers = [x if higher else 1 / x for x in numbers]
         errors = [error * x for error, x in zip(errors, numbers, strict=True)]
     elif not higher:
         numbers = [-x for x in numbers]
-    mean, *ends = (number(x, error) for x, error in zip(numbers, errors, strict=True))
-    ends = ends if higher else ends[::-1]
+    mean, *edges = (number(x, error) for x, error in zip(numbers, errors, strict=True))
+    low_end, high_end = edges if higher else edges[::-1]
     p = row["p_greater"] if higher else 1 - row["p_greater"]
     unit = comparison.data.unit
     what = (
@@ -257,7 +278,7 @@ def _example(comparison: Comparison, fit: Fit, pairs: pd.DataFrame) -> list[str]
         f"mean {mean}{f' {unit}' if unit else ''}"
     )
     return [
-        f"{what}, 95 % interval {ends[0]} to {ends[1]}, probability "
+        f"{what}, 95 % interval {low_end} to {high_end}, probability "
         f"{percent(p, draws_of(comparison, fit))} that {high} is higher."
     ]
 
@@ -306,10 +327,10 @@ def _keys(pairs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _pairs(comparison: Comparison, pairs: pd.DataFrame) -> list[str]:
-    """Name pairs, the higher group first, the largest difference first."""
+    """Name pairs, the higher group first, the largest difference first: "5 > 6"."""
     apart = exponential.differences(comparison.data, pairs["mean"])
     ordered = pairs.assign(apart=apart).iloc[np.argsort(-apart.abs().to_numpy(), kind="stable")]
     return [
-        " and ".join((row["group_i"], row["group_j"])[:: 1 if row["apart"] >= 0 else -1])
+        " > ".join((row["group_i"], row["group_j"])[:: 1 if row["apart"] >= 0 else -1])
         for row in rows_of(ordered)
     ]

@@ -7,18 +7,20 @@ import math
 import pandas as pd
 
 from partialpool.fitting import Fit
-from partialpool.report.sentences.groups import apart, moved_most
+from partialpool.report import precision
+from partialpool.report.sentences.groups import NOISE, apart, displacements, moved_most
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     Row,
-    brief,
-    brief_of,
+    a_group,
     capital,
     draws_of,
-    edges,
     everyone,
     group_word,
     leading,
+    median_with_interval,
+    moved_by,
+    named,
     noun,
     nouns,
     number,
@@ -43,8 +45,10 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         what = f"the {noun(comparison)}" if alone else _common(comparison)
         said.append(f"{capital(what)} is {with_interval(theta, comparison.data.unit)}.")
     if sigma2 is not None:
-        median = number(sigma2["median"], sigma2["mcse_median"])
-        said.append(f"The posterior median of the variance of the observations is {median}.")
+        said.append(
+            "The variance of all observations has posterior median "
+            f"{median_with_interval(sigma2, 'sigma2')}."
+        )
     if alone:
         return said
     said.append(
@@ -72,13 +76,46 @@ def none(comparison: Comparison, fit: Fit) -> list[str]:
     if len(theta) > 1:
         said.append(_ends(comparison, theta))
         said += apart(comparison, fit)
+    said += _lifted(comparison, fit)
     own = "observations" if not comparison.data.family.rows_are_groups else "estimate"
     said.append(
         f"Each {group_word(comparison)} is estimated from its own {own} alone: the model "
-        f"has no overall {noun(comparison)} and says nothing about a {group_word(comparison)} that "
+        f"has no overall {noun(comparison)} and says nothing about {a_group(comparison)} that "
         "was not observed."
     )
     return said
+
+
+def _lifted(comparison: Comparison, fit: Fit) -> list[str]:
+    """Say how far the prior of no pooling moves each estimate from the group's own."""
+    rows = comparison.table("shrinkage", model=fit.name)
+    names = ("theta_location", "theta_scale")
+    if rows.empty or not set(names) <= set(fit.record.inputs):
+        return []
+    moved, noise = displacements(comparison, rows)
+    clear = moved[moved.abs() > NOISE * noise]
+    if clear.empty:
+        return []
+    words = comparison.data.family.words
+    location, scale = (f"{fit.record.priors[name]:g}".replace("-", "−") for name in names)
+    ordered = rows.loc[moved.abs().sort_values(kind="stable").index]
+    least, most = (rows_of(ordered)[at] for at in (0, -1))
+    farthest = f"{moved_by(comparison, most, signed=False)} ({named(comparison, most['group'])})"
+    upwards = bool((moved > 0).all())
+    if not (upwards or (moved < 0).all()):
+        return [
+            f"The prior of each {words.theta}, N({location}, {scale}²), moves them from the "
+            f"{words.raws}, by {farthest} at most."
+        ]
+    verb, side = ("lifts", "above") if upwards else ("lowers", "below")
+    by = moved_by(comparison, least, signed=False)
+    nearest = f"{by} ({named(comparison, least['group'])}) to "
+    if by == moved_by(comparison, most, signed=False):
+        nearest = ""
+    return [
+        f"The prior of each {words.theta}, N({location}, {scale}²), {verb} every one {side} its "
+        f"{words.raw}, by {nearest}{farthest}."
+    ]
 
 
 def _ends(comparison: Comparison, theta: pd.DataFrame) -> str:
@@ -134,38 +171,44 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
     data = comparison.data
     if data.exp:
         factor = number(math.exp(tau["mean"]), math.exp(tau["mean"]) * tau["mcse_mean"])
+        apart = number(tau["mean"], tau["mcse_mean"], of="tau")
         said = [
             f"The sd of the {nouns(comparison)} on the scale of the logarithms, τ, is "
-            f"{with_interval(tau)}: {nouns(comparison)} that lie {brief_of(tau)} apart differ by a "
+            f"{with_interval(tau)}: {nouns(comparison)} that lie {apart} apart differ by a "
             f"factor of {factor}."
         ]
     else:
         said = [f"The sd of the {nouns(comparison)}, τ, is {with_interval(tau, data.unit)}."]
-    rows = {row["quantity"]: row for row in rows_of(comparison.table("variance", model=fit.name))}
+    rows = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     if "i2" in rows:
         said.append(
             "The share of the variance of an estimate that lies between groups, I², has posterior "
-            f"mean {brief(rows['i2'])} and 95 % interval {edges(rows['i2'])}."
+            f"median {median_with_interval(rows['i2'], 'i2')}."
         )
     return said
 
 
 def _variances(comparison: Comparison, fit: Fit) -> list[str]:
-    rows = {row["quantity"]: row for row in rows_of(comparison.table("variance", model=fit.name))}
+    rows = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     if not {"sigma2", "tau2", "icc"} <= set(rows):
         return []
     tau, sigma = (f(fit, comparison.data) for f in (variables.tau, variables.sigma))
     if tau is None or sigma is None:
         return []
     larger = float((sigma[0] > tau).mean())
-    icc = rows["icc"]
+    draws = draws_of(comparison, fit)
+    sigma2, tau2 = (median_with_interval(rows[name], name) for name in ("sigma2", "tau2"))
+    if abs(larger - 0.5) < 2 * math.sqrt(0.25 / draws):
+        compares = f"as likely to be larger as smaller than that between groups (median {tau2})"
+    else:
+        compares = (
+            f"{'larger' if larger > 0.5 else 'smaller'} than that between groups (median {tau2}) "
+            f"with probability {percent(max(larger, 1 - larger), draws)}"
+        )
     return [
-        f"The variance within groups (posterior mean {brief(rows['sigma2'])}) is "
-        f"{'larger' if larger > 0.5 else 'smaller'} than that between groups "
-        f"({brief(rows['tau2'])}) with probability "
-        f"{percent(max(larger, 1 - larger), draws_of(comparison, fit))}. The share of the variance "
-        f"that lies between groups, R, has posterior mean {brief(icc)} and 95 % interval "
-        f"{edges(icc)}."
+        f"The variance within groups (posterior median {sigma2}) is {compares}. The share of the "
+        "variance that lies between groups, R, has posterior median "
+        f"{median_with_interval(rows['icc'], 'icc')}."
     ]
 
 
@@ -199,8 +242,8 @@ def in_short(comparison: Comparison) -> list[str]:
             else:
                 verb = "differs" if found[0] == 1 else "differ"
                 said.append(
-                    f"Of {pairs} pairs of groups, {found[0]} {verb} under no pooling and "
-                    f"{found[1]} under partial pooling, {sense}"
+                    f"Of {pairs} pairs of groups, {found[0] or 'none'} {verb} under no pooling and "
+                    f"{found[1] or 'none'} under partial pooling, {sense}"
                 )
     return said
 

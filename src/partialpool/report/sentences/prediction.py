@@ -7,10 +7,11 @@ import math
 import pandas as pd
 
 from partialpool.fitting import Fit
+from partialpool.report import precision
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     Row,
-    draws_of,
+    a_new_group,
     group_word,
     listed,
     noun,
@@ -18,54 +19,58 @@ from partialpool.report.wording import (
     rows_of,
 )
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION_IN_NEW_GROUP
 
 _SPREADS = ("Sd of the estimates", "Sd of the logarithms", "Cochran's Q")
 
 
 def predicted(comparison: Comparison) -> list[str]:
     """What each model predicts for a new group, and which model predicts best."""
-    said = []
+    said, below = [], False
     for fit in comparison.fits:
         if not comparison.concludes(fit.name):
             continue
         rows = comparison.table(
-            "predictions", model=fit.name, quantity="new observation in a new group"
+            "predictions", model=fit.name, quantity=NEW_OBSERVATION_IN_NEW_GROUP
         )
-        for row in rows_of(rows):
-            error = row["sd"] / math.sqrt(draws_of(comparison, fit))
-            said.append(
-                f"Under {fit.title} 95 % of observations in a new {group_word(comparison)} lie "
-                f"between {number(row['q2.5'], 3 * error)} and "
-                f"{number(row['q97.5'], 3 * error, comparison.data.unit)}."
-            )
+        for row in rows_of(precision.predicted(comparison, fit, rows)):
+            said.append(_new_observation(comparison, fit, row))
+            below |= bool(row["q2.5"] < 0)
         said += _new_effect(comparison, fit)
+    if below and comparison.data.has_observations and comparison.data.y.min() >= 0:
+        said.append(
+            "Predictions reach below 0, where no observation lies: a normal distribution knows no "
+            "such bound."
+        )
     return said + _scores(comparison)
+
+
+def _new_observation(comparison: Comparison, fit: Fit, row: Row) -> str:
+    """Say where one observation of a group lies that nothing else is known of."""
+    low = number(row["q2.5"], row["mcse_q2.5"])
+    high = number(row["q97.5"], row["mcse_q97.5"], comparison.data.unit)
+    where = f"lies between {low} and {high} with probability 95 % under {fit.title}"
+    if fit.pooling == "complete":
+        return f"A new observation, of whichever {group_word(comparison)}, {where}."
+    return (
+        f"One new observation in {a_new_group(comparison)} {where}: an interval over all "
+        "groups that there might be, wider than that of any one."
+    )
 
 
 def _new_effect(comparison: Comparison, fit: Fit) -> list[str]:
     """Say where the effect of a new group lies, where its observations are not modelled."""
     if not comparison.data.family.rows_are_groups or fit.pooling == "none":
         return []
-    said = []
-    for row in rows_of(comparison.table("predictions", model=fit.name, quantity="new group mean")):
-        low, high = (predictive_error(comparison, fit, row, name) for name in ("q2.5", "q97.5"))
-        if not (math.isfinite(row["q2.5"]) and math.isfinite(row["q97.5"])):
-            continue
-        said.append(
-            f"The {noun(comparison)} of a new {group_word(comparison)} lies between "
-            f"{number(row['q2.5'], 3 * low)} and "
-            f"{number(row['q97.5'], 3 * high, comparison.data.unit)} with probability 95 % under "
-            f"{fit.title}."
-        )
-    return said
-
-
-def predictive_error(comparison: Comparison, fit: Fit, row: Row, column: str) -> float:
-    """Rough Monte Carlo error of a mean or quantile of a predictive distribution."""
-    spread = row["sd"]
-    if comparison.data.exp:
-        spread = math.log(row["sd"]) * row[column] if row["sd"] > 0 else math.nan
-    return float(spread / math.sqrt(draws_of(comparison, fit)))
+    rows = comparison.table("predictions", model=fit.name, quantity=NEW_GROUP_MEAN)
+    return [
+        f"The {noun(comparison)} of {a_new_group(comparison)} lies between "
+        f"{number(row['q2.5'], row['mcse_q2.5'])} and "
+        f"{number(row['q97.5'], row['mcse_q97.5'], comparison.data.unit)} with probability 95 % "
+        f"under {fit.title}."
+        for row in rows_of(precision.predicted(comparison, fit, rows))
+        if math.isfinite(row["q2.5"]) and math.isfinite(row["q97.5"])
+    ]
 
 
 def _scores(comparison: Comparison) -> list[str]:
@@ -79,7 +84,8 @@ def _scores(comparison: Comparison) -> list[str]:
         unreliable = [row for row in rows_of(rows) if row["bad_k"]]
         said += [
             f"The score of {comparison.titles[row['model']]} for {row['question']} is not "
-            f"reliable: {row['bad_k']} Pareto k are beyond the threshold."
+            f"reliable: {row['bad_k']} Pareto k {'is' if row['bad_k'] == 1 else 'are'} beyond the "
+            "threshold."
             for row in unreliable
         ]
         if unreliable and not comparison.insist:
@@ -100,8 +106,8 @@ def _scores(comparison: Comparison) -> list[str]:
     scored = comparison.table("leave_one_group_out")
     if none_fit is not None and none_fit.name in set(scored.get("model", [])):
         said.append(
-            f"No pooling learns nothing about a new {group_word(comparison)}: its score for one is "
-            "that of its prior."
+            f"No pooling learns nothing about {a_new_group(comparison)}: its score for one is that "
+            "of its prior."
         )
     return said
 
@@ -121,10 +127,11 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
         return [_replicated(rows, outside, fit)]
     which = [f"{row['statistic'].lower()} of {row['group']}" for row in rows_of(outside)]
     said = [
-        f"Of {len(rows)} statistics by group (sd, minimum, maximum), {len(outside)} lie outside "
-        f"the 95 % interval of what {fit.title} replicates"
+        f"Of {len(rows)} statistics by group (sd, minimum, maximum), {len(outside) or 'none'} "
+        f"{'lies' if len(outside) == 1 else 'lie'} outside the 95 % interval of what {fit.title} "
+        "replicates"
         + (f": {listed(which)}" if which else "")
-        + f". About {0.05 * len(rows):.0f} would by chance."
+        + f". By chance about {_about(0.05 * len(rows))} would."
     ]
     if comparison.data.y.min() >= 0 and (rows["q2.5"] < 0).any():
         said.append(
@@ -132,6 +139,11 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
             "knows no lower bound."
         )
     return said
+
+
+def _about(count: float) -> str:
+    """Write an expected count, which need not be a whole number."""
+    return f"{count:.0f}" if count >= 10 else f"{count:.1g}"
 
 
 def _replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
