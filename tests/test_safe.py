@@ -10,8 +10,8 @@ import pytest
 
 from partialpool.data import read_csv
 from partialpool.report import page, results
-from partialpool.report.figures import safe
 from partialpool.tables import comparison
+from partialpool.text import safe
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = "<script>alert(1)</script> \"'& ${IFS} $(touch x) `touch x` {{ 7 * 7 }} \\"

@@ -41,7 +41,9 @@ def digits(value: float, mcse: float) -> int:
     return decimals
 
 
-def format_estimate(value: float, mcse: float) -> str:
+def format_estimate(
+    value: float, mcse: float, *, positive: bool = False, share: bool = False
+) -> str:
     """Write an estimate with the digits that its Monte Carlo error supports.
 
     Parameters
@@ -50,6 +52,10 @@ def format_estimate(value: float, mcse: float) -> str:
         The estimate, in any unit.
     mcse
         Its Monte Carlo standard error, in the same unit; see `digits`.
+    positive
+        Whether what is estimated is above 0 for certain: then it is not rounded to 0.
+    share
+        Whether it lies between 0 and 1 for certain: then it is rounded to neither.
 
     Returns
     -------
@@ -60,6 +66,9 @@ def format_estimate(value: float, mcse: float) -> str:
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else str(value)
     decimals = digits(value, mcse)
+    for rest in (*((value,) if positive or share else ()), *((1 - value,) if share else ())):
+        if 0 < rest < 0.5 * 10.0**-decimals:
+            decimals = -math.floor(math.log10(rest))
     unit = 10.0**-decimals
     size = max(abs(value), unit)
     if value != 0 and not _PLAIN[0] <= size < _PLAIN[1]:
@@ -70,5 +79,37 @@ def format_estimate(value: float, mcse: float) -> str:
 
 
 def short(value: float) -> str:
-    """Write a number with two significant digits, for errors and spreads."""
-    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+    """Write a number with two significant digits, from 100 on all before the point.
+
+    It is for errors and spreads: 0.010, 12, 250.
+    """
+    rounded = float(f"{value:.1e}") if abs(value) < 100 else value
+    if value == 0 or not math.isfinite(value) or not _PLAIN[0] <= abs(rounded) < _PLAIN[1]:
+        return f"{value:.2g}"
+    return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def share(value: float) -> str:
+    """Write a share with two decimals; one that is not 0 or 1 is not rounded to either."""
+    if 0 < value < 0.005:
+        return "<0.01"
+    return ">0.99" if 0.995 < value < 1 else f"{value:.2f}"
+
+
+def of_data(value: float, spread: float, *, error: bool = False) -> str:
+    """Write a sample statistic with three digits of the spread of all data.
+
+    All statistics of one data set have the same decimals then. A standard `error` or an sd has
+    three digits of its own where these are more.
+    """
+    if not (math.isfinite(value) and math.isfinite(spread) and spread > 0):
+        return format_estimate(value, math.nan)
+    unit = 10.0 ** (math.floor(math.log10(spread)) - 2)
+    if error and value > 0:
+        unit = min(unit, 10.0 ** (math.floor(math.log10(value)) - 2))
+    return format_estimate(value, unit)
+
+
+def safe(name: str) -> str:
+    """Turn a name into one that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from helpers import estimates
-from partialpool.cli import console, groups, options
+from partialpool.cli import console, options
 from partialpool.errors import InputError, SamplingError, ToolchainError
-from partialpool.tables import exponential, shrinkage
+from partialpool.tables import exponential, group_posterior, shrinkage
 
 
 def write(folder: Path, text: str) -> str:
@@ -257,7 +257,7 @@ def test_many_groups_are_estimated_without_drawing_one(homework):
         (homework, {"J_drawn", "n_drawn", "ybar_drawn"}),
         (estimates.coaching(), {"J_drawn", "estimate_drawn", "se_drawn"}),
     ):
-        inputs = groups._no_group_drawn(data)
+        inputs = group_posterior.no_group_drawn(data)
         assert set(inputs) == names
         assert inputs.pop("J_drawn") == 0
         assert all(len(values) == 0 for values in inputs.values())

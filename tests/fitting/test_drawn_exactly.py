@@ -125,7 +125,9 @@ def test_what_asks_for_more_than_the_posterior_goes_to_stan(
     for more in asked:
         [fit] = without_rows.fit_or_draw([marginal], data, cmdstan=cmdstan, **how, **more)
         assert fit.record.cmdstan["version"] != "none", more
-    [fit] = without_rows.fit_or_draw([marginal], data, extra=group_posterior.NO_GROUP_DRAWN, **how)
+    [fit] = without_rows.fit_or_draw(
+        [marginal], data, extra=group_posterior.no_group_drawn(data), **how
+    )
     assert fit.record.cmdstan["version"] == "none"
     assert "theta" not in fit.posterior
     assert fit.record.extra["J_drawn"] == 0
@@ -140,7 +142,7 @@ def test_few_estimates_can_leave_their_effects_undrawn(
         data,
         priors=priors_for(data),
         settings=Settings(chains=2, warmup=200, draws=200),
-        extra=group_posterior.NO_GROUP_DRAWN,
+        extra=group_posterior.no_group_drawn(data),
         cmdstan=cmdstan,
     )
     assert "theta" not in fit.posterior

@@ -70,6 +70,14 @@ def test_spreads_and_what_has_no_unit_stay_as_they_are(logs, ratios):
     )
 
 
+def test_columns_of_estimates_are_told_in_their_own_words(logs):
+    told = meanings.table(logs.tables, logs.data.family.words)
+    assert (told["meaning"] != "").all()
+    for wrong in ("sample", "pooled sd", "raw mean", "highest mean", "group's mean", "observation"):
+        found = told[told["meaning"].str.contains(wrong)]
+        assert found.empty, found.to_string()
+
+
 def test_a_displacement_is_the_ratio_of_two_columns(ratios):
     table = rows(ratios, "shrinkage", model=PARTIAL)
     np.testing.assert_allclose(table["raw_mean"] * table["displacement"], table["estimate"])
@@ -112,7 +120,7 @@ def test_tables_of_other_data_stay_as_they_are():
 
 
 def test_columns_say_what_became_of_them(ratios):
-    told = exponential.described(meanings.table(ratios.tables))
+    told = exponential.described(meanings.table(ratios.tables, ratios.data.family.words))
     turned = set(ratios.tables) - {"exact", "variance", "posterior_checks"}
     told = told.set_index(["table", "column"])["meaning"]
     assert (told != "").all()

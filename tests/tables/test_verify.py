@@ -287,7 +287,7 @@ def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
 def test_one_line_names_the_fits_that_differ(table: pd.DataFrame, known: pd.DataFrame) -> None:
     shifted = table.assign(mean=table["mean"] + (table["parameter"] == "mu"))
     comparison = exactness.compare_with_exact(shifted, known)
-    assert ": m DIFFER. The quadrature" in exactness.one_line(exactness.agreement(comparison))
+    assert ": m DIFFERS. The quadrature" in exactness.one_line(exactness.agreement(comparison))
 
 
 def test_other_programs_and_missing_settings_are_refused(homework: GroupedData) -> None:

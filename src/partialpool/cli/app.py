@@ -75,15 +75,27 @@ def report(
             "ratio above 1)."
         ),
     ] = None,
+    bayes_factor: Annotated[
+        bool,
+        typer.Option(
+            "--bayes-factor",
+            help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
+        ),
+    ] = False,
     retry: Retry = False,
     insist: Insist = False,
     output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool.report import results
+    from partialpool.report import results, spread
+    from partialpool.tables import bayes_factor as equality
     from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
+    if bayes_factor:
+        equality.check(data, priors)
+        for sentence in spread.line(equality.bayes_factors(data, priors)):
+            say(sentence)
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
         return
@@ -100,7 +112,15 @@ def report(
         data, {"shrinkage_wide": shrinkage.shrinkage_table(fits, data)}
     ).values()
     show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
-    write(target, data, fits, delta=delta, insist=insist, progress=progress)
+    write(
+        target,
+        data,
+        fits,
+        delta=delta,
+        insist=insist,
+        equal_effects=bayes_factor,
+        progress=progress,
+    )
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
             warn(f"{kind} {name} is missing: {reason}")
@@ -124,21 +144,16 @@ def fit(
 ) -> None:
     """Fit one Stan program and print its estimates."""
     from partialpool.report import results
-    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     loaded = load_program(program, data, include)
     from partialpool.fitting import diagnostics
-    from partialpool.tables import shrinkage  # slow, and of no use to a program in error
+    from partialpool.report import fits_folder  # slow, and of no use to a program in error
 
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
-    [table] = exponential.tables(data, {"estimates": shrinkage.estimates(fits, data)}).values()
     trusted = diagnostics.verdicts(fits)
-    with results.new_folder(target) as folder:
-        results.write_tables(folder, table, trusted)
-        fits[0].save(folder / f"{fits[0].name}.nc")
-        results.write_manifest(folder, data, fits, kind="fit")
+    table = fits_folder.write(target, data, fits, kind="fit")["estimates"]
     title = f"Posterior, {fits[0].title}"
     show(readable_estimates(table, exp=data.exp), headed(title, trusted))
     say_scale(data)
@@ -159,7 +174,6 @@ def compare(
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
     from partialpool.report import results
-    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     if groups.too_many_groups(data, named=program):
@@ -167,37 +181,15 @@ def compare(
         return
     target = results.check_target(output / f"{data.name}-compare")
     loaded = load_chosen(data, program, without, include)
-    from partialpool import plots
     from partialpool.fitting import diagnostics  # slow, and of no use to an error
+    from partialpool.report import fits_folder
     from partialpool.studies import edits
-    from partialpool.tables import shrinkage
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
-    found = {
-        "estimates": shrinkage.estimates(fits, data),
-        "shrinkage_wide": shrinkage.shrinkage_table(fits, data),
-        "changes": edits.changes(fits, data),
-    }
-    estimates, table, moves = exponential.tables(data, found).values()
-    pooled = any(each.name in table for each in fits)
+    found = fits_folder.write(target, data, fits, kind="compare")
+    table, moves = found["shrinkage_wide"], found["changes"]
     trusted = diagnostics.verdicts(fits)
-    with results.new_folder(target) as folder:
-        results.write_tables(folder, estimates, trusted, shrinkage=table)
-        if len(moves):
-            results.write_table(moves, folder / "changes.csv")
-        if pooled:
-            figure = plots.pooling_scatter(
-                estimates,
-                axis_title=exponential.axis_title(data),
-                group_title=data.group_label,
-                models={each.name: each.title for each in fits},
-                ratios=data.exp,
-            )
-            plots.save(figure, folder / "shrinkage")
-        for each in fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, fits, kind="compare")
-    if pooled:
+    if any(each.name in table for each in fits):
         show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
     else:
         say("No program writes a theta for each group or one for all: there is nothing to compare")
@@ -238,6 +230,9 @@ def parameterizations(
     from partialpool.studies import parameterizations
 
     data, settings = data_options.read(csv)
+    data_options.only_logarithms(
+        data, "forms are compared on the scale on which they sample, of logarithms"
+    )
     target = results.check_target(output / f"{data.name}-parameterizations")
     say_unused(settings, data.family.choice_settings)
     found = parameterizations.compare_parameterizations(
@@ -261,8 +256,6 @@ def parameterizations(
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, list(found.fits))
     show(readable_forms(found.table, titles), "How each form sampled")
-    if data.exp:
-        say("Note: these tables and figures are on the scale of the logarithms, as forms sample.")
     for sentence in found.verdict.sentences:
         say(sentence)
     say(f"Saved in {target}")

@@ -16,6 +16,7 @@ from partialpool.cli.console import UNTRUSTED, progress, say, show, warn
 from partialpool.cli.options import Include, Output, Programs
 from partialpool.errors import InputError
 from partialpool.settings import Settings
+from partialpool.text import safe
 
 
 def calibrate(
@@ -48,7 +49,6 @@ def calibrate(
     from partialpool.families import FAMILIES
     from partialpool.programs import toolchain
     from partialpool.report import results
-    from partialpool.report.figures import safe
     from partialpool.studies import calibration
 
     if family not in FAMILIES:

@@ -71,15 +71,21 @@ def finish(target: Path, fits: Sequence[Fit]) -> None:
 
 
 def show(frame: pd.DataFrame, title: str) -> None:
-    """Print a frame as a table, its first rows if it is long: heads may wrap, cells do not."""
-    shown = frame.iloc[:_MOST_ROWS].astype(str)
+    """Print a frame as a table, its ends if it is long: heads may wrap, cells do not."""
+    import pandas as pd
+
+    shown = frame.astype(str)
+    if len(frame) > _MOST_ROWS:
+        gap = pd.DataFrame([["..."] * shown.shape[1]], columns=shown.columns)
+        half = _MOST_ROWS // 2
+        shown = pd.concat([shown.iloc[:half], gap, shown.iloc[-half:]])
     table = _table(shown, head_width=_ANY_WIDTH)
     if _width(table) > console.width:
         table = _table(shown, head_width=_HEAD_WIDTH)
     console.print(Text(title, style="bold"))
     Console(highlight=False, width=max(console.width, _width(table))).print(table)
     if len(frame) > _MOST_ROWS:
-        say(f"  ... and {len(frame) - _MOST_ROWS} rows more, which the files hold")
+        say(f"  {len(frame) - _MOST_ROWS:,} rows between them are in the files")
 
 
 def _table(cells: pd.DataFrame, *, head_width: int) -> Table:
@@ -160,12 +166,14 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
     """Turn the shrinkage table into text, one column a model."""
     import pandas as pd
 
+    from partialpool.tables.exponential import statistic
+
     titles = {fit.name: fit.title for fit in fits}
     readable = pd.DataFrame(
         {
             data.group_label: table["group"],
             **{name: [_size(name, value) for value in table[name]] for name in data.stats.sizes},
-            data.family.words.raw: [f"{mean:#.4g}" for mean in table["sample_mean"]],
+            data.family.words.raw: [statistic(data, mean) for mean in table["sample_mean"]],
         }
     )
     for name in [column for column in table.columns if column in titles]:
@@ -191,6 +199,7 @@ def readable_groups(
     """Turn the posterior of chosen groups, and their ranks, into text."""
     import pandas as pd
 
+    from partialpool.tables.exponential import statistic
     from partialpool.text import format_estimate
 
     rows = []
@@ -199,7 +208,7 @@ def readable_groups(
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},
-            data.family.words.raw: f"{row['raw_mean']:#.4g}",
+            data.family.words.raw: statistic(data, row["raw_mean"]),
             "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
             "sd": _sd(row, turned=data.exp),
         }
@@ -219,9 +228,19 @@ def readable_groups(
     return readable
 
 
-def readable_fits(table: pd.DataFrame) -> pd.DataFrame:
-    """Turn the estimates of many fits into text: one row a fit, its scalars as columns."""
+def readable_fits(table: pd.DataFrame, *, exp: bool = False) -> pd.DataFrame:
+    """Turn the estimates of many fits into text: one row a fit, its scalars as columns.
+
+    Parameters
+    ----------
+    table
+        As from `partialpool.studies.many.results_table`.
+    exp
+        Whether the locations of all fits are exponentials.
+    """
     import pandas as pd
+
+    from partialpool.tables.exponential import PARAMETERS
 
     shown = [name for name in _SCALARS if name in set(table.loc[table["group"] == "", "parameter"])]
     rows = []
@@ -230,7 +249,8 @@ def readable_fits(table: pd.DataFrame) -> pd.DataFrame:
         row = {"fit": name}
         for parameter in shown:
             known = parameter in values.index
-            row[parameter] = (
+            title = f"exp({parameter})" if exp and parameter in PARAMETERS else parameter
+            row[title] = (
                 _with_error(values["mean"][parameter], values["mcse_mean"][parameter])
                 if known
                 else ""
@@ -276,16 +296,25 @@ def readable_forms(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFra
     return readable.rename_axis(index="", columns=None).reset_index()
 
 
-def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
-    """Turn the summary of prior choices into text: one row a choice, intervals below the means."""
+def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFrame:
+    """Turn the summary of prior choices into text: one row a choice, intervals beside the means.
+
+    Parameters
+    ----------
+    summary
+        As in `partialpool.studies.sensitivity.PriorComparison`.
+    exp
+        Whether its locations are exponentials.
+    """
     import pandas as pd
 
     known = summary.dropna(subset="mu")
+    titles = {"mu": "exp(mu)" if exp else "mu", "tau": "tau", "icc": "icc (R)"}
+    shown = {name: title for name, title in titles.items() if known[name].notna().any()}
     rows = [
         {
             "choice": row["choice"],
-            **{name: _with_interval(row, name) for name in ("mu", "tau")},
-            "icc (R)": _with_interval(row, "icc"),
+            **{title: _with_interval(row, name) for name, title in shown.items()},
             "pooling": f"{row['pooling_factor']:.2f}",
             "moved most": (
                 f"{textwrap.shorten(row['moved'], 30, placeholder='…]')} by "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -113,7 +113,9 @@ def estimate_groups(
     loaded = load_program(program, data, include)
     group_posterior.check_marginal(loaded, data)
     target = results.check_target(output / f"{data.name}-groups")
-    [fit] = sampling.fit([loaded], data, priors, retry=retry, inputs=_no_group_drawn(data))
+    [fit] = sampling.fit(
+        [loaded], data, priors, retry=retry, inputs=group_posterior.no_group_drawn(data)
+    )
     made = many_groups.write(target, data, priors, fit, chosen=chosen, progress=progress)
     trusted, estimates = diagnostics.verdicts([fit]), made.tables["estimates"]
     hyper = estimates[estimates["parameter"].isin(["mu", "tau", "sigma"])]
@@ -132,9 +134,3 @@ def estimate_groups(
     say_scale(data)
     say(f"Report: {target / 'report.html'}")
     finish(target, [fit])
-
-
-def _no_group_drawn(data: GroupedData) -> dict[str, Any]:
-    """Inputs with which the marginal program of the data's family draws no group."""
-    names = data.family.inputs(data.stats, draw_groups=False)
-    return {n: 0 if n == "J_drawn" else () for n in names if n.endswith("_drawn")}

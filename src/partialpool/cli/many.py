@@ -100,11 +100,19 @@ def fit_many(
         raise typer.Exit(130) from None
     order = {job.key: position for position, job in enumerate(jobs)}
     results.sort(key=lambda result: order[result.key])
-    table = many.results_table(results)
+    ratios = {job.name for job in jobs if job.data.exp}
+    every = len(ratios) == len(jobs)
+    table = many.results_table(results, ratios=ratios)
     write_table(many.overview(results), folder / "fits.csv")
     write_table(table, folder / "estimates.csv")
     if len(table):
-        show(readable_fits(table), "Posterior means (Monte Carlo error)")
+        show(readable_fits(table, exp=every), "Posterior means (Monte Carlo error)")
+    if ratios:
+        of = "" if every else f" of {len(ratios)} of {len(jobs)} fits"
+        say(
+            f"Note: of mu and theta{of} the exponentials are shown (geometric means, sds as "
+            "factors); tau is on the scale of the logarithms."
+        )
     say(f"Saved in {folder}")
     if any(result.failed for result in results):
         raise typer.Exit(SamplingError.exit_code)

@@ -162,6 +162,13 @@ class DataOptions:
         )
         return dataclasses.replace(data, exp=True) if self.exp else data
 
+    def only_logarithms(self, data: GroupedData, why: str) -> None:
+        """Refuse --exp where a command has no exponentials to show; a file's own `exp` is noted."""
+        if self.exp:
+            raise InputError(f"--exp: {why}; leave it out")
+        if data.exp:
+            say(f"Note: {why}.")
+
     def read(self, files: Sequence[str]) -> tuple[GroupedData, Priors]:
         """Read the data, settle the priors, and show both."""
         from partialpool.fitting.inputs import priors_for

@@ -15,6 +15,7 @@ from partialpool.cli.console import (
     readable_power,
     readable_prior_predictive,
     say,
+    say_scale,
     show,
 )
 from partialpool.cli.options import (
@@ -31,12 +32,16 @@ from partialpool.cli.options import (
     say_unused,
 )
 from partialpool.errors import InputError
+from partialpool.text import safe
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
     from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
+    from partialpool.studies.prior_predictive import PriorPredictive
 
 _GROUPS_SHOWN = 10
 
@@ -62,11 +67,10 @@ def priors(
     With --program, say instead how sensitive programs of your own are to their priors.
     """
     from partialpool import plots
-    from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report import results
-    from partialpool.report.figures import safe
     from partialpool.studies import prior_predictive, sensitivity
+    from partialpool.tables import exponential
 
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-priors")
@@ -94,27 +98,33 @@ def priors(
         progress=progress,
     )
     expected = prior_predictive.from_choices(chosen, data)
-    labels = {"axis_title": data.axis_title, "group_title": data.group_label}
+    shown = exponential.tables(data, {"choices": found.estimates, "choices_wide": found.summary})
+    estimates, summary = shown.values()
+    figure = prior_sensitivity(
+        found.densities,
+        estimates,
+        axis_title=exponential.axis_title(data),
+        group_title=data.group_label,
+        tau_title=data.axis_title,
+        ratios=data.exp,
+    )
     with results.new_folder(target) as folder:
-        found.estimates.to_csv(folder / "estimates.csv", index=False)
-        found.summary.to_csv(folder / "summary.csv", index=False)
+        estimates.to_csv(folder / "estimates.csv", index=False)
+        summary.to_csv(folder / "summary.csv", index=False)
         found.power.to_csv(folder / "power_scaling.csv", index=False)
-        expected.table.to_csv(folder / "prior_predictive.csv", index=False)
-        plots.save(prior_sensitivity(found.densities, found.estimates, **labels), folder / "priors")
-        if data.has_observations and not expected.draws.empty:
-            figure = draw_prior_predictive(
-                expected.draws, data.y.tolist(), axis_title=data.axis_title
-            )
-            plots.save(figure, folder / "prior_predictive")
+        _write_expected(folder, expected, data)
+        plots.save(figure, folder / "priors")
         for number, (name, refit) in enumerate(found.fits.items(), start=1):
             refit.save(folder / f"{number}-{safe(name)}.nc")
         results.write_manifest(folder, data, list(found.fits.values()))
-    show(readable_choices(found.summary), "Posterior means [95 % intervals] by choice of priors")
-    if "theta" in set(found.estimates["quantity"]):
+    means = "Geometric posterior means" if data.exp else "Posterior means"
+    show(readable_choices(summary, exp=data.exp), f"{means} [95 % intervals] by choice of priors")
+    if "theta" in set(estimates["quantity"]):
         show(
-            readable_groups_by_choice(found.estimates, most=_GROUPS_SHOWN),
-            f"Posterior means by {data.group_label} (intervals are in summary.csv)",
+            readable_groups_by_choice(estimates, most=_GROUPS_SHOWN),
+            f"{means} by {data.group_label} (intervals are in summary.csv)",
         )
+    say_scale(data)
     for sentence in (*found.sentences, *expected.sentences):
         say(sentence)
     finish(target, list(found.fits.values()))
@@ -131,6 +141,7 @@ def _of_programs(
     from partialpool import fitting
     from partialpool.report import results
     from partialpool.studies import edits, program_sensitivity
+    from partialpool.tables import exponential
 
     fits = sampling.fit(loaded, data, settings, pointwise=True)
     by_name = {each.name: each for each in loaded}
@@ -149,7 +160,7 @@ def _of_programs(
         return other
 
     power = program_sensitivity.power_scale(fits, data, refit=refit)
-    moves = edits.changes(fits, data)
+    [moves] = exponential.tables(data, {"changes": edits.changes(fits, data)}).values()
     with results.new_folder(target) as folder:
         results.write_table(power, folder / "power_scaling.csv")
         results.write_table(moves, folder / "changes.csv")
@@ -178,9 +189,8 @@ def prior_predictive(
 
     data, priors = data_options.read(csv)
     loaded = load_chosen(data, program, without, include)
-    from partialpool import plots  # slow, and of no use to a program in error
-    from partialpool.plots.sensitivity import prior_predictive as draw
     from partialpool.studies.prior_predictive import from_programs
+    from partialpool.tables import exponential
 
     found = from_programs(
         loaded,
@@ -193,18 +203,36 @@ def prior_predictive(
     )
     target = output / f"{data.name}-prior-predictive"
     with results.new_folder(target) as folder:
-        found.table.to_csv(folder / "prior_predictive.csv", index=False)
-        if data.has_observations and not found.draws.empty:
-            figure = draw(found.draws, data.y.tolist(), axis_title=data.axis_title)
-            plots.save(figure, folder / "prior_predictive")
+        table = _write_expected(folder, found, data)
         for each in found.fits:
             each.save(folder / f"{each.name}.nc")
         results.write_manifest(folder, data, list(found.fits))
-    if len(found.table):
+    if len(table):
+        rows = data.family.words.rows.capitalize()
         show(
-            readable_prior_predictive(found.table),
-            f"Observations that the priors expect, {data.axis_title}",
+            readable_prior_predictive(table),
+            f"{rows} that the priors expect, {exponential.axis_title(data)}",
         )
     for sentence in found.sentences:
         say(sentence)
     say(f"Saved in {target}")
+
+
+def _write_expected(folder: Path, found: PriorPredictive, data: GroupedData) -> pd.DataFrame:
+    """Write what priors expect, with a figure where it can be drawn; return the table shown."""
+    from partialpool import plots
+    from partialpool.plots.sensitivity import prior_predictive as draw
+    from partialpool.tables import exponential
+
+    shown = exponential.tables(data, {"prior_predictive": found.table, "prior_draws": found.draws})
+    table, draws = shown.values()
+    table.to_csv(folder / "prior_predictive.csv", index=False)
+    if data.has_observations and not draws.empty:
+        figure = draw(
+            draws,
+            exponential.shown(data, data.y).tolist(),
+            axis_title=exponential.axis_title(data),
+            ratios=data.exp,
+        )
+        plots.save(figure, folder / "prior_predictive")
+    return table

@@ -50,6 +50,9 @@ def verify(
     from partialpool.tables import exactness
 
     data, settings = data_options.read(csv)
+    data_options.only_logarithms(
+        data, "fits and exact posteriors are compared on the scale that models have, of logarithms"
+    )
     chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
     target = results.check_target(output / f"{data.name}-verify")
     fits = sampling.fit(_possible(program, data), data, settings)

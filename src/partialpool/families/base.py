@@ -119,6 +119,16 @@ class LeavingOut(Posterior, Protocol):
         ...
 
 
+@runtime_checkable
+class TestingSpread(Posterior, Protocol):
+    """An exact posterior that knows how the data speak of effects that are all equal."""
+
+    @property
+    def log_bayes_factor_of_no_spread(self) -> float:
+        """Log of p(y | tau = 0) / p(y)."""
+        ...
+
+
 class Statistics(ABC):
     """What of the data suffices, by group; each family has its own columns.
 
@@ -208,6 +218,8 @@ class Words:
         The column that `Statistics.sizes` has, as sentences write it ("n") and as an axis does.
     least
         What a group has of which least is known: "fewest observations".
+    raw_se
+        How the standard error of `raw` comes about, after a colon; empty where it is given.
     """
 
     theta: str
@@ -218,6 +230,7 @@ class Words:
     size: str
     size_title: str
     least: str
+    raw_se: str = ": pooled sd within groups over the root of n"
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,7 @@ class KnownErrors(Family):
         size="standard error",
         size_title="Standard error",
         least="largest standard errors",
+        raw_se="",
     )
     settings = (
         *("theta_location", "theta_scale"),

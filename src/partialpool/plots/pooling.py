@@ -204,6 +204,11 @@ def shrinkage_arrows(
             )
             + theme(height=4.6)
         )
+    order = (
+        ""
+        if (frame[size] == frame[size].iloc[0]).all()
+        else f"{least[:1].upper()}{least[1:]} at the top. "
+    )
     kept, dropped = extremes(list(frame["group"]))
     counts = dict(zip(frame["group"], frame[size], strict=True))
     scale, height = group_axis(kept, dropped)
@@ -226,7 +231,7 @@ def shrinkage_arrows(
         + p9.labs(
             x=x_title,
             y=text(group_title, width=18),
-            caption=caption(f"{least[:1].upper()}{least[1:]} at the top. {words}"),
+            caption=caption(f"{order}{words}"),
         )
         + theme(height=height + 1.2, grid="y")
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import plotnine as p9
 from plotnine.composition import Compose
 
-from partialpool.plots.theme import BLUE, GREY, ORANGE, VERMILLION, WIDTH, text, theme
+from partialpool.plots.theme import BLUE, GREY, ORANGE, VERMILLION, WIDTH, ratio_axis, text, theme
 
 _COLUMNS = 3
 _GROUPS = 8
@@ -26,6 +26,8 @@ def prior_sensitivity(
     *,
     axis_title: str = "value",
     group_title: str = "Group",
+    tau_title: str | None = None,
+    ratios: bool = False,
 ) -> Compose | p9.ggplot:
     """The two figures below as one: tau by choice above, group means by choice below.
 
@@ -37,11 +39,15 @@ def prior_sensitivity(
         Frames of a `PriorComparison`.
     axis_title, group_title
         Title of the axis of values (with its unit) and what a group is called.
+    tau_title, ratios
+        Title of the axis of tau, where it is another, and whether the values are ratios.
     """
-    above = tau_by_choice(densities, axis_title=axis_title)
+    above = tau_by_choice(densities, axis_title=tau_title or axis_title)
     if "theta" not in set(estimates["quantity"]):
         return above
-    below = theta_by_choice(estimates, axis_title=axis_title, group_title=group_title)
+    below = theta_by_choice(
+        estimates, axis_title=axis_title, group_title=group_title, ratios=ratios
+    )
     height = sum(float(figure.theme.getp("figure_size")[1]) for figure in (above, below))
     return (above / below) & p9.theme(figure_size=(WIDTH, height))
 
@@ -84,7 +90,11 @@ def tau_by_choice(densities: pd.DataFrame, *, axis_title: str = "value") -> p9.g
 
 
 def theta_by_choice(
-    estimates: pd.DataFrame, *, axis_title: str = "value", group_title: str = "Group"
+    estimates: pd.DataFrame,
+    *,
+    axis_title: str = "value",
+    group_title: str = "Group",
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Posterior mean and 95 % interval of each group mean by choice of priors.
 
@@ -95,6 +105,8 @@ def theta_by_choice(
         `theta` are used. Of more than eight groups those that move most are shown.
     axis_title, group_title
         Title of the axis of values (with its unit) and what a group is called.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1.
     """
     theta = estimates[estimates["quantity"] == "theta"]
     choices = list(dict.fromkeys(theta["choice"]))
@@ -116,6 +128,7 @@ def theta_by_choice(
     rows = -(-len(groups) // _COLUMNS)
     return (
         p9.ggplot(theta, p9.aes("mean", "choice", color="base"))
+        + (ratio_axis() if ratios else [])
         + p9.geom_vline(
             p9.aes(xintercept="mean"),
             data=theta[theta["base"] == "base"],
@@ -135,7 +148,11 @@ def theta_by_choice(
 
 
 def prior_predictive(
-    draws: pd.DataFrame, observations: Sequence[float], *, axis_title: str = "value"
+    draws: pd.DataFrame,
+    observations: Sequence[float],
+    *,
+    axis_title: str = "value",
+    ratios: bool = False,
 ) -> p9.ggplot:
     """Observations that priors expect, a panel for each source, with the data below.
 
@@ -147,6 +164,8 @@ def prior_predictive(
         The data, marked as ticks in every panel.
     axis_title
         The outcome with its unit.
+    ratios
+        Whether the values are ratios: the axis is logarithmic, with a line at 1.
     """
     sources = list(dict.fromkeys(draws["source"]))
     low, high = np.quantile(draws["value"], [0.005, 0.995])
@@ -158,6 +177,7 @@ def prior_predictive(
     rows = -(-len(sources) // columns)
     return (
         p9.ggplot(inside, p9.aes("value"))
+        + (ratio_axis() if ratios else [])
         + p9.geom_histogram(
             p9.aes(y=p9.after_stat("density")),
             position="identity",

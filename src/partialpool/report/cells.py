@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from partialpool.report.wording import number
+from partialpool.text import share, short
 
 LIMIT = 40
 """Rows of a table in the HTML."""
@@ -52,7 +53,7 @@ class View:
     csv
         Name of the file that holds it whole.
     dropped
-        Rows that only the file has.
+        Rows that only the file has: those between the first and the last ones.
     note
         A sentence below the table.
     """
@@ -73,13 +74,25 @@ def view(
     csv: str,
     note: str = "",
     limit: int = LIMIT,
+    dropped: int = 0,
 ) -> View | None:
-    """Show the first rows of a frame; None where it has none."""
+    """Show a frame, of a long one the first and the last rows; None where it has none.
+
+    `dropped` counts rows that were left out of the frame before.
+    """
     if frame.empty:
         return None
-    shown = frame.head(limit)
+    shown = cut(frame, limit)
     rows = tuple(tuple(make(row) for _, make in columns) for row in shown.to_dict(orient="records"))
-    return View(title, tuple(head for head, _ in columns), rows, csv, len(frame) - len(shown), note)
+    dropped += len(frame) - len(shown)
+    return View(title, tuple(head for head, _ in columns), rows, csv, dropped, note)
+
+
+def cut(frame: pd.DataFrame, limit: int = LIMIT) -> pd.DataFrame:
+    """Rows of a frame that are shown: all, or as many first ones as last ones."""
+    if len(frame) <= limit:
+        return frame
+    return pd.concat([frame.head(limit // 2), frame.tail(limit // 2)])
 
 
 def text(column: str) -> Maker:
@@ -92,20 +105,65 @@ def count(column: str) -> Maker:
     return lambda row: Cell(f"{row[column]:.0f}", float(row[column]))
 
 
-def estimate(column: str, mcse: str, *, factor: float = 1) -> Maker:
-    """Number with the digits that the error in another column, times `factor`, supports."""
+def estimate(column: str, mcse: str, *, name: str = "") -> Maker:
+    """Number with the digits that the error in another column supports.
+
+    The column `name` says what is estimated: what is never 0 is not rounded to it (`number`).
+    """
 
     def cell(row: Any) -> Cell:
-        return number_cell(row[column], factor * row[mcse])
+        return number_cell(row[column], row[mcse], of=str(row[name]) if name else "")
 
     return cell
 
 
-def number_cell(value: float, mcse: float = math.nan) -> Cell:
+def supported(column: str, mcse: str, plain: str) -> Maker:
+    """Number with the digits that its error supports, where it has one, or in a given format."""
+    bare = digits(column, plain)
+
+    def cell(row: Any) -> Cell:
+        error = row.get(mcse, math.nan)
+        return number_cell(row[column], error, of=column) if math.isfinite(error) else bare(row)
+
+    return cell
+
+
+def number_cell(value: float, mcse: float = math.nan, *, of: str = "") -> Cell:
     """Number with the digits that its error supports; a dash where there is none."""
     if not math.isfinite(value):
         return Cell("–" if math.isnan(value) else str(value))
-    return Cell(number(value, mcse), float(value))
+    return Cell(number(value, mcse, of=of), float(value))
+
+
+def error(column: str) -> Maker:
+    """Monte Carlo error, with two digits."""
+
+    def cell(row: Any) -> Cell:
+        value = row[column]
+        return Cell(short(value), float(value)) if math.isfinite(value) else Cell("–")
+
+    return cell
+
+
+def fraction(column: str) -> Maker:
+    """Share, to two decimals; one that is never 0 or 1 is not rounded to either."""
+
+    def cell(row: Any) -> Cell:
+        value = row[column]
+        return Cell("–") if math.isnan(value) else Cell(share(value), float(value))
+
+    return cell
+
+
+def fractions(low: str, high: str) -> Maker:
+    """Interval of a share."""
+
+    def cell(row: Any) -> Cell:
+        if math.isnan(row[low]) or math.isnan(row[high]):
+            return Cell("–")
+        return Cell(f"{share(row[low])} to {share(row[high])}", float(row[low]))
+
+    return cell
 
 
 def digits(column: str, digits: str) -> Maker:
@@ -139,13 +197,18 @@ def yes(column: str) -> Maker:
 
 
 def interval(low: str, high: str, digits: str) -> Maker:
-    """Two ends in a given format."""
+    """Two ends with the digits that their errors support, where they have some, or in a format."""
+
+    def end(row: Any, name: str) -> str:
+        error = row.get(f"mcse_{name}", math.nan)
+        if math.isfinite(error):
+            return number(row[name], error)
+        return format(row[name], digits).replace("-", "−")
 
     def cell(row: Any) -> Cell:
         if not (math.isfinite(row[low]) and math.isfinite(row[high])):
             return Cell("–")
-        shown = f"{format(row[low], digits)} to {format(row[high], digits)}"
-        return Cell(shown.replace("-", "−"), float(row[low]))
+        return Cell(f"{end(row, low)} to {end(row, high)}", float(row[low]))
 
     return cell
 
@@ -157,7 +220,7 @@ def with_error(name: str) -> Maker:
         found = number_cell(row[name], row[f"{name}_mcse"])
         error = row[f"{name}_mcse"]
         return Cell(
-            f"{found.text} ({error:.1g})" if math.isfinite(error) else found.text, found.value
+            f"{found.text} ({short(error)})" if math.isfinite(error) else found.text, found.value
         )
 
     return cell

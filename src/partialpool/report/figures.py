@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,11 +21,14 @@ from partialpool.report.wording import (
     capital,
     group_word,
     highest,
+    leading,
     lowest,
     moved_by,
     noun,
     number,
+    raw_number,
     rows_of,
+    run,
     sizes,
     tied,
 )
@@ -35,6 +37,7 @@ from partialpool.tables.checks import replicates
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import exact_posterior, is_shipped
 from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION
+from partialpool.text import safe
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
@@ -47,11 +50,6 @@ class Plan:
     section: str
     key: str
     make: Callable[[], Figure]
-
-
-def safe(name: str) -> str:
-    """Turn a name into one that any file system takes."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
 
 
 def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Plan]:
@@ -119,19 +117,20 @@ def _data(comparison: Comparison) -> Figure:
         {"group": np.array(data.labels, dtype=object)[data.group], "value": data.y}
     ).iloc[np.argsort(data.group, kind="stable")]
     summary = data.summary()
-    low, high = lowest(summary, "mean"), highest(summary, "mean")
+    extremes = lowest(summary, "mean"), highest(summary, "mean")
+    ends = ((raw_number(comparison, row["mean"]), row["group"]) for row in extremes)
     return Figure(
         "data",
         "data_by_group",
         {"observations": frame.reset_index(drop=True), **model_figures.axes(comparison)},
         f"The observations by {data.group_label}.",
-        f"Box plots of {data.axis_title} in {data.stats.J} groups. Sample means run from "
-        f"{number(low['mean'])} in {low['group']} to {number(high['mean'])} in {high['group']}.",
+        f"Box plots of {data.axis_title} in {data.stats.J} groups. " + run("Sample means", *ends),
     )
 
 
 def _raw(comparison: Comparison) -> Figure:
     """Draw each group's own estimate with the intervals that its standard error gives."""
+    words = comparison.data.family.words
     data, raw, se = comparison.data, comparison.data.stats.raw, comparison.data.stats.raw_se
     quantiles = {
         name: exponential.shown(data, raw + se * special.ndtri(p)) for name, p in QUANTILES.items()
@@ -150,9 +149,8 @@ def _raw(comparison: Comparison) -> Figure:
         },
         f"The {data.family.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
         "standard errors either way.",
-        f"{data.family.words.raws.capitalize()} of {data.stats.J} groups with their intervals, "
-        f"from {number(low['median'])} in {low['group']} to {number(high['median'])} in "
-        f"{high['group']}.",
+        f"{capital(words.raws)} of {data.stats.J} groups with their intervals. "
+        + run(capital(words.raws), *((number(x["median"]), x["group"]) for x in (low, high))),
     )
 
 
@@ -160,7 +158,6 @@ def _scatter(comparison: Comparison) -> Figure:
     shown = [fit for fit in (comparison.model("none"), comparison.model("partial")) if fit]
     names = [fit.name for fit in shown]
     frame = comparison.table("estimates")
-    most = _most(comparison, names[-1])
     thetas, center = comparison.data.family.words.thetas, "μ"
     theta, kind = "θ", "Posterior means"
     if comparison.data.exp:
@@ -175,17 +172,18 @@ def _scatter(comparison: Comparison) -> Figure:
         },
         f"{kind} of {theta} under {' and '.join(fit.title for fit in shown)}.",
         f"{kind} of the {thetas} under {' and '.join(fit.title for fit in shown)}, "
-        f"with the posterior mean of {center} dashed.{most}",
+        f"with the posterior mean of {center} dashed.",
     )
 
 
 def _most(comparison: Comparison, model: str) -> str:
     """Name the group that moves most, for an alt text; nothing where several do."""
+    raw = comparison.data.family.words.raw
     first = leading_movers(comparison, comparison.table("shrinkage", model=model))
     if len(first) != 1:
         return ""
     [row] = rows_of(first)
-    return f" {row['group']} moves most, by {moved_by(comparison, row)}."
+    return f" {row['group']} moves most from its {raw}, by {moved_by(comparison, row)}."
 
 
 def _arrows(comparison: Comparison, fit: Fit) -> Figure:
@@ -342,8 +340,20 @@ def _ranks(comparison: Comparison, fit: Fit) -> Figure:
             "ranked": noun(comparison),
         },
         f"Probability of each rank of each group; rank 1 is the highest {noun(comparison)}.",
-        f"Heat map of rank probabilities of {len(kept)} groups; the highest estimate is that of "
-        f"{order[0]}, the lowest that of {order[-1]}.",
+        f"Heat map of rank probabilities of {len(kept)} groups{_first_and_last(comparison, fit)}.",
+    )
+
+
+def _first_and_last(comparison: Comparison, fit: Fit) -> str:
+    """Name the groups of the highest and the lowest estimate, where Monte Carlo errors can tell."""
+    rows = comparison.table("estimates", model=fit.name, parameter="theta")
+    high = leading(rows, "mean", "mcse_mean")
+    low = leading(rows.assign(mean=-rows["mean"]), "mean", "mcse_mean")
+    if len(high) != 1 or len(low) != 1:
+        return ""
+    return (
+        f"; the highest estimate is that of {high['group'].iloc[0]}, the lowest that of "
+        f"{low['group'].iloc[0]}"
     )
 
 
@@ -398,7 +408,7 @@ def _statistics(comparison: Comparison, fit: Fit) -> Figure:
         {"checks": frame, **axes},
         f"{what} against their replicates under {fit.title}.",
         f"Observed statistics on the intervals of their replicates; {int(outside.sum())} "
-        f"of {len(frame)} lie outside the 95 % interval.",
+        f"of {len(frame)} {'lies' if outside.sum() == 1 else 'lie'} outside the 95 % interval.",
     )
 
 
@@ -433,6 +443,6 @@ def _loo(comparison: Comparison, fit: Fit) -> Figure:
         "loo_k",
         {"pointwise": frame[["observation", "k"]].dropna(), "threshold": threshold},
         f"Pareto k of each observation under {fit.title}.",
-        f"Pareto k of {len(frame)} observations; the largest is {frame['k'].max():.2f}, {bad} are "
-        f"beyond the threshold of {threshold:.2f}.",
+        f"Pareto k of {len(frame)} observations; the largest is {frame['k'].max():.2f}, {bad} "
+        f"{'is' if bad == 1 else 'are'} beyond the threshold of {threshold:.2f}.",
     )

@@ -13,10 +13,11 @@ from partialpool.programs import statements
 from partialpool.progress import Progress
 from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
-from partialpool.report.figures import plan, safe
+from partialpool.report.figures import plan
 from partialpool.report.results import MARK, label_trust, manifest, new_folder, write_table
 from partialpool.tables import exponential, meanings
 from partialpool.tables.comparison import Comparison, compute
+from partialpool.text import safe
 
 
 def write(
@@ -26,6 +27,7 @@ def write(
     *,
     delta: float | None = None,
     insist: bool = False,
+    equal_effects: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -49,6 +51,9 @@ def write(
         where these are the data).
     insist
         Draw conclusions from fits that failed a diagnostic, too; the banner stays.
+    equal_effects
+        Whether to add the Bayes factor of equal effects; `bayes_factor.check` says whether it is
+        known.
     processes
         Drawing processes; the number of cores, at most four, where None.
     progress
@@ -71,7 +76,14 @@ def write(
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
         comparison = exponential.of_comparison(
-            compute(data, fits, delta=delta, insist=insist, progress=progress)
+            compute(
+                data,
+                fits,
+                delta=delta,
+                insist=insist,
+                equal_effects=equal_effects,
+                progress=progress,
+            )
         )
         timings = {"tables": time.perf_counter() - start}
         models = {
@@ -130,7 +142,7 @@ def _tables(comparison: Comparison, folder: Path) -> None:
     }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
-    columns = meanings.table(tables)
+    columns = meanings.table(tables, comparison.data.family.words)
     write_table(
         exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
     )

@@ -116,28 +116,23 @@ def write(
     ):
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
-        with progress.task(f"Estimating {stats.J:,} groups"):
-            table = group_posterior.group_estimates(posterior, stats)
-            table.insert(1, "trusted", all(trusted.values()))
+        with progress.task(f"Estimating {_groups(stats.J)}"):
+            table = all_groups(data, fit)
         extreme = table["mean"].nsmallest if chosen.lowest else table["mean"].nlargest
         shown = list(chosen.groups or table.loc[extreme(chosen.top).index, "group"])
-        found = exponential.tables(data, {"groups": table})
-        figure = _figure(data, fit, found["groups"])
+        found = {"groups": table}
+        figure = _figure(data, fit, table)
         drawing = beside.submit(draw_all, [figure], folder / "figures", workers=workers)
-        saving = [
-            beside.submit(results.write_table, found["groups"], folder / "tables" / "groups.csv")
-        ]
+        saving = [beside.submit(results.write_table, table, folder / "tables" / "groups.csv")]
         if stats.J >= FEWEST_FOR_PARQUET:
             saving.append(
-                beside.submit(
-                    results.write_table, found["groups"], folder / "tables" / "groups.parquet"
-                )
+                beside.submit(results.write_table, table, folder / "tables" / "groups.parquet")
             )
         more = {}
         if 1 < len(shown) <= MOST_COMPARED:
             more["contrasts"] = group_draws.group_contrasts(posterior, stats, shown)
         if chosen.ranks:
-            with progress.task(f"Ranking {len(shown)} groups among {stats.J:,}"):
+            with progress.task(f"Ranking {_groups(len(shown))} among {stats.J:,}"):
                 more["ranks"] = group_draws.group_ranks(posterior, stats, shown, seed=chosen.seed)
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
@@ -151,7 +146,7 @@ def write(
         with progress.task("Saving tables, figure and draws"):
             for name, frame in more.items():
                 results.write_table(frame, folder / "tables" / f"{name}.csv")
-            columns = meanings.table(found)
+            columns = meanings.table(found, data.family.words)
             columns = exponential.described(columns) if data.exp else columns
             results.write_table(columns, folder / "tables" / "columns.csv")
             results.write_manifest(folder, data, [fit], kind="groups")
@@ -168,6 +163,17 @@ def write(
     if problem:
         said.append(f"The figure could not be drawn: {problem}.")
     return Written(found, shown, said)
+
+
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count:,} groups"
+
+
+def all_groups(data: GroupedData, fit: Fit) -> pd.DataFrame:
+    """Posterior of every group: columns of `group_posterior.group_estimates`, and `trusted`."""
+    table = group_posterior.group_estimates(fit.posterior, data.stats)
+    table.insert(1, "trusted", all(diagnostics.verdicts([fit]).values()))
+    return exponential.tables(data, {"groups": table})["groups"]
 
 
 def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
@@ -204,8 +210,8 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
         ratio = math.exp(mean)
         center, spread = format_estimate(ratio, 0.1 * ratio * sd), f"{spread} of its logarithm"
     return (
-        f"Complete pooling would put every group at {center} ({spread}), no pooling each at its "
-        f"{data.family.words.raw} (raw_mean in groups.csv)."
+        f"Complete pooling would put every group at {center} ({spread}), no pooling each at about "
+        f"its {data.family.words.raw} (raw_mean in groups.csv)."
     )
 
 
@@ -268,12 +274,12 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
         *views.size(comparison),
-        (words.raw.capitalize(), cells.digits("raw_mean", ".4g")),
+        *views.raw(comparison, "raw_mean"),
         (mean, cells.estimate("mean", "mcse_mean")),
-        ("sd", cells.digits("sd", ".3g" if comparison.data.exp else ".2g")),
+        ("sd", cells.estimate("sd", "mcse_sd")),
         ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
         ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
-        ("Pooling factor λ", cells.digits("lambda_mean", ".2g")),
+        ("Pooling factor λ", cells.fraction("lambda_mean")),
     ]
     ranks = comparison.table("ranks")
     if len(ranks):
@@ -282,7 +288,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
             ("95 % interval of the rank", cells.interval("rank_q2.5", "rank_q97.5", ".0f"))
         )
     return cells.view(
-        f"Posterior of {len(frame)} of {comparison.data.stats.J} {words.thetas}",
+        f"Posterior of {len(frame):,} of {comparison.data.stats.J:,} {words.thetas}",
         frame,
         columns,
         csv="groups",

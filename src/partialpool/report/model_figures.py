@@ -12,7 +12,7 @@ from partialpool import plots
 from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
-from partialpool.report.wording import highest, lowest, named, number, rows_of
+from partialpool.report.wording import highest, lowest, named, number, rows_of, run
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.types import FloatArray
@@ -136,11 +136,10 @@ def _summary(comparison: Comparison, fit: Fit, parameter: str) -> str:
     shown = plots.SYMBOLS.get(parameter, parameter)
     if comparison.data.exp and parameter in exponential.PARAMETERS:
         shown = f"exp({shown})"
-    return (
-        f"{shown}: mean {number(row['mean'], row['mcse_mean'])}, "
-        f"95 % interval {number(row['q2.5'], row['mcse_q2.5'])} to "
-        f"{number(row['q97.5'], row['mcse_q97.5'])}."
+    mean, low, high = (
+        number(row[name], row[f"mcse_{name}"], of=parameter) for name in ("mean", "q2.5", "q97.5")
     )
+    return f"{shown}: mean {mean}, 95 % interval {low} to {high}."
 
 
 def _ends(comparison: Comparison, fit: Fit, parameter: str) -> str:
@@ -148,9 +147,9 @@ def _ends(comparison: Comparison, fit: Fit, parameter: str) -> str:
     rows = comparison.table("estimates", model=fit.name, parameter=parameter)
     rows = rows[rows["group"] != ""]
     low, high = lowest(rows, "median"), highest(rows, "median")
-    return (
-        f"Medians run from {number(low['median'], low['mcse_median'])} in {low['group']} to "
-        f"{number(high['median'], high['mcse_median'])} in {high['group']}."
+    return run(
+        "Medians",
+        *((number(row["median"], row["mcse_median"]), row["group"]) for row in (low, high)),
     )
 
 
@@ -274,7 +273,8 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
             overlaid.append(_prior_of_share(tau, sigma))
     labels = {name: _label(comparison, name) for name in draws} | {"R": "R = τ² / (τ² + σ²)"}
     columns = ["value", "density", "parameter"]
-    without = [labels[name] for name in draws if name not in {f["parameter"][0] for f in overlaid}]
+    names = {name: plots.SYMBOLS.get(name, name) for name in draws}
+    without = [names[name] for name in draws if name not in {f["parameter"][0] for f in overlaid}]
     return Figure(
         key,
         "prior_and_posterior",

@@ -14,7 +14,17 @@ from markupsafe import Markup
 
 from partialpool.fitting import Fit
 from partialpool.programs import statements
-from partialpool.report import cells, mathematics, sentences, trust, verification, views, wording
+from partialpool.report import (
+    cells,
+    companions,
+    mathematics,
+    sentences,
+    spread,
+    trust,
+    verification,
+    views,
+    wording,
+)
 from partialpool.report.drawing import Figure
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
@@ -128,15 +138,19 @@ def sections(
         Section(
             "shrinkage",
             "Shrinkage",
-            _said(sentences.shrinkage, comparison, partial),
+            [
+                *_said(sentences.shrinkage, comparison, partial),
+                *_said(spread.line, comparison.table("bayes_factor")),
+            ],
             [
                 _view(views.shrinkage, comparison),
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
-                _view(views.classical, comparison),
-                _view(views.blup, comparison),
-                _view(views.meta_analysis, comparison),
-                _view(views.weights, comparison),
+                _view(companions.classical, comparison),
+                _view(companions.blup, comparison),
+                _view(companions.meta_analysis, comparison),
+                _view(companions.weights, comparison),
+                _view(spread.view, comparison),
             ],
             shown("shrinkage"),
         ),
@@ -248,6 +262,7 @@ def render(
         comparison=comparison,
         title=comparison.data.title or comparison.data.name,
         counted=wording.counted(comparison.data),
+        models=wording.poolings(comparison),
         measured=exponential.axis_title(comparison.data),
         parts=parts,
         failures=trust.failures(comparison),

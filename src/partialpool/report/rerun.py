@@ -19,14 +19,13 @@ import numpy as np
 from partialpool import programs
 from partialpool.data import GroupedData, reading
 from partialpool.errors import InputError
-from partialpool.fitting import Fit, diagnostics
+from partialpool.fitting import Fit
 from partialpool.fitting.without_rows import fit_or_draw
 from partialpool.priors import hyperparameters
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
-from partialpool.report import results
+from partialpool.report import fits_folder, many_groups, results
 from partialpool.settings import Settings
-from partialpool.tables import exponential, group_posterior, shrinkage
 
 IDENTICAL, DIFFERENT, MISSING = "identical", "different", "not there to compare"
 
@@ -183,30 +182,16 @@ def _write(
     if kind == "report":
         from partialpool.report.folder import write
 
-        asked = {"delta": manifest.get("delta"), "insist": manifest.get("insist", False)}
-        write(target, data, fits, progress=progress, **asked)
+        asked = {key: bool(manifest.get(key)) for key in ("insist", "equal_effects")}
+        write(target, data, fits, delta=manifest.get("delta"), progress=progress, **asked)
+        return
+    if kind in fits_folder.KINDS:
+        fits_folder.write(target, data, fits, kind=kind)
         return
     with results.new_folder(target) as folder:
-        if kind in {"fit", "compare"}:
-            wide = shrinkage.shrinkage_table(fits, data) if kind == "compare" else None
-            found = exponential.tables(
-                data,
-                {
-                    "estimates": shrinkage.estimates(fits, data),
-                    **({} if wide is None else {"shrinkage_wide": wide}),
-                },
-            )
-            results.write_tables(
-                folder,
-                found["estimates"],
-                diagnostics.verdicts(fits),
-                shrinkage=found.get("shrinkage_wide"),
-            )
         if kind == "groups":
-            table = group_posterior.group_estimates(fits[0].posterior, data.stats)
-            table.insert(1, "trusted", all(diagnostics.verdicts(fits).values()))
-            table = exponential.tables(data, {"groups": table})["groups"]
             (folder / "tables").mkdir()
+            table = many_groups.all_groups(data, fits[0])
             results.write_table(table, folder / "tables" / "groups.csv")
         for number, fit in enumerate(fits, start=1):
             fit.save(folder / (f"{fit.name}.nc" if kind != "fits" else f"{number}-{fit.name}.nc"))

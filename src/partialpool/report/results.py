@@ -152,29 +152,6 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
             rows.write_csv(str(path))
 
 
-def write_tables(
-    folder: Path,
-    estimates: pd.DataFrame,
-    trusted: Mapping[str, bool],
-    *,
-    shrinkage: pd.DataFrame | None = None,
-) -> None:
-    """Write the tables of a fit or a comparison: `estimates.csv` and `shrinkage.csv`.
-
-    Parameters
-    ----------
-    estimates
-        Columns of `pooling.estimates`.
-    trusted
-        Name of a model to whether every check that counts was passed.
-    shrinkage
-        Columns of `pooling.shrinkage_table`; not written where None.
-    """
-    write_table(label_trust(estimates, trusted), folder / "estimates.csv")
-    if shrinkage is not None:
-        write_table(shrinkage, folder / "shrinkage.csv")
-
-
 def about_data(data: GroupedData) -> dict[str, Any]:
     """Describe the data for a manifest, and how to read them again."""
     return {
@@ -231,6 +208,7 @@ def manifest(
         "data": about_data(data),
         "delta": comparison.delta,
         "insist": comparison.insist,
+        "equal_effects": "bayes_factor" in {*comparison.tables, *comparison.missing},
         "fits": [
             {
                 **fit.record.as_dict(),

@@ -28,7 +28,7 @@ def view(comparison: Comparison) -> cells.View | None:
             ("Numbers compared", cells.count("numbers")),
             ("Largest difference, in MCSE", cells.digits("largest", ".1f")),
             ("Where", cells.text("where")),
-            ("Chance up to", cells.digits("limit", ".1f")),
+            ("Limit of chance, in MCSE", cells.digits("limit", ".1f")),
             ("Agrees", cells.yes("agrees")),
         ],
         csv="exact",

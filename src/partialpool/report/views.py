@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from partialpool import text
 from partialpool.fitting import Fit
-from partialpool.report import cells
-from partialpool.report.wording import capital, group_word, noun, number, rows_of
+from partialpool.report import cells, precision
+from partialpool.report.wording import capital, group_word, noun
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN
@@ -23,18 +24,24 @@ _STAND_INS = ("eta", "tau_stretched", "sigma_stretched")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 
-_LOGARITHMS = "on the scale of the logarithms"
+LOGARITHMS = "on the scale of the logarithms"
+"""Where what is not turned into ratios is shown."""
 
 
-def _of_data(comparison: Comparison, column: str) -> cells.Maker:
-    """Cells of sample statistics: four digits of the overall sd, the same for a whole column.
+def of_data(comparison: Comparison, column: str) -> cells.Maker:
+    """Cells of sample statistics: the same decimals for a whole column, but for ratios."""
 
-    Ratios have four digits each.
-    """
-    if comparison.data.exp and column != "se":
-        return cells.digits(column, ".4g")
-    scale = comparison.data.stats.total_sd or 1.0
-    return cells.digits(column, f".{max(0, 3 - math.floor(math.log10(scale)))}f")
+    def cell(row: Any) -> cells.Cell:
+        value = float(row[column])
+        if not math.isfinite(value):
+            return cells.number_cell(value)
+        if column in ("sd", "se"):  # of rows or of logarithms: never turned
+            said = text.of_data(value, comparison.data.stats.total_sd, error=True)
+        else:
+            said = exponential.statistic(comparison.data, value)
+        return cells.Cell(said.replace("-", "−"), value)
+
+    return cell
 
 
 def size(comparison: Comparison) -> cells.Columns:
@@ -42,12 +49,12 @@ def size(comparison: Comparison) -> cells.Columns:
     [column] = comparison.data.stats.sizes
     if column == "n":
         return [("n", cells.count("n"))]
-    return [(comparison.data.family.words.size_title, _of_data(comparison, column))]
+    return [(comparison.data.family.words.size_title, of_data(comparison, column))]
 
 
-def _raw(comparison: Comparison, column: str) -> cells.Columns:
+def raw(comparison: Comparison, column: str) -> cells.Columns:
     """Column of the groups' own estimates."""
-    return [(capital(comparison.data.family.words.raw), _of_data(comparison, column))]
+    return [(capital(comparison.data.family.words.raw), of_data(comparison, column))]
 
 
 _SUMMARY = {
@@ -63,8 +70,8 @@ def groups(comparison: Comparison) -> cells.View | None:
     """How much is known of each group, and what it says by itself."""
     data, frame = comparison.data, comparison.table("groups")
     measured = exponential.axis_title(data)
-    note = f"Standard errors are {_LOGARITHMS}." if data.exp else ""
-    shown = [(title, _of_data(comparison, c)) for c, title in _SUMMARY.items() if c in frame]
+    note = f"Standard errors are {LOGARITHMS}." if data.exp else ""
+    shown = [(title, of_data(comparison, c)) for c, title in _SUMMARY.items() if c in frame]
     return cells.view(
         f"{measured} by {data.group_label}",
         frame,
@@ -81,7 +88,7 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
         return None
     frame = frame[~frame["parameter"].isin(_STAND_INS)]
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
-    exp = comparison.data.exp
+    exp, name = comparison.data.exp, "parameter"
     note = (
         "Means and quantiles have the digits that their Monte Carlo standard error (MCSE) supports."
     )
@@ -89,7 +96,7 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
         frame = frame.assign(parameter=[parameter_shown(p) for p in frame["parameter"]])
         note += (
             " Of what is called exp(…), the mean is a geometric mean and the sd a factor; all else "
-            f"is {_LOGARITHMS}."
+            f"is {LOGARITHMS}."
         )
     return cells.view(
         f"Posterior under {fit.title}",
@@ -98,12 +105,12 @@ def estimates(comparison: Comparison, fit: Fit) -> cells.View | None:
             ("Parameter", cells.text("parameter")),
             (comparison.data.group_label, cells.text("group")),
             *([("n", cells.count("n"))] if "n" in frame else []),
-            ("Mean", cells.estimate("mean", "mcse_mean")),
-            ("MCSE", cells.digits("mcse_mean", ".2g")),
-            ("sd", cells.estimate("sd", "mcse_sd" if exp else "mcse_mean")),
-            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
-            ("Median", cells.estimate("median", "mcse_median")),
-            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
+            ("Mean", cells.estimate("mean", "mcse_mean", name=name)),
+            ("MCSE", cells.error("mcse_mean")),
+            ("sd", cells.estimate("sd", "mcse_sd", name=name)),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5", name=name)),
+            ("Median", cells.estimate("median", "mcse_median", name=name)),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5", name=name)),
             ("R-hat", cells.digits("r_hat", ".3f")),
             ("Bulk ESS", cells.digits("ess_bulk", ".0f")),
             ("Tail ESS", cells.digits("ess_tail", ".0f")),
@@ -146,7 +153,7 @@ def shrinkage(comparison: Comparison) -> cells.View | None:
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
         *size(comparison),
-        *_raw(comparison, "sample_mean"),
+        *raw(comparison, "sample_mean"),
     ]
     for name, title in comparison.titles.items():
         if name in frame:
@@ -172,7 +179,7 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
         [
             (comparison.data.group_label, cells.text("group")),
             *([] if comparison.data.family.rows_are_groups else size(comparison)),
-            *_raw(comparison, "raw_mean"),
+            *raw(comparison, "raw_mean"),
             ("Standard error", cells.digits("raw_se", ".3g")),
             (
                 "Geometric posterior mean" if exp else "Posterior mean",
@@ -183,11 +190,11 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
                 cells.estimate("displacement", "error"),
             ),
             ("In standard errors", cells.digits("displacement_se", ".2f")),
-            ("Pooling factor λ", cells.digits("lambda_mean", ".2f")),
-            ("95 % interval of λ", cells.interval("lambda_q2.5", "lambda_q97.5", ".2f")),
+            ("Pooling factor λ", cells.fraction("lambda_mean")),
+            ("95 % interval of λ", cells.fractions("lambda_q2.5", "lambda_q97.5")),
         ],
         csv="shrinkage",
-        note=f"{note} Standard errors are {_LOGARITHMS}." if exp else note,
+        note=f"{note} Standard errors are {LOGARITHMS}." if exp else note,
     )
 
 
@@ -201,156 +208,38 @@ _QUANTITIES = {
 }
 
 
+_OF_ALL = "Variance of all observations, σ²"
+"""What sigma2 is where all groups have one mean."""
+
+
 def variance(comparison: Comparison) -> cells.View | None:
     """Variances, intraclass correlation and the overall pooling factor."""
-    frame = comparison.table("variance")
+    frame = precision.variance(comparison)
     if frame.empty:
         return None
+    pools = {fit.name: fit.pooling for fit in comparison.fits}
+    what = [
+        _OF_ALL if q == "sigma2" and pools[model] == "complete" else _QUANTITIES.get(q, q)
+        for model, q in zip(frame["model"], frame["quantity"], strict=True)
+    ]
+    name = "quantity"
     return cells.view(
         "Variance within and between groups"
         if (frame["quantity"] == "sigma2").any()
         else "Variance between groups",
-        frame.assign(
-            title=frame["model"].map(comparison.titles),
-            what=frame["quantity"].map(lambda q: _QUANTITIES.get(q, q)),
-        ),
+        frame.assign(title=frame["model"].map(comparison.titles), what=what),
         [
             ("Model", cells.text("title")),
             ("Quantity", cells.text("what")),
-            ("Mean", cells.estimate("mean", "mcse")),
-            ("MCSE", cells.digits("mcse", ".2g")),
-            ("Median", cells.estimate("median", "mcse")),
-            ("2.5 %", cells.estimate("q2.5", "mcse")),
-            ("97.5 %", cells.estimate("q97.5", "mcse", factor=3)),
+            ("Mean", cells.estimate("mean", "mcse", name=name)),
+            ("MCSE", cells.error("mcse")),
+            ("Median", cells.estimate("median", "mcse_median", name=name)),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5", name=name)),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5", name=name)),
         ],
         csv="variance",
         note="The overall pooling factor is that of Gelman and Pardoe (2006): 1 is complete "
-        "pooling, 0 is none." + (f" τ² is {_LOGARITHMS}." if comparison.data.exp else ""),
-    )
-
-
-def classical(comparison: Comparison) -> cells.View | None:
-    """ANOVA and REML beside the posterior means."""
-    frame = comparison.table("variance_components")
-    if frame.empty:
-        return None
-    rows = frame.to_dict(orient="records")
-    fit = comparison.model("partial")
-    if fit is not None:
-        found = comparison.table("variance", model=fit.name).set_index("quantity")["mean"]
-        rows.append({"method": f"posterior mean, {fit.title}", **found.to_dict()})
-    return cells.view(
-        "Classical companions: variance components",
-        pd.DataFrame(rows),
-        [
-            ("Method", cells.text("method")),
-            ("σ²", cells.digits("sigma2", ".4g")),
-            ("τ²", cells.digits("tau2", ".4g")),
-            ("R", cells.digits("icc", ".3g")),
-            ("F", cells.digits("f", ".4g")),
-            ("p of τ² = 0", cells.digits("p_value", ".2g")),
-        ],
-        csv="variance_components",
-        note="ANOVA and REML are classical estimates, computed without a prior.",
-    )
-
-
-def blup(comparison: Comparison) -> cells.View | None:
-    """BLUP and James-Stein beside the posterior means."""
-    frame = comparison.table("blup")
-    fit = comparison.model("partial")
-    if frame.empty:
-        return None
-    columns: cells.Columns = [
-        (comparison.data.group_label, cells.text("group")),
-        ("n", cells.count("n")),
-        ("Sample mean", _of_data(comparison, "raw_mean")),
-        ("BLUP", _of_data(comparison, "blup")),
-        ("James–Stein", _of_data(comparison, "james_stein")),
-    ]
-    if fit is not None:
-        bayes = comparison.table("shrinkage", model=fit.name)[["group", "estimate", "mcse"]]
-        frame = frame.merge(bayes, on="group", how="left")
-        columns.append((capital(fit.title), cells.estimate("estimate", "mcse")))
-    return cells.view(
-        "Classical companions: estimates of the group means",
-        frame,
-        columns,
-        csv="blup",
-        note="BLUP takes REML's variances as known; James–Stein shrinks all groups by one factor.",
-    )
-
-
-def meta_analysis(comparison: Comparison) -> cells.View | None:
-    """Meta-analysis without priors beside the posterior of partial pooling."""
-    frame = comparison.table("meta_analysis")
-    if frame.empty:
-        return None
-    rows = rows_of(frame)
-    fit = comparison.model("partial")
-    if fit is not None:
-        rows.append(_posterior_row(comparison, fit))
-    columns: cells.Columns = [
-        ("Method", cells.text("method")),
-        ("Mean effect", cells.digits("estimate", ".4g")),
-        ("Standard error", cells.digits("se", ".3g")),
-        ("95 % interval", cells.interval("q2.5", "q97.5", ".4g")),
-        ("τ²", cells.digits("tau2", ".4g")),
-        ("I²", cells.digits("i2", ".2f")),
-        ("H²", cells.digits("h2", ".3g")),
-        ("95 % of new effects", cells.interval("prediction_q2.5", "prediction_q97.5", ".4g")),
-        ("Q", cells.digits("q", ".4g")),
-        ("p of Q", cells.digits("p_value", ".2g")),
-    ]
-    return cells.view(
-        "Classical companions: meta-analysis",
-        pd.DataFrame(rows),
-        columns,
-        csv="meta_analysis",
-        note="I² is the share of the variance of an estimate that lies between groups, H² is "
-        "1 / (1 − I²); Q tests whether all effects are equal. The classical rows take τ² as known; "
-        "the posterior row has posterior means, and the sd of μ as its standard error."
-        + (f" Standard errors and τ² are {_LOGARITHMS}." if comparison.data.exp else ""),
-    )
-
-
-def _posterior_row(comparison: Comparison, fit: Fit) -> dict[str, Any]:
-    """Posterior means of what a meta-analysis estimates, as a row of its table."""
-    estimates = comparison.table("estimates", model=fit.name)
-    found: dict[str, Any] = {"method": f"posterior, {fit.title}"}
-    for row in estimates[estimates["parameter"] == "mu"].to_dict(orient="records"):
-        sd = math.log(row["sd"]) if comparison.data.exp else row["sd"]
-        found |= {"estimate": row["mean"], "se": sd, "q2.5": row["q2.5"]}
-        found |= {"q97.5": row["q97.5"]}
-    for row in comparison.table("variance", model=fit.name).to_dict(orient="records"):
-        if row["quantity"] in ("tau2", "i2", "h2"):
-            found[row["quantity"]] = row["mean"]
-    new = comparison.table("predictions", model=fit.name, quantity="new group mean")
-    for row in new.to_dict(orient="records"):
-        found |= {"prediction_q2.5": row["q2.5"], "prediction_q97.5": row["q97.5"]}
-    return found
-
-
-def weights(comparison: Comparison) -> cells.View | None:
-    """What each estimate counts in the mean effect, and its classical shrinkage."""
-    frame = comparison.table("weights")
-    if frame.empty:
-        return None
-    return cells.view(
-        "Classical companions: weights and predictors",
-        frame,
-        [
-            (comparison.data.group_label, cells.text("group")),
-            *_raw(comparison, "estimate"),
-            ("Standard error", _of_data(comparison, "se")),
-            ("Weight, common effect", cells.digits("weight_common", ".3f")),
-            ("Weight, REML", cells.digits("weight_reml", ".3f")),
-            ("BLUP", _of_data(comparison, "blup")),
-            ("Pulled by", cells.digits("blup_factor", ".2f")),
-        ],
-        csv="weights",
-        note="BLUP takes REML's τ² as known; 1 is pulled all the way to the mean."
-        + (f" Standard errors are {_LOGARITHMS}." if comparison.data.exp else ""),
+        "pooling, 0 is none." + (f" τ² is {LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 
@@ -395,7 +284,7 @@ def contrasts(comparison: Comparison) -> cells.View | None:
         short = {"none": "No pooling", "partial": "Partial pooling"}[fit.pooling]
         columns += [
             (f"{short}: {what}", cells.estimate(f"mean_{k}", f"mcse_{k}")),
-            (f"{short}: 95 % interval", _contrast_interval(k, ratios=exp)),
+            (f"{short}: 95 % interval", cells.interval(f"q2.5_{k}", f"q97.5_{k}", ".4g")),
             (f"{short}: P(first is higher)", cells.probability(f"p_greater_{k}")),
         ]
         if comparison.delta is not None:
@@ -403,8 +292,13 @@ def contrasts(comparison: Comparison) -> cells.View | None:
         overlap = cells.yes(f"marginal_overlap_{k}")
         columns.append((f"{short}: marginal intervals overlap", overlap))
     last = len(shown) - 1
-    clear = (frame[f"p_greater_{last}"] - 0.5).abs()
-    ordered = frame.iloc[np.argsort(-clear.to_numpy(), kind="stable")]
+    apart = exponential.differences(comparison.data, frame[f"mean_{last}"]).abs()
+    apart /= precision.of_differences(comparison, shown[last], _pairs_of(frame))
+    ordered = frame.iloc[np.argsort(-apart.to_numpy(), kind="stable")]
+    kept = cells.cut(ordered).copy()
+    for k, fit in enumerate(shown):
+        for end, errors in precision.of_contrasts(comparison, fit, _pairs_of(kept)).items():
+            kept[f"mcse_{end}_{k}"] = errors * (kept[f"{end}_{k}"] if exp else 1.0)
     note = ""
     if comparison.delta is not None and exp:
         most = math.exp(comparison.delta)
@@ -413,11 +307,17 @@ def contrasts(comparison: Comparison) -> cells.View | None:
         note = f"Equivalent: a difference below {comparison.delta:g} either way."
     return cells.view(
         f"{capital(what)}s between groups, the clearest first",
-        ordered,
+        kept,
         columns,
         csv="contrasts",
-        note=note,
+        dropped=len(ordered) - len(kept),
+        note=f"The clearest has the largest {'log ratio' if exp else what} in posterior sds. "
+        f"{note}".strip(),
     )
+
+
+def _pairs_of(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(frame["group_i"], frame["group_j"], strict=True))
 
 
 def _higher_first(frame: pd.DataFrame, *, models: int, ratios: bool = False) -> pd.DataFrame:
@@ -435,19 +335,6 @@ def _higher_first(frame: pd.DataFrame, *, models: int, ratios: bool = False) -> 
             )
         turned.loc[turn, f"p_greater_{k}"] = 1 - frame.loc[turn, f"p_greater_{k}"]
     return turned
-
-
-def _contrast_interval(k: int, *, ratios: bool) -> cells.Maker:
-    def cell(row: Any) -> cells.Cell:
-        low, high = row[f"q2.5_{k}"], row[f"q97.5_{k}"]
-        errors = [2 * row[f"mcse_{k}"]] * 2
-        if ratios:  # the error of an end is a share of it, as that of the mean is of the mean
-            errors = [errors[0] * end / row[f"mean_{k}"] for end in (low, high)]
-        if not (math.isfinite(low) and math.isfinite(high)):
-            return cells.Cell("–")
-        return cells.Cell(f"{number(low, errors[0])} to {number(high, errors[1])}", float(low))
-
-    return cell
 
 
 def ranks(comparison: Comparison, fit: Fit) -> cells.View | None:
@@ -474,14 +361,11 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
     frame = comparison.table("predictions", model=fit.name)
     if frame.empty:
         return None
-    draws = math.prod(fit.posterior.sizes[d] for d in ("chain", "draw"))
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
-    exp, shown = comparison.data.exp, ("mean", "sd", "q2.5", "median", "q97.5")
-    spread = np.log(frame["sd"]) if exp else frame["sd"]
-    errors = {
-        f"mcse_{name}": spread * (frame[name] if exp else 1.0) / math.sqrt(draws) for name in shown
-    }
-    frame = frame.assign(**errors, quantity=[_predicted(comparison, q) for q in frame["quantity"]])
+    dropped = len(frame) - len(cells.cut(frame))
+    frame = precision.predicted(comparison, fit, cells.cut(frame))
+    frame = frame.assign(quantity=[_predicted(comparison, q) for q in frame["quantity"]])
+    exp = comparison.data.exp
     grouped: cells.Columns = [(comparison.data.group_label, cells.text("group"))]
     return cells.view(
         f"Predictions under {fit.title}",
@@ -491,11 +375,12 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
             *(grouped if (frame["group"] != "").any() else []),
             ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
             ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
-            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5", factor=3)),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
             ("Median", cells.estimate("median", "mcse_median")),
-            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5", factor=3)),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
         ],
         csv="predictions",
+        dropped=dropped,
     )
 
 

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.fitting import Fit
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate
 
 _LISTED = 8
 _TIED = 3
+_VOWEL = re.compile(r"(?!eu|one\b|uni|us[aeu])[aeiou]|hour|heir|hono", re.IGNORECASE)
 
 Row = dict[str, Any]
 """One row of a frame."""
@@ -37,9 +39,21 @@ def highest(frame: pd.DataFrame, column: str) -> Row:
     return rows_of(frame.iloc[[int(np.nanargmax(frame[column].to_numpy(dtype=float)))]])[0]
 
 
-def number(value: float, mcse: float = math.nan, unit: str = "") -> str:
-    """Write a number with the digits that its error supports, and its unit."""
-    shown = format_estimate(float(value), float(mcse)).replace("-", "−")
+POSITIVE = ("tau", "tau2", "sigma", "sigma2", "h2")
+"""Quantities above 0 for certain."""
+
+SHARES = ("icc", "i2", "lambda")
+"""Quantities between 0 and 1 for certain."""
+
+
+def number(value: float, mcse: float = math.nan, unit: str = "", *, of: str = "") -> str:
+    """Write a number with the digits that its error supports, and its unit.
+
+    `of` names the quantity, where it is never 0 (`POSITIVE`) or never 0 or 1 (`SHARES`).
+    """
+    shown = format_estimate(
+        float(value), float(mcse), positive=of in POSITIVE, share=of in SHARES
+    ).replace("-", "−")
     return f"{shown} {unit}" if unit else shown
 
 
@@ -57,6 +71,40 @@ def group_word(comparison: Comparison) -> str:
     """What a group is called, within a sentence."""
     word = comparison.data.group_label
     return word[:1].lower() + word[1:] if word[1:] == word[1:].lower() else word
+
+
+def poolings(comparison: Comparison) -> str:
+    """Name the kinds of pooling that were fitted: "Complete, no and partial pooling"."""
+    names = {"complete": "complete", "none": "no", "partial": "partial"}
+    kinds = {fit.pooling for fit in comparison.fits}
+    found = [name for kind, name in names.items() if kind in kinds]
+    return f"{capital(listed(found))} pooling" if found else "Models"
+
+
+def a_group(comparison: Comparison) -> str:
+    """Name any group, with its article: "an arm", "a school"."""
+    word = group_word(comparison)
+    return f"{'an' if _VOWEL.match(word) else 'a'} {word}"
+
+
+def a_new_group(comparison: Comparison) -> str:
+    """Name a group that was not observed."""
+    return f"a new {group_word(comparison)}"
+
+
+def run(what: str, low: tuple[str, str], high: tuple[str, str]) -> str:
+    """Say from where to where something runs; of ends that look alike, what it is about.
+
+    Parameters
+    ----------
+    what
+        Several of it: "Sample means".
+    low, high
+        A number as text, and whose it is.
+    """
+    if low[0] == high[0]:
+        return f"{what} are all about {low[0]}."
+    return f"{what} run from {low[0]} in {low[1]} to {high[0]} in {high[1]}."
 
 
 def named(comparison: Comparison, label: str) -> str:
@@ -77,7 +125,7 @@ def nouns(comparison: Comparison) -> str:
 
 def counted(data: GroupedData) -> str:
     """Say how many rows and groups there are."""
-    said = data.family.count(data.stats)
+    said = re.sub(r"^1 observations", "1 observation", data.family.count(data.stats))
     if data.stats.J > 1:
         return said
     if data.family.rows_are_groups:
@@ -112,18 +160,22 @@ def leading(frame: pd.DataFrame, column: str, error: str, *, within: float = 2) 
     return ordered.iloc[np.flatnonzero(alike)]
 
 
-def moved_by(comparison: Comparison, row: Row) -> str:
-    """Say how far an estimate moved: by a difference, or by a factor where ratios are shown."""
-    error = row["mcse"]
+def moved_by(comparison: Comparison, row: Row, *, signed: bool = True) -> str:
+    """Say how far an estimate moved from the group's own: a difference, or a factor of ratios."""
+    moved, error = float(row["displacement"]), row["mcse"]
     if comparison.data.exp:
-        error *= row["displacement"] / row["estimate"]
-        return f"a factor of {number(row['displacement'], error)}"
-    return number(row["displacement"], error, comparison.data.unit)
+        error *= moved / row["estimate"]
+        if not signed and moved < 1:
+            moved, error = 1 / moved, error / moved**2
+        return f"a factor of {number(moved, error)}"
+    return number(moved if signed else abs(moved), error, comparison.data.unit)
 
 
 def raw_number(comparison: Comparison, value: float, unit: str = "") -> str:
     """Write a sample statistic on the scale of the data, as people read it."""
-    return number(exponential.shown(comparison.data, float(value)), unit=unit)
+    data = comparison.data
+    said = exponential.statistic(data, exponential.shown(data, float(value))).replace("-", "−")
+    return f"{said} {unit}" if unit else said
 
 
 def listed(items: Sequence[str]) -> str:
@@ -158,3 +210,31 @@ def sizes(data: GroupedData) -> dict[str, str]:
         "least": words.least,
         "raw": words.raw,
     }
+
+
+def scalar(comparison: Comparison, fit: Fit, parameter: str) -> Row | None:
+    """Row of a scalar parameter in the estimates of a fit, where it has one."""
+    rows = comparison.table("estimates", model=fit.name, parameter=parameter)
+    rows = rows[rows["group"] == ""] if len(rows) else rows
+    return rows_of(rows)[0] if len(rows) else None
+
+
+def with_interval(row: Row, unit: str = "") -> str:
+    """Posterior mean of a parameter with its 95 % interval."""
+    of = row["parameter"]
+    low, high = (number(row[end], row[f"mcse_{end}"], of=of) for end in ("q2.5", "q97.5"))
+    mean = number(row["mean"], row["mcse_mean"], unit, of=of)
+    return f"{mean} (95 % interval {low} to {high})"
+
+
+def median_with_interval(row: Row, of: str, unit: str = "") -> str:
+    """Posterior median with its 95 % interval, for what is skewed; `of` names the quantity."""
+    shown = number(row["median"], row["mcse_median"], unit, of=of)
+    low, high = (number(row[end], row[f"mcse_{end}"], of=of) for end in ("q2.5", "q97.5"))
+    return f"{shown}, 95 % interval {low} to {high}"
+
+
+def draws_of(comparison: Comparison, fit: Fit) -> float:
+    """Smallest bulk ESS of the group means."""
+    ess = comparison.table("estimates", model=fit.name, parameter="theta").get("ess_bulk")
+    return float(ess.min()) if ess is not None and len(ess) else 1.0

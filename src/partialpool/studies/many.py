@@ -15,7 +15,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import StringIO
@@ -33,7 +33,7 @@ from partialpool.priors import hyperparameters
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.settings import Settings
-from partialpool.tables import shrinkage
+from partialpool.tables import exponential, shrinkage
 
 
 @dataclass(frozen=True)
@@ -313,8 +313,15 @@ def overview(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def results_table(results: Sequence[Result]) -> pd.DataFrame:
+def results_table(results: Sequence[Result], *, ratios: Collection[str] = ()) -> pd.DataFrame:
     """Put the estimates of many fits into one table.
+
+    Parameters
+    ----------
+    results
+        The fits.
+    ratios
+        Names of those whose data are logarithms that people read as exponentials.
 
     Returns
     -------
@@ -324,7 +331,10 @@ def results_table(results: Sequence[Result]) -> pd.DataFrame:
     frames = []
     for result in results:
         if not result.failed:
-            frame = result.estimates.copy()
+            frame = result.estimates
+            if result.name in ratios:
+                frame = exponential.table("estimates", frame)
+            frame = frame.copy()
             frame.insert(0, "fit", result.name)
             frame.insert(1, "trusted", result.trusted)
             frames.append(frame)

@@ -22,6 +22,7 @@ from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.tables import exponential
 from partialpool.types import FloatArray
 
 FAR = 20.0
@@ -210,27 +211,27 @@ def _ends_are_rows(data: GroupedData) -> bool:
 
 def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
     """Name the sources that cannot be shown, and why."""
-    said = []
+    said, rows = [], data.family.words.rows
     vague = table[table["verdict"] == "vague"]
     if len(vague):
-        least, most = vague["ranges"].min(), vague["ranges"].max()
-        ends = dict.fromkeys((_short(least), _short(most)))
+        ends = dict.fromkeys((_short(vague["ranges"].min()), _short(vague["ranges"].max())))
         wide = vague.iloc[int(vague["ranges"].argmax())]
         unit = f" {data.unit}" if data.unit else ""
-        low, high = _span(data)
+        at = (*_span(data), wide["q2.5"], wide["q97.5"])
+        low, high, least, most = (_short(exponential.shown(data, x)) for x in at)
         where = "between" if _ends_are_rows(data) else "for the most part between"
+        logs = " (on the scale of the logarithms)" if data.exp else ""
         said.append(
-            f"Too vague to draw: {'; '.join(vague['source'])}. The central 95 % of the "
-            f"observations that they expect is {' to '.join(ends)} times as wide as the data, "
-            f"which lie {where} {_short(low)} and {_short(high)}{unit}; "
-            f"{wide['source']} expects {_short(wide['q2.5'])} to {_short(wide['q97.5'])}"
+            f"Too vague to draw: {'; '.join(vague['source'])}. The central 95 % of the {rows} that "
+            f"they expect is {' to '.join(ends)} times as wide as the data{logs}, which lie "
+            f"{where} {low} and {high}{unit}; {wide['source']} expects {least} to {most}"
         )
     over = table[table["verdict"] == "overflow"]
     if len(over):
         lost = 100 * (1 - over["finite"].min())
         overflow = f"overflow (up to {_short(lost)} % of them) or " if lost > 0 else ""
         said.append(
-            f"Nothing to draw: {'; '.join(over['source'])}. The observations that they expect "
+            f"Nothing to draw: {'; '.join(over['source'])}. The {rows} that they expect "
             f"{overflow}span more than a million times the range of the data: such a prior says "
             "nothing of the data's scale"
         )

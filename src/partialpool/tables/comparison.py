@@ -12,8 +12,9 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
 from partialpool.fitting import Fit, diagnostics, remedies
+from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
-from partialpool.tables import contrasts, exactness, predictions, shrinkage, variables
+from partialpool.tables import bayes_factor, contrasts, exactness, predictions, shrinkage, variables
 from partialpool.tables.checks import group_checks
 from partialpool.tables.scores import Loo, compare_loo, leave_one_group_out, loo_by_model
 
@@ -82,9 +83,19 @@ def compute(
     *,
     delta: float | None = None,
     insist: bool = False,
+    equal_effects: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compute every table.
+
+    Parameters
+    ----------
+    data, fits, delta, insist
+        As in `Comparison`.
+    equal_effects
+        Whether to compute the Bayes factor of equal effects (`bayes_factor`), too.
+    progress
+        Where to report.
 
     Raises
     ------
@@ -120,6 +131,9 @@ def compute(
         **data.family.classical(data.stats),
         "posterior_checks": lambda: group_checks(fits, data),
     }
+    if equal_effects:
+        priors = Priors(fits[0].record.priors)
+        makers["bayes_factor"] = lambda: bayes_factor.bayes_factors(data, priors)
     missing: dict[str, str] = {}
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise"):

@@ -256,7 +256,7 @@ def one_line(agreement: pd.DataFrame) -> str:
         f"({where(worst)} of {worst['model']}; up to {worst['limit']:.1f} is chance)"
     )
     error = f"The quadrature is good to {agreement['quadrature_error'].max():.0e} posterior sds."
-    verdict = f"{', '.join(bad)} DIFFER" if bad else "all agree"
+    verdict = f"{', '.join(bad)} DIFFER{'S' if len(bad) == 1 else ''}" if bad else "all agree"
     return f"{compared}: {verdict}. {error}"
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.text import format_estimate, of_data
 from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ _ERRORS = {
 _TURNED = (
     *("groups", "estimates", "shrinkage", "shrinkage_wide", "moved", "contrasts", "claims"),
     *("predictions", "meta_analysis", "weights", "posterior_checks", "draws", "changes"),
+    *("choices", "choices_wide", "prior_predictive", "prior_draws"),
 )
 
 _ON_LOGS = "on the scale of the logarithms"
@@ -104,7 +106,9 @@ def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     key
-        Name of the table (`estimates`, `shrinkage`, ...).
+        Name of the table (`estimates`, `shrinkage`, ...); of what studies find, `choices` and
+        `choices_wide` (estimates and summary of a comparison of priors), `prior_predictive` and
+        `prior_draws` (what priors expect, and draws of it).
     frame
         Its rows, on the scale of the logarithms.
 
@@ -122,7 +126,7 @@ def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
     locations, errors = _columns(key, frame)
     if "parameter" in frame:
         rows = frame["parameter"].isin(PARAMETERS).to_numpy()
-    elif key == "changes":
+    elif key in ("changes", "choices"):
         rows = frame["quantity"].isin(PARAMETERS).to_numpy()
     elif "statistic" in frame and key == "posterior_checks":
         rows = frame["statistic"].isin(["Smallest estimate", "Largest estimate"]).to_numpy()
@@ -144,6 +148,12 @@ def _columns(key: str, frame: pd.DataFrame) -> tuple[list[str], dict[str, str]]:
     names = [str(column) for column in frame]
     if key == "draws":
         return [name for name in names if name not in ("chain", "draw")], {}
+    if key == "prior_draws":
+        return ["value"], {}
+    if key == "choices_wide":
+        locations = [n for n in names if n.split("_q")[0].split("[")[0] in PARAMETERS]
+        means = [n for n in locations if not n.endswith("_mcse")]
+        return means, {f"{n}_mcse": n for n in means if f"{n}_mcse" in names}
     if key == "shrinkage_wide":
         models = [name for name in names if f"{name}_mcse" in names]
         return ["sample_mean", *models], {f"{model}_mcse": model for model in models}
@@ -210,6 +220,14 @@ def shown(data: GroupedData, values: float | FloatArray) -> float | FloatArray:
     with np.errstate(over="ignore"):
         found = np.exp(values)
     return found if isinstance(values, np.ndarray) else float(found)
+
+
+def statistic(data: GroupedData, value: float) -> str:
+    """Write a sample statistic on the scale that people read: alike for all of one data set.
+
+    It has three digits of the spread of all data; a ratio has four digits.
+    """
+    return format_estimate(value, np.nan) if data.exp else of_data(value, data.stats.total_sd)
 
 
 def differences(data: GroupedData, column: pd.Series[float]) -> pd.Series[float]:

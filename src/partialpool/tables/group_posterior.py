@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,15 +36,6 @@ from partialpool.types import FloatArray, IntArray
 
 TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""
-
-NO_GROUP_DRAWN = {
-    "J_drawn": 0,
-    "n_drawn": (),
-    "ybar_drawn": (),
-    "estimate_drawn": (),
-    "se_drawn": (),
-}
-"""Inputs with which the marginal program draws mu, tau and sigma alone."""
 
 _FINEST = 1e-6
 _FEW = 300
@@ -207,6 +199,12 @@ def check_marginal(program: Program, data: GroupedData) -> None:
             "hierarchical_marginal; name that program or an edited copy of it, in which the "
             "priors may be others"
         )
+
+
+def no_group_drawn(data: GroupedData) -> dict[str, Any]:
+    """Inputs with which the marginal program of the data's family draws no group."""
+    names = data.family.inputs(data.stats, draw_groups=False)
+    return {n: 0 if n == "J_drawn" else () for n in names if n.endswith("_drawn")}
 
 
 def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:

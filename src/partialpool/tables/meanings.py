@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from partialpool.families.base import Words
+
 _UNIT = "in the unit of the data"
 
 MEANINGS = {
     "model": "name of the Stan program",
     "trusted": "whether the model's fit passed every diagnostic that counts",
     "group": "label of the group; empty where a row belongs to no group",
-    "n": "observations behind the row",
+    "n": "{rows} behind the row",
     "parameter": "variable of the Stan program",
     "mean": "posterior mean",
     "sd": "posterior standard deviation",
@@ -43,21 +45,21 @@ MEANINGS = {
     "gate": "whether failing the check makes the fit untrustworthy",
     "meaning": "what was found",
     "remedy": "what to try where the check was failed",
-    "raw_mean": f"sample mean of the group, {_UNIT}",
-    "raw_se": "its standard error: pooled sd within groups over the root of n",
+    "raw_mean": f"{{raw}} of the group, {_UNIT}",
+    "raw_se": "its standard error{raw_se}",
     "pooling": "complete, none or partial",
-    "estimate": "posterior mean of the group's mean, or what is compared with its exact value",
+    "estimate": "posterior mean of the group's {noun}, or what is compared with its exact value",
     "exact": "the exact value, by quadrature",
     "in_mcse": "|estimate - exact| in Monte Carlo standard errors",
     "in_sd": "|estimate - exact| in posterior standard deviations",
     "quadrature_error": "error of the exact value, in posterior standard deviations",
     "displacement": f"estimate minus raw_mean, {_UNIT}",
-    "displacement_se": "displacement in standard errors of the raw mean",
+    "displacement_se": "displacement in standard errors of raw_mean",
     "target": "what the model pulls the groups towards: E[mu], or E[theta] of complete pooling",
     "lambda_mean": "posterior mean of the pooling factor: 1 is complete pooling, 0 is none",
     "lambda_q2.5": "2.5 % quantile of the pooling factor",
     "lambda_q97.5": "97.5 % quantile of the pooling factor",
-    "sample_mean": f"sample mean of the group, {_UNIT}",
+    "sample_mean": f"{{raw}} of the group, {_UNIT}",
     "statement": "what the group of the row is named for",
     "quantity": "what the row is about",
     "group_i": "first group of the pair",
@@ -69,13 +71,13 @@ MEANINGS = {
     "criterion": "when a pair is called different",
     "claims": "pairs called different",
     "pairs": "pairs compared",
-    "rank": "rank among the groups, 1 = highest mean",
+    "rank": "rank among the groups, 1 = highest {noun}",
     "probability": "posterior probability of the rank",
     "expected_rank": "posterior mean of the rank",
     "rank_q2.5": "2.5 % quantile of the rank",
     "rank_q97.5": "97.5 % quantile of the rank",
-    "p_best": "P(highest mean)",
-    "p_worst": "P(lowest mean)",
+    "p_best": "P(highest {noun})",
+    "p_worst": "P(lowest {noun})",
     "question": "what is predicted",
     "elpd": "expected log predictive density (natural logarithm); higher is better",
     "se": "standard error of elpd, or of the estimate",
@@ -104,10 +106,14 @@ MEANINGS = {
     "blup": f"best linear unbiased predictor with the variances of REML, {_UNIT}",
     "blup_factor": "its pooling factor: 1 is complete pooling, 0 is none",
     "james_stein": f"positive-part James-Stein estimate, {_UNIT}",
-    "statistic": "statistic of the observations of a group, or of a posterior",
+    "choice": "name of the choice of priors",
+    "priors": "the priors in words",
+    "log_bayes_factor": "natural logarithm of the Bayes factor of equal effects, tau = 0",
+    "bayes_factor": "p(data | tau = 0) / p(data): above 1 the data speak for equal effects",
+    "statistic": "statistic of the {rows}, or of a posterior",
     "observed": f"its value in the data, {_UNIT}",
 }
-"""Column to its meaning, where a table does not give it another one."""
+"""Column to its meaning, where a table gives it no other; words of the family stand in braces."""
 
 _OWN = {
     ("groups", "mean"): f"sample mean, {_UNIT}",
@@ -123,19 +129,27 @@ _OWN = {
 }
 
 
-def meaning(table: str, column: str) -> str:
-    """What a column of a table holds; empty where nothing is known of it."""
+def meaning(table: str, column: str, words: Words) -> str:
+    """What a column of a table holds, in the words of a family; empty where nothing is known."""
+    noun = words.theta.removeprefix("group ")
     if table == "shrinkage_wide" and column not in MEANINGS:
         model = column.removesuffix("_mcse")
         error = "Monte Carlo standard error of the " if column.endswith("_mcse") else ""
-        return f"{error}posterior mean of the group's mean under {model}, {_UNIT}"
-    return _OWN.get((table, column), MEANINGS.get(column, ""))
+        return f"{error}posterior mean of the group's {noun} under {model}, {_UNIT}"
+    said = _OWN.get((table, column), MEANINGS.get(column, ""))
+    return said.format(noun=noun, raw=words.raw, raw_se=words.raw_se, rows=words.rows)
 
 
-def table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """List every column of every table: `table`, `column`, `meaning`."""
+def table(tables: Mapping[str, pd.DataFrame], words: Words) -> pd.DataFrame:
+    """List every column of every table, in the words of the data's family.
+
+    Returns
+    -------
+    DataFrame
+        `table`, `column`, `meaning`.
+    """
     rows = [
-        (key, column, meaning(key, str(column)))
+        (key, column, meaning(key, str(column), words))
         for key, frame in tables.items()
         for column in frame
     ]

@@ -10,7 +10,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.fitting.summarize import QUANTILES, usable
+from partialpool.fitting.summarize import QUANTILES, means, summarize, usable
 from partialpool.tables import variables
 from partialpool.types import FloatArray
 
@@ -19,6 +19,7 @@ NEW_GROUP_MEAN = "new group mean"
 NEW_OBSERVATION_IN_NEW_GROUP = "new observation in a new group"
 """What is predicted."""
 
+_WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
 _STEPS = 60
 _TOLERANCE = 1e-10
 
@@ -59,10 +60,59 @@ def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     for fit in fits:
         frames += [
             frame
-            for frame in (_in_known_groups(fit, data), _new_group(fit, data), _in_new(fit, data))
+            for frame in (
+                _in_known_groups(fit, data),
+                _in_no_known_group(fit, data, NEW_GROUP_MEAN),
+                _in_no_known_group(fit, data, NEW_OBSERVATION_IN_NEW_GROUP),
+            )
             if frame is not None
         ]
     return variables.stacked(frames, ("model", "quantity", "group", "mean", "sd", *QUANTILES))
+
+
+def errors(fit: Fit, data: GroupedData, rows: pd.DataFrame) -> pd.DataFrame:
+    """Monte Carlo standard errors of rows of `predictions`, all of one fit.
+
+    Returns
+    -------
+    DataFrame
+        Errors of `mean`, `sd`, `q2.5`, `median` and `q97.5` under these names, in the unit of the
+        data, with the index of `rows`. Where the program draws what is predicted they are those of
+        its draws. Where the prediction is a mixture of normals, an error of a quantile is that of
+        the share below it over the density there (delta method). NaN where nothing was drawn.
+    """
+    known = variables.theta(fit, data), variables.sigma(fit, data)
+    place = {label: j for j, label in enumerate(data.labels)}
+    found = []
+    for quantity, group in zip(rows["quantity"], rows["group"], strict=True):
+        if quantity == NEW_OBSERVATION:
+            theta, sigma = known
+            if theta is None or sigma is None:
+                found.append(_errors(None, None))
+            else:
+                j = place[group]
+                found.append(_errors(None, (theta[j], sigma[j if len(sigma) > 1 else 0])))
+        else:
+            found.append(_errors(*_source(fit, data, quantity)))
+    return pd.DataFrame(found, index=rows.index, columns=list(_WITH_ERROR))
+
+
+def _errors(
+    drawn: FloatArray | None, parts: tuple[FloatArray, FloatArray] | None
+) -> dict[str, float]:
+    if drawn is not None:
+        found = summarize(drawn[None])
+        return {name: float(found[f"mcse_{name}"][0]) for name in _WITH_ERROR}
+    if parts is None or parts[0].ndim < 2:
+        return dict.fromkeys(_WITH_ERROR, np.nan)
+    mean, sd = np.broadcast_arrays(*parts)
+    row = _mixture(mean, sd)
+    deviations = [mean, (sd**2 + (mean - row["mean"]) ** 2) / (2 * row["sd"])]
+    for name in _WITH_ERROR[2:]:
+        z = (row[name] - mean) / sd
+        density = (np.exp(-0.5 * z**2) / sd).mean() / np.sqrt(2 * np.pi)
+        deviations.append(special.ndtr(z) / density)
+    return dict(zip(_WITH_ERROR, means(np.stack(deviations))[1].tolist(), strict=True))
 
 
 def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArray) -> FloatArray:
@@ -104,6 +154,44 @@ def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArra
     return np.asarray(at[:, 0])
 
 
+_Source = tuple[FloatArray | None, tuple[FloatArray, FloatArray] | None]
+"""Draws of what is predicted, or means and sds of the normals that it is a mixture of."""
+
+
+def _source(fit: Fit, data: GroupedData, quantity: str) -> _Source:
+    """What a prediction of no known group is made from; nothing where the program lacks it."""
+    return (_of_new_group if quantity == NEW_GROUP_MEAN else _in_new_group)(fit, data)
+
+
+def _of_new_group(fit: Fit, data: GroupedData) -> _Source:
+    draws = variables.scalar(fit, data, "theta_new")
+    if draws is None and fit.pooling == "complete":
+        draws = variables.scalar(fit, data, "theta")
+    if draws is not None:
+        return draws, None
+    mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
+    if mu is not None and tau is not None:
+        return None, (mu, tau)
+    names = ("theta_location", "theta_scale")
+    if fit.pooling == "none" and set(names) <= set(fit.record.inputs):
+        location, scale = (np.array([fit.record.priors[name]]) for name in names)
+        return None, (location, scale)
+    return None, None
+
+
+def _in_new_group(fit: Fit, data: GroupedData) -> _Source:
+    draws = variables.scalar(fit, data, "y_new")
+    if draws is not None:
+        return draws, None
+    sigma = variables.sigma(fit, data)
+    center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
+    if fit.pooling == "complete":
+        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
+    if center is None or tau is None or sigma is None or len(sigma) != 1:
+        return None, None
+    return None, (center, np.hypot(tau, sigma[0]))
+
+
 def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
     if theta is None or sigma is None:
@@ -115,34 +203,11 @@ def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     return _frame(fit, NEW_OBSERVATION, list(data.labels), rows)
 
 
-def _new_group(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
-    draws = variables.scalar(fit, data, "theta_new")
-    if draws is None and fit.pooling == "complete":
-        draws = variables.scalar(fit, data, "theta")
-    if draws is not None:
-        return _frame(fit, NEW_GROUP_MEAN, [""], [_drawn(draws)])
-    mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
-    if mu is not None and tau is not None:
-        return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(mu, tau)])
-    names = ("theta_location", "theta_scale")
-    if fit.pooling == "none" and set(names) <= set(fit.record.inputs):
-        location, scale = (np.array([fit.record.priors[name]]) for name in names)
-        return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(location, scale)])
-    return None
-
-
-def _in_new(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
-    draws = variables.scalar(fit, data, "y_new")
-    if draws is not None:
-        return _frame(fit, NEW_OBSERVATION_IN_NEW_GROUP, [""], [_drawn(draws)])
-    sigma = variables.sigma(fit, data)
-    center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
-    if fit.pooling == "complete":
-        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
-    if center is None or tau is None or sigma is None or len(sigma) != 1:
-        return None
-    row = _mixture(center, np.hypot(tau, sigma[0]))
-    return _frame(fit, NEW_OBSERVATION_IN_NEW_GROUP, [""], [row])
+def _in_no_known_group(fit: Fit, data: GroupedData, quantity: str) -> pd.DataFrame | None:
+    drawn, parts = _source(fit, data, quantity)
+    if drawn is not None:
+        return _frame(fit, quantity, [""], [_drawn(drawn)])
+    return None if parts is None else _frame(fit, quantity, [""], [_mixture(*parts)])
 
 
 def _mixture(mean: FloatArray, sd: FloatArray) -> dict[str, float]:

@@ -253,17 +253,7 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     columns = ("model", "quantity", "mean", "mcse", *_BRIEF)
     frames = []
     for fit in fits:
-        found: dict[str, FloatArray] = {}
-        sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
-        if sigma is not None and len(sigma) == 1:
-            found["sigma2"] = sigma[0] ** 2
-        if tau is not None:
-            found["tau2"] = tau**2
-        if len(found) == 2:
-            with np.errstate(invalid="ignore"):
-                found["icc"] = found["tau2"] / (found["tau2"] + found["sigma2"])
-        if tau is not None:
-            found |= data.family.shares(data.stats, tau)
+        found = variance_draws(fit, data)
         if found:
             draws = np.stack(list(found.values()))
             mean, mcse = means(draws)
@@ -275,6 +265,22 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             row |= {"mean": overall[0], "mcse": overall[1]}
             frames.append(pd.DataFrame([row | dict.fromkeys(_BRIEF, np.nan)]))
     return variables.stacked(frames, columns)
+
+
+def variance_draws(fit: Fit, data: GroupedData) -> dict[str, FloatArray]:
+    """Draws of the variances and shares of a fit, by the names of `variance`, (chain, draw)."""
+    found: dict[str, FloatArray] = {}
+    sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
+    if sigma is not None and len(sigma) == 1:
+        found["sigma2"] = sigma[0] ** 2
+    if tau is not None:
+        found["tau2"] = tau**2
+    if len(found) == 2:
+        with np.errstate(invalid="ignore"):
+            found["icc"] = found["tau2"] / (found["tau2"] + found["sigma2"])
+    if tau is not None:
+        found |= data.family.shares(data.stats, tau)
+    return found
 
 
 def _flattened(
