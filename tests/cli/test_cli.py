@@ -143,6 +143,20 @@ def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path
     }
 
 
+def test_a_figure_that_fails_is_named_and_all_else_is_saved(
+    run, tmp_path, lesson_fits, monkeypatch
+):
+    from partialpool import plots
+
+    monkeypatch.setattr(plots, "pooling_scatter", lambda *_, **__: 1 / 0)
+    code, out, err = run("compare", "homework", "-p", "hierarchical_marginal")
+    assert code == 0
+    assert "the figure shrinkage is missing: ZeroDivisionError" in err
+    saved = {p.name for p in (tmp_path / "results" / "homework-compare").iterdir()}
+    assert {"estimates.csv", "hierarchical_marginal.nc"} <= saved
+    assert "Posterior means" in out
+
+
 def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
     code, out, err = run(
         "fit", "homework", "--warmup", "20", "--draws", "20", "-p", "hierarchical_centered"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -27,6 +28,7 @@ from partialpool.cli.console import (
     say_scale,
     show,
     warn,
+    warn_missing,
 )
 from partialpool.cli.options import (
     EXAMPLE,
@@ -96,15 +98,17 @@ def report(
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
     trusted = diagnostics.verdicts(fits)
-    [table] = exponential.tables(
-        data, {"shrinkage_wide": shrinkage.shrinkage_table(fits, data)}
-    ).values()
-    show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
+    parts = results.Parts()
+    table = parts.table(data, "shrinkage_wide", lambda: shrinkage.shrinkage_table(fits, data))
+    if table is not None:
+        show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
+    warn_missing(parts.failed)
     write(target, data, fits, delta=delta, insist=insist, progress=progress)
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
             warn(f"{kind} {name} is missing: {reason}")
-    say(f"Report: {target / 'report.html'}")
+    if (target / "report.html").is_file():
+        say(f"Report: {target / 'report.html'}")
     finish(target, fits)
 
 
@@ -124,7 +128,6 @@ def fit(
 ) -> None:
     """Fit one Stan program and print its estimates."""
     from partialpool.report import results
-    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     loaded = load_program(program, data, include)
@@ -133,15 +136,16 @@ def fit(
 
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
-    [table] = exponential.tables(data, {"estimates": shrinkage.estimates(fits, data)}).values()
     trusted = diagnostics.verdicts(fits)
-    with results.new_folder(target) as folder:
-        results.write_tables(folder, table, trusted)
-        fits[0].save(folder / f"{fits[0].name}.nc")
-        results.write_manifest(folder, data, fits, kind="fit")
-    title = f"Posterior, {fits[0].title}"
-    show(readable_estimates(table, exp=data.exp), headed(title, trusted))
-    say_scale(data)
+    with results.kept(target, data, {fits[0].name: fits[0]}, kind="fit") as (folder, parts):
+        table = parts.table(data, "estimates", lambda: shrinkage.estimates(fits, data))
+        if table is not None:
+            results.write_tables(folder, table, trusted)
+    if table is not None:
+        title = f"Posterior, {fits[0].title}"
+        show(readable_estimates(table, exp=data.exp), headed(title, trusted))
+        say_scale(data)
+    warn_missing(parts.failed)
     finish(target, fits)
 
 
@@ -159,7 +163,6 @@ def compare(
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
     from partialpool.report import results
-    from partialpool.tables import exponential
 
     data, priors = data_options.read(csv)
     if groups.too_many_groups(data, named=program):
@@ -170,40 +173,40 @@ def compare(
     from partialpool import plots
     from partialpool.fitting import diagnostics  # slow, and of no use to an error
     from partialpool.studies import edits
-    from partialpool.tables import shrinkage
+    from partialpool.tables import exponential, shrinkage
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
-    found = {
-        "estimates": shrinkage.estimates(fits, data),
-        "shrinkage_wide": shrinkage.shrinkage_table(fits, data),
-        "changes": edits.changes(fits, data),
-    }
-    estimates, table, moves = exponential.tables(data, found).values()
-    pooled = any(each.name in table for each in fits)
     trusted = diagnostics.verdicts(fits)
-    with results.new_folder(target) as folder:
-        results.write_tables(folder, estimates, trusted, shrinkage=table)
-        if len(moves):
+    saved = {each.name: each for each in fits}
+    with results.kept(target, data, saved, kind="compare") as (folder, parts):
+        estimates = parts.table(data, "estimates", lambda: shrinkage.estimates(fits, data))
+        table = parts.table(data, "shrinkage_wide", lambda: shrinkage.shrinkage_table(fits, data))
+        moves = parts.table(data, "changes", lambda: edits.changes(fits, data))
+        if estimates is not None:
+            results.write_tables(folder, estimates, trusted, shrinkage=table)
+        if moves is not None and len(moves):
             results.write_table(moves, folder / "changes.csv")
-        if pooled:
-            figure = plots.pooling_scatter(
-                estimates,
-                axis_title=exponential.axis_title(data),
-                group_title=data.group_label,
-                models={each.name: each.title for each in fits},
-                ratios=data.exp,
+        pooled = table is not None and any(each.name in table for each in fits)
+        if estimates is not None and pooled:
+            parts.figure(
+                folder / "shrinkage",
+                lambda: plots.pooling_scatter(
+                    estimates,
+                    axis_title=exponential.axis_title(data),
+                    group_title=data.group_label,
+                    models={each.name: each.title for each in fits},
+                    ratios=data.exp,
+                ),
             )
-            plots.save(figure, folder / "shrinkage")
-        for each in fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, fits, kind="compare")
-    if pooled:
+    if table is not None and pooled:
         show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
-    else:
+    elif table is not None:
         say("No program writes a theta for each group or one for all: there is nothing to compare")
-    for sentence in edits.sentences(moves, fits):
-        say(sentence)
+    if moves is not None:
+        for sentence in parts.make("what moved", lambda: edits.sentences(moves, fits)) or ():
+            say(sentence)
     say_scale(data)
+    warn_missing(parts.failed)
     finish(target, fits)
 
 
@@ -232,7 +235,6 @@ def parameterizations(
     output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
-    from partialpool import plots
     from partialpool.plots.parameterization import effective_draws, funnel
     from partialpool.report import results
     from partialpool.studies import parameterizations
@@ -240,7 +242,7 @@ def parameterizations(
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-parameterizations")
     say_unused(settings, data.family.choice_settings)
-    found = parameterizations.compare_parameterizations(
+    fits = parameterizations.fit_forms(
         data,
         priors=settings,
         groups=show_group or (),
@@ -248,23 +250,30 @@ def parameterizations(
         cmdstan=sampling.find_cmdstan(),
         progress=progress,
     )
-    titles = {each.name: each.title for each in found.fits}
+    titles = {each.name: each.title for each in fits}
     labels = {"axis_title": data.axis_title, "group_title": data.group_label}
-    with results.new_folder(target) as folder:
-        found.table.to_csv(folder / "sampling.csv", index=False)
-        found.efficiency.to_csv(folder / "efficiency.csv", index=False)
-        found.agreement.to_csv(folder / "agreement.csv", index=False)
-        plots.save(effective_draws(found.table, models=titles), folder / "effective_draws")
-        for number, (_, draws) in enumerate(found.funnel.groupby("group", sort=False), start=1):
-            plots.save(funnel(draws, models=titles, **labels), folder / f"funnel-{number}")
-        for each in found.fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, list(found.fits))
-    show(readable_forms(found.table, titles), "How each form sampled")
-    if data.exp:
-        say("Note: these tables and figures are on the scale of the logarithms, as forms sample.")
-    for sentence in found.verdict.sentences:
-        say(sentence)
+    with results.kept(target, data, {each.name: each for each in fits}) as (folder, parts):
+        found = parts.make(
+            "the comparison",
+            lambda: parameterizations.compare_forms(fits, data, groups=show_group or ()),
+        )
+        if found is not None:
+            found.table.to_csv(folder / "sampling.csv", index=False)
+            found.efficiency.to_csv(folder / "efficiency.csv", index=False)
+            found.agreement.to_csv(folder / "agreement.csv", index=False)
+            draw_ess = partial(effective_draws, found.table, models=titles)
+            parts.figure(folder / "effective_draws", draw_ess)
+            for number, (_, draws) in enumerate(found.funnel.groupby("group", sort=False), start=1):
+                draw = partial(funnel, draws, models=titles, **labels)
+                parts.figure(folder / f"funnel-{number}", draw)
+    if found is not None:
+        show(readable_forms(found.table, titles), "How each form sampled")
+        if data.exp:
+            scale = "the scale of the logarithms, as forms sample"
+            say(f"Note: these tables and figures are on {scale}.")
+        for sentence in found.verdict.sentences:
+            say(sentence)
+    warn_missing(parts.failed)
     say(f"Saved in {target}")
 
 

@@ -16,6 +16,7 @@ from partialpool.cli.console import (
     readable_prior_predictive,
     say,
     show,
+    warn_missing,
 )
 from partialpool.cli.options import (
     Csv,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit
     from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
+    from partialpool.report.results import Parts
+    from partialpool.studies.prior_predictive import PriorPredictive
 
 _GROUPS_SHOWN = 10
 
@@ -61,8 +64,6 @@ def priors(
 
     With --program, say instead how sensitive programs of your own are to their priors.
     """
-    from partialpool import plots
-    from partialpool.plots.sensitivity import prior_predictive as draw_prior_predictive
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report import results
     from partialpool.report.figures import safe
@@ -85,7 +86,7 @@ def priors(
         say(
             f"  {each.name}: {each.describe() if each is chosen[0] else each.difference(chosen[0])}"
         )
-    found = sensitivity.compare_priors(
+    fitted = sensitivity.fit_choices(
         data,
         priors=settings,
         choices=chosen,
@@ -93,31 +94,53 @@ def priors(
         cmdstan=sampling.find_cmdstan(),
         progress=progress,
     )
-    expected = prior_predictive.from_choices(chosen, data)
     labels = {"axis_title": data.axis_title, "group_title": data.group_label}
-    with results.new_folder(target) as folder:
-        found.estimates.to_csv(folder / "estimates.csv", index=False)
-        found.summary.to_csv(folder / "summary.csv", index=False)
-        found.power.to_csv(folder / "power_scaling.csv", index=False)
-        expected.table.to_csv(folder / "prior_predictive.csv", index=False)
-        plots.save(prior_sensitivity(found.densities, found.estimates, **labels), folder / "priors")
-        if data.has_observations and not expected.draws.empty:
-            figure = draw_prior_predictive(
-                expected.draws, data.y.tolist(), axis_title=data.axis_title
+    saved = {
+        f"{number}-{safe(name)}": each for number, (name, each) in enumerate(fitted.fits.items(), 1)
+    }
+    with results.kept(target, data, saved) as (folder, parts):
+        found = parts.make("the comparison", lambda: fitted.compare(data, progress=progress))
+        if found is not None:
+            found.estimates.to_csv(folder / "estimates.csv", index=False)
+            found.summary.to_csv(folder / "summary.csv", index=False)
+            found.power.to_csv(folder / "power_scaling.csv", index=False)
+            parts.figure(
+                folder / "priors",
+                lambda: prior_sensitivity(found.densities, found.estimates, **labels),
             )
-            plots.save(figure, folder / "prior_predictive")
-        for number, (name, refit) in enumerate(found.fits.items(), start=1):
-            refit.save(folder / f"{number}-{safe(name)}.nc")
-        results.write_manifest(folder, data, list(found.fits.values()))
-    show(readable_choices(found.summary), "Posterior means [95 % intervals] by choice of priors")
-    if "theta" in set(found.estimates["quantity"]):
-        show(
-            readable_groups_by_choice(found.estimates, most=_GROUPS_SHOWN),
-            f"Posterior means by {data.group_label} (intervals are in summary.csv)",
+        expected = parts.make(
+            "what the priors expect", lambda: prior_predictive.from_choices(chosen, data)
         )
-    for sentence in (*found.sentences, *expected.sentences):
-        say(sentence)
-    finish(target, list(found.fits.values()))
+        if expected is not None:
+            expected.table.to_csv(folder / "prior_predictive.csv", index=False)
+            _draw_expected(folder, parts, expected, data)
+    if found is not None:
+        show(
+            readable_choices(found.summary), "Posterior means [95 % intervals] by choice of priors"
+        )
+        if "theta" in set(found.estimates["quantity"]):
+            show(
+                readable_groups_by_choice(found.estimates, most=_GROUPS_SHOWN),
+                f"Posterior means by {data.group_label} (intervals are in summary.csv)",
+            )
+    for study in (found, expected):
+        for sentence in study.sentences if study is not None else ():
+            say(sentence)
+    warn_missing(parts.failed)
+    finish(target, list(fitted.fits.values()))
+
+
+def _draw_expected(
+    folder: Path, parts: Parts, expected: PriorPredictive, data: GroupedData
+) -> None:
+    """Draw what priors expect over the observations, where both are at hand."""
+    from partialpool.plots.sensitivity import prior_predictive as draw
+
+    if data.has_observations and not expected.draws.empty:
+        parts.figure(
+            folder / "prior_predictive",
+            lambda: draw(expected.draws, data.y.tolist(), axis_title=data.axis_title),
+        )
 
 
 def _of_programs(
@@ -148,18 +171,22 @@ def _of_programs(
         )
         return other
 
-    power = program_sensitivity.power_scale(fits, data, refit=refit)
-    moves = edits.changes(fits, data)
-    with results.new_folder(target) as folder:
-        results.write_table(power, folder / "power_scaling.csv")
-        results.write_table(moves, folder / "changes.csv")
-        for each in fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, fits)
-    if len(power):
+    with results.kept(target, data, {each.name: each for each in fits}) as (folder, parts):
+        power = parts.make(
+            "power-scaling", lambda: program_sensitivity.power_scale(fits, data, refit=refit)
+        )
+        if power is not None:
+            results.write_table(power, folder / "power_scaling.csv")
+        moves = parts.make("the table changes", lambda: edits.changes(fits, data))
+        if moves is not None:
+            results.write_table(moves, folder / "changes.csv")
+    if power is not None and len(power):
         show(readable_power(power, fits), "Sensitivity to the power of prior and likelihood")
-    for sentence in (*program_sensitivity.sentences(power, fits), *edits.sentences(moves, fits)):
-        say(sentence)
+    for table, sentences in ((power, program_sensitivity.sentences), (moves, edits.sentences)):
+        if table is not None:
+            for sentence in sentences(table, fits):
+                say(sentence)
+    warn_missing(parts.failed)
     finish(target, fits)
 
 
@@ -178,9 +205,7 @@ def prior_predictive(
 
     data, priors = data_options.read(csv)
     loaded = load_chosen(data, program, without, include)
-    from partialpool import plots  # slow, and of no use to a program in error
-    from partialpool.plots.sensitivity import prior_predictive as draw
-    from partialpool.studies.prior_predictive import from_programs
+    from partialpool.studies.prior_predictive import from_programs  # slow
 
     found = from_programs(
         loaded,
@@ -192,14 +217,9 @@ def prior_predictive(
         progress=progress,
     )
     target = output / f"{data.name}-prior-predictive"
-    with results.new_folder(target) as folder:
+    with results.kept(target, data, {each.name: each for each in found.fits}) as (folder, parts):
         found.table.to_csv(folder / "prior_predictive.csv", index=False)
-        if data.has_observations and not found.draws.empty:
-            figure = draw(found.draws, data.y.tolist(), axis_title=data.axis_title)
-            plots.save(figure, folder / "prior_predictive")
-        for each in found.fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, list(found.fits))
+        _draw_expected(folder, parts, found, data)
     if len(found.table):
         show(
             readable_prior_predictive(found.table),
@@ -207,4 +227,5 @@ def prior_predictive(
         )
     for sentence in found.sentences:
         say(sentence)
+    warn_missing(parts.failed)
     say(f"Saved in {target}")

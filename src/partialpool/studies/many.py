@@ -246,8 +246,9 @@ def run_job(job: Job) -> Result:
             )
         checks = diagnostics.check(fit)
         estimates = shrinkage.estimates([fit], job.data)
-    except PartialPoolError as error:
-        return Result(job.name, job.key, pd.DataFrame(), False, str(error), 0.0, failed=True)
+    except Exception as error:  # whatever a job fails of, the others go on
+        said = str(error) if isinstance(error, PartialPoolError) else f"{error!r}"
+        return Result(job.name, job.key, pd.DataFrame(), False, said, 0.0, failed=True)
     return Result(
         name=job.name,
         key=job.key,
