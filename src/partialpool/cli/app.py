@@ -36,6 +36,7 @@ from partialpool.cli.options import (
     DataOptions,
     Include,
     Insist,
+    Once,
     Output,
     Programs,
     Retry,
@@ -349,6 +350,8 @@ def doctor() -> None:
 
 
 app.command()(rerun.rerun)
+for each in app.registered_commands:
+    each.cls = Once
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from partialpool.cli.console import progress, say, warn
 from partialpool.errors import InputError
@@ -63,6 +64,30 @@ def expand(command: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+class Once(TyperCommand):
+    """A command that refuses an option of one value that is given twice, where the last would win.
+
+    Raises
+    ------
+    InputError
+        With the option.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look at the options in their order before they are parsed."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param in {id(each): each for each in order}.values():
+            harmless = param.multiple if hasattr(param, "multiple") else True
+            harmless |= getattr(param, "is_flag", False) and not param.secondary_opts
+            if order.count(param) > 1 and not harmless:
+                name = "/".join((max(param.opts, key=len), *param.secondary_opts))
+                raise InputError(
+                    f"{name} is given {order.count(param)} times, and takes one value: leave all "
+                    "but one out"
+                )
+        return super().parse_args(ctx, args)
 
 
 EXAMPLE = ["homework"]
