@@ -192,7 +192,7 @@ def compare(
             parts.figure(
                 folder / "shrinkage",
                 lambda: plots.pooling_scatter(
-                    estimates,
+                    shrinkage.without_foreign_centers(estimates, fits),
                     axis_title=exponential.axis_title(data),
                     group_title=data.group_label,
                     models={each.name: each.title for each in fits},

@@ -115,8 +115,8 @@ class Observations(Family):
     def notices(self, stats: GroupStats, y: FloatArray) -> list[str]:
         """Say where values are 0 or 1 alone, which are not normal.
 
-        Without rows: of such values a group of n with mean m has the sum of squares n m (1 - m), and
-        n m is a whole number.
+        Without rows: n such values with mean m have the sum of squares n m (1 - m), and n m is a
+        whole number.
         """
         ones = stats.n * stats.mean
         if len(y):

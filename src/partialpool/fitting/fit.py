@@ -27,12 +27,13 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
 from partialpool.files import umask
+from partialpool.fitting import normality
 from partialpool.fitting.chains import sample
 from partialpool.fitting.inputs import stan_data
 from partialpool.fitting.record import FitRecord
 from partialpool.fitting.tree import draws_tree, misfits
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import Program, check_distinct, lacking, toolchain
+from partialpool.programs import Program, check_distinct, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 
@@ -70,6 +71,10 @@ class Fit:
     def pooling(self) -> Pooling:
         """How the model pools: complete, none, partial or other."""
         return self.record.pooling
+
+    def keeps(self, part: str) -> bool:
+        """Whether a part of the normal model holds (`partialpool.fitting.normality`)."""
+        return self.record.keeps is None or part in self.record.keeps
 
     @property
     def settings(self) -> Settings:
@@ -211,6 +216,7 @@ def fit_programs(
         )
         sampling = time.perf_counter() - start
         draws, lost = draws_tree(sampled.values, sampled.columns, data), sampled.lost
+        parts = normality.kept(program, draws, data, prior_only=prior_only)
         timings = {
             "compile": compiling,
             "sampling": sampling,
@@ -229,7 +235,8 @@ def fit_programs(
             cmdstan={"version": cmdstan.version, "origin": cmdstan.origin},
             timings=timings,
             integers=tuple(program.integers),
-            lacking=tuple(lacking(program)),
+            lacking=tuple(normality.absences(program, parts)),
+            keeps=parts,
             warnings=(*found, *misfits(draws, data)),
             lost_chains={str(chain): said for chain, said in lost.items()},
         )

@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILY_SETTINGS
@@ -71,7 +73,27 @@ def stan_data(
             "Add a number with --prior NAME=NUMBER, or other inputs with --extra-data FILE"
         )
     check_hyperparameters(program, priors)
-    return {name: available[name] for name in program.inputs}
+    return {name: _as_declared(program, name, available[name]) for name in program.inputs}
+
+
+def _as_declared(program: Program, name: str, value: Any) -> Any:
+    """Give whole numbers as integers where a program declares integers.
+
+    Raises
+    ------
+    InputError
+        Such a program is given other numbers.
+    """
+    if program.declared["inputs"][name]["type"] != "int":
+        return value
+    numbers = np.asarray(value)
+    if numbers.dtype.kind != "f":
+        return value
+    if (odd := numbers[numbers != np.round(numbers)]).size:
+        raise InputError(
+            f"{program.path}: {name} is declared as integers, and {odd.flat[0]:g} is none"
+        )
+    return numbers.astype(np.int64)
 
 
 def check_hyperparameters(program: Program, priors: Priors) -> None:

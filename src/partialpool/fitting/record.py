@@ -38,6 +38,9 @@ class FitRecord:
         Names that the program declares as data and as parameters, and its integer outputs.
     lacking
         What the program does not offer, and what is missed for it, one phrase each.
+    keeps
+        Parts of the normal model that the program keeps to (`partialpool.fitting.normality`); None
+        where nobody asked, and all are taken to hold.
     warnings
         What to be wary of, one phrase each.
     lost_chains
@@ -69,6 +72,7 @@ class FitRecord:
     parameters: tuple[str, ...] | None = None
     integers: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    keeps: tuple[str, ...] | None = None
     warnings: tuple[str, ...] = ()
     lost_chains: Mapping[str, str] = field(default_factory=dict)
     attempts: tuple[Mapping[str, Any], ...] = ()

@@ -134,8 +134,19 @@ class Program:
         return "other"
 
 
-def lacking(program: Program) -> list[str]:
+def is_shipped(path: Path, family: str) -> bool:
+    """Whether a file is one of a family's shipped programs, here or as a copy under its name."""
+    shipped = shipped_folder() / FAMILIES[family].folder / path.name
+    return shipped.is_file() and path.read_bytes() == shipped.read_bytes()
+
+
+def lacking(program: Program, *, normal: bool = True) -> list[str]:
     """Name what a program does not write or declare, and what cannot be had without it.
+
+    Parameters
+    ----------
+    normal
+        Whether its observations are known to be normal(theta, sigma).
 
     Returns
     -------
@@ -149,7 +160,8 @@ def lacking(program: Program) -> list[str]:
         "y_rep": "predictive checks take the observations for normal(theta, sigma)",
         "lprior": "power-scaling cannot tell how sensitive it is to its priors",
     }
-    if program.pooling == "other" or not {"sigma", "sigma2"} & program.outputs.keys():
+    sds = {"sigma", "sigma2"} & program.outputs.keys()
+    if program.pooling == "other" or not sds or not normal:
         wanted |= {
             "log_lik": "there are no leave-one-out scores",
             "y_rep": "there are no predictive checks",

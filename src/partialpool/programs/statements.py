@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,13 @@ def of_program(source: str) -> Model | None:
         if source and source == (folder / f"{MARGINAL}.stan").read_text(encoding="utf-8"):
             source = (folder / f"{CENTERED}.stan").read_text(encoding="utf-8")
     return read(source) if source else None
+
+
+def beyond_priors(path: Path) -> dict[str, str]:
+    """Model and generated quantities of a program without its priors, blanks and comments."""
+    blocks = dict(_blocks(_COMMENT.sub(" ", path.read_text(encoding="utf-8"))))
+    kept = {name: blocks.get(name, "") for name in ("model", "generated quantities")}
+    return {name: re.sub(r"\s+|lprior\s*\+=[^;]*;", "", text) for name, text in kept.items()}
 
 
 def _blocks(source: str) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import OBSERVATIONS, POPULATION, PRIOR
 from partialpool.fitting.summarize import QUANTILES, usable
 from partialpool.tables import variables
 from partialpool.types import FloatArray
@@ -44,7 +45,9 @@ def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         nothing about a new group: its mean has its prior, normal(theta_location, theta_scale),
         shown where the program declares these inputs, and its observations have no row.
 
-        A quantity is left out where the program lacks the variables it needs.
+        A quantity is left out where the program lacks the variables it needs, or is not known to
+        keep to the part of the normal model that it follows from
+        (`partialpool.fitting.normality`).
 
     Notes
     -----
@@ -106,7 +109,7 @@ def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArra
 
 def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
-    if theta is None or sigma is None:
+    if theta is None or sigma is None or not fit.keeps(OBSERVATIONS):
         return None
     single = fit.pooling == "complete" and len(sigma) == 1
     sigma = np.broadcast_to(sigma, theta.shape)
@@ -122,10 +125,10 @@ def _new_group(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     if draws is not None:
         return _frame(fit, NEW_GROUP_MEAN, [""], [_drawn(draws)])
     mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
-    if mu is not None and tau is not None:
+    if mu is not None and tau is not None and fit.keeps(POPULATION):
         return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(mu, tau)])
     names = ("theta_location", "theta_scale")
-    if fit.pooling == "none" and set(names) <= set(fit.record.inputs):
+    if fit.pooling == "none" and set(names) <= set(fit.record.inputs) and fit.keeps(PRIOR):
         location, scale = (np.array([fit.record.priors[name]]) for name in names)
         return _frame(fit, NEW_GROUP_MEAN, [""], [_mixture(location, scale)])
     return None
@@ -135,6 +138,8 @@ def _in_new(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     draws = variables.scalar(fit, data, "y_new")
     if draws is not None:
         return _frame(fit, NEW_OBSERVATION_IN_NEW_GROUP, [""], [_drawn(draws)])
+    if not fit.keeps(OBSERVATIONS) or (fit.pooling == "partial" and not fit.keeps(POPULATION)):
+        return None
     sigma = variables.sigma(fit, data)
     center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     if fit.pooling == "complete":
