@@ -236,9 +236,44 @@ class SamplingOptions:
     extra_data: Annotated[
         Path | None, typer.Option(help="JSON or TOML file of further inputs of a program.")
     ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="Give an input of a program a column of the data, or several (NAME=A,B) for a "
+            "matrix; may be repeated.",
+        ),
+    ] = None
+    theta: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a program calls the effects of groups: alpha, or 'a[county]' where a "
+            "column indexes them.",
+        ),
+    ] = None
     cmdstan: Annotated[
         str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")
     ] = None
+
+    def point(self, programs: Sequence[Program]) -> list[Program]:
+        """Tell programs which columns they are given, and what they call theta.
+
+        Raises
+        ------
+        InputError
+            An option of another form, or that no program has a use for.
+        """
+        from partialpool.fitting.inputs import parse_columns
+
+        columns = parse_columns(self.column or [])
+        for name in columns:
+            if not any(name in program.inputs for program in programs):
+                raise InputError(f"--column {name}: no program of this run declares it")
+        pointed = [program.pointed(columns, self.theta) for program in programs]
+        if self.theta is not None and not any(p.effects == self.theta for p in pointed):
+            raise InputError(f"--theta {self.theta}: no program of this run writes it")
+        return pointed
 
     def settings(self) -> Settings:
         """Check the sampling settings."""
@@ -259,15 +294,26 @@ class SamplingOptions:
 
         return toolchain.find_cmdstan(self.cmdstan, progress=progress)
 
-    def extra(self, programs: list[Program], priors: Priors) -> dict[str, Any]:
-        """Read further inputs, and say which settings no program of the run reads."""
+    def read_extra(self) -> dict[str, Any]:
+        """Read further inputs; none where there is no file of them."""
         from partialpool.fitting.inputs import read_extra
+
+        return read_extra(self.extra_data) if self.extra_data else {}
+
+    def extra(
+        self, programs: Sequence[Program], data: GroupedData, priors: Priors
+    ) -> dict[str, Any]:
+        """Read further inputs, and say which settings no program of the run reads."""
+        from partialpool.fitting.inputs import collect
 
         declared = {name: None for program in programs for name in program.inputs}
         say_unused(priors, declared)
-        extra = read_extra(self.extra_data) if self.extra_data else {}
+        extra = self.read_extra()
         for name in extra.keys() - declared.keys():
             say(f"Note: no program of this run declares {name} of {self.extra_data}.")
+        given = [collect(each, data, priors, extra=extra) for each in programs if extra]
+        for note in dict.fromkeys(note for one in given for note in one.notes):
+            say(f"Note: {note}.")
         return extra
 
     def fit(
@@ -284,7 +330,8 @@ class SamplingOptions:
         from partialpool.fitting import diagnostics, remedies
         from partialpool.fitting.without_rows import fit_or_draw, substitutes
 
-        extra = self.extra(programs, priors)
+        programs = self.point(programs)
+        extra = self.extra(programs, data, priors)
         if not data.has_observations:
             given, programs = programs, substitutes(programs, progress=progress)
             if {program.path for program in given} - {program.path for program in programs}:

@@ -156,8 +156,8 @@ def _of_programs(
     from partialpool.studies import edits, program_sensitivity
 
     fits = sampling.fit(loaded, data, settings, pointwise=True)
-    by_name = {each.name: each for each in loaded}
-    extra = sampling.extra(loaded, settings)
+    by_name = {each.name: each for each in sampling.point(loaded)}
+    extra = sampling.read_extra()
 
     def refit(fit: Fit, power: float) -> Fit:
         (other,) = fitting.fit_programs(
@@ -204,7 +204,7 @@ def prior_predictive(
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
-    loaded = load_chosen(data, program, without, include)
+    loaded = sampling.point(load_chosen(data, program, without, include))
     from partialpool.studies.prior_predictive import from_programs  # slow
 
     found = from_programs(
@@ -213,7 +213,7 @@ def prior_predictive(
         priors=priors,
         settings=sampling.settings(),
         cmdstan=sampling.find_cmdstan(),
-        extra=sampling.extra(loaded, priors),
+        extra=sampling.extra(loaded, data, priors),
         progress=progress,
     )
     target = output / f"{data.name}-prior-predictive"

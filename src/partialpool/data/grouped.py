@@ -55,6 +55,9 @@ class GroupedData:
     reading
         How to read the data again: `files` (absolute paths), `columns` and the other arguments of
         `partialpool.data.reading.read`; empty for data that came from elsewhere.
+    columns
+        Further columns by row, for programs that name them; those of files are read when they are
+        asked for (`partialpool.data.columns`).
     family
         What the rows say of the groups: how they are modelled and talked about.
     exp
@@ -77,6 +80,7 @@ class GroupedData:
     sha256: str = ""
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     family: Family = NORMAL
     exp: bool = False
 

@@ -69,8 +69,9 @@ def kept(
     if is_shipped(program.path, data.family.name):
         return ALL
     model = read(program.path.read_text(encoding="utf-8"))
-    population, centered = _population(model)
-    observations = _observations(model, error_sd=data.stats.error_sd or "se")
+    name = program.effects
+    population, centered = _population(model, name)
+    observations = _observations(model, name, error_sd=data.stats.error_sd or "se")
     drawn = None if prior_only else conditional(tree["posterior"].to_dataset(), data)
     if drawn:
         population, observations = population is not False, observations is not False
@@ -163,10 +164,10 @@ def _sd(posterior: xr.Dataset, name: str) -> FloatArray | None:
 # --- what a program states ------------------------------------------------------------------------
 
 
-def _population(model: Model) -> tuple[bool | None, bool]:
+def _population(model: Model, theta: str) -> tuple[bool | None, bool]:
     """Whether theta is stated to be normal(mu, tau), and to be centered at mu; None: not known."""
-    [of_theta, of_eta] = (_distributions(model, name) for name in ("theta", "eta"))
-    defined = [_bare(s.arguments[0]) for s in model.statements if _defines(s, "theta")]
+    [of_theta, of_eta] = (_distributions(model, name) for name in (theta, "eta"))
+    defined = [_bare(s.arguments[0]) for s in model.statements if _defines(s, theta)]
     if defined:
         shifted = defined[0] in {"mu+tau*eta", "mu+eta*tau", "tau*eta+mu", "eta*tau+mu"}
         standard = len(of_eta) == 1 and (of_eta[0].family, of_eta[0].arguments) in {
@@ -183,7 +184,7 @@ def _population(model: Model) -> tuple[bool | None, bool]:
     return (None if "normal" in stated.family else False), centered
 
 
-def _observations(model: Model, *, error_sd: str) -> bool | None:
+def _observations(model: Model, theta: str, *, error_sd: str) -> bool | None:
     """Whether rows are stated to be normal around theta; None where that is not known."""
     of_rows = _distributions(model, "y")
     if len(of_rows) != 1:
@@ -192,7 +193,7 @@ def _observations(model: Model, *, error_sd: str) -> bool | None:
     if "normal" not in stated.family:
         return False
     arguments = tuple(re.sub(r"\[.*\]$", "", _bare(each)) for each in stated.arguments)
-    around = arguments in {("theta", error_sd), ("theta", f"sqrt({error_sd}2)")}
+    around = arguments in {(theta, error_sd), (theta, f"sqrt({error_sd}2)")}
     return True if stated.family == "normal" and around else None
 
 
@@ -215,8 +216,8 @@ def _distributions(model: Model, name: str) -> list[Statement]:
     found = []
     for each in model.statements:
         left = re.sub(r"^for\(.*?\)\{?", "", _bare(each.left or each.text.split("~")[0]))
-        if (each.family and re.fullmatch(rf"{name}(\[.*\])?", left)) or (
-            each.text and re.search(rf"\b{name}\b", each.text)
+        if (each.family and re.fullmatch(rf"{re.escape(name)}(\[.*\])?", left)) or (
+            each.text and re.search(rf"\b{re.escape(name)}\b", each.text)
         ):
             found.append(each)
     return found

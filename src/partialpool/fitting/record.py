@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ class FitRecord:
         Whether the likelihood was left out; whether `log_lik` and `y_rep` were generated.
     extra
         Further inputs.
+    columns, effects
+        Input to columns of the data, and what the program calls theta.
     inputs, parameters, integers
         Names that the program declares as data and as parameters, and its integer outputs.
     lacking
@@ -68,6 +70,8 @@ class FitRecord:
     prior_only: bool = False
     pointwise: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    effects: str = "theta"
     inputs: tuple[str, ...] = ()
     parameters: tuple[str, ...] | None = None
     integers: tuple[str, ...] = ()
@@ -110,6 +114,8 @@ class FitRecord:
             "priors": dict(priors.values),
             "priors_sources": dict(priors.sources),
             "settings": dataclasses.asdict(settings),
+            "columns": {name: list(given) for name, given in program.columns.items()},
+            "effects": program.effects,
             "inputs": program.inputs,
             "parameters": tuple(program.declared["parameters"]),
         }
