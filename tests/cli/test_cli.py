@@ -62,6 +62,26 @@ def test_settings_are_checked_before_any_work(run, arguments, message):
     assert message in err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "x.csv", "--group", "school", "--group", "class"),
+        ("fit", "homework", "-p", "no_pooling", "--program", "complete_pooling"),
+        ("groups", "homework", "--ranks", "--no-ranks"),
+        ("fit", "x.csv", "--ci", "low", "high", "--ci", "low", "high"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(run, arguments):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "is given 2 times, and takes one value" in err
+
+
+def test_one_prior_setting_is_given_once(run):
+    code, _, err = run("fit", "homework", "--prior", "mu_scale=1", "--prior", "mu_scale=2")
+    assert (code, "mu_scale is given twice" in err) == (2, True)
+
+
 def test_an_unknown_option_is_a_usage_error(run):
     code, _, err = run("compare", "homework", "--shrink")
     assert code == 2
@@ -141,6 +161,20 @@ def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path
         "shrinkage.png",
         "shrinkage.svg",
     }
+
+
+def test_a_figure_that_fails_is_named_and_all_else_is_saved(
+    run, tmp_path, lesson_fits, monkeypatch
+):
+    from partialpool import plots
+
+    monkeypatch.setattr(plots, "pooling_scatter", lambda *_, **__: 1 / 0)
+    code, out, err = run("compare", "homework", "-p", "hierarchical_marginal")
+    assert code == 0
+    assert "the figure shrinkage is missing: ZeroDivisionError" in err
+    saved = {p.name for p in (tmp_path / "results" / "homework-compare").iterdir()}
+    assert {"estimates.csv", "hierarchical_marginal.nc"} <= saved
+    assert "Posterior means" in out
 
 
 def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):

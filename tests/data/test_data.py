@@ -209,3 +209,13 @@ def test_a_single_value_has_no_sd():
     summary = from_values(["a", "b", "b"], [1.0, 2.0, 3.0]).summary()
     assert math.isnan(summary["sd"][0])
     assert summary["sd"][1] == pytest.approx(math.sqrt(0.5))
+
+
+def test_outcomes_of_0_and_1_are_said_to_be_proportions(tmp_path):
+    (tmp_path / "x.csv").write_text("g,y\na,0\na,1\nb,1\nb,1\nb,0\n")
+    found = read_csv(tmp_path / "x.csv")
+    [note] = found.notes
+    assert "the means of groups are proportions" in note
+    assert found.without_observations().notes == (note,)
+    for values in ([0.0, 1.0, 2.0, 1.0], [0.5, 0.5, 1.0, 0.0], [-1.0, 1.0, 0.0, 1.0]):
+        assert from_values(["a", "a", "b", "b"], values).notes == ()

@@ -263,6 +263,16 @@ def test_many_groups_are_shown_by_their_extremes_or_as_a_whole(make, many):
         assert not overlapping(row_labels(figure))
 
 
+def test_one_model_of_many_groups_is_shown_by_its_extremes():
+    mean = np.arange(60.0)
+    frame = pd.DataFrame({"model": "only", "parameter": "theta", "mean": mean})
+    frame["group"] = [f"g{k:.0f}" for k in mean]
+    axes = artists(plots.pooling_scatter(frame)).axes[0]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert (shown[0], shown[-1]) == ("g0", "g59")
+    assert any("36 between" in label for label in shown)
+
+
 @pytest.mark.parametrize("left_out", [0, 20])
 def test_groups_left_out_by_the_caller_are_counted(many, left_out):
     kept, dropped = plots.extremes(many.order)

@@ -29,9 +29,9 @@ def declare(inputs=(), scalars=(), vectors=(), transformed=(), name="mine") -> P
     return Program(Path(f"{name}.stan"), declared, "0" * 64)
 
 
-COMPLETE = declare(scalars=["theta", "sigma"], name="complete_pooling")
-NONE = declare(vectors=["theta", "sigma"], name="no_pooling")
-PARTIAL = declare(scalars=["mu", "tau", "sigma"], vectors=["theta"], name="hierarchical_centered")
+COMPLETE = declare(["y"], ["theta", "sigma"], name="complete_pooling")
+NONE = declare(["y"], vectors=["theta", "sigma"], name="no_pooling")
+PARTIAL = declare(["y"], ["mu", "tau", "sigma"], vectors=["theta"], name="hierarchical_centered")
 
 
 def test_pooling_is_judged_by_what_a_program_writes():
@@ -154,6 +154,18 @@ def test_data_that_a_model_cannot_use_are_refused_with_the_way_out():
     equal = from_values(["a", "a", "b"], [1.0, 1.0, 1.0]).stats
     with pytest.raises(InputError, match="all values are equal"):
         NORMAL.check_poolable(COMPLETE, equal)
+
+
+def test_data_are_checked_for_programs_that_read_them():
+    single = from_values(["a", "b", "c"], [1.0, 0.0, 1.0]).stats
+    with pytest.raises(InputError, match="a group with two different values"):
+        NORMAL.check_poolable(PARTIAL, single)
+    blind = declare(["hits"], ["mu", "tau", "sigma"], vectors=["theta"])
+    assert NORMAL.check_poolable(blind, single) == []
+    logistic = declare(["y"], ["mu", "tau"], vectors=["theta"])
+    assert NORMAL.check_poolable(logistic, single) == []
+    with pytest.raises(InputError, match="at least two groups"):
+        NORMAL.check_poolable(logistic, from_values(["a", "a"], [1.0, 0.0]).stats)
 
 
 def test_a_program_gets_what_it_declares_and_no_more(homework):

@@ -10,8 +10,15 @@ import pandas as pd
 import pytest
 
 from helpers.hand_made import make_fit
-from partialpool.errors import InputError
-from partialpool.report.results import check_target, new_folder, write_table
+from partialpool.errors import InputError, PartialPoolError
+from partialpool.report import folder
+from partialpool.report.results import (
+    check_target,
+    kept,
+    new_folder,
+    read_manifest,
+    write_table,
+)
 
 
 def finish(target, text):
@@ -101,3 +108,44 @@ def test_a_place_is_refused_before_the_work(tmp_path):
             check_target(tmp_path / target)
     assert check_target(tmp_path / "deep" / "er" / "x") == tmp_path / "deep" / "er" / "x"
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_a_part_that_fails_is_named_and_the_fits_are_kept(tmp_path, homework):
+    fit = make_fit(homework, "no_pooling", draws=4)
+
+    def fails():
+        raise ValueError("no objects to concatenate")
+
+    with kept(tmp_path / "x", homework, {fit.name: fit}, kind="compare") as (place, parts):
+        assert parts.make("the table estimates", fails) is None
+        parts.figure(place / "shrinkage", fails)
+        assert parts.make("the rest", lambda: 3) == 3
+    reasons = read_manifest(tmp_path / "x")["missing"]
+    assert list(reasons) == ["the table estimates", "the figure shrinkage"]
+    assert reasons["the table estimates"] == "ValueError: no objects to concatenate"
+    assert {path.name for path in (tmp_path / "x").iterdir()} == {"no_pooling.nc", "manifest.json"}
+    full = OSError(28, "No space left on device")
+    with (
+        pytest.raises(InputError, match="No space"),
+        kept(tmp_path / "y", homework, {}) as (_, parts),
+    ):
+        parts.make("the table", lambda: (_ for _ in ()).throw(full))
+
+
+def test_a_report_whose_figures_or_page_fail_keeps_tables_and_fits(tmp_path, homework, monkeypatch):
+    fit = make_fit(homework, "no_pooling", draws=50)
+
+    def fails(*_, **__):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(folder, "plan", fails)
+    monkeypatch.setattr(folder.page, "render", fails)
+    target = folder.write(tmp_path / "x", homework, [fit], processes=1)
+    assert read_manifest(target)["missing"]["page"] == {"report.html": "ValueError: broken"}
+    assert (target / "tables" / "estimates.csv").is_file()
+    assert (target / "fits" / "1-no_pooling.nc").is_file()
+    monkeypatch.setattr(folder, "compute", fails)
+    with pytest.raises(PartialPoolError, match=r"broken.*kept in"):
+        folder.write(tmp_path / "y", homework, [fit], processes=1)
+    assert (tmp_path / "y" / "fits" / "1-no_pooling.nc").is_file()
+    assert read_manifest(tmp_path / "y")["missing"] == {"the report": "ValueError: broken"}

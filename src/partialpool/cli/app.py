@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -27,6 +28,7 @@ from partialpool.cli.console import (
     say_scale,
     show,
     warn,
+    warn_missing,
 )
 from partialpool.cli.options import (
     EXAMPLE,
@@ -34,6 +36,7 @@ from partialpool.cli.options import (
     DataOptions,
     Include,
     Insist,
+    Once,
     Output,
     Programs,
     Retry,
@@ -108,10 +111,11 @@ def report(
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
     trusted = diagnostics.verdicts(fits)
-    [table] = exponential.tables(
-        data, {"shrinkage_wide": shrinkage.shrinkage_table(fits, data)}
-    ).values()
-    show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
+    parts = results.Parts()
+    table = parts.table(data, "shrinkage_wide", lambda: shrinkage.shrinkage_table(fits, data))
+    if table is not None:
+        show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
+    warn_missing(parts.failed)
     write(
         target,
         data,
@@ -124,7 +128,8 @@ def report(
     for kind, missing in results.read_manifest(target)["missing"].items():
         for name, reason in missing.items():
             warn(f"{kind} {name} is missing: {reason}")
-    say(f"Report: {target / 'report.html'}")
+    if (target / "report.html").is_file():
+        say(f"Report: {target / 'report.html'}")
     finish(target, fits)
 
 
@@ -153,10 +158,12 @@ def fit(
     target = results.check_target(output / f"{data.name}-{loaded.name}")
     fits = sampling.fit([loaded], data, priors, retry=retry)
     trusted = diagnostics.verdicts(fits)
-    table = fits_folder.write(target, data, fits, kind="fit")["estimates"]
-    title = f"Posterior, {fits[0].title}"
-    show(readable_estimates(table, exp=data.exp), headed(title, trusted))
-    say_scale(data)
+    found, parts = fits_folder.write(target, data, fits, kind="fit")
+    if "estimates" in found:
+        title = f"Posterior, {fits[0].title}"
+        show(readable_estimates(found["estimates"], exp=data.exp), headed(title, trusted))
+        say_scale(data)
+    warn_missing(parts.failed)
     finish(target, fits)
 
 
@@ -186,16 +193,18 @@ def compare(
     from partialpool.studies import edits
 
     fits = sampling.fit(loaded, data, priors, retry=retry)
-    found = fits_folder.write(target, data, fits, kind="compare")
-    table, moves = found["shrinkage_wide"], found["changes"]
+    found, parts = fits_folder.write(target, data, fits, kind="compare")
+    table, moves = found.get("shrinkage_wide"), found.get("changes")
     trusted = diagnostics.verdicts(fits)
-    if any(each.name in table for each in fits):
+    if table is not None and any(each.name in table for each in fits):
         show(readable_shrinkage(table, data, fits), headed(_posterior_means(data), trusted))
-    else:
+    elif table is not None:
         say("No program writes a theta for each group or one for all: there is nothing to compare")
-    for sentence in edits.sentences(moves, fits):
-        say(sentence)
+    if moves is not None:
+        for sentence in parts.make("what moved", lambda: edits.sentences(moves, fits)) or ():
+            say(sentence)
     say_scale(data)
+    warn_missing(parts.failed)
     finish(target, fits)
 
 
@@ -224,7 +233,6 @@ def parameterizations(
     output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
-    from partialpool import plots
     from partialpool.plots.parameterization import effective_draws, funnel
     from partialpool.report import results
     from partialpool.studies import parameterizations
@@ -235,7 +243,7 @@ def parameterizations(
     )
     target = results.check_target(output / f"{data.name}-parameterizations")
     say_unused(settings, data.family.choice_settings)
-    found = parameterizations.compare_parameterizations(
+    fits = parameterizations.fit_forms(
         data,
         priors=settings,
         groups=show_group or (),
@@ -243,21 +251,27 @@ def parameterizations(
         cmdstan=sampling.find_cmdstan(),
         progress=progress,
     )
-    titles = {each.name: each.title for each in found.fits}
+    titles = {each.name: each.title for each in fits}
     labels = {"axis_title": data.axis_title, "group_title": data.group_label}
-    with results.new_folder(target) as folder:
-        found.table.to_csv(folder / "sampling.csv", index=False)
-        found.efficiency.to_csv(folder / "efficiency.csv", index=False)
-        found.agreement.to_csv(folder / "agreement.csv", index=False)
-        plots.save(effective_draws(found.table, models=titles), folder / "effective_draws")
-        for number, (_, draws) in enumerate(found.funnel.groupby("group", sort=False), start=1):
-            plots.save(funnel(draws, models=titles, **labels), folder / f"funnel-{number}")
-        for each in found.fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, list(found.fits))
-    show(readable_forms(found.table, titles), "How each form sampled")
-    for sentence in found.verdict.sentences:
-        say(sentence)
+    with results.kept(target, data, {each.name: each for each in fits}) as (folder, parts):
+        found = parts.make(
+            "the comparison",
+            lambda: parameterizations.compare_forms(fits, data, groups=show_group or ()),
+        )
+        if found is not None:
+            found.table.to_csv(folder / "sampling.csv", index=False)
+            found.efficiency.to_csv(folder / "efficiency.csv", index=False)
+            found.agreement.to_csv(folder / "agreement.csv", index=False)
+            draw_ess = partial(effective_draws, found.table, models=titles)
+            parts.figure(folder / "effective_draws", draw_ess)
+            for number, (_, draws) in enumerate(found.funnel.groupby("group", sort=False), start=1):
+                draw = partial(funnel, draws, models=titles, **labels)
+                parts.figure(folder / f"funnel-{number}", draw)
+    if found is not None:
+        show(readable_forms(found.table, titles), "How each form sampled")
+        for sentence in found.verdict.sentences:
+            say(sentence)
+    warn_missing(parts.failed)
     say(f"Saved in {target}")
 
 
@@ -333,6 +347,8 @@ def doctor() -> None:
 
 
 app.command()(rerun.rerun)
+for each in app.registered_commands:
+    each.cls = Once
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

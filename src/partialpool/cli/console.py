@@ -60,6 +60,12 @@ def warn(text: str) -> None:
     )
 
 
+def warn_missing(failed: Mapping[str, str]) -> None:
+    """Name what could not be made of the fits, which are saved all the same."""
+    for name, reason in failed.items():
+        warn(f"{name} is missing: {reason}")
+
+
 def finish(target: Path, fits: Sequence[Fit]) -> None:
     """Say where the results are; end with an exit code of its own where a fit failed."""
     from partialpool.fitting import diagnostics

@@ -51,7 +51,6 @@ def fit_many(
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
     from partialpool.data.examples import EXAMPLES
     from partialpool.data.files import expand as expand_files
-    from partialpool.fitting.inputs import read_extra
     from partialpool.priors import hyperparameters
     from partialpool.studies import dask_jobs, many
 
@@ -75,10 +74,10 @@ def fit_many(
         names = program or ["hierarchical_marginal"]
         jobs += many.make_jobs(
             alike,
-            [load_program(each, alike[0]) for each in names],
+            sampling.point([load_program(each, alike[0]) for each in names]),
             prior_grid=grid,
             settings=sampling.settings(),
-            extra=read_extra(sampling.extra_data) if sampling.extra_data else None,
+            extra=sampling.read_extra(),
         )
     folder = output / name
     if scheduler is None:

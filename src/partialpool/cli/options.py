@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from partialpool.cli.console import progress, say, warn
 from partialpool.errors import InputError
@@ -63,6 +64,30 @@ def expand(command: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+class Once(TyperCommand):
+    """A command that refuses an option of one value that is given twice, where the last would win.
+
+    Raises
+    ------
+    InputError
+        With the option.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look at the options in their order before they are parsed."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param in {id(each): each for each in order}.values():
+            harmless = param.multiple if hasattr(param, "multiple") else True
+            harmless |= getattr(param, "is_flag", False) and not param.secondary_opts
+            if order.count(param) > 1 and not harmless:
+                name = "/".join((max(param.opts, key=len), *param.secondary_opts))
+                raise InputError(
+                    f"{name} is given {order.count(param)} times, and takes one value: leave all "
+                    "but one out"
+                )
+        return super().parse_args(ctx, args)
 
 
 EXAMPLE = ["homework"]
@@ -218,9 +243,44 @@ class SamplingOptions:
     extra_data: Annotated[
         Path | None, typer.Option(help="JSON or TOML file of further inputs of a program.")
     ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="Give an input of a program a column of the data, or several (NAME=A,B) for a "
+            "matrix; may be repeated.",
+        ),
+    ] = None
+    theta: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a program calls the effects of groups: alpha, or 'a[county]' where a "
+            "column indexes them.",
+        ),
+    ] = None
     cmdstan: Annotated[
         str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")
     ] = None
+
+    def point(self, programs: Sequence[Program]) -> list[Program]:
+        """Tell programs which columns they are given, and what they call theta.
+
+        Raises
+        ------
+        InputError
+            An option of another form, or that no program has a use for.
+        """
+        from partialpool.fitting.inputs import parse_columns
+
+        columns = parse_columns(self.column or [])
+        for name in columns:
+            if not any(name in program.inputs for program in programs):
+                raise InputError(f"--column {name}: no program of this run declares it")
+        pointed = [program.pointed(columns, self.theta) for program in programs]
+        if self.theta is not None and not any(p.effects == self.theta for p in pointed):
+            raise InputError(f"--theta {self.theta}: no program of this run writes it")
+        return pointed
 
     def settings(self) -> Settings:
         """Check the sampling settings."""
@@ -241,15 +301,26 @@ class SamplingOptions:
 
         return toolchain.find_cmdstan(self.cmdstan, progress=progress)
 
-    def extra(self, programs: list[Program], priors: Priors) -> dict[str, Any]:
-        """Read further inputs, and say which settings no program of the run reads."""
+    def read_extra(self) -> dict[str, Any]:
+        """Read further inputs; none where there is no file of them."""
         from partialpool.fitting.inputs import read_extra
+
+        return read_extra(self.extra_data) if self.extra_data else {}
+
+    def extra(
+        self, programs: Sequence[Program], data: GroupedData, priors: Priors
+    ) -> dict[str, Any]:
+        """Read further inputs, and say which settings no program of the run reads."""
+        from partialpool.fitting.inputs import collect
 
         declared = {name: None for program in programs for name in program.inputs}
         say_unused(priors, declared)
-        extra = read_extra(self.extra_data) if self.extra_data else {}
+        extra = self.read_extra()
         for name in extra.keys() - declared.keys():
             say(f"Note: no program of this run declares {name} of {self.extra_data}.")
+        given = [collect(each, data, priors, extra=extra) for each in programs if extra]
+        for note in dict.fromkeys(note for one in given for note in one.notes):
+            say(f"Note: {note}.")
         return extra
 
     def fit(
@@ -266,7 +337,8 @@ class SamplingOptions:
         from partialpool.fitting import diagnostics, remedies
         from partialpool.fitting.without_rows import fit_or_draw, substitutes
 
-        extra = self.extra(programs, priors)
+        programs = self.point(programs)
+        extra = self.extra(programs, data, priors)
         if not data.has_observations:
             given, programs = programs, substitutes(programs, progress=progress)
             if {program.path for program in given} - {program.path for program in programs}:

@@ -17,6 +17,7 @@ from partialpool.cli.console import (
     say,
     say_scale,
     show,
+    warn_missing,
 )
 from partialpool.cli.options import (
     Csv,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit
     from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
+    from partialpool.report.results import Parts
     from partialpool.studies.prior_predictive import PriorPredictive
 
 _GROUPS_SHOWN = 10
@@ -66,7 +68,6 @@ def priors(
 
     With --program, say instead how sensitive programs of your own are to their priors.
     """
-    from partialpool import plots
     from partialpool.plots.sensitivity import prior_sensitivity
     from partialpool.report import results
     from partialpool.studies import prior_predictive, sensitivity
@@ -89,7 +90,7 @@ def priors(
         say(
             f"  {each.name}: {each.describe() if each is chosen[0] else each.difference(chosen[0])}"
         )
-    found = sensitivity.compare_priors(
+    fitted = sensitivity.fit_choices(
         data,
         priors=settings,
         choices=chosen,
@@ -97,37 +98,51 @@ def priors(
         cmdstan=sampling.find_cmdstan(),
         progress=progress,
     )
-    expected = prior_predictive.from_choices(chosen, data)
-    shown = exponential.tables(data, {"choices": found.estimates, "choices_wide": found.summary})
-    estimates, summary = shown.values()
-    figure = prior_sensitivity(
-        found.densities,
-        estimates,
-        axis_title=exponential.axis_title(data),
-        group_title=data.group_label,
-        tau_title=data.axis_title,
-        ratios=data.exp,
-    )
-    with results.new_folder(target) as folder:
-        estimates.to_csv(folder / "estimates.csv", index=False)
-        summary.to_csv(folder / "summary.csv", index=False)
-        found.power.to_csv(folder / "power_scaling.csv", index=False)
-        _write_expected(folder, expected, data)
-        plots.save(figure, folder / "priors")
-        for number, (name, refit) in enumerate(found.fits.items(), start=1):
-            refit.save(folder / f"{number}-{safe(name)}.nc")
-        results.write_manifest(folder, data, list(found.fits.values()))
-    means = "Geometric posterior means" if data.exp else "Posterior means"
-    show(readable_choices(summary, exp=data.exp), f"{means} [95 % intervals] by choice of priors")
-    if "theta" in set(estimates["quantity"]):
-        show(
-            readable_groups_by_choice(estimates, most=_GROUPS_SHOWN),
-            f"{means} by {data.group_label} (intervals are in summary.csv)",
+    saved = {
+        f"{number}-{safe(name)}": each for number, (name, each) in enumerate(fitted.fits.items(), 1)
+    }
+    with results.kept(target, data, saved) as (folder, parts):
+        found = parts.make("the comparison", lambda: fitted.compare(data, progress=progress))
+        if found is not None:
+            shown = exponential.tables(
+                data, {"choices": found.estimates, "choices_wide": found.summary}
+            )
+            estimates, summary = shown.values()
+            estimates.to_csv(folder / "estimates.csv", index=False)
+            summary.to_csv(folder / "summary.csv", index=False)
+            found.power.to_csv(folder / "power_scaling.csv", index=False)
+            parts.figure(
+                folder / "priors",
+                lambda: prior_sensitivity(
+                    found.densities,
+                    estimates,
+                    axis_title=exponential.axis_title(data),
+                    group_title=data.group_label,
+                    tau_title=data.axis_title,
+                    ratios=data.exp,
+                ),
+            )
+        expected = parts.make(
+            "what the priors expect", lambda: prior_predictive.from_choices(chosen, data)
         )
-    say_scale(data)
-    for sentence in (*found.sentences, *expected.sentences):
-        say(sentence)
-    finish(target, list(found.fits.values()))
+        if expected is not None:
+            _write_expected(folder, parts, expected, data)
+    if found is not None:
+        means = "Geometric posterior means" if data.exp else "Posterior means"
+        show(
+            readable_choices(summary, exp=data.exp), f"{means} [95 % intervals] by choice of priors"
+        )
+        if "theta" in set(estimates["quantity"]):
+            show(
+                readable_groups_by_choice(estimates, most=_GROUPS_SHOWN),
+                f"{means} by {data.group_label} (intervals are in summary.csv)",
+            )
+        say_scale(data)
+    for study in (found, expected):
+        for sentence in study.sentences if study is not None else ():
+            say(sentence)
+    warn_missing(parts.failed)
+    finish(target, list(fitted.fits.values()))
 
 
 def _of_programs(
@@ -141,11 +156,10 @@ def _of_programs(
     from partialpool import fitting
     from partialpool.report import results
     from partialpool.studies import edits, program_sensitivity
-    from partialpool.tables import exponential
 
     fits = sampling.fit(loaded, data, settings, pointwise=True)
-    by_name = {each.name: each for each in loaded}
-    extra = sampling.extra(loaded, settings)
+    by_name = {each.name: each for each in sampling.point(loaded)}
+    extra = sampling.read_extra()
 
     def refit(fit: Fit, power: float) -> Fit:
         (other,) = fitting.fit_programs(
@@ -159,18 +173,22 @@ def _of_programs(
         )
         return other
 
-    power = program_sensitivity.power_scale(fits, data, refit=refit)
-    [moves] = exponential.tables(data, {"changes": edits.changes(fits, data)}).values()
-    with results.new_folder(target) as folder:
-        results.write_table(power, folder / "power_scaling.csv")
-        results.write_table(moves, folder / "changes.csv")
-        for each in fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, fits)
-    if len(power):
+    with results.kept(target, data, {each.name: each for each in fits}) as (folder, parts):
+        power = parts.make(
+            "power-scaling", lambda: program_sensitivity.power_scale(fits, data, refit=refit)
+        )
+        if power is not None:
+            results.write_table(power, folder / "power_scaling.csv")
+        moves = parts.table(data, "changes", lambda: edits.changes(fits, data))
+        if moves is not None:
+            results.write_table(moves, folder / "changes.csv")
+    if power is not None and len(power):
         show(readable_power(power, fits), "Sensitivity to the power of prior and likelihood")
-    for sentence in (*program_sensitivity.sentences(power, fits), *edits.sentences(moves, fits)):
-        say(sentence)
+    for table, sentences in ((power, program_sensitivity.sentences), (moves, edits.sentences)):
+        if table is not None:
+            for sentence in sentences(table, fits):
+                say(sentence)
+    warn_missing(parts.failed)
     finish(target, fits)
 
 
@@ -188,8 +206,8 @@ def prior_predictive(
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
-    loaded = load_chosen(data, program, without, include)
-    from partialpool.studies.prior_predictive import from_programs
+    loaded = sampling.point(load_chosen(data, program, without, include))
+    from partialpool.studies.prior_predictive import from_programs  # slow
     from partialpool.tables import exponential
 
     found = from_programs(
@@ -198,15 +216,12 @@ def prior_predictive(
         priors=priors,
         settings=sampling.settings(),
         cmdstan=sampling.find_cmdstan(),
-        extra=sampling.extra(loaded, priors),
+        extra=sampling.extra(loaded, data, priors),
         progress=progress,
     )
     target = output / f"{data.name}-prior-predictive"
-    with results.new_folder(target) as folder:
-        table = _write_expected(folder, found, data)
-        for each in found.fits:
-            each.save(folder / f"{each.name}.nc")
-        results.write_manifest(folder, data, list(found.fits))
+    with results.kept(target, data, {each.name: each for each in found.fits}) as (folder, parts):
+        table = _write_expected(folder, parts, found, data)
     if len(table):
         rows = data.family.words.rows.capitalize()
         show(
@@ -215,12 +230,14 @@ def prior_predictive(
         )
     for sentence in found.sentences:
         say(sentence)
+    warn_missing(parts.failed)
     say(f"Saved in {target}")
 
 
-def _write_expected(folder: Path, found: PriorPredictive, data: GroupedData) -> pd.DataFrame:
+def _write_expected(
+    folder: Path, parts: Parts, found: PriorPredictive, data: GroupedData
+) -> pd.DataFrame:
     """Write what priors expect, with a figure where it can be drawn; return the table shown."""
-    from partialpool import plots
     from partialpool.plots.sensitivity import prior_predictive as draw
     from partialpool.tables import exponential
 
@@ -228,11 +245,13 @@ def _write_expected(folder: Path, found: PriorPredictive, data: GroupedData) -> 
     table, draws = shown.values()
     table.to_csv(folder / "prior_predictive.csv", index=False)
     if data.has_observations and not draws.empty:
-        figure = draw(
-            draws,
-            exponential.shown(data, data.y).tolist(),
-            axis_title=exponential.axis_title(data),
-            ratios=data.exp,
+        parts.figure(
+            folder / "prior_predictive",
+            lambda: draw(
+                draws,
+                exponential.shown(data, data.y).tolist(),
+                axis_title=exponential.axis_title(data),
+                ratios=data.exp,
+            ),
         )
-        plots.save(figure, folder / "prior_predictive")
     return table

@@ -50,10 +50,14 @@ class GroupedData:
     sha256
         Hash of the file's bytes; of files that were scanned, of their sizes, beginnings and ends.
     notes
-        What was repaired or left out while reading, one sentence each.
+        What was repaired or left out while reading, and what the models do not suit, one sentence
+        each.
     reading
         How to read the data again: `files` (absolute paths), `columns` and the other arguments of
         `partialpool.data.reading.read`; empty for data that came from elsewhere.
+    columns
+        Further columns by row, for programs that name them; those of files are read when they are
+        asked for (`partialpool.data.columns`).
     family
         What the rows say of the groups: how they are modelled and talked about.
     exp
@@ -76,12 +80,15 @@ class GroupedData:
     sha256: str = ""
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     family: Family = NORMAL
     exp: bool = False
 
     def __post_init__(self) -> None:
         if self.exp:
             _check_logarithms(self.name, self.family, self.stats)
+        more = tuple(n for n in self.family.notices(self.stats, self.y) if n not in self.notes)
+        object.__setattr__(self, "notes", (*self.notes, *more))
 
     @property
     def labels(self) -> tuple[str, ...]:

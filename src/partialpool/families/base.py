@@ -290,6 +290,10 @@ class Family(ABC):
     def prior_conflicts(self, priors: Priors, stats: Any) -> list[str]:
         """Warn of priors that the data speak against; an empty list is the normal case."""
 
+    def notices(self, stats: Any, y: FloatArray) -> list[str]:
+        """Say what data look like that the models do not suit, and what to do."""
+        return []
+
     @abstractmethod
     def base_choice(self, priors: Priors) -> PriorChoice:
         """Priors of the shipped hierarchical programs, under the settings given."""

@@ -63,6 +63,9 @@ FEWEST_OF_OWN = 3
 _FAR = 3
 _LOG_2_PI = math.log(2 * math.pi)
 _WITHOUT_POPULATION = (COMPLETE, NONE, COMMON_VARIANCE)
+_WHOLE = 1e-6
+_OUTCOME = frozenset({"y", "ybar", "ss", "ybar_k", "ssb_k", "ssw"})
+"""Inputs that hold the outcome, in rows or as statistics."""
 _EXTREMES = ("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale")
 
 
@@ -123,6 +126,28 @@ class Observations(Family):
             "sigma_upper": rounded(10 * s),
         }
         return Priors(values, dict.fromkeys(values, SCALED))
+
+    def notices(self, stats: GroupStats, y: FloatArray) -> list[str]:
+        """Say where values are 0 or 1 alone, which are not normal.
+
+        Without rows: n such values with mean m have the sum of squares n m (1 - m), and n m is a
+        whole number.
+        """
+        ones = stats.n * stats.mean
+        if len(y):
+            binary = bool(np.isin(y, (0.0, 1.0)).all())
+        else:
+            binary = np.allclose(ones, np.round(ones), atol=_WHOLE) and np.allclose(
+                stats.ss, ones * (1 - stats.mean), atol=_WHOLE
+            )
+        if not binary:
+            return []
+        return [
+            "all values are 0 or 1, so the means of groups are proportions. The shipped models "
+            "take them for normal with one variance within groups, which is rough for proportions "
+            "near 0 or 1 and for small groups: a program of your own with a Bernoulli likelihood, "
+            "named with --program, has neither fault"
+        ]
 
     def prior_conflicts(self, priors: Priors, stats: GroupStats) -> list[str]:
         """Warn of priors that the data speak against; an empty list is the normal case.
@@ -254,17 +279,19 @@ class Observations(Family):
 
         The conditions are those of the shipped models: a group with a variance of its own needs two
         different values; a shared variance needs a group with two different values; a variance
-        between groups needs two groups, and three to say much.
+        between groups needs two groups, and three to say much. What is asked of the observations
+        is asked for programs that read them, and for a variance where one is written.
 
         Raises
         ------
         InputError
             With the groups concerned and the way out.
         """
-        if stats.total_ss == 0:
+        reads = not _OUTCOME.isdisjoint(program.declared["inputs"])
+        if reads and stats.total_ss == 0:
             raise InputError("all values are equal: there is no variation to model")
         pooling = program.pooling
-        if pooling == "none" and program.outputs.get("sigma") == 1:
+        if reads and pooling == "none" and program.outputs.get("sigma") == 1:
             alike = [f"{stats.labels[j]!r}" for j in np.flatnonzero(stats.ss == 0)]
             shown = ", ".join(alike[:5])
             shown += f" and {len(alike) - 5} more" if len(alike) > 5 else ""
@@ -291,7 +318,8 @@ class Observations(Family):
                     "partial pooling needs at least two groups: with one, the data say nothing of "
                     "the variance between groups"
                 )
-            if not stats.ss.any():
+            varies = not {"sigma", "sigma2"}.isdisjoint(program.outputs)
+            if reads and varies and not stats.ss.any():
                 raise InputError(
                     "partial pooling needs a group with two different values to estimate the "
                     "variance within groups; these data have none"

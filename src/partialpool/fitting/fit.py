@@ -27,12 +27,13 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Pooling
 from partialpool.files import umask
+from partialpool.fitting import normality
 from partialpool.fitting.chains import sample
-from partialpool.fitting.inputs import stan_data
+from partialpool.fitting.inputs import collect
 from partialpool.fitting.record import FitRecord
-from partialpool.fitting.tree import draws_tree, misfits
+from partialpool.fitting.tree import draws_tree, misfits, with_effects
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import Program, check_distinct, lacking, toolchain
+from partialpool.programs import Program, check_distinct, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 
@@ -70,6 +71,10 @@ class Fit:
     def pooling(self) -> Pooling:
         """How the model pools: complete, none, partial or other."""
         return self.record.pooling
+
+    def keeps(self, part: str) -> bool:
+        """Whether a part of the normal model holds (`partialpool.fitting.normality`)."""
+        return self.record.keeps is None or part in self.record.keeps
 
     @property
     def settings(self) -> Settings:
@@ -181,7 +186,11 @@ def fit_programs(
     settings = settings or Settings()
     progress = progress or Progress()
     switches = {"prior_only": prior_only, "pointwise": pointwise}
-    inputs = [stan_data(p, data, priors, extra=extra, **switches) for p in programs]
+    inputs = [collect(p, data, priors, extra=extra, **switches) for p in programs]
+    effects = [
+        None if p.effects == "theta" else found.columns.effects(p)
+        for p, found in zip(programs, inputs, strict=True)
+    ]
     warnings = [[] if prior_only else data.family.check_poolable(p, data.stats) for p in programs]
     cmdstan = cmdstan or toolchain.find_cmdstan(progress=progress)
     start = time.perf_counter()
@@ -193,9 +202,10 @@ def fit_programs(
     )
     compiling = time.perf_counter() - start
     fits = []
-    for program, executable, stan_input, found in zip(
-        programs, executables, inputs, warnings, strict=True
+    for program, executable, given, effect, found in zip(
+        programs, executables, inputs, effects, warnings, strict=True
     ):
+        stan_input = given.values
         used = settings.settled(program.adapt_delta)
         start = time.perf_counter()
         sampled = sample(
@@ -210,7 +220,11 @@ def fit_programs(
             progress=progress,
         )
         sampling = time.perf_counter() - start
-        draws, lost = draws_tree(sampled.values, sampled.columns, data), sampled.lost
+        axes = given.columns.axes(program)
+        draws, lost = draws_tree(sampled.values, sampled.columns, data, axes=axes), sampled.lost
+        if program.effects != "theta":
+            draws = with_effects(draws, program.effect[0], effect, data)
+        parts = normality.kept(program, draws, data, prior_only=prior_only)
         timings = {
             "compile": compiling,
             "sampling": sampling,
@@ -229,7 +243,8 @@ def fit_programs(
             cmdstan={"version": cmdstan.version, "origin": cmdstan.origin},
             timings=timings,
             integers=tuple(program.integers),
-            lacking=tuple(lacking(program)),
+            lacking=tuple(normality.absences(program, parts)),
+            keeps=parts,
             warnings=(*found, *misfits(draws, data)),
             lost_chains={str(chain): said for chain, said in lost.items()},
         )

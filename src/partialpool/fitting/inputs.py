@@ -5,16 +5,39 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILY_SETTINGS
 from partialpool.families.base import DRAWN_GROUPS
+from partialpool.fitting.columns import Columns, keyed
 from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, Priors
-from partialpool.programs import Program
+from partialpool.programs import Program, is_shipped
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a program is given.
+
+    Attributes
+    ----------
+    values
+        Name to value, in the order of the data block.
+    columns
+        What the sizes of the data block count.
+    notes
+        In which order values without labels were taken, one phrase each.
+    """
+
+    values: dict[str, Any]
+    columns: Columns
+    notes: tuple[str, ...] = ()
 
 
 def stan_data(
@@ -26,11 +49,27 @@ def stan_data(
     prior_only: bool = False,
     pointwise: bool = False,
 ) -> dict[str, Any]:
+    """Values of `collect`, whose parameters and errors these are."""
+    switches = {"prior_only": prior_only, "pointwise": pointwise}
+    return collect(program, data, priors, extra=extra, **switches).values
+
+
+def collect(
+    program: Program,
+    data: GroupedData,
+    priors: Priors,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    prior_only: bool = False,
+    pointwise: bool = False,
+) -> Inputs:
     """Collect what a program's data block declares.
 
     Available are the rows (`N`, `J`, `group` from 1, `y`), what the family has (`Family.inputs`),
     the prior settings, the switches `prior_only` and `pointwise`, `prior_power` (1: the exponent of
-    the priors in programs that let refits change it), and whatever `extra` adds; `extra` wins.
+    the priors in programs that let refits change it), and whatever `extra` adds; `extra` wins, and
+    may hold values by label. A name that is none of these is a column of the data, by `--column`
+    or by itself (`partialpool.fitting.columns`).
     Groups whose theta a program draws from statistics (`J_drawn`) are none of more than
     `DRAWN_GROUPS`; `N_drawn`, `group_drawn`, `y_drawn` are the rows where `pointwise` asks for
     them.
@@ -39,7 +78,7 @@ def stan_data(
     ------
     InputError
         A declared input is not available (of summarized data the observations are not); the
-        message lists what is, and the nearest name.
+        message lists what is, and the nearest name. A column does not fit its declaration.
     """
     observations = slice(None if pointwise else 0)
     available: dict[str, Any] = {
@@ -54,24 +93,121 @@ def stan_data(
         "prior_power": 1.0,
         "pointwise": int(pointwise),
         **priors.values,
-        **(extra or {}),
     }
+    columns, extra = Columns(program, data), extra or {}
+    for name, [given, *more] in program.columns.items():
+        if not more and given in available and given not in columns.header:
+            available[name] = available[given]
+    available |= extra
     missing = [name for name in program.inputs if name not in available]
+    renamed = [name for name in program.inputs if name in program.columns and name not in missing]
+    wanted = {
+        name: found
+        for name in (*missing, *renamed)
+        if name not in extra
+        and (name in missing or program.columns[name][0] in columns.header)
+        and (found := columns.columns_of(name))
+    }
+    missing = [name for name in missing if name not in wanted]
     if len(data.y) == 0 and (pointwise or {"y", "group"} & set(missing)):
         raise InputError(
             f"{program.title} needs the observations, and of {data.name} only the statistics by "
             "group are at hand; hierarchical_marginal can be fitted to these"
         )
+    columns.settle(wanted, missing)
+    available |= {name: columns.value(name, found) for name, found in wanted.items()}
+    counted = {*columns.sizes} & {*program.inputs} - extra.keys() - priors.values.keys()
+    available |= {name: len(columns.sizes[name].labels) for name in counted}
+    missing = [name for name in missing if name not in available]
     if missing:
-        near = difflib.get_close_matches(missing[0], available, n=1)
-        raise InputError(
-            f"{program.path}: its data block declares {missing[0]!r}, for which there is no value"
-            + (f" (nearest name: {near[0]!r})" if near else "")
-            + f". Declared: {', '.join(program.inputs)}. Available: {', '.join(available)}. "
-            "Add a number with --prior NAME=NUMBER, or other inputs with --extra-data FILE"
-        )
+        raise _not_available(program, missing[0], available, columns.header)
+    if not is_shipped(program.path, data.family.name):
+        _refuse_two_meanings(program, {*wanted, *extra, *priors.values}, available, columns)
     check_hyperparameters(program, priors)
-    return {name: available[name] for name in program.inputs}
+    notes = []
+    for name in extra.keys() & {*program.inputs}:
+        available[name], note = keyed(columns, name, extra[name], where="--extra-data")
+        notes += [note] if note else []
+    values = {name: _as_declared(program, name, available[name]) for name in program.inputs}
+    return Inputs(values, columns, tuple(sorted(notes)))
+
+
+def parse_columns(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read columns for inputs, such as `x=floor` or `X=floor,uranium`.
+
+    Raises
+    ------
+    InputError
+        Text of another form, or an input given twice.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, equals, columns = (part.strip() for part in text.partition("="))
+        given = tuple(each.strip() for each in columns.split(","))
+        if not equals or not name.isidentifier() or not all(given):
+            raise InputError(f"--column {text}: write NAME=COLUMN, for example x=floor")
+        if name in found:
+            raise InputError(f"--column {text}: {name} is given twice")
+        found[name] = given
+    return found
+
+
+def _not_available(
+    program: Program, name: str, available: Collection[str], header: Sequence[str]
+) -> InputError:
+    """Say that nothing gives an input, and what there is."""
+    near = difflib.get_close_matches(name, [*available, *header], n=1)
+    there = f". Columns of the data: {', '.join(header)}" if header else ""
+    return InputError(
+        f"{program.path}: its data block declares {name!r}, for which there is no value"
+        + (f" (nearest name: {near[0]!r})" if near else "")
+        + f". Declared: {', '.join(program.inputs)}. Available: {', '.join(available)}{there}. "
+        f"Name a column with --column {name}=COLUMN, add a number with --prior NAME=NUMBER, or "
+        "other inputs with --extra-data FILE"
+    )
+
+
+def _refuse_two_meanings(
+    program: Program, told: Collection[str], available: Mapping[str, Any], columns: Columns
+) -> None:
+    """Refuse a name that is a column and, with other values, something that is given unasked."""
+    for name in program.inputs:
+        if name in told or name in program.columns or name not in columns.header:
+            continue
+        try:
+            other = np.asarray(columns.value(name, (name,)))
+        except InputError:
+            continue
+        given = np.asarray(available[name])
+        if other.shape != given.shape or not np.array_equal(other, given):
+            raise InputError(
+                f"{program.path}: {name} may be the column of this name or what partialpool calls "
+                f"{name} ({_MEANINGS.get(name, 'a statistic by group')}), and these differ: "
+                f"--column {name}={name} takes the column; for the other, rename the column"
+            )
+
+
+_MEANINGS = {"N": "the number of rows", "J": "of groups", "n": "rows by group", "y": "outcomes"}
+
+
+def _as_declared(program: Program, name: str, value: Any) -> Any:
+    """Give whole numbers as integers where a program declares integers.
+
+    Raises
+    ------
+    InputError
+        Such a program is given other numbers.
+    """
+    if program.declared["inputs"][name]["type"] != "int":
+        return value
+    numbers = np.asarray(value)
+    if numbers.dtype.kind != "f":
+        return value
+    if (odd := numbers[numbers != np.round(numbers)]).size:
+        raise InputError(
+            f"{program.path}: {name} is declared as integers, and {odd.flat[0]:g} is none"
+        )
+    return numbers.astype(np.int64)
 
 
 def check_hyperparameters(program: Program, priors: Priors) -> None:
@@ -138,7 +274,8 @@ def read_extra(path: str | Path) -> dict[str, Any]:
         value that is neither a number nor made of numbers.
     """
     path = Path(path)
-    parse = {".json": json.loads, ".toml": tomllib.loads}.get(path.suffix.lower())
+    parsers: dict[str, Callable[[str], Any]] = {".json": _json, ".toml": tomllib.loads}
+    parse = parsers.get(path.suffix.lower())
     if parse is None:
         raise InputError(f"{path}: extra data are read from a .json or a .toml file")
     try:
@@ -157,6 +294,19 @@ def read_extra(path: str | Path) -> dict[str, Any]:
                 'numbers, or for a tuple {"1": ..., "2": ...}'
             )
     return values
+
+
+def _json(text: str) -> Any:
+    """Read JSON; of two values under one name the last would win."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is given twice")
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=once)
 
 
 def _not_numbers(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +34,15 @@ class FitRecord:
         Whether the likelihood was left out; whether `log_lik` and `y_rep` were generated.
     extra
         Further inputs.
+    columns, effects
+        Input to columns of the data, and what the program calls theta.
     inputs, parameters, integers
         Names that the program declares as data and as parameters, and its integer outputs.
     lacking
         What the program does not offer, and what is missed for it, one phrase each.
+    keeps
+        Parts of the normal model that the program keeps to (`partialpool.fitting.normality`); None
+        where nobody asked, and all are taken to hold.
     warnings
         What to be wary of, one phrase each.
     lost_chains
@@ -65,10 +70,13 @@ class FitRecord:
     prior_only: bool = False
     pointwise: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    effects: str = "theta"
     inputs: tuple[str, ...] = ()
     parameters: tuple[str, ...] | None = None
     integers: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    keeps: tuple[str, ...] | None = None
     warnings: tuple[str, ...] = ()
     lost_chains: Mapping[str, str] = field(default_factory=dict)
     attempts: tuple[Mapping[str, Any], ...] = ()
@@ -106,6 +114,8 @@ class FitRecord:
             "priors": dict(priors.values),
             "priors_sources": dict(priors.sources),
             "settings": dataclasses.asdict(settings),
+            "columns": {name: list(given) for name, given in program.columns.items()},
+            "effects": program.effects,
             "inputs": program.inputs,
             "parameters": tuple(program.declared["parameters"]),
         }

@@ -16,7 +16,9 @@ import numpy as np
 import xarray as xr
 
 from partialpool.data import GroupedData
-from partialpool.types import FloatArray
+from partialpool.fitting.columns import Axis
+from partialpool.programs.program import RESERVED
+from partialpool.types import FloatArray, IntArray
 
 _STATISTICS = {
     "lp__": "lp",
@@ -33,7 +35,13 @@ _NAME = re.compile(r"\w+")
 _INDEX = re.compile(r"\[(\d+(?:,\d+)*)\]")
 
 
-def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) -> xr.DataTree:
+def draws_tree(
+    values: FloatArray,
+    columns: Sequence[str],
+    data: GroupedData,
+    *,
+    axes: Mapping[str, Sequence[Axis | None]] | None = None,
+) -> xr.DataTree:
     """Name and shape the columns that the chains of a program wrote.
 
     Parameters
@@ -45,6 +53,9 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
         `z[real]`.
     data
         The data set; a vector with as many elements as it has groups is by group.
+    axes
+        What the dimensions of variables run over, where it is known
+        (`partialpool.fitting.columns`).
 
     Returns
     -------
@@ -53,8 +64,8 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
         `lprior_mu` of a program that integrates over mu), `log_likelihood` and
         `posterior_predictive` (`y`, from `log_lik` and `y_rep` by observation). Vectors of other
         lengths have the dimension `<name>_index`, larger arrays `<name>_index1`, `<name>_index2`
-        and so on, counted from 1; the parts of tuples and of complex numbers are laid side by side
-        and labelled as Stan writes them: `.1`, `[real]`.
+        and so on, counted from 1, where no axis is known; the parts of tuples and of complex
+        numbers are laid side by side and labelled as Stan writes them: `.1`, `[real]`.
     """
     places: dict[str, list[int]] = {}
     for position, column in enumerate(columns):
@@ -77,6 +88,11 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
             dims["y"], coords["observation"] = ["observation"], np.arange(1, data.stats.N + 1)
         elif tails == [""]:
             groups["posterior"][name] = block[..., 0]
+        elif (placed := _placed(name, block, tails, (axes or {}).get(name, ()), data)) is not None:
+            groups["posterior"][name], named = placed
+            taken = {*RESERVED, *places} - {"group"}
+            dims[name] = [f"{dim}_label" if dim in taken else dim for dim, _ in named]
+            coords |= dict(zip(dims[name], (labels for _, labels in named), strict=True))
         elif _vector_of(tails, data.stats.J):
             groups["posterior"][name] = block
             dims[name], coords["group"] = ["group"], list(data.labels)
@@ -88,6 +104,72 @@ def draws_tree(values: FloatArray, columns: Sequence[str], data: GroupedData) ->
     return xr.DataTree.from_dict(
         {group: dataset(variables, dims, coords) for group, variables in groups.items()}
     )
+
+
+def _placed(
+    name: str,
+    block: FloatArray,
+    tails: Sequence[str],
+    axes: Sequence[Axis | None],
+    data: GroupedData,
+) -> tuple[FloatArray, list[tuple[str, Any]]] | None:
+    """Shape a variable by its axes, with a dimension and labels for each; None where none is known.
+
+    Rows that are groups of their own are put in the order of groups.
+    """
+    if not any(axis is not None for axis in axes):
+        return None
+    shaped, counted = _shaped(block, tails)
+    if len(counted) != len(axes) or any(
+        axis is not None and len(axis.labels) != len(labels)
+        for axis, labels in zip(axes, counted, strict=True)
+    ):
+        return None
+    named: list[tuple[str, Any]] = []
+    for k, (axis, default) in enumerate(zip(axes, _dimensions(name, len(axes)), strict=True)):
+        if axis is None:
+            named.append((default, counted[k]))
+        elif axis.name != "observation":
+            named.append((axis.name, list(axis.labels)))
+        elif (data.stats.counts == 1).all():
+            shaped = np.take(shaped, np.argsort(data.group), axis=2 + k)
+            named.append(("group", list(data.labels)))
+        else:
+            named.append((default, counted[k]))
+    dimensions = [dimension for dimension, _ in named]
+    if len(set(dimensions)) < len(dimensions):
+        return None
+    return shaped, named
+
+
+def with_effects(
+    tree: xr.DataTree, name: str, indices: Sequence[IntArray | int] | None, data: GroupedData
+) -> xr.DataTree:
+    """Add theta by group, taken from another variable; that goes where it is theta and no more.
+
+    Parameters
+    ----------
+    name
+        The variable.
+    indices
+        The index of each group along each of its dimensions; empty for a single value, None where
+        it is not known what its dimension runs over.
+    """
+    posterior = tree["posterior"].to_dataset()
+    if indices is None:
+        if set(posterior[name].dims) != {"chain", "draw", "group"}:
+            return tree
+        indices = (np.arange(data.stats.J),)
+    array = posterior[name].transpose("chain", "draw", ...)
+    dims = ("chain", "draw", "group") if any(np.ndim(index) for index in indices) else array.dims
+    theta = array.to_numpy()[(slice(None), slice(None), *indices)]
+    if set(array.dims) <= {"chain", "draw", "group"}:
+        posterior = posterior.drop_vars(name)
+    coords = {"group": list(data.labels)} if "group" in dims else {}
+    found = posterior.assign_coords(coords).assign(theta=(dims[: theta.ndim], theta))
+    made = tree.copy()
+    made["posterior"] = xr.DataTree(found)
+    return made
 
 
 def dataset(

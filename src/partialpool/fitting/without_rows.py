@@ -44,7 +44,7 @@ def substitutes(chosen: Sequence[Program], *, progress: Progress | None = None) 
     """
     used: dict[str, Program] = {}
     for program in chosen:
-        same = program.name in _SAME_MODEL and _is_shipped(program, "normal")
+        same = program.name in _SAME_MODEL and _shipped(program, "normal")
         replacement = programs.load(MARGINAL, progress=progress) if same else program
         used.setdefault(str(replacement.path), replacement)
     return list(used.values())
@@ -138,7 +138,7 @@ def draw_exact(
         Another program, data under which its posterior is improper, or too many groups.
     """
     family, stats, extra = data.family, data.stats, extra or {}
-    shipped = _is_shipped(program, family.name)
+    shipped = _shipped(program, family.name)
     if not (shipped and family.draws_exactly(program.name, stats, rows=False)):
         raise InputError(f"{program.name}: its exact posterior is not known")
     warnings = family.check_poolable(program, stats)
@@ -219,9 +219,9 @@ def _fit(
 def is_exact(program: Program, data: GroupedData) -> bool:
     """Whether a program is a shipped one, unchanged, that is drawn exactly for these data."""
     family = data.family
-    return family.draws_exactly(
-        program.name, data.stats, rows=data.has_observations
-    ) and _is_shipped(program, family.name)
+    return family.draws_exactly(program.name, data.stats, rows=data.has_observations) and _shipped(
+        program, family.name
+    )
 
 
 def _chooses_groups(name: str) -> bool:
@@ -229,9 +229,7 @@ def _chooses_groups(name: str) -> bool:
     return name.endswith("_drawn")
 
 
-def _is_shipped(program: Program, family: str) -> bool:
-    """Whether a program is the family's shipped one of its name, here or as a copy."""
-    if program.name not in FAMILIES[family].programs:
-        return False
-    shipped = programs.find_program(program.name, family=family)
-    return program.path.read_bytes() == shipped.read_bytes()
+def _shipped(program: Program, family: str) -> bool:
+    """Whether a program is one of the family's shipped models, here or as a copy."""
+    named = program.name in FAMILIES[family].programs
+    return named and programs.is_shipped(program.path, family)

@@ -39,7 +39,8 @@ def pooling_scatter(
     """Posterior means of the group means by group and model, with E[mu] dashed.
 
     Up to 40 groups have a row each. Beyond, the first model's estimates are drawn against those
-    of the others, where shrinkage shows as a slope below that of the diagonal.
+    of the others, where shrinkage shows as a slope below that of the diagonal; of a single model
+    the groups with the largest and the smallest means are shown.
 
     Parameters
     ----------
@@ -60,9 +61,15 @@ def pooling_scatter(
     theta = theta.assign(model=pd.Categorical(theta["model"].map(shown), list(shown.values())))
     mu = mu.assign(model=mu["model"].map(shown))
     labels = list(dict.fromkeys(theta["group"]))
-    if len(labels) > MANY:
+    if len(labels) > MANY and len(set(theta["model"])) > 1:
         return _against_first(theta, mu, axis_title=axis_title, ratios=ratios)
-    scale, height = group_axis(labels, 0)
+    if len(labels) > MANY:
+        ordered = theta.sort_values("mean", ascending=False, kind="stable")
+        labels, dropped = extremes(list(ordered["group"]))
+        theta = theta[theta["group"].isin(labels)]
+    else:
+        dropped = 0
+    scale, height = group_axis(labels, dropped)
     at = [float(m) for m in mu["mean"]]
     means = theta.groupby("group", sort=False)["mean"]
     spans = pd.DataFrame({"low": means.min(), "high": means.max()}).reset_index()

@@ -55,7 +55,7 @@ def parse_prior_settings(settings: Sequence[str]) -> dict[str, float]:
     Raises
     ------
     InputError
-        A setting without `=`, or whose value is no finite number.
+        A setting without `=`, whose value is no finite number, or that is given twice.
     """
     values = {}
     for setting in settings:
@@ -66,5 +66,7 @@ def parse_prior_settings(settings: Sequence[str]) -> dict[str, float]:
             number = math.nan
         if not equals or not name.strip().isidentifier() or not math.isfinite(number):
             raise InputError(f"--prior {setting}: write NAME=NUMBER, for example mu_scale=5")
+        if name.strip() in values:
+            raise InputError(f"--prior {setting}: {name.strip()} is given twice; give one value")
         values[name.strip()] = number
     return values

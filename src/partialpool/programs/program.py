@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -59,12 +60,20 @@ class Program:
         Hash of the source and of the files it includes.
     include_paths
         Folders in which `#include` looks.
+    columns
+        Input to the columns of the data that it is given; one that is not here goes by its own
+        name.
+    effects
+        What it calls the effects of groups: `alpha`, or `a[county]` where they are indexed by
+        the labels of a column; enters the comparison as theta.
     """
 
     path: Path
     declared: Mapping[str, Any]
     sha256: str
     include_paths: tuple[Path, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    effects: str = "theta"
 
     @property
     def name(self) -> str:
@@ -132,16 +141,68 @@ class Program:
         is a `mu` or a `tau` to pool towards, and no pooling elsewhere; without `theta` a program
         cannot enter the comparison.
         """
-        dimensions = self.outputs.get("theta")
+        name, indices = self.effect
+        dimensions = self.outputs.get(name)
+        if indices:
+            dimensions = int(not all(index.isdecimal() for index in indices))
         if dimensions == 0:
             return "complete"
         if dimensions == 1:
-            return "partial" if {"mu", "tau"} & self.outputs.keys() else "none"
+            return "partial" if {"mu", "tau"} & self.outputs.keys() or self._pools() else "none"
         return "other"
 
+    @property
+    def effect(self) -> tuple[str, tuple[str, ...]]:
+        """The variable that `effects` names, and the indices written after it."""
+        name, _, rest = self.effects.partition("[")
+        return name.strip(), tuple(part.strip() for part in rest.strip(" ]").split(",") if part)
 
-def lacking(program: Program) -> list[str]:
+    def _pools(self) -> bool:
+        """Whether effects of another name are stated to come from a distribution of parameters."""
+        from partialpool.programs import statements
+
+        if self.effects == "theta":
+            return False
+        words = re.compile(r"\w+")
+        return any(
+            set(words.findall(argument)) & self.outputs.keys()
+            for each in statements.read(self.path.read_text(encoding="utf-8")).statements
+            if words.match(each.left) and words.findall(each.left)[0] == self.effect[0]
+            for argument in each.arguments
+        )
+
+    def pointed(self, columns: Mapping[str, tuple[str, ...]], effects: str | None) -> Program:
+        """Return the program with those columns and effects that it has a use for.
+
+        Raises
+        ------
+        InputError
+            It writes the effects, and a theta besides.
+        """
+        used = {name: given for name, given in columns.items() if name in self.inputs}
+        found = replace(self, columns={**self.columns, **used})
+        if effects is None or replace(self, effects=effects).effect[0] not in self.outputs:
+            return found
+        if "theta" in self.outputs and effects != "theta":
+            raise InputError(
+                f"--theta {effects}: {self.path} writes a theta as well; rename one of the two"
+            )
+        return replace(found, effects=effects)
+
+
+def is_shipped(path: Path, family: str) -> bool:
+    """Whether a file is one of a family's shipped programs, here or as a copy under its name."""
+    shipped = shipped_folder() / FAMILIES[family].folder / path.name
+    return shipped.is_file() and path.read_bytes() == shipped.read_bytes()
+
+
+def lacking(program: Program, *, normal: bool = True) -> list[str]:
     """Name what a program does not write or declare, and what cannot be had without it.
+
+    Parameters
+    ----------
+    normal
+        Whether its observations are known to be normal(theta, sigma).
 
     Returns
     -------
@@ -150,12 +211,15 @@ def lacking(program: Program) -> list[str]:
         that its kind of pooling has a use for.
     """
     wanted = {
-        "theta": "it does not enter the comparison of group means",
+        "theta": "it does not enter the comparison of group means (--theta NAME points to effects)",
         "log_lik": "leave-one-out scores take the observations for normal(theta, sigma)",
         "y_rep": "predictive checks take the observations for normal(theta, sigma)",
         "lprior": "power-scaling cannot tell how sensitive it is to its priors",
     }
-    if program.pooling == "other" or not {"sigma", "sigma2"} & program.outputs.keys():
+    if program.effects != "theta":
+        del wanted["theta"]
+    sds = {"sigma", "sigma2"} & program.outputs.keys()
+    if program.pooling == "other" or not sds or not normal:
         wanted |= {
             "log_lik": "there are no leave-one-out scores",
             "y_rep": "there are no predictive checks",

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,9 @@ def read(source: str) -> Model:
     source
         The Stan program.
     """
-    blocks = dict(_blocks(_COMMENT.sub(" ", source)))
+    inside = blocks(source)
     lower: dict[str, str] = {}
-    bounded = blocks.get("parameters", "") + blocks.get("transformed parameters", "")
+    bounded = inside.get("parameters", "") + inside.get("transformed parameters", "")
     for piece in _pieces(bounded):
         found = _DECLARATION.fullmatch(piece)
         if found and found[1]:
@@ -96,7 +97,7 @@ def read(source: str) -> Model:
             if bound:
                 lower[found[2]] = bound[1].strip()
     definitions, priors = [], []
-    for piece in _pieces(blocks.get("transformed parameters", "")):
+    for piece in _pieces(inside.get("transformed parameters", "")):
         declared = _DECLARATION.fullmatch(piece)
         if declared:
             if declared[3] and declared[2] != "lprior":
@@ -105,7 +106,7 @@ def read(source: str) -> Model:
             priors.append(_statement(piece))
     sampling = [
         _statement(piece)
-        for piece in _pieces(blocks.get("model", ""))
+        for piece in _pieces(inside.get("model", ""))
         if piece and not re.fullmatch(r"target\s*\+=\s*lprior", piece)
     ]
     sampling.sort(key=lambda s: re.match(r"y\b|ybar\b", s.left) is None)
@@ -124,6 +125,18 @@ def of_program(source: str) -> Model | None:
         if source and source == (folder / f"{MARGINAL}.stan").read_text(encoding="utf-8"):
             source = (folder / f"{CENTERED}.stan").read_text(encoding="utf-8")
     return read(source) if source else None
+
+
+def blocks(source: str) -> dict[str, str]:
+    """Inside of each block of a program, by its name, without comments."""
+    return dict(_blocks(_COMMENT.sub(" ", source)))
+
+
+def beyond_priors(path: Path) -> dict[str, str]:
+    """Model and generated quantities of a program without its priors, blanks and comments."""
+    inside = blocks(path.read_text(encoding="utf-8"))
+    kept = {name: inside.get(name, "") for name in ("model", "generated quantities")}
+    return {name: re.sub(r"\s+|lprior\s*\+=[^;]*;", "", text) for name, text in kept.items()}
 
 
 def _blocks(source: str) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from scipy import special
 from partialpool import plots
 from partialpool.families.exact import KnownErrorsPosterior
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CENTER
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
 from partialpool.report import model_figures
@@ -32,7 +33,7 @@ from partialpool.report.wording import (
     sizes,
     tied,
 )
-from partialpool.tables import contrasts, exponential
+from partialpool.tables import contrasts, exponential, shrinkage
 from partialpool.tables.checks import replicates
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import exact_posterior, is_shipped
@@ -157,7 +158,7 @@ def _raw(comparison: Comparison) -> Figure:
 def _scatter(comparison: Comparison) -> Figure:
     shown = [fit for fit in (comparison.model("none"), comparison.model("partial")) if fit]
     names = [fit.name for fit in shown]
-    frame = comparison.table("estimates")
+    frame = shrinkage.without_foreign_centers(comparison.table("estimates"), comparison.fits)
     thetas, center = comparison.data.family.words.thetas, "μ"
     theta, kind = "θ", "Posterior means"
     if comparison.data.exp:
@@ -223,7 +224,7 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
     new = comparison.table("predictions", model=fit.name, quantity="new group mean")
     shown = [
         (theta[theta["parameter"] == "theta"], "", False),
-        (theta[theta["parameter"] == "mu"], _mean_of_all(comparison), True),
+        (theta[(theta["parameter"] == "mu") & fit.keeps(CENTER)], _mean_of_all(comparison), True),
         (new, f"New {group_word(comparison)}", True),
     ]
     posterior = [

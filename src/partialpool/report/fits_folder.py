@@ -19,7 +19,7 @@ KINDS = ("fit", "compare")
 
 def write(
     target: Path, data: GroupedData, fits: Sequence[Fit], *, kind: str
-) -> dict[str, pd.DataFrame]:
+) -> tuple[dict[str, pd.DataFrame], results.Parts]:
     """Write the tables and draws of one fit, or of several side by side with a figure.
 
     Parameters
@@ -33,47 +33,54 @@ def write(
 
     Returns
     -------
-    dict
+    tables, parts
         `estimates` and, of a comparison, `shrinkage_wide` and `changes` (`edits.changes`), on the
-        scale that people read.
+        scale that people read, as far as they could be made; and what could not.
 
     Raises
     ------
     InputError
         A folder that cannot be written; nothing is kept then.
     """
-    found = {"estimates": shrinkage.estimates(fits, data)}
+    makers = {"estimates": lambda: shrinkage.estimates(fits, data)}
     if kind == "compare":
-        found["shrinkage_wide"] = shrinkage.shrinkage_table(fits, data)
-        found["changes"] = edits.changes(fits, data)
-    found = exponential.tables(data, found)
-    with results.new_folder(target) as folder:
-        estimates = results.label_trust(found["estimates"], diagnostics.verdicts(fits))
-        results.write_table(estimates, folder / "estimates.csv")
+        makers["shrinkage_wide"] = lambda: shrinkage.shrinkage_table(fits, data)
+        makers["changes"] = lambda: edits.changes(fits, data)
+    saved = {fit.name: fit for fit in fits}
+    with results.kept(target, data, saved, kind=kind) as (folder, parts):
+        made = {key: parts.table(data, key, make) for key, make in makers.items()}
+        found = {key: table for key, table in made.items() if table is not None}
+        if "estimates" in found:
+            estimates = results.label_trust(found["estimates"], diagnostics.verdicts(fits))
+            results.write_table(estimates, folder / "estimates.csv")
         if kind == "compare":
-            _write_comparison(folder, data, fits, found)
-        for fit in fits:
-            fit.save(folder / f"{fit.name}.nc")
-        results.write_manifest(folder, data, fits, kind=kind)
-    return found
+            _write_comparison(folder, data, fits, found, parts)
+    return found, parts
 
 
 def _write_comparison(
-    folder: Path, data: GroupedData, fits: Sequence[Fit], found: dict[str, pd.DataFrame]
+    folder: Path,
+    data: GroupedData,
+    fits: Sequence[Fit],
+    found: dict[str, pd.DataFrame],
+    parts: results.Parts,
 ) -> None:
     """Write what only several fits have."""
     from partialpool import plots
 
-    wide = found["shrinkage_wide"]
-    results.write_table(wide, folder / "shrinkage.csv")
-    if len(found["changes"]):
+    wide = found.get("shrinkage_wide", pd.DataFrame())
+    if "shrinkage_wide" in found:
+        results.write_table(wide, folder / "shrinkage.csv")
+    if len(found.get("changes", ())):
         results.write_table(found["changes"], folder / "changes.csv")
-    if any(fit.name in wide for fit in fits):
-        figure = plots.pooling_scatter(
-            found["estimates"],
-            axis_title=exponential.axis_title(data),
-            group_title=data.group_label,
-            models={fit.name: fit.title for fit in fits},
-            ratios=data.exp,
+    if "estimates" in found and any(fit.name in wide for fit in fits):
+        parts.figure(
+            folder / "shrinkage",
+            lambda: plots.pooling_scatter(
+                shrinkage.without_foreign_centers(found["estimates"], fits),
+                axis_title=exponential.axis_title(data),
+                group_title=data.group_label,
+                models={fit.name: fit.title for fit in fits},
+                ratios=data.exp,
+            ),
         )
-        plots.save(figure, folder / "shrinkage")

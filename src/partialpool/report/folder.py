@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from partialpool.data import GroupedData
+from partialpool.errors import PartialPoolError
 from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.progress import Progress
 from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
 from partialpool.report.figures import plan
-from partialpool.report.results import MARK, label_trust, manifest, new_folder, write_table
+from partialpool.report.results import (
+    MARK,
+    Parts,
+    label_trust,
+    manifest,
+    new_folder,
+    write_manifest,
+    write_table,
+)
 from partialpool.tables import exponential, meanings
-from partialpool.tables.comparison import Comparison, compute
+from partialpool.tables.comparison import Comparison, check_fits, compute
 from partialpool.text import safe
 
 
@@ -69,42 +79,72 @@ def write(
     InputError
         No fits, two of one name, fits of other data, or a target that is something else than a
         result. A figure or a table that fails is named in the report instead.
+    PartialPoolError
+        There is no report; the fits are kept.
     """
-    target, progress = Path(target), progress or Progress()
-    start = time.perf_counter()
+    target, progress, parts = Path(target), progress or Progress(), Parts()
+    files = {fit.name: f"fits/{k}-{safe(fit.name)}.nc" for k, fit in enumerate(fits, start=1)}
     with new_folder(target) as folder, drawing_processes(processes) as workers:
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
-        comparison = exponential.of_comparison(
-            compute(
-                data,
-                fits,
-                delta=delta,
-                insist=insist,
-                equal_effects=equal_effects,
-                progress=progress,
-            )
-        )
-        timings = {"tables": time.perf_counter() - start}
-        models = {
-            fit.name: model for fit in fits if (model := statements.of_program(fit.record.source))
-        }
-        pictures, failed = _figures(comparison, models, folder / "figures", workers, progress)
-        timings["figures"] = time.perf_counter() - start - timings["tables"]
-        _tables(comparison, folder / "tables")
-        files = {fit.name: f"fits/{k}-{safe(fit.name)}.nc" for k, fit in enumerate(fits, start=1)}
+        check_fits(fits)
         with progress.task("Saving the draws", total=len(fits)) as task:
             for fit in fits:
                 fit.save(folder / files[fit.name])
                 task.advance()
-        timings["whole"] = time.perf_counter() - start
-        about = manifest(comparison, files, failed, timings)
-        parts = page.sections(comparison, pictures, models)
-        html = page.render(comparison, parts, made=about, missing=comparison.missing)
-        (folder / "report.html").write_text(html, encoding="utf-8")
-        text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False, default=str)
-        (folder / MARK).write_text(f"{text}\n", encoding="utf-8")
+        asked = {"delta": delta, "insist": insist, "equal_effects": equal_effects}
+        about = parts.make(
+            "the report",
+            lambda: _fill(
+                folder, data, fits, files, asked=asked, workers=workers, progress=progress
+            ),
+        )
+        if about is None:
+            write_manifest(folder, data, fits, missing=parts.failed)
+        else:
+            text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+            (folder / MARK).write_text(f"{text}\n", encoding="utf-8")
+    if about is None:
+        raise PartialPoolError(
+            f"the report could not be made ({parts.failed['the report']}); the fits are kept in "
+            f"{target}"
+        )
     return target
+
+
+def _fill(
+    folder: Path,
+    data: GroupedData,
+    fits: Sequence[Fit],
+    files: Mapping[str, str],
+    *,
+    asked: Mapping[str, Any],
+    workers: Sequence[Worker],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write tables, figures and the page; return the manifest."""
+    start, parts = time.perf_counter(), Parts()
+    comparison = exponential.of_comparison(compute(data, fits, **asked, progress=progress))
+    timings = {"tables": time.perf_counter() - start}
+    _tables(comparison, folder / "tables")
+    models = {
+        fit.name: model for fit in fits if (model := statements.of_program(fit.record.source))
+    }
+    start = time.perf_counter()
+    pictures, failed = _figures(comparison, models, folder / "figures", workers, progress)
+    timings |= {"figures": time.perf_counter() - start}
+    timings["whole"] = sum(timings.values())
+    about = manifest(comparison, files, failed, timings)
+
+    def page_of() -> str:
+        sections = page.sections(comparison, pictures, models)
+        return page.render(comparison, sections, made=about, missing=comparison.missing)
+
+    html = parts.make("report.html", page_of)
+    if html is not None:
+        (folder / "report.html").write_text(html, encoding="utf-8")
+    about["missing"] |= {"page": parts.failed} if parts.failed else {}
+    return about
 
 
 def _figures(
@@ -117,7 +157,10 @@ def _figures(
     """Draw what can be drawn; pictures by section, and reasons by key for the rest."""
     prepared: dict[str, Figure] = {}
     failed: dict[str, str] = {}
-    plans = plan(comparison, models)
+    try:
+        plans = plan(comparison, models)
+    except Exception as error:  # nor must all figures take the report with them
+        return {}, {"all": f"{type(error).__name__}: {error}"}
     for each in plans:
         try:
             prepared[each.key] = each.make()

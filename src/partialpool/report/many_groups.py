@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.errors import PartialPoolError
 from partialpool.fitting import Fit, diagnostics
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, SHIPPED, statements
@@ -105,17 +106,41 @@ def write(
     ------
     InputError
         An unknown label, or a folder that cannot be written; nothing is kept then.
+    PartialPoolError
+        The groups could not be estimated; the fit is kept.
     """
-    progress = progress or Progress()
-    stats, posterior = data.stats, fit.posterior
-    trusted = diagnostics.verdicts([fit])
-    with (
-        results.new_folder(target) as folder,
-        drawing_processes(1) as workers,
-        ThreadPoolExecutor() as beside,
-    ):
+    group_posterior.positions(data.stats, [*chosen.groups, *chosen.draws_of])
+    progress, parts = progress or Progress(), results.Parts()
+    with results.new_folder(target) as folder:
         for name in ("tables", "figures", "fits"):
             (folder / name).mkdir()
+        fit.save(folder / "fits" / f"{fit.name}.nc")
+        made = parts.make(
+            "the estimates", lambda: _fill(folder, data, priors, fit, chosen, parts, progress)
+        )
+        results.write_manifest(folder, data, [fit], kind="groups", missing=parts.failed)
+    if made is None:
+        raise PartialPoolError(
+            f"the groups could not be estimated ({parts.failed['the estimates']}); the fit is kept "
+            f"in {target}"
+        )
+    said = [f"{name} could not be made: {reason}." for name, reason in parts.failed.items()]
+    return Written(made.tables, made.shown, [*made.said, *map(wording.capital, said)])
+
+
+def _fill(
+    folder: Path,
+    data: GroupedData,
+    priors: Priors,
+    fit: Fit,
+    chosen: Chosen,
+    parts: results.Parts,
+    progress: Progress,
+) -> Written:
+    """Write tables, figure and page; what fails beside the estimates is in `parts`."""
+    stats, posterior = data.stats, fit.posterior
+    trusted = diagnostics.verdicts([fit])
+    with drawing_processes(1) as workers, ThreadPoolExecutor() as beside:
         with progress.task(f"Estimating {_groups(stats.J)}"):
             table = all_groups(data, fit)
         extreme = table["mean"].nsmallest if chosen.lowest else table["mean"].nlargest
@@ -128,12 +153,19 @@ def write(
             saving.append(
                 beside.submit(results.write_table, table, folder / "tables" / "groups.parquet")
             )
-        more = {}
+        more: dict[str, pd.DataFrame] = {}
         if 1 < len(shown) <= MOST_COMPARED:
-            more["contrasts"] = group_draws.group_contrasts(posterior, stats, shown)
+            pairs = parts.make(
+                "the contrasts", lambda: group_draws.group_contrasts(posterior, stats, shown)
+            )
+            more |= {} if pairs is None else {"contrasts": pairs}
         if chosen.ranks:
             with progress.task(f"Ranking {_groups(len(shown))} among {stats.J:,}"):
-                more["ranks"] = group_draws.group_ranks(posterior, stats, shown, seed=chosen.seed)
+                ranked = parts.make(
+                    "the ranks",
+                    lambda: group_draws.group_ranks(posterior, stats, shown, seed=chosen.seed),
+                )
+            more |= {} if ranked is None else {"ranks": ranked}
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
             more["draws"] = drawn.to_series().unstack("group").reset_index()  # noqa: PD010
@@ -149,7 +181,6 @@ def write(
             columns = meanings.table(found, data.family.words)
             columns = exponential.described(columns) if data.exp else columns
             results.write_table(columns, folder / "tables" / "columns.csv")
-            results.write_manifest(folder, data, [fit], kind="groups")
             problem = drawing.result().get(figure.key)
             picture = (
                 page.Picture(figure.key, "", problem=problem)
@@ -157,7 +188,12 @@ def write(
                 else page.picture(figure, folder / "figures")
             )
             said = [_extremes(data, priors), *_left_out(data)]
-            _write_page(folder, data, fit, found, shown=shown, said=said, picture=picture)
+            parts.make(
+                "the page",
+                lambda: _write_page(
+                    folder, data, fit, found, shown=shown, said=said, picture=picture
+                ),
+            )
             for each in saving:
                 each.result()
     if problem:

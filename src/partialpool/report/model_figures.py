@@ -10,6 +10,7 @@ import pandas as pd
 
 from partialpool import plots
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CONDITIONAL
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of, run
@@ -108,7 +109,8 @@ def of_model(
         yield "theta", lambda key: _caterpillar(comparison, fit, key)
     if "sigma2" in by_group:
         yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
-    if variables.tau(fit, comparison.data) is not None and "sigma2" in fit.posterior:
+    between = variables.tau(fit, comparison.data) is not None and fit.keeps(CONDITIONAL)
+    if between and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(comparison, fit, model, key)
@@ -250,7 +252,7 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         found = variables.scalar(fit, comparison.data, name)
         if found is not None:
             draws[name] = found
-    if {"tau", "sigma"} <= set(draws):
+    if {"tau", "sigma"} <= set(draws) and fit.keeps(CONDITIONAL):
         draws["R"] = draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2)
     bounds = {"mu": (-np.inf, np.inf), "tau": (0, np.inf), "sigma": (0, np.inf), "R": (0, 1)}
     curves, overlaid = [], []

@@ -152,7 +152,10 @@ def _fit(
                 raise InputError(f"{folder}: its manifest names a file outside of a folder, {file}")
             home.parent.mkdir(parents=True, exist_ok=True)
             home.write_text(text, encoding="utf-8")
-        program = programs.load(path, progress=progress)
+        program = programs.load(path, progress=progress).pointed(
+            {name: tuple(given) for name, given in record.get("columns", {}).items()},
+            record.get("effects"),
+        )
         if program.sha256 != record["program_sha256"]:
             raise InputError(f"{folder}: the program {name} in its manifest was changed")
         (fit,) = fit_or_draw(

@@ -12,22 +12,26 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from partialpool.errors import InputError
 from partialpool.files import umask
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotnine as p9
 
     from partialpool.data import GroupedData
     from partialpool.fitting import Fit
     from partialpool.tables.comparison import Comparison
+
+T = TypeVar("T")
 
 _VERSIONS = ("partialpool", "plotnine", "matplotlib", "jinja2", "scipy")
 
@@ -95,6 +99,81 @@ def new_folder(target: str | Path) -> Iterator[Path]:
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Parts:
+    """What is made of fits: each part on its own, so that one that fails leaves the rest alone.
+
+    Attributes
+    ----------
+    failed
+        Name of a part to what went wrong.
+    """
+
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def make(self, name: str, function: Callable[[], T]) -> T | None:
+        """Make a part; None where that fails.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or the folder cannot be written: then no part can be kept.
+        """
+        try:
+            return function()
+        except OSError:
+            raise
+        except Exception as error:  # whatever a part fails of, fits must not go with it
+            self.failed[name] = f"{type(error).__name__}: {error}"
+            return None
+
+    def table(
+        self, data: GroupedData, key: str, function: Callable[[], pd.DataFrame]
+    ) -> pd.DataFrame | None:
+        """Make a table as people read it: of logarithms with their exponentials."""
+        from partialpool.tables import exponential
+
+        return self.make(
+            f"the table {key}", lambda: exponential.tables(data, {key: function()})[key]
+        )
+
+    def figure(self, stem: Path, function: Callable[[], p9.ggplot]) -> None:
+        """Draw a figure into the files `stem`.png and `stem`.svg, or into none."""
+        from partialpool import plots
+
+        name = f"the figure {stem.name}"
+        self.make(name, lambda: plots.save(function(), stem))
+        if name in self.failed:
+            for ending in (".png", ".svg"):
+                stem.with_name(f"{stem.name}{ending}").unlink(missing_ok=True)
+
+
+@contextmanager
+def kept(
+    target: str | Path, data: GroupedData, fits: Mapping[str, Fit], *, kind: str = "fits"
+) -> Iterator[tuple[Path, Parts]]:
+    """Give a folder as `new_folder` does in which fits are saved already, and a maker of parts.
+
+    Parameters
+    ----------
+    target, data, kind
+        As for `new_folder` and `write_manifest`; the manifest names the parts that failed.
+    fits
+        Name of a file to the fit that it holds.
+
+    Raises
+    ------
+    InputError
+        As from `new_folder`.
+    """
+    parts = Parts()
+    with new_folder(target) as folder:
+        for name, fit in fits.items():
+            fit.save(folder / f"{name}.nc")
+        yield folder, parts
+        write_manifest(folder, data, list(fits.values()), kind=kind, missing=parts.failed)
 
 
 def _swap(folder: Path, target: Path) -> None:
@@ -171,7 +250,12 @@ DATA_LABELS = ("title", "group_label", "value_label", "unit", "priors_source", "
 
 
 def write_manifest(
-    folder: Path, data: GroupedData, fits: Sequence[Fit], *, kind: str = "fits"
+    folder: Path,
+    data: GroupedData,
+    fits: Sequence[Fit],
+    *,
+    kind: str = "fits",
+    missing: Mapping[str, str] | None = None,
 ) -> None:
     """Write what is needed to repeat a run: data, programs, priors, settings, seeds, versions.
 
@@ -181,8 +265,10 @@ def write_manifest(
     ----------
     kind
         The command that made the folder, which says what tables it holds.
+    missing
+        Name of a part that could not be made to the reason.
     """
-    about = {
+    about: dict[str, Any] = {
         "kind": kind,
         "partialpool": metadata.version("partialpool"),
         "python": platform.python_version(),
@@ -190,6 +276,8 @@ def write_manifest(
         "data": about_data(data),
         "fits": [fit.record.as_dict() for fit in fits],
     }
+    if missing:
+        about["missing"] = dict(missing)
     text = json.dumps(about, indent=2, ensure_ascii=False)
     (folder / MARK).write_text(text + "\n", encoding="utf-8")
 

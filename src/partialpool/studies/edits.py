@@ -10,6 +10,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.families import FAMILIES
 from partialpool.fitting import Fit, diagnostics
+from partialpool.fitting.normality import CENTER, OBSERVATIONS, POPULATION
 from partialpool.studies.power_scaling import NAMED
 from partialpool.studies.prior_findings import MOVED
 from partialpool.studies.sensitivity import estimates_by_choice
@@ -36,7 +37,8 @@ def changes(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         of pooling), `quantity`, `group`, `before` and `after` (posterior means under the first and
         under the program) with `_mcse` their Monte Carlo standard errors, `movement` (the
         difference in posterior sds under the first) and `movement_mcse`. No rows where no two
-        programs pool alike.
+        programs pool alike; mu, tau and sigma only where they stand for the same in both
+        (`partialpool.fitting.normality`).
     """
     frames = []
     first: dict[str, Fit] = {}
@@ -46,6 +48,7 @@ def changes(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             continue
         found = estimates_by_choice({base.name: base, fit.name: fit}, data)
         found = found.dropna(subset="movement").drop_duplicates(["choice", "quantity", "group"])
+        found = found[[_comparable(q, base, fit) for q in found["quantity"]]]
         before, after = (found[found["choice"] == each.name] for each in (base, fit))
         both = after.merge(before, on=["quantity", "group"], suffixes=("", "_before"))
         frames.append(
@@ -95,6 +98,14 @@ def sentences(table: pd.DataFrame, fits: Sequence[Fit]) -> list[str]:
             )
         )
     return said
+
+
+_MEANINGS = {"mu": CENTER, "tau": POPULATION, "sigma": OBSERVATIONS}
+
+
+def _comparable(quantity: str, *fits: Fit) -> bool:
+    """Whether a parameter is known to stand for the same in several programs."""
+    return quantity not in _MEANINGS or all(fit.keeps(_MEANINGS[quantity]) for fit in fits)
 
 
 def _farthest(rows: pd.DataFrame) -> Any:

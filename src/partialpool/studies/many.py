@@ -16,7 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -28,7 +28,7 @@ from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, PartialPoolError
 from partialpool.fitting import diagnostics, without_rows
-from partialpool.fitting.inputs import check_settings_used, priors_for, stan_data
+from partialpool.fitting.inputs import check_settings_used, collect, priors_for
 from partialpool.priors import hyperparameters
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
@@ -54,6 +54,8 @@ class Job:
         How to sample.
     extra
         Further inputs of the program.
+    columns, effects
+        Input to columns of the data, and what the program calls theta.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Job:
     priors: Priors
     settings: Settings
     extra: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    effects: str = "theta"
 
     @cached_property
     def key(self) -> str:
@@ -80,6 +84,9 @@ class Job:
             dataclasses.asdict(self.settings),
             dict(self.extra),
         ]
+        if self.data.columns or self.columns or self.effects != "theta":
+            read = {name: list(map(str, cells)) for name, cells in self.data.columns.items()}
+            about += [read, dict(self.columns), self.effects]
         digest.update(json.dumps(about, sort_keys=True).encode())
         return digest.hexdigest()[:20]
 
@@ -172,13 +179,16 @@ def make_jobs(
             overrides = dict(zip(varied, map(float, combination), strict=True))
             priors = priors_for(data, overrides)
             if not without_rows.is_exact(program, data):
-                stan_data(program, data, priors, extra=extra)
+                read = collect(program, data, priors, extra=extra).columns.cells
+                data = replace(data, columns={**data.columns, **read})
             shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(
                     name=" ".join([data.name, program.name, *shown]),
                     data=data,
                     program_name=program.name,
+                    columns=program.columns,
+                    effects=program.effects,
                     program_text=program.path.read_text(encoding="utf-8"),
                     priors=priors,
                     settings=settings or Settings(),
@@ -238,7 +248,7 @@ def run_job(job: Job) -> Result:
             path = Path(folder) / f"{job.program_name}.stan"
             path.write_text(job.program_text, encoding="utf-8")
             [fit] = without_rows.fit_or_draw(
-                [programs.load(path)],
+                [programs.load(path).pointed(job.columns, job.effects)],
                 job.data,
                 priors=job.priors,
                 settings=job.settings,
@@ -246,8 +256,9 @@ def run_job(job: Job) -> Result:
             )
         checks = diagnostics.check(fit)
         estimates = shrinkage.estimates([fit], job.data)
-    except PartialPoolError as error:
-        return Result(job.name, job.key, pd.DataFrame(), False, str(error), 0.0, failed=True)
+    except Exception as error:  # whatever a job fails of, the others go on
+        said = str(error) if isinstance(error, PartialPoolError) else f"{error!r}"
+        return Result(job.name, job.key, pd.DataFrame(), False, said, 0.0, failed=True)
     return Result(
         name=job.name,
         key=job.key,

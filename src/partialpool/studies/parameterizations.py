@@ -97,9 +97,36 @@ def compare_parameterizations(
     InputError, ToolchainError, SamplingError
         As `fit_programs` does; a label that the data lack.
     """
+    fits = fit_forms(
+        data,
+        priors=priors,
+        groups=groups,
+        settings=settings,
+        cmdstan=cmdstan,
+        progress=progress,
+    )
+    return compare_forms(fits, data, groups=groups)
+
+
+def fit_forms(
+    data: GroupedData,
+    *,
+    priors: Priors,
+    groups: Sequence[str] = (),
+    settings: Settings | None = None,
+    cmdstan: toolchain.CmdStan | None = None,
+    progress: Progress | None = None,
+) -> list[Fit]:
+    """Fit the forms that `compare_parameterizations` compares.
+
+    Raises
+    ------
+    InputError, ToolchainError, SamplingError
+        As there.
+    """
     shown_groups(data, groups)
     drawn = data.family.inputs(data.stats, draw_groups=True)
-    fits = fit_programs(
+    return fit_programs(
         [programs.load(name, family=data.family.name) for name in FORMS],
         data,
         priors=priors,
@@ -108,7 +135,6 @@ def compare_parameterizations(
         extra={name: given for name, given in drawn.items() if name.endswith("_drawn")},
         progress=progress,
     )
-    return compare_forms(fits, data, groups=groups)
 
 
 def compare_forms(

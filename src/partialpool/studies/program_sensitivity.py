@@ -15,6 +15,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.errors import SamplingError
 from partialpool.fitting import Fit, diagnostics
+from partialpool.fitting.normality import OBSERVATIONS
 from partialpool.studies.power_scaling import (
     THRESHOLD,
     distance,
@@ -57,6 +58,8 @@ def power_scale(
         if "log_prior" not in fit.draws.children:
             continue
         known = "log_likelihood" in fit.draws.children
+        if not known and not fit.keeps(OBSERVATIONS):
+            continue
         table = power_scaling(
             fit, data, log_likelihood=None if known else joint_log_likelihood(fit, data)
         )
@@ -79,7 +82,12 @@ def sentences(table: pd.DataFrame, fits: Sequence[Fit]) -> list[str]:
     said = []
     for fit in fits:
         own = table[table["model"] == fit.name]
-        if own.empty:
+        if own.empty and "log_prior" in fit.draws.children:
+            said.append(
+                f"{fit.title}: without log_lik, and with observations that are not known to be "
+                "normal(theta, sigma), nothing is power-scaled"
+            )
+        elif own.empty:
             said.append(f"{fit.title}: without lprior there is nothing to power-scale")
         elif not diagnostics.trusted(diagnostics.check(fit)):
             said.append(f"{fit.title}: nothing is concluded, since a diagnostic failed")

@@ -123,6 +123,56 @@ def compare_priors(
     InputError, ToolchainError, SamplingError
         The input is at fault, the program cannot be compiled, or the base cannot be sampled.
     """
+    found = fit_choices(
+        data, priors=priors, choices=choices, settings=settings, cmdstan=cmdstan, progress=progress
+    )
+    return found.compare(data, confirm=confirm, progress=progress)
+
+
+@dataclass(frozen=True)
+class ChoiceFits:
+    """Refits under several choices of priors, yet to be compared.
+
+    Attributes
+    ----------
+    choices, fits
+        As in `PriorComparison`.
+    failures
+        What is said of choices whose sampling failed.
+    refit
+        Fits a choice again, with other inputs.
+    """
+
+    choices: tuple[PriorChoice, ...]
+    fits: Mapping[str, Fit]
+    failures: tuple[str, ...]
+    refit: Callable[..., Fit]
+
+    def compare(
+        self, data: GroupedData, *, confirm: bool = True, progress: Progress | None = None
+    ) -> PriorComparison:
+        """Compare the answers; `confirm` and `progress` as for `compare_priors`."""
+        power = _power(self.choices, self.fits, data)
+        flagged = [choice for choice in self.choices if _flagged(power, choice).any()]
+        if confirm and flagged:
+            doing = f"Checking what power-scaling flags under {len(flagged)} of them by refits"
+            with (progress or Progress()).task(doing, len(flagged)) as task:
+                for choice in flagged:
+                    power = _confirm(power, choice, self.fits[choice.name], data, self.refit)
+                    task.advance()
+        return _comparison(self.choices, self.fits, data, power, self.failures)
+
+
+def fit_choices(
+    data: GroupedData,
+    *,
+    priors: Priors,
+    choices: Sequence[PriorChoice] | None = None,
+    settings: Settings | None = None,
+    cmdstan: toolchain.CmdStan | None = None,
+    progress: Progress | None = None,
+) -> ChoiceFits:
+    """Refit the hierarchical model under each choice; as for `compare_priors`."""
     chosen = tuple(choices or data.family.default_choices(data.stats, priors))
     settings = (settings or Settings()).settled(ADAPT_DELTA_OF_CHOICES)
     progress = progress or Progress()
@@ -158,15 +208,7 @@ def compare_priors(
                     raise
                 failures.append(f"{choice.name}: sampling failed. {error}")
             task.advance()
-    power = _power(chosen, fits, data)
-    flagged = [choice for choice in chosen if _flagged(power, choice).any()]
-    if confirm and flagged:
-        doing = f"Checking what power-scaling flags under {len(flagged)} of them by refits"
-        with progress.task(doing, len(flagged)) as task:
-            for choice in flagged:
-                power = _confirm(power, choice, fits[choice.name], data, refit)
-                task.advance()
-    return _comparison(chosen, fits, data, power, failures)
+    return ChoiceFits(chosen, fits, tuple(failures), refit)
 
 
 def compare_fits(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS
 from partialpool.tables import variables
 from partialpool.types import FloatArray
 
@@ -34,7 +35,7 @@ def replicates(fit: Fit, data: GroupedData) -> Iterator[FloatArray]:
         yield from flat[chosen]
         return
     theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
-    if theta is None or sigma is None:
+    if theta is None or sigma is None or not fit.keeps(OBSERVATIONS):
         return
     theta, sigma = theta.reshape(len(theta), -1), sigma.reshape(len(sigma), -1)
     rng = np.random.default_rng(1)
@@ -101,7 +102,8 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     for fit in fits:
         center = variables.scalar(fit, data, "mu" if fit.pooling == "partial" else "theta")
         tau = variables.tau(fit, data) if fit.pooling == "partial" else np.zeros(1)
-        if center is None or tau is None:
+        known = fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS)
+        if center is None or tau is None or not known:
             continue  # no pooling replicates each estimate around itself, which says nothing
         at = np.linspace(0, center.size - 1, min(_MOST, center.size)).astype(int)
         spread = np.broadcast_to(tau, center.shape).ravel()[at]

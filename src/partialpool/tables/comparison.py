@@ -103,12 +103,7 @@ def compute(
         No fits, or two of the same name. A table that fails for another reason is listed in
         `missing`, and the others are computed.
     """
-    names = [fit.name for fit in fits]
-    if not names:
-        raise InputError("a report needs at least one fit")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"two fits are called {twice[0]!r}: give the programs different names")
+    check_fits(fits)
     scores = cache(lambda: loo_by_model(fits, data))
     left_out = cache(lambda: leave_one_group_out(fits, data))
     makers: dict[str, Callable[[], pd.DataFrame]] = {
@@ -159,6 +154,22 @@ def compute(
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Comparison(data, tuple(fits), tables, missing, trusted, delta, insist, words)
+
+
+def check_fits(fits: Sequence[Fit]) -> None:
+    """Refuse fits that a comparison cannot tell apart.
+
+    Raises
+    ------
+    InputError
+        No fits, or two of the same name.
+    """
+    names = [fit.name for fit in fits]
+    if not names:
+        raise InputError("a report needs at least one fit")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two fits are called {twice[0]!r}: give the programs different names")
 
 
 def _pointwise(scores: Mapping[str, Loo]) -> pd.DataFrame:

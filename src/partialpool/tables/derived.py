@@ -22,6 +22,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.families.base import Contrasting, Posterior
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CONDITIONAL
 from partialpool.fitting.summarize import means, summarize
 from partialpool.tables import contrasts, shrinkage, variables
 from partialpool.types import FloatArray
@@ -106,12 +107,13 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
     blocks: list[FloatArray] = []
     stats = data.stats
     sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
-    if fit.pooling == "partial" and sigma is not None and tau is not None:
+    follows = fit.pooling == "partial" and fit.keeps(CONDITIONAL)
+    if follows and sigma is not None and tau is not None:
         names.append("icc")
         groups.append("")
         blocks.append(tau**2 / (tau**2 + sigma[0] ** 2))
     error_sd = variables.error_sd(fit, data)
-    if fit.pooling == "partial" and error_sd is not None and tau is not None:
+    if follows and error_sd is not None and tau is not None:
         for j, label in enumerate(stats.labels):
             one = stats.take(np.array([j]))
             names.append("lambda")

@@ -31,7 +31,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
 from partialpool.fitting.summarize import QUANTILES
-from partialpool.programs import Program
+from partialpool.programs import MARGINAL, Program, find_program, statements
 from partialpool.types import FloatArray, IntArray
 
 TOLERANCE = 0.02
@@ -188,11 +188,16 @@ def check_marginal(program: Program, data: GroupedData) -> None:
     Raises
     ------
     InputError
-        The program does not leave it to its inputs which groups are drawn, or lacks mu, tau or
-        the sd within groups.
+        The program does not leave it to its inputs which groups are drawn, lacks mu, tau or the sd
+        within groups, or has another likelihood than the shipped marginal program.
     """
     needed = [name for name in ("mu", "tau", data.stats.error_sd) if name]
-    if set(needed) - program.outputs.keys() or "J_drawn" not in program.inputs:
+    shipped = find_program(MARGINAL, family=data.family.name)
+    if (
+        set(needed) - program.outputs.keys()
+        or "J_drawn" not in program.inputs
+        or statements.beyond_priors(program.path) != statements.beyond_priors(shipped)
+    ):
         raise InputError(
             f"{program.title}: the {data.family.words.thetas} follow from "
             f"{', '.join(needed[:-1])} and {needed[-1]} only under the normal model of "

@@ -10,6 +10,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import OBSERVATIONS, POPULATION, PRIOR
 from partialpool.fitting.summarize import QUANTILES, means, summarize, usable
 from partialpool.tables import variables
 from partialpool.types import FloatArray
@@ -45,7 +46,9 @@ def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         nothing about a new group: its mean has its prior, normal(theta_location, theta_scale),
         shown where the program declares these inputs, and its observations have no row.
 
-        A quantity is left out where the program lacks the variables it needs.
+        A quantity is left out where the program lacks the variables it needs, or is not known to
+        keep to the part of the normal model that it follows from
+        (`partialpool.fitting.normality`).
 
     Notes
     -----
@@ -170,10 +173,10 @@ def _of_new_group(fit: Fit, data: GroupedData) -> _Source:
     if draws is not None:
         return draws, None
     mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
-    if mu is not None and tau is not None:
+    if mu is not None and tau is not None and fit.keeps(POPULATION):
         return None, (mu, tau)
     names = ("theta_location", "theta_scale")
-    if fit.pooling == "none" and set(names) <= set(fit.record.inputs):
+    if fit.pooling == "none" and set(names) <= set(fit.record.inputs) and fit.keeps(PRIOR):
         location, scale = (np.array([fit.record.priors[name]]) for name in names)
         return None, (location, scale)
     return None, None
@@ -183,6 +186,8 @@ def _in_new_group(fit: Fit, data: GroupedData) -> _Source:
     draws = variables.scalar(fit, data, "y_new")
     if draws is not None:
         return draws, None
+    if not fit.keeps(OBSERVATIONS) or (fit.pooling == "partial" and not fit.keeps(POPULATION)):
+        return None, None
     sigma = variables.sigma(fit, data)
     center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     if fit.pooling == "complete":
@@ -194,7 +199,7 @@ def _in_new_group(fit: Fit, data: GroupedData) -> _Source:
 
 def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
-    if theta is None or sigma is None:
+    if theta is None or sigma is None or not fit.keeps(OBSERVATIONS):
         return None
     single = fit.pooling == "complete" and len(sigma) == 1
     sigma = np.broadcast_to(sigma, theta.shape)

@@ -23,6 +23,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import LeavingOut
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS, PRIOR
 from partialpool.tables import variables
 from partialpool.tables.exactness import exact_posterior, is_shipped
 from partialpool.tables.importance import draws_of, k_threshold, leave_out, relative_ess
@@ -350,6 +351,11 @@ def _log_likelihood(
             yield whole[wanted[start : start + step]].astype(np.float64)
         return
     theta, sigma = variables.by_group(fit, data, "theta"), variables.sigma(fit, data)
+    if not fit.keeps(OBSERVATIONS):
+        raise InputError(
+            f"{fit.name}: leave-one-out needs log_lik, as its observations are not known to be "
+            "normal(theta, sigma). Generate log_lik in the program and fit it with pointwise on"
+        )
     if theta is None or sigma is None:
         missing = [name for name, x in (("theta", theta), ("sigma", sigma)) if x is None]
         raise InputError(
@@ -366,7 +372,9 @@ def _log_likelihood(
 
 def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
     parts = variables.by_group(fit, data, "theta"), variables.sigma(fit, data)
-    return "log_likelihood" in fit.draws.children or all(part is not None for part in parts)
+    if "log_likelihood" in fit.draws.children:
+        return True
+    return fit.keeps(OBSERVATIONS) and all(part is not None for part in parts)
 
 
 def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
@@ -385,6 +393,8 @@ def _exact_density(fit: Fit, data: GroupedData) -> FloatArray | None:
 def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Log density of each group's data as those of a new group, shape (J, chain, draw)."""
     error_sd = variables.error_sd(fit, data)
+    if not fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS):
+        return None
     if fit.pooling == "partial":
         center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     elif fit.pooling == "complete":
@@ -401,7 +411,7 @@ def _group_density(fit: Fit, data: GroupedData) -> FloatArray | None:
 
 def _prior_density(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Log prior predictive density of each group's data under no pooling, shape (J,)."""
-    if fit.pooling != "none":
+    if fit.pooling != "none" or not (fit.keeps(PRIOR) and fit.keeps(OBSERVATIONS)):
         return None
     known = {name: fit.record.priors[name] for name in _given(fit)}
     return data.family.prior_marginal(data.stats, known)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CENTER, CONDITIONAL, OBSERVATIONS, POPULATION
 from partialpool.fitting.summarize import QUANTILES, means, quantiles, summarize
 from partialpool.fitting.tree import scalar_names
 from partialpool.tables import variables
@@ -108,6 +109,9 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
 
     Notes
     -----
+    `target` and lambda are NaN, too, of a program for which the normal model is not known to hold
+    (`partialpool.fitting.normality`).
+
     Given the variances, theta_j has posterior mean lambda_j mu + (1 - lambda_j) ybar_j: Gelman
     et al., *Bayesian Data Analysis* (3rd ed., 2013), section 5.4; the name pooling factor is that
     of Gelman and Hill, *Data Analysis Using Regression and Multilevel/Hierarchical Models*
@@ -186,6 +190,12 @@ def shrinkage_table(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     return table
 
 
+def without_foreign_centers(table: pd.DataFrame, fits: Sequence[Fit]) -> pd.DataFrame:
+    """Leave out of estimates the rows of a mu that theta is not known to be centered at."""
+    foreign = [fit.name for fit in fits if not fit.keeps(CENTER)]
+    return table[(table["parameter"] != "mu") | ~table["model"].isin(foreign)]
+
+
 def moved(table: pd.DataFrame) -> pd.DataFrame:
     """Name the group that partial pooling moved most, and the one with the weakest data.
 
@@ -249,6 +259,9 @@ def variance(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
           2006, *Technometrics* 48, 241-251): 1 is complete pooling, 0 is none. It is one
           number of the whole posterior, not a quantity with a distribution: its median and
           interval are NaN. Its `mcse` is that of the mean of its linearization (delta method).
+
+        Left out is what a program's mu, tau and sigma do not stand for, as far as is known
+        (`partialpool.fitting.normality`).
     """
     columns = ("model", "quantity", "mean", "mcse", *_BRIEF)
     frames = []
@@ -271,7 +284,9 @@ def variance_draws(fit: Fit, data: GroupedData) -> dict[str, FloatArray]:
     """Draws of the variances and shares of a fit, by the names of `variance`, (chain, draw)."""
     found: dict[str, FloatArray] = {}
     sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
-    if sigma is not None and len(sigma) == 1:
+    if not fit.keeps(POPULATION):
+        tau = None
+    if sigma is not None and len(sigma) == 1 and fit.keeps(OBSERVATIONS):
         found["sigma2"] = sigma[0] ** 2
     if tau is not None:
         found["tau2"] = tau**2
@@ -314,13 +329,15 @@ def _flattened(
 def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Draws of lambda_j, shape (J, chain, draw)."""
     error_sd, tau = variables.error_sd(fit, data), variables.tau(fit, data)
-    if fit.pooling != "partial" or error_sd is None or tau is None:
+    if fit.pooling != "partial" or error_sd is None or tau is None or not fit.keeps(CONDITIONAL):
         return None
     return data.family.pooling_factor(data.stats, tau, error_sd)
 
 
 def _target(fit: Fit, data: GroupedData) -> float:
     """Posterior mean of what the model pulls the groups towards."""
+    if fit.pooling == "partial" and not fit.keeps(CENTER):
+        return float("nan")
     name = {"partial": "mu", "complete": "theta"}.get(fit.pooling, "")
     draws = variables.scalar(fit, data, name)
     return float("nan") if draws is None else float(means(draws[None])[0][0])
@@ -329,7 +346,7 @@ def _target(fit: Fit, data: GroupedData) -> float:
 def _overall_pooling(fit: Fit, data: GroupedData) -> tuple[float, float] | None:
     """Gelman and Pardoe's pooling factor and its Monte Carlo error."""
     theta, mu = variables.by_group(fit, data, "theta"), variables.scalar(fit, data, "mu")
-    if theta is None or mu is None or len(theta) < 2:
+    if theta is None or mu is None or len(theta) < 2 or not fit.keeps(POPULATION):
         return None
     with np.errstate(all="ignore"):
         eps = theta - mu

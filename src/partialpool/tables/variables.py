@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CONDITIONAL
 from partialpool.tables import variables
 from partialpool.types import FloatArray
 
@@ -174,7 +175,7 @@ def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], Floa
         found.append(("tau", "", tau))
     if sigma is not None and len(sigma) == 1:
         found.append(("sigma", "", sigma[0]))
-        if tau is not None:
+        if tau is not None and fit.keeps(CONDITIONAL):
             with np.errstate(all="ignore"):
                 found.append(("icc", "", tau**2 / (tau**2 + sigma[0] ** 2)))
     theta = variables.by_group(fit, data, "theta")

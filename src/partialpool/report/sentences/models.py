@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from partialpool.fitting import Fit
+from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.report import precision
 from partialpool.report.sentences.groups import NOISE, apart, displacements, moved_most
 from partialpool.report.trust import withheld
@@ -148,7 +149,7 @@ def partial(comparison: Comparison, fit: Fit) -> list[str]:
         return held
     said = []
     mu = scalar(comparison, fit, "mu")
-    if mu is not None:
+    if mu is not None and fit.keeps(CENTER):
         shown = with_interval(mu, comparison.data.unit)
         said.append(f"The {_of_population(comparison)} is {shown}.")
     return said + _variances(comparison, fit) + _spread(comparison, fit) + apart(comparison, fit)
@@ -166,7 +167,7 @@ def _of_population(comparison: Comparison) -> str:
 def _spread(comparison: Comparison, fit: Fit) -> list[str]:
     """Say how far effects differ, where there is no variance within groups to compare with."""
     tau = scalar(comparison, fit, "tau")
-    if tau is None or not comparison.data.family.rows_are_groups:
+    if tau is None or not comparison.data.family.rows_are_groups or not fit.keeps(POPULATION):
         return []
     data = comparison.data
     if data.exp:
@@ -219,7 +220,7 @@ def in_short(comparison: Comparison) -> list[str]:
         return []
     said = []
     mu = scalar(comparison, fit, "mu")
-    if mu is not None:
+    if mu is not None and fit.keeps(CENTER):
         said.append(_population_in_short(comparison, fit, mu))
     said += moved_most(comparison, fit)
     first = comparison.model("none")
@@ -255,7 +256,7 @@ def _population_in_short(comparison: Comparison, fit: Fit, mu: Row) -> str:
     mean = "geometric mean exp(μ)" if comparison.data.exp else "mean μ"
     said = f"The population of {nouns(comparison)} has {mean} = {shown}"
     tau = scalar(comparison, fit, "tau")
-    if tau is None:
+    if tau is None or not fit.keeps(POPULATION):
         return f"{said}."
     scale = ", on the scale of the logarithms," if comparison.data.exp else ""
     return f"{said} and{scale} sd τ = {with_interval(tau)}."

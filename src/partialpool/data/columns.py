@@ -1,0 +1,97 @@
+"""Further columns of the data, by row: read when a program names them.
+
+Rows come in the order in which the data have them: that of the files for observations, that of the
+groups where each group is one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from partialpool.data.files import are_parquet
+from partialpool.data.grouped import GroupedData
+from partialpool.data.rows import csv_rows, file_rows, quoted, read_number, take_header
+from partialpool.data.sources import open_engine, open_source
+from partialpool.errors import InputError
+from partialpool.types import FloatArray
+
+
+def names_of(data: GroupedData) -> tuple[str, ...]:
+    """Names of the columns that there are."""
+    if data.columns or not data.reading:
+        return tuple(data.columns)
+    paths, delimiter = _paths(data), data.reading["delimiter"]
+    if not are_parquet(paths):
+        return tuple(take_header(file_rows(paths[0], delimiter), paths[0]))
+    with open_engine() as engine:
+        return tuple(open_source(engine, paths[:1]).header)
+
+
+def group_column(data: GroupedData) -> str:
+    """Name of the column of groups; empty for data that came from elsewhere."""
+    return str(data.reading.get("columns", {}).get("group", ""))
+
+
+def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]]:
+    """Read columns as text, a value a row.
+
+    Raises
+    ------
+    InputError
+        There is no such column, no row is at hand, or the files have changed.
+    """
+    known = names_of(data)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{data.name}: there is no column {name!r}; there are {quoted(known)}")
+    if data.columns:
+        return {name: [str(value) for value in data.columns[name]] for name in names}
+    by_group = len(data.y) == 0 or data.family.rows_are_groups
+    if by_group and set(data.reading["columns"]) <= {"group", "value"}:
+        raise InputError(
+            f"{data.name}: of its rows only the statistics by group are at hand, and columns "
+            f"{quoted(names)} are by row; --most-observations keeps more rows"
+        )
+    roles = data.reading["columns"]
+    decimal, drop_missing = data.reading["decimal"], data.reading["drop_missing"]
+    wanted = [roles["group"], *([] if by_group else [roles["value"]]), *names]
+    rows = _rows(data, wanted, keep_empty=drop_missing)
+    if by_group:
+        at = {cells[0].strip(): cells[1:] for cells in rows}
+        kept = [at.get(label, ()) for label in data.labels]
+        same = all(kept)
+    else:
+        index = {label: j for j, label in enumerate(data.labels)}
+        numbers = [read_number(cells[1], decimal) for cells in rows]
+        there = [i for i, y in enumerate(numbers) if y is not None and y == y]
+        kept = [rows[i][2:] for i in there]
+        groups = [index.get(rows[i][0].strip()) for i in there]
+        same = groups == data.group.tolist() and [numbers[i] for i in there] == data.y.tolist()
+    if not same:
+        raise InputError(f"{data.source}: its rows are not those that were read before")
+    return {name: [cells[k] for cells in kept] for k, name in enumerate(names)}
+
+
+def numbers_of(cells: Sequence[str], decimal: str) -> FloatArray | None:
+    """Numbers that a column holds, NaN where one is missing; None where it holds other text."""
+    found = [read_number(text, decimal) for text in cells]
+    return None if None in found else np.array(found, dtype=float)
+
+
+def _paths(data: GroupedData) -> list[Path]:
+    return [Path(file) for file in data.reading["files"]]
+
+
+def _rows(data: GroupedData, names: Sequence[str], *, keep_empty: bool) -> list[tuple[str, ...]]:
+    """What stands in some columns, row by row."""
+    paths, delimiter = _paths(data), data.reading["delimiter"]
+    if are_parquet(paths):
+        with open_engine() as engine:
+            found = open_source(engine, paths).rows(names, keep_empty=keep_empty)
+            return [cells for _, cells in found]
+    header = names_of(data)
+    found = csv_rows(paths, header, names, delimiter=delimiter, keep_empty=keep_empty)
+    return [cells for _, cells in found]
