@@ -20,6 +20,7 @@ from partialpool.report import (
     mathematics,
     sentences,
     spread,
+    tau_priors,
     trust,
     verification,
     views,
@@ -140,12 +141,14 @@ def sections(
             "Shrinkage",
             [
                 *_said(sentences.shrinkage, comparison, partial),
+                *_said(tau_priors.line, comparison),
                 *_said(spread.line, comparison.table("bayes_factor")),
             ],
             [
                 _view(views.shrinkage, comparison),
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
+                _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),

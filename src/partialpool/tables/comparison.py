@@ -14,7 +14,15 @@ from partialpool.families.base import Pooling
 from partialpool.fitting import Fit, diagnostics, remedies
 from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
-from partialpool.tables import bayes_factor, contrasts, exactness, predictions, shrinkage, variables
+from partialpool.tables import (
+    bayes_factor,
+    contrasts,
+    exactness,
+    predictions,
+    prior_choices,
+    shrinkage,
+    variables,
+)
 from partialpool.tables.checks import group_checks
 from partialpool.tables.scores import Loo, compare_loo, leave_one_group_out, loo_by_model
 
@@ -113,6 +121,7 @@ def compute(
         "shrinkage": lambda: shrinkage.shrinkage(fits, data),
         "shrinkage_wide": lambda: shrinkage.shrinkage_table(fits, data),
         "moved": lambda: shrinkage.moved(tables["shrinkage"]),
+        "prior_choices": lambda: prior_choices.prior_choices(fits, data),
         "variance": lambda: shrinkage.variance(fits, data),
         "contrasts": lambda: contrasts.contrasts(fits, data, delta=delta),
         "claims": lambda: contrasts.claims(tables["contrasts"]),

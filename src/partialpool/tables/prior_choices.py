@@ -1,0 +1,129 @@
+"""How much the prior of tau matters: the posterior under other priors, from the draws at hand.
+
+Draws under one prior, weighted by the ratio of another prior's density to its own, are draws under
+the other; Pareto smoothing steadies the largest weights, and the shape k of their tail says whether
+they can be relied on (Vehtari, Simpson, Gelman, Yao and Gabry 2024, *Journal of Machine Learning
+Research* 25(72), 1-58).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from arviz_stats.base.array import array_stats
+
+from partialpool.data import GroupedData
+from partialpool.fitting import Fit
+from partialpool.priors import InverseGammaVariance
+from partialpool.priors.choices import PriorChoice
+from partialpool.priors.hyperparameters import Priors
+from partialpool.tables import variables
+from partialpool.tables.exactness import is_shipped
+from partialpool.tables.importance import draws_of, k_threshold, relative_ess
+from partialpool.types import FloatArray
+
+_COLUMNS = (
+    "model",
+    "choice",
+    "tau_prior",
+    "tau_median",
+    "tau_q2.5",
+    "tau_q97.5",
+    "lambda_median",
+    "largest_movement",
+    "moved",
+    "k",
+    "reliable",
+)
+
+
+def prior_choices(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
+    """Posterior of tau, and how far the groups move, under other priors of tau.
+
+    The other priors are the family's named ones on the scale of the data, with the priors of mu and
+    of the sd within groups left as they are.
+
+    Returns
+    -------
+    DataFrame
+        One row a prior, that of the fit first, for the first fit of a shipped program of partial
+        pooling: `model`, `choice` (name), `tau_prior` (as a statement), `tau_median`, `tau_q2.5`,
+        `tau_q97.5` (in the unit of the data), `lambda_median` (posterior mean of the pooling factor
+        of the group in the middle), `largest_movement` (of a group's posterior mean, in its
+        posterior sds under the fit's own prior, with its sign), `moved` (that group), `k` (Pareto
+        shape of the weights; NaN for the fit's own prior), `reliable` (whether it is below
+        `k_threshold`). Empty where there is no such fit.
+    """
+    for fit in fits:
+        if fit.pooling == "partial" and is_shipped(fit):
+            rows = _rows(fit, data)
+            return pd.DataFrame(rows, columns=list(_COLUMNS))
+    return pd.DataFrame(columns=list(_COLUMNS))
+
+
+def others(base: PriorChoice, named: Sequence[PriorChoice]) -> list[PriorChoice]:
+    """Choices that differ from the base in the prior of tau alone, on the scale of the data."""
+    return [
+        choice
+        for choice in named
+        if (choice.mu, choice.sigma) == (base.mu, base.sigma)
+        and choice.tau != base.tau
+        and not isinstance(choice.tau, InverseGammaVariance)
+    ]
+
+
+def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
+    family, stats = data.family, data.stats
+    settings = Priors(fit.record.priors)
+    base = family.base_choice(settings)
+    tau, theta = variables.tau(fit, data), variables.theta(fit, data)
+    error_sd = variables.error_sd(fit, data)
+    if tau is None or theta is None or error_sd is None:
+        return []
+    middle = np.array([int(np.argsort(stats.weight)[stats.J // 2])])
+    factor = family.pooling_factor(stats.take(middle), tau, error_sd).reshape(-1)
+    flat, groups = tau.reshape(-1), theta.reshape(stats.J, -1)
+    center, spread = groups.mean(axis=1), groups.std(axis=1)
+    own = base.tau.log_density(flat)
+    r_eff, limit = relative_ess(fit), k_threshold(draws_of(fit))
+    rows = []
+    for choice in (base, *others(base, family.default_choices(stats, settings))):
+        weights, k = np.full(flat.size, 1 / flat.size), np.nan
+        if choice is not base:
+            weights, k = _weights(choice.tau.log_density(flat) - own, r_eff)
+        moved = (groups @ weights - center) / spread
+        at = int(np.argmax(np.abs(moved)))
+        low, middle_tau, high = _quantiles(flat, weights, (0.025, 0.5, 0.975))
+        rows.append(
+            {
+                "model": fit.name,
+                "choice": choice.name,
+                "tau_prior": choice.tau.describe("tau"),
+                "tau_median": middle_tau,
+                "tau_q2.5": low,
+                "tau_q97.5": high,
+                "lambda_median": float(factor @ weights),
+                "largest_movement": float(moved[at]) if choice is not base else 0.0,
+                "moved": data.labels[at] if choice is not base else "",
+                "k": k,
+                "reliable": choice is base or bool(k <= limit),
+            }
+        )
+    return rows
+
+
+def _weights(log_ratio: FloatArray, r_eff: float) -> tuple[FloatArray, float]:
+    """Smoothed weights, which sum to 1, and the Pareto shape of their tail."""
+    with np.errstate(all="ignore"):
+        log_weights, k = array_stats.psislw(-log_ratio, r_eff=r_eff)
+    weights = np.exp(log_weights - log_weights.max())
+    return weights / weights.sum(), float(k)
+
+
+def _quantiles(x: FloatArray, weights: FloatArray, probs: Sequence[float]) -> list[float]:
+    """Quantiles of weighted draws, by interpolation of their distribution function."""
+    order = np.argsort(x)
+    share = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return [float(value) for value in np.interp(probs, share, x[order])]
