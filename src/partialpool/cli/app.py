@@ -17,6 +17,7 @@ from rich.console import Console
 
 from partialpool.cli import calibrate, groups, many, priors, rerun, verify
 from partialpool.cli.console import (
+    end,
     finish,
     headed,
     progress,
@@ -259,6 +260,7 @@ def parameterizations(
     for sentence in found.verdict.sentences:
         say(sentence)
     say(f"Saved in {target}")
+    end(trusted=bool(found.verdict.form))  # that a form fails is a finding; that all do, a failure
 
 
 app.command()(verify.verify)

@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from partialpool.errors import SamplingError
 from partialpool.progress import for_console
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit
 
 UNTRUSTED = 5
-"""Exit code where a fit failed a diagnostic, or a program is not calibrated."""
+"""Exit code where what was found must not be relied on; see `end`."""
 
 _PIPE_WIDTH = 110
 _HEAD_WIDTH = 17
@@ -60,13 +61,34 @@ def warn(text: str) -> None:
     )
 
 
-def finish(target: Path, fits: Sequence[Fit]) -> None:
-    """Say where the results are; end with an exit code of its own where a fit failed."""
+def finish(target: Path, fits: Sequence[Fit], *, complete: bool = True) -> None:
+    """Say where the results are, and end as `end` does, by whether each fit passed.
+
+    Fits may share a name: each is checked by itself.
+    """
     from partialpool.fitting import diagnostics
 
     say(f"Saved in {target}")
-    if not all(diagnostics.verdicts(fits).values()):
+    trusted = all(diagnostics.trusted(diagnostics.check(fit)) for fit in fits)
+    if not trusted:
         warn("a fit failed its diagnostics (see above): do not rely on these numbers.")
+    end(complete=complete, trusted=trusted)
+
+
+def end(*, complete: bool = True, trusted: bool = True) -> None:
+    """End a command with the exit code of its outcome, by one rule for all of them.
+
+    Parameters
+    ----------
+    complete
+        Whether every fit that was asked for is there: if not, the code is that of failed sampling.
+    trusted
+        Whether the results may be relied on: every fit passed its diagnostics, draws agree with
+        what is exact, a program is calibrated, a rerun gave the same. If not, it is `UNTRUSTED`.
+    """
+    if not complete:
+        raise typer.Exit(SamplingError.exit_code)
+    if not trusted:
         raise typer.Exit(UNTRUSTED)
 
 

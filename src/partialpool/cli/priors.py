@@ -127,7 +127,7 @@ def priors(
     say_scale(data)
     for sentence in (*found.sentences, *expected.sentences):
         say(sentence)
-    finish(target, list(found.fits.values()))
+    finish(target, list(found.fits.values()), complete=len(found.fits) == len(chosen))
 
 
 def _of_programs(
@@ -215,7 +215,7 @@ def prior_predictive(
         )
     for sentence in found.sentences:
         say(sentence)
-    say(f"Saved in {target}")
+    finish(target, found.fits, complete=len(found.fits) == len(loaded))
 
 
 def _write_expected(folder: Path, found: PriorPredictive, data: GroupedData) -> pd.DataFrame:
