@@ -67,7 +67,7 @@ def format_estimate(
         return "NaN" if math.isnan(value) else str(value)
     decimals = digits(value, mcse)
     for rest in (*((value,) if positive or share else ()), *((1 - value,) if share else ())):
-        if 0 < rest < 0.5 * 10.0**-decimals:
+        if 0 < rest <= 0.5 * 10.0**-decimals:
             decimals = -math.floor(math.log10(rest))
     unit = 10.0**-decimals
     size = max(abs(value), unit)

@@ -197,8 +197,6 @@ def test_priors_alone_are_drawn_or_said_to_be_too_vague(run, tmp_path, cmdstan):
     arguments = [
         "prior-predictive",
         "homework",
-        "--draws",
-        "1500",
         "-p",
         "hierarchical_noncentered",
     ]

@@ -222,20 +222,28 @@ def readable_groups(
     import pandas as pd
 
     from partialpool.tables.exponential import statistic
-    from partialpool.text import format_estimate
+    from partialpool.tables.group_posterior import supported
+    from partialpool.text import format_estimate, short
 
+    frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]
+    frame = frame.assign(
+        **{
+            f"digits_{name}": supported(frame, name, exp=data.exp)
+            for name in ("mean", "q2.5", "q97.5")
+        }
+    )
     rows = []
-    frame = table[table["group"].isin(shown)].set_index("group", drop=False)
-    for _, row in frame.loc[list(shown)].iterrows():
+    for _, row in frame.iterrows():
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},
             data.family.words.raw: statistic(data, row["raw_mean"]),
-            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "mean (MCSE)": f"{format_estimate(row['mean'], row['digits_mean'])} "
+            f"({short(row['mcse_mean'])})",
             "sd": _sd(row, turned=data.exp),
         }
         for title, name in (("2.5 %", "q2.5"), ("97.5 %", "q97.5")):
-            cells[title] = format_estimate(row[name], row[f"mcse_{name}"])
+            cells[title] = format_estimate(row[name], row[f"digits_{name}"])
         rows.append(cells)
     readable = pd.DataFrame(rows)
     if ranks is not None:
@@ -330,6 +338,8 @@ def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
     """
     import pandas as pd
 
+    from partialpool.text import share
+
     known = summary.dropna(subset="mu")
     titles = {"mu": "exp(mu)" if exp else "mu", "tau": "tau", "icc": "icc (R)"}
     shown = {name: title for name, title in titles.items() if known[name].notna().any()}
@@ -337,7 +347,7 @@ def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
         {
             "choice": row["choice"],
             **{title: _with_interval(row, name) for name, title in shown.items()},
-            "pooling": f"{row['pooling_factor']:.2f}",
+            "pooling": share(row["pooling_factor"]),
             "moved most": (
                 f"{textwrap.shorten(row['moved'], 30, placeholder='…]')} by "
                 f"{row['largest_movement']:+.2f} sd"

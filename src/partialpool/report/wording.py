@@ -123,14 +123,9 @@ def nouns(comparison: Comparison) -> str:
     return comparison.data.family.words.thetas.removeprefix("group ")
 
 
-def counted(data: GroupedData) -> str:
-    """Say how many rows and groups there are."""
-    said = re.sub(r"^1 observations", "1 observation", data.family.count(data.stats))
-    if data.stats.J > 1:
-        return said
-    if data.family.rows_are_groups:
-        return "one estimate with a known standard error"
-    return re.sub(r" in 1 groups$", " in one group", said)
+def groups_of(count: int) -> str:
+    """Count groups: "8 groups", "one group"."""
+    return "one group" if count == 1 else f"{count:,} groups"
 
 
 def everyone(comparison: Comparison, labels: Sequence[str]) -> str:
