@@ -72,8 +72,8 @@ def test_shares_are_not_rounded_to_an_end(value: float, shown: str) -> None:
 
 @given(st.floats(1e-9, 1 - 1e-9), st.floats(1e-6, 1))
 def test_a_share_is_never_shown_as_0_or_1(value: float, mcse: float) -> None:
-    assert 0 < float(format_estimate(value, mcse, share=True)) < 1
-    assert float(format_estimate(value, mcse, positive=True)) > 0
+    assert 0 < float(format_estimate(value, mcse, of="icc")) < 1
+    assert float(format_estimate(value, mcse, of="tau2")) > 0
 
 
 @pytest.mark.parametrize(

@@ -107,10 +107,9 @@ def test_groups_far_apart_are_hardly_pooled():
     assert "6 of 6 pairs: D > C, D > A, D > B, B > C, B > A and A > C" in said
 
 
-@pytest.mark.parametrize("unit", [1e3, 1e9])
-def test_the_unit_of_observations_changes_no_claim(unit):
+def test_the_unit_of_observations_changes_no_claim():
     # the draws are the same in every unit, but for rounding
-    base, other = (everything(compared(made(u * np.array([1, 2, 5]), 4, u))) for u in (1.0, unit))
+    base, other = (everything(compared(made(u * np.array([1, 2, 5]), 4, u))) for u in (1.0, 1e9))
     for claim in (r"(\d) differs? under no pooling", r"λ is (\S+) for every", r"(\d of 3 pairs)"):
         first, second = (re.search(claim, said) for said in (base, other))
         assert first, claim

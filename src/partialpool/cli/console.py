@@ -153,11 +153,11 @@ def readable_estimates(table: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
     rows = [
         {
             "quantity": _quantity(row, turned=exp and row.parameter in PARAMETERS),
-            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"], of=row.parameter),
             "sd": _sd(row, turned=exp and row.parameter in PARAMETERS),
-            "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
-            "50 %": format_estimate(row["median"], row["mcse_median"]),
-            "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"]),
+            "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"], of=row.parameter),
+            "50 %": format_estimate(row["median"], row["mcse_median"], of=row.parameter),
+            "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"], of=row.parameter),
             "R-hat": _known(row.r_hat, ".3f"),
             "bulk ESS": _known(row.ess_bulk, ".0f"),
             "tail ESS": _known(row.ess_tail, ".0f"),
@@ -209,10 +209,10 @@ def _size(name: str, value: float) -> str:
     return f"{value:,.7g}" if name == "n" else f"{value:.4g}"
 
 
-def _with_error(mean: float, mcse: float) -> str:
+def _with_error(mean: float, mcse: float, *, of: str = "") -> str:
     from partialpool.text import format_estimate, short
 
-    return f"{format_estimate(mean, mcse)} ({'–' if math.isnan(mcse) else short(mcse)})"
+    return f"{format_estimate(mean, mcse, of=of)} ({'–' if math.isnan(mcse) else short(mcse)})"
 
 
 def readable_groups(
