@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partialpool.text import digits, format_estimate
+from partialpool.text import digits, format_estimate, of_data, share, short
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,42 @@ def test_what_is_shown_is_within_the_unit_of_the_value(value: float, mcse: float
     slack = max(unit / 2 * (1 + 1e-6), abs(value) * 1e-14)
     shown = float(format_estimate(value, mcse))
     assert abs(shown - value) <= slack or abs(value) < unit
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.01, "0.010"),
+        (0.0081, "0.0081"),
+        (12.0, "12"),
+        (99.6, "100"),
+        (0.5, "0.50"),
+        (250.4, "250"),
+    ],
+)
+def test_errors_have_two_digits(value: float, shown: str) -> None:
+    assert short(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.00"), (0.0004, "<0.01"), (0.014, "0.01"), (0.998, ">0.99"), (1.0, "1.00")],
+)
+def test_shares_are_not_rounded_to_an_end(value: float, shown: str) -> None:
+    assert share(value) == shown
+
+
+@given(st.floats(1e-9, 1 - 1e-9), st.floats(1e-6, 1))
+def test_a_share_is_never_shown_as_0_or_1(value: float, mcse: float) -> None:
+    assert 0 < float(format_estimate(value, mcse, of="icc")) < 1
+    assert float(format_estimate(value, mcse, of="tau2")) > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "shown"),
+    [(12.001, 4.1, "12.00"), (9.4642, 4.1, "9.46"), (1000000.44, 0.44, "1000000.440"),
+     (1545.0, 63.0, "1545.0"), (-0.0001, 4.1, "0.00"), (3.0, 0.0, "3.000")],
+)  # fmt: skip
+def test_statistics_have_the_digits_of_the_spread(value: float, spread: float, shown: str) -> None:
+    assert of_data(value, spread) == shown
+    assert float(of_data(1e-4, 4.1, error=True)) == 1e-4

@@ -8,6 +8,12 @@ import re
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """A number as files and labels spell it."""
 
+POSITIVE = ("tau", "tau2", "sigma", "sigma2", "h2")
+"""Quantities above 0 for certain."""
+
+SHARES = ("icc", "i2")
+"""Quantities between 0 and 1 for certain."""
+
 _WITHOUT_ERROR = 4
 _PLAIN = (1e-4, 1e7)
 _MOST = 15
@@ -41,9 +47,7 @@ def digits(value: float, mcse: float) -> int:
     return decimals
 
 
-def format_estimate(
-    value: float, mcse: float, *, positive: bool = False, share: bool = False
-) -> str:
+def format_estimate(value: float, mcse: float, *, of: str = "") -> str:
     """Write an estimate with the digits that its Monte Carlo error supports.
 
     Parameters
@@ -52,10 +56,9 @@ def format_estimate(
         The estimate, in any unit.
     mcse
         Its Monte Carlo standard error, in the same unit; see `digits`.
-    positive
-        Whether what is estimated is above 0 for certain: then it is not rounded to 0.
-    share
-        Whether it lies between 0 and 1 for certain: then it is rounded to neither.
+    of
+        Name of what is estimated: one of `POSITIVE` is not rounded to 0, one of `SHARES` neither to
+        0 nor to 1.
 
     Returns
     -------
@@ -66,8 +69,9 @@ def format_estimate(
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else str(value)
     decimals = digits(value, mcse)
-    for rest in (*((value,) if positive or share else ()), *((1 - value,) if share else ())):
-        if 0 < rest < 0.5 * 10.0**-decimals:
+    distances = (value, 1 - value) if of in SHARES else (value,) if of in POSITIVE else ()
+    for rest in distances:
+        if 0 < rest <= 0.5 * 10.0**-decimals:
             decimals = -math.floor(math.log10(rest))
     unit = 10.0**-decimals
     size = max(abs(value), unit)

@@ -228,7 +228,12 @@ def test_priors_are_compared(run, tmp_path, cmdstan):
 
 
 def test_priors_alone_are_drawn_or_said_to_be_too_vague(run, tmp_path, cmdstan):
-    arguments = ["prior-predictive", "homework", "--draws", "250", "-p", "hierarchical_noncentered"]
+    arguments = [
+        "prior-predictive",
+        "homework",
+        "-p",
+        "hierarchical_noncentered",
+    ]
     code, out, _ = run(*arguments)
     folder = tmp_path / "results" / "homework-prior-predictive"
     assert code == 0

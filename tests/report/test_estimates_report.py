@@ -11,7 +11,7 @@ import pytest
 
 from helpers import estimates
 from partialpool.programs import statements
-from partialpool.report import companions, figures, page, sentences, views, wording
+from partialpool.report import companions, figures, page, sentences, views
 from partialpool.tables import comparison, exponential
 
 NONE, PARTIAL = "no_pooling", "hierarchical_centered"
@@ -179,7 +179,7 @@ def test_one_estimate_is_told_in_the_singular():
     assert "all groups" not in said
     assert "from its own estimate alone" in said
     assert sentences.not_a_test(found) == []
-    assert wording.counted(found.data) == "one estimate with a known standard error"
+    assert found.data.family.count(found.data.stats) == "one estimate with a known standard error"
 
 
 def test_effects_that_hardly_vary_are_not_told_apart():

@@ -107,10 +107,9 @@ def test_groups_far_apart_are_hardly_pooled():
     assert "6 of 6 pairs: D > C, D > A, D > B, B > C, B > A and A > C" in said
 
 
-@pytest.mark.parametrize("unit", [1e3, 1e9])
-def test_the_unit_of_observations_changes_no_claim(unit):
+def test_the_unit_of_observations_changes_no_claim():
     # the draws are the same in every unit, but for rounding
-    base, other = (everything(compared(made(u * np.array([1, 2, 5]), 4, u))) for u in (1.0, unit))
+    base, other = (everything(compared(made(u * np.array([1, 2, 5]), 4, u))) for u in (1.0, 1e9))
     for claim in (r"(\d) differs? under no pooling", r"λ is (\S+) for every", r"(\d of 3 pairs)"):
         first, second = (re.search(claim, said) for said in (base, other))
         assert first, claim
@@ -255,3 +254,39 @@ def test_a_page_names_the_models_that_were_fitted(batches):
 def test_any_group_has_its_article(word, shown, batches):
     data = dataclasses.replace(batches.data, group_label=word)
     assert wording.a_group(dataclasses.replace(batches, data=data)) == shown
+
+
+def test_one_group_is_counted_as_one():
+    found = compared(made([3.2], 6, 1, group_label="Site"), models=MODELS[:2])
+    said = everything(found)
+    assert "There are 6 observations in one group." in said
+    assert "in one group. Sample means are all about 3.200." in said
+    assert "1 groups" not in said
+    assert "of a new observation in each group and a new group mean, under no" in said
+
+
+def test_an_uncertain_end_is_no_extreme():
+    near = sentences.about_data(estimates_of([-5, -5.2, -5.1], [1, 4, 1]))
+    assert not any("largest standard error" in s for s in near)
+    far = sentences.about_data(estimates_of([-5, -25, -5.1], [1, 4, 1]))
+    assert any("Group B has the lowest estimate and the largest standard error" in s for s in far)
+
+
+def estimates_of(y: Sequence[float], se: Sequence[float]):
+    data = estimates.few(y, se)
+    return comparison.compute(data, estimates.fits(data, draws=50))
+
+
+def test_a_chance_little_above_a_half_is_not_most_probable():
+    data = estimates.few([-5, -5.6], [1, 1])
+    found = comparison.compute(data, estimates.fits(data, draws=500))
+    fit = found.model("partial")
+    assert fit is not None
+    table = found.tables["rank_summary"].copy()
+    rows = table["model"] == fit.name
+    table.loc[rows, ["p_best", "p_worst"]] = [[0.6, 0.4], [0.4, 0.6]]
+    said = sentences.ranked(
+        dataclasses.replace(found, tables={**found.tables, "rank_summary": table}), fit
+    )
+    assert not any("most probably" in s for s in said)
+    assert any("is the likeliest to have the highest effect, but with" in s for s in said)

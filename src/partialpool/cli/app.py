@@ -18,6 +18,7 @@ from rich.console import Console
 
 from partialpool.cli import calibrate, groups, many, priors, rerun, verify
 from partialpool.cli.console import (
+    end,
     finish,
     headed,
     progress,
@@ -273,6 +274,8 @@ def parameterizations(
             say(sentence)
     warn_missing(parts.failed)
     say(f"Saved in {target}")
+    # That a form fails is a finding; that all do, a failure
+    end(trusted=found is not None and bool(found.verdict.form))
 
 
 app.command()(verify.verify)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from partialpool.cli.console import UNTRUSTED, progress, say, show, warn
+from partialpool.cli.console import end, progress, say, show, warn
 from partialpool.cli.options import Include, Output, Programs
 from partialpool.errors import InputError
 from partialpool.settings import Settings
@@ -108,8 +108,7 @@ def calibrate(
         (folder / results.MARK).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     show(_readable(table, {each.name: each.title for each in loaded}), "Smallest p-values")
     say(f"Saved in {output / 'calibration'} ({(time.perf_counter() - start) / 60:.1f} minutes)")
-    if failed:
-        raise typer.Exit(UNTRUSTED)
+    end(trusted=not failed)
 
 
 def _readable(table: Any, titles: dict[str, str]) -> Any:

@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from partialpool.errors import SamplingError
 from partialpool.progress import for_console
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from partialpool.fitting import Fit
 
 UNTRUSTED = 5
-"""Exit code where a fit failed a diagnostic, or a program is not calibrated."""
+"""Exit code where what was found must not be relied on; see `end`."""
 
 _PIPE_WIDTH = 110
 _HEAD_WIDTH = 17
@@ -66,13 +67,34 @@ def warn_missing(failed: Mapping[str, str]) -> None:
         warn(f"{name} is missing: {reason}")
 
 
-def finish(target: Path, fits: Sequence[Fit]) -> None:
-    """Say where the results are; end with an exit code of its own where a fit failed."""
+def finish(target: Path, fits: Sequence[Fit], *, complete: bool = True) -> None:
+    """Say where the results are, and end as `end` does, by whether each fit passed.
+
+    Fits may share a name: each is checked by itself.
+    """
     from partialpool.fitting import diagnostics
 
     say(f"Saved in {target}")
-    if not all(diagnostics.verdicts(fits).values()):
+    trusted = all(diagnostics.trusted(diagnostics.check(fit)) for fit in fits)
+    if not trusted:
         warn("a fit failed its diagnostics (see above): do not rely on these numbers.")
+    end(complete=complete, trusted=trusted)
+
+
+def end(*, complete: bool = True, trusted: bool = True) -> None:
+    """End a command with the exit code of its outcome, by one rule for all of them.
+
+    Parameters
+    ----------
+    complete
+        Whether every fit that was asked for is there: if not, the code is that of failed sampling.
+    trusted
+        Whether the results may be relied on: every fit passed its diagnostics, draws agree with
+        what is exact, a program is calibrated, a rerun gave the same. If not, it is `UNTRUSTED`.
+    """
+    if not complete:
+        raise typer.Exit(SamplingError.exit_code)
+    if not trusted:
         raise typer.Exit(UNTRUSTED)
 
 
@@ -137,11 +159,11 @@ def readable_estimates(table: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
     rows = [
         {
             "quantity": _quantity(row, turned=exp and row.parameter in PARAMETERS),
-            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"], of=row.parameter),
             "sd": _sd(row, turned=exp and row.parameter in PARAMETERS),
-            "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"]),
-            "50 %": format_estimate(row["median"], row["mcse_median"]),
-            "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"]),
+            "2.5 %": format_estimate(row["q2.5"], row["mcse_q2.5"], of=row.parameter),
+            "50 %": format_estimate(row["median"], row["mcse_median"], of=row.parameter),
+            "97.5 %": format_estimate(row["q97.5"], row["mcse_q97.5"], of=row.parameter),
             "R-hat": _known(row.r_hat, ".3f"),
             "bulk ESS": _known(row.ess_bulk, ".0f"),
             "tail ESS": _known(row.ess_tail, ".0f"),
@@ -193,10 +215,10 @@ def _size(name: str, value: float) -> str:
     return f"{value:,.7g}" if name == "n" else f"{value:.4g}"
 
 
-def _with_error(mean: float, mcse: float) -> str:
+def _with_error(mean: float, mcse: float, *, of: str = "") -> str:
     from partialpool.text import format_estimate, short
 
-    return f"{format_estimate(mean, mcse)} ({'–' if math.isnan(mcse) else short(mcse)})"
+    return f"{format_estimate(mean, mcse, of=of)} ({'–' if math.isnan(mcse) else short(mcse)})"
 
 
 def readable_groups(
@@ -206,20 +228,28 @@ def readable_groups(
     import pandas as pd
 
     from partialpool.tables.exponential import statistic
-    from partialpool.text import format_estimate
+    from partialpool.tables.group_posterior import supported
+    from partialpool.text import format_estimate, short
 
+    frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]
+    frame = frame.assign(
+        **{
+            f"digits_{name}": supported(frame, name, exp=data.exp)
+            for name in ("mean", "q2.5", "q97.5")
+        }
+    )
     rows = []
-    frame = table[table["group"].isin(shown)].set_index("group", drop=False)
-    for _, row in frame.loc[list(shown)].iterrows():
+    for _, row in frame.iterrows():
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},
             data.family.words.raw: statistic(data, row["raw_mean"]),
-            "mean (MCSE)": _with_error(row["mean"], row["mcse_mean"]),
+            "mean (MCSE)": f"{format_estimate(row['mean'], row['digits_mean'])} "
+            f"({short(row['mcse_mean'])})",
             "sd": _sd(row, turned=data.exp),
         }
         for title, name in (("2.5 %", "q2.5"), ("97.5 %", "q97.5")):
-            cells[title] = format_estimate(row[name], row[f"mcse_{name}"])
+            cells[title] = format_estimate(row[name], row[f"digits_{name}"])
         rows.append(cells)
     readable = pd.DataFrame(rows)
     if ranks is not None:
@@ -314,6 +344,8 @@ def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
     """
     import pandas as pd
 
+    from partialpool.text import share
+
     known = summary.dropna(subset="mu")
     titles = {"mu": "exp(mu)" if exp else "mu", "tau": "tau", "icc": "icc (R)"}
     shown = {name: title for name, title in titles.items() if known[name].notna().any()}
@@ -321,7 +353,7 @@ def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
         {
             "choice": row["choice"],
             **{title: _with_interval(row, name) for name, title in shown.items()},
-            "pooling": f"{row['pooling_factor']:.2f}",
+            "pooling": share(row["pooling_factor"]),
             "moved most": (
                 f"{textwrap.shorten(row['moved'], 30, placeholder='…]')} by "
                 f"{row['largest_movement']:+.2f} sd"

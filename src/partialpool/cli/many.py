@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from partialpool.cli.console import UNTRUSTED, progress, readable_fits, say, show, warn
+from partialpool.cli.console import end, progress, readable_fits, say, show, warn
 from partialpool.cli.options import (
     Csv,
     DataOptions,
@@ -18,7 +18,6 @@ from partialpool.cli.options import (
     expand,
     load_program,
 )
-from partialpool.errors import SamplingError
 from partialpool.report.results import write_table
 
 
@@ -80,6 +79,7 @@ def fit_many(
             extra=sampling.read_extra(),
         )
     folder = output / name
+    dask_jobs.check_installed(jobs, folder / "fits")
     if scheduler is None:
         sampling.find_cmdstan()
     say(f"{len(jobs)} fits of {len(data_sets)} data sets, kept in {folder}")
@@ -113,7 +113,7 @@ def fit_many(
             "factors); tau is on the scale of the logarithms."
         )
     say(f"Saved in {folder}")
-    if any(result.failed for result in results):
-        raise typer.Exit(SamplingError.exit_code)
-    if not all(result.trusted for result in results):
-        raise typer.Exit(UNTRUSTED)
+    end(
+        complete=not any(result.failed for result in results),
+        trusted=all(result.trusted for result in results),
+    )

@@ -142,7 +142,7 @@ def priors(
         for sentence in study.sentences if study is not None else ():
             say(sentence)
     warn_missing(parts.failed)
-    finish(target, list(fitted.fits.values()))
+    finish(target, list(fitted.fits.values()), complete=len(fitted.fits) == len(chosen))
 
 
 def _of_programs(
@@ -231,7 +231,7 @@ def prior_predictive(
     for sentence in found.sentences:
         say(sentence)
     warn_missing(parts.failed)
-    say(f"Saved in {target}")
+    finish(target, found.fits, complete=len(found.fits) == len(loaded))
 
 
 def _write_expected(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partialpool.cli.console import UNTRUSTED, finish, progress, say, show, warn
+from partialpool.cli.console import end, finish, progress, say, show, warn
 from partialpool.cli.options import EXAMPLE, Csv, DataOptions, Output, SamplingOptions, expand
 from partialpool.errors import InputError
 
@@ -76,6 +76,8 @@ def verify(
                     warn(diagnostics.summary_line(fit, checks))
                 fits.append(fit.with_record(program=name))
                 known[name] = data.family.exact_alternative(each, data.stats)
+            else:
+                warn(f"{each.name}: sampling failed, so there is nothing to compare.")
     with progress.task("Integrating the exact posteriors"):
         table = exactness.verify_fits(fits, data, known)
         verdict = exactness.agreement(table)
@@ -87,9 +89,8 @@ def verify(
     for sentence in exactness.describe_agreement(verdict[~verdict["agrees"]]):
         warn(sentence)
     say(exactness.one_line(verdict))
-    finish(target, fits)
-    if not verdict["agrees"].all():
-        raise typer.Exit(UNTRUSTED)
+    finish(target, fits, complete={f"priors: {each.name}" for each in chosen} <= known.keys())
+    end(trusted=bool(verdict["agrees"].all()))
 
 
 def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:

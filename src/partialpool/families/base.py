@@ -390,7 +390,8 @@ class Family(ABC):
 
     def count(self, stats: Any) -> str:
         """Say how many rows and groups there are: "165 observations in 8 groups"."""
-        return f"{stats.N:,} {self.words.rows} in {stats.J:,} groups"
+        rows = self.words.rows if stats.N > 1 else self.words.rows.removesuffix("s")
+        return f"{stats.N:,} {rows} in {f'{stats.J:,} groups' if stats.J > 1 else 'one group'}"
 
     # --- what is known in closed form -----------------------------------------------------------
 

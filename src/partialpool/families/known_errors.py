@@ -410,6 +410,8 @@ class KnownErrors(Family):
 
     def count(self, stats: Estimates) -> str:
         """Say how many estimates there are."""
+        if stats.J == 1:
+            return "one estimate with a known standard error"
         return f"{stats.J:,} estimates with known standard errors"
 
     def shares(self, stats: Estimates, tau: FloatArray) -> dict[str, FloatArray]:

@@ -136,10 +136,10 @@ def weights(comparison: Comparison) -> cells.View | None:
             (comparison.data.group_label, cells.text("group")),
             *raw(comparison, "estimate"),
             ("Standard error", of_data(comparison, "se")),
-            ("Weight, common effect", cells.digits("weight_common", ".3f")),
-            ("Weight, REML", cells.digits("weight_reml", ".3f")),
+            ("Weight, common effect", cells.digits("weight_common", ".3g")),
+            ("Weight, REML", cells.digits("weight_reml", ".3g")),
             ("BLUP", of_data(comparison, "blup")),
-            ("Pulled by", cells.digits("blup_factor", ".2f")),
+            ("Pulled by", cells.fraction("blup_factor")),
         ],
         csv="weights",
         note="BLUP takes REML's τ² as known; 1 is pulled all the way to the mean."

@@ -21,8 +21,10 @@ from partialpool.report.sentences import leading_movers
 from partialpool.report.wording import (
     capital,
     group_word,
+    groups_of,
     highest,
     leading,
+    listed,
     lowest,
     moved_by,
     noun,
@@ -125,7 +127,8 @@ def _data(comparison: Comparison) -> Figure:
         "data_by_group",
         {"observations": frame.reset_index(drop=True), **model_figures.axes(comparison)},
         f"The observations by {data.group_label}.",
-        f"Box plots of {data.axis_title} in {data.stats.J} groups. " + run("Sample means", *ends),
+        f"Box plots of {data.axis_title} in {groups_of(data.stats.J)}. "
+        + run("Sample means", *ends),
     )
 
 
@@ -137,7 +140,8 @@ def _raw(comparison: Comparison) -> Figure:
         name: exponential.shown(data, raw + se * special.ndtri(p)) for name, p in QUANTILES.items()
     }
     frame = pd.DataFrame({"parameter": "y", "group": list(data.labels), **quantiles})
-    low, high = lowest(frame, "median"), highest(frame, "median")
+    extremes = lowest(frame, "median"), highest(frame, "median")
+    ends = ((exponential.statistic(data, row["median"]), row["group"]) for row in extremes)
     return Figure(
         "data",
         "caterpillar",
@@ -150,8 +154,8 @@ def _raw(comparison: Comparison) -> Figure:
         },
         f"The {data.family.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
         "standard errors either way.",
-        f"{capital(words.raws)} of {data.stats.J} groups with their intervals. "
-        + run(capital(words.raws), *((number(x["median"]), x["group"]) for x in (low, high))),
+        f"{capital(words.raws)} of {groups_of(data.stats.J)} with their intervals. "
+        + run(capital(words.raws), *ends),
     )
 
 
@@ -378,18 +382,18 @@ def _drawn_predictions(comparison: Comparison, fit: Fit) -> pd.DataFrame:
 
 
 def _predictions(comparison: Comparison, fit: Fit) -> Figure:
-    of = "of a new observation in each group, of a new group's mean and of an observation in a "
-    of += "new group"
-    if comparison.data.family.rows_are_groups:
-        of = f"of the {noun(comparison)} of a new {group_word(comparison)}"
+    drawn = _drawn_predictions(comparison, fit)
+    names = dict.fromkeys(drawn["parameter"].replace("y", "new observation in each group"))
+    article = "the" if comparison.data.family.rows_are_groups else "a"
+    of = listed([f"{article} {name}" for name in names])
     return Figure(
         "predictions",
         "caterpillar",
         {
-            "estimates": _drawn_predictions(comparison, fit),
+            "estimates": drawn,
             **model_figures.effect_axes(comparison),
         },
-        f"Predictive intervals {of}, under {fit.title}.",
+        f"Predictive intervals of {of}, under {fit.title}.",
         f"Caterpillar plot of predictive intervals under {fit.title}.",
     )
 

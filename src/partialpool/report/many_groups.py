@@ -141,7 +141,7 @@ def _fill(
     stats, posterior = data.stats, fit.posterior
     trusted = diagnostics.verdicts([fit])
     with drawing_processes(1) as workers, ThreadPoolExecutor() as beside:
-        with progress.task(f"Estimating {_groups(stats.J)}"):
+        with progress.task(f"Estimating {wording.groups_of(stats.J)}"):
             table = all_groups(data, fit)
         extreme = table["mean"].nsmallest if chosen.lowest else table["mean"].nlargest
         shown = list(chosen.groups or table.loc[extreme(chosen.top).index, "group"])
@@ -160,7 +160,7 @@ def _fill(
             )
             more |= {} if pairs is None else {"contrasts": pairs}
         if chosen.ranks:
-            with progress.task(f"Ranking {_groups(len(shown))} among {stats.J:,}"):
+            with progress.task(f"Ranking {wording.groups_of(len(shown))} among {stats.J:,}"):
                 ranked = parts.make(
                     "the ranks",
                     lambda: group_draws.group_ranks(posterior, stats, shown, seed=chosen.seed),
@@ -199,10 +199,6 @@ def _fill(
     if problem:
         said.append(f"The figure could not be drawn: {problem}.")
     return Written(found, shown, said)
-
-
-def _groups(count: int) -> str:
-    return "1 group" if count == 1 else f"{count:,} groups"
 
 
 def all_groups(data: GroupedData, fit: Fit) -> pd.DataFrame:
@@ -305,7 +301,13 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     """Posterior of the groups that are shown, with their ranks where these are known."""
     table = comparison.table("groups")
     frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]
-    words = comparison.data.family.words
+    words, exp = comparison.data.family.words, comparison.data.exp
+    frame = frame.assign(
+        **{
+            f"mcse_{name}": group_posterior.supported(frame, name, exp=exp)
+            for name in ("mean", "q2.5", "q97.5")
+        }
+    )
     mean = "Geometric posterior mean" if comparison.data.exp else "Posterior mean"
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),

@@ -264,7 +264,7 @@ def render(
     return environment.get_template("report.html").render(
         comparison=comparison,
         title=comparison.data.title or comparison.data.name,
-        counted=wording.counted(comparison.data),
+        counted=comparison.data.family.count(comparison.data.stats),
         models=wording.poolings(comparison),
         measured=exponential.axis_title(comparison.data),
         parts=parts,

@@ -347,7 +347,7 @@ def ranks(comparison: Comparison, fit: Fit) -> cells.View | None:
         frame.sort_values("expected_rank", kind="stable"),
         [
             (comparison.data.group_label, cells.text("group")),
-            ("Expected rank", cells.estimate("expected_rank", "mcse")),
+            ("Expected rank", cells.supported("expected_rank", "mcse", ".2f")),
             ("95 % interval", cells.interval("rank_q2.5", "rank_q97.5", ".0f")),
             ("P(highest)", cells.probability("p_best")),
             ("P(lowest)", cells.probability("p_worst")),

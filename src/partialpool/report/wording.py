@@ -39,21 +39,12 @@ def highest(frame: pd.DataFrame, column: str) -> Row:
     return rows_of(frame.iloc[[int(np.nanargmax(frame[column].to_numpy(dtype=float)))]])[0]
 
 
-POSITIVE = ("tau", "tau2", "sigma", "sigma2", "h2")
-"""Quantities above 0 for certain."""
-
-SHARES = ("icc", "i2", "lambda")
-"""Quantities between 0 and 1 for certain."""
-
-
 def number(value: float, mcse: float = math.nan, unit: str = "", *, of: str = "") -> str:
     """Write a number with the digits that its error supports, and its unit.
 
-    `of` names the quantity, where it is never 0 (`POSITIVE`) or never 0 or 1 (`SHARES`).
+    `of` names the quantity, as for `format_estimate`.
     """
-    shown = format_estimate(
-        float(value), float(mcse), positive=of in POSITIVE, share=of in SHARES
-    ).replace("-", "−")
+    shown = format_estimate(float(value), float(mcse), of=of).replace("-", "−")
     return f"{shown} {unit}" if unit else shown
 
 
@@ -123,14 +114,9 @@ def nouns(comparison: Comparison) -> str:
     return comparison.data.family.words.thetas.removeprefix("group ")
 
 
-def counted(data: GroupedData) -> str:
-    """Say how many rows and groups there are."""
-    said = re.sub(r"^1 observations", "1 observation", data.family.count(data.stats))
-    if data.stats.J > 1:
-        return said
-    if data.family.rows_are_groups:
-        return "one estimate with a known standard error"
-    return re.sub(r" in 1 groups$", " in one group", said)
+def groups_of(count: int) -> str:
+    """Count groups: "8 groups", "one group"."""
+    return "one group" if count == 1 else f"{count:,} groups"
 
 
 def everyone(comparison: Comparison, labels: Sequence[str]) -> str:

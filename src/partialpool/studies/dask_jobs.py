@@ -107,6 +107,21 @@ def _results(client: Any, jobs: Sequence[Job]) -> Iterator[Result]:
             yield Result(job.name, job.key, pd.DataFrame(), False, reason, 0.0, failed=True)
 
 
+def check_installed(jobs: Sequence[Job], folder: str | Path) -> None:
+    """Refuse jobs that need Dask, before any is run, where it is not installed.
+
+    Raises
+    ------
+    InputError
+        Dask is not installed, and not every job has its result in the folder already.
+    """
+    try:
+        _distributed()
+    except InputError:
+        if any(load_result(job, folder) is None for job in jobs):
+            raise
+
+
 def _distributed() -> Any:
     """Import Dask's scheduler, or say how to get it."""
     try:

@@ -7,7 +7,6 @@ import pandas as pd
 from partialpool.report.wording import (
     Row,
     capital,
-    counted,
     everyone,
     highest,
     lowest,
@@ -23,9 +22,9 @@ def about_data(comparison: Comparison) -> list[str]:
     data, stats, words = comparison.data, comparison.data.stats, comparison.data.family.words
     [column] = stats.sizes
     frame = pd.DataFrame({"group": list(stats.labels), "raw": stats.raw, **stats.sizes})
-    frame["weight"] = stats.weight
-    be = "is" if stats.J == 1 and data.family.rows_are_groups else "are"
-    said = [f"There {be} {counted(data)}{_sizes(comparison, frame, column)}."]
+    frame = frame.assign(weight=stats.weight, raw_se=stats.raw_se)
+    be = "is" if stats.N == 1 else "are"
+    said = [f"There {be} {data.family.count(stats)}{_sizes(comparison, frame, column)}."]
     if data.exp:
         said.append(
             "The estimates are logarithms, and their exponentials are shown: means are geometric "
@@ -57,7 +56,7 @@ def about_data(comparison: Comparison) -> list[str]:
 
 def _weak_extreme(comparison: Comparison, frame: pd.DataFrame) -> list[str]:
     """Warn where the group of which least is known is the highest or the lowest."""
-    words = comparison.data.family.words
+    words, stats = comparison.data.family.words, comparison.data.stats
     least = lowest(frame, "weight")
     alone = len(tied(frame, "weight", least["weight"])) == 1
     if not alone or least["weight"] >= 0.6 * frame["weight"].mean():
@@ -66,6 +65,8 @@ def _weak_extreme(comparison: Comparison, frame: pd.DataFrame) -> list[str]:
     for find, word in ((highest, "highest"), (lowest, "lowest")):
         end = find(frame, "raw")
         if end["group"] != least["group"] or len(tied(frame, "raw", end["raw"])) > 1:
+            continue
+        if abs(end["raw"] - stats.grand_mean) < end["raw_se"]:  # no more extreme than its error
             continue
         who = capital(named(comparison, end["group"]))
         if comparison.data.family.rows_are_groups:

@@ -35,6 +35,9 @@ from partialpool.text import share
 NOISE = 3
 """Monte Carlo errors up to which movements are not told apart."""
 
+_PROBABLE = 2 / 3
+"""Probability from which a group is said to be first most probably."""
+
 NOT_A_TEST = (
     "Whether two marginal intervals overlap is not a test of the difference: two intervals may "
     "overlap while the interval of the difference excludes 0."
@@ -91,7 +94,7 @@ def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str, towards_mu: 
     """Say how many groups move towards the mean of all, where movements can be told from noise."""
     displacement, noise = displacements(comparison, rows)
     towards = np.sign(displacement) == np.sign(rows["target"] - rows["raw_mean"])
-    clear = displacement.abs() > 2 * noise
+    clear = displacement.abs() > NOISE * noise
     away = rows[~towards & clear]
     if not clear.any():
         return []
@@ -309,7 +312,7 @@ def ranked(comparison: Comparison, fit: Fit | None) -> list[str]:
                 f"{capital(everyone(comparison, labels))} are about equally likely to have {what}: "
                 f"about {p} each under {fit.title}, more than any other group."
             )
-        elif row[column] > 0.5:
+        elif row[column] > _PROBABLE:
             said.append(
                 f"{capital(named(comparison, row['group']))} most probably has {what}: "
                 f"{p} under {fit.title}."
