@@ -177,6 +177,22 @@ def test_a_figure_that_fails_is_named_and_all_else_is_saved(
     assert "Posterior means" in out
 
 
+@pytest.mark.parametrize(
+    ("command", "broken"),
+    [
+        (["priors", "homework", "--choice", "half_t"], "sensitivity.summarize_choices"),
+        (["parameterizations", "homework"], "parameterizations.compare_forms"),
+    ],
+)
+def test_fits_outlast_a_failed_comparison(run, tmp_path, cmdstan, monkeypatch, command, broken):
+    monkeypatch.setattr(f"partialpool.studies.{broken}", lambda *_, **__: 1 / 0)
+    _, _, err = run(*command, "--draws", "100")
+    assert "the comparison is missing: ZeroDivisionError" in err
+    folder = tmp_path / "results" / f"homework-{command[0]}"
+    assert len(list(folder.glob("*.nc"))) == (2 if command[0] == "priors" else 3)
+    assert "the comparison" in (folder / "manifest.json").read_text()
+
+
 def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
     code, out, err = run(
         "fit", "homework", "--warmup", "20", "--draws", "20", "-p", "hierarchical_centered"

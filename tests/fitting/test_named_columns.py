@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from partialpool.errors import InputError
 from partialpool.fitting.inputs import collect, parse_columns, priors_for
 from partialpool.programs import declarations
 from partialpool.settings import Settings
+from partialpool.studies import many
 from partialpool.tables import shrinkage
 
 REGIONS = Path(__file__).resolve().parents[1] / "programs" / "regions.stan"
@@ -259,4 +260,15 @@ def test_columns_are_named_once(tmp_path):
     (tmp_path / "x.json").write_text('{"u": [1], "u": [2]}')
     with pytest.raises(InputError, match="'u' is given twice"):
         fitting.inputs.read_extra(tmp_path / "x.json")
-    assert json.loads("{}") == {}
+
+
+def test_a_job_takes_along_the_columns_that_it_needs(regions, tmp_path, cmdstan):
+    copy = tmp_path / "regions.csv"
+    copy.write_bytes(regions.read_bytes())
+    data = read(copy, columns=Columns(group="school", value="score"))
+    program = programs.load(REGIONS).pointed({"X": ("one", "hours")}, "alpha[region]")
+    [job] = many.make_jobs([data], [program], settings=Settings(draws=100))
+    copy.unlink()
+    result = many.run_job(pickle.loads(pickle.dumps(job)))
+    assert not result.failed, result.message
+    assert {"alpha[west]", "theta"} <= set(result.estimates["parameter"])

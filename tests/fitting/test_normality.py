@@ -8,12 +8,21 @@ import pytest
 from helpers.hand_made import make_fit
 from partialpool import programs
 from partialpool.fitting import Fit, normality
-from partialpool.fitting.normality import ALL, CENTER, CONDITIONAL, OBSERVATIONS, POPULATION, PRIOR
+from partialpool.fitting.normality import (
+    ALL,
+    CENTER,
+    CONDITIONAL,
+    MEANS,
+    OBSERVATIONS,
+    POPULATION,
+    PRIOR,
+)
 from partialpool.programs import Program
 from partialpool.studies import edits
 from partialpool.tables import predictions, scores, shrinkage
 
 NONCENTERED = "hierarchical_noncentered"
+HELD = {POPULATION, CENTER, OBSERVATIONS, CONDITIONAL, MEANS}
 LOGIT = "vector[J] theta = inv_logit(mu + tau * eta);"
 
 
@@ -57,15 +66,13 @@ def test_draws_of_the_model_behave_as_it_says_and_others_do_not(homework, drawn)
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ([], {POPULATION, CENTER, OBSERVATIONS, CONDITIONAL}),
-        (
-            [("uniform_lpdf(tau", "cauchy_lpdf(tau")],
-            {POPULATION, CENTER, OBSERVATIONS, CONDITIONAL},
-        ),
-        ([("eta ~ std_normal()", "eta ~ student_t(4, 0, 1)")], {OBSERVATIONS}),
-        ([("y ~ normal(", "y ~ double_exponential(")], {POPULATION, CENTER}),
-        ([("vector[J] theta = mu + tau * eta;", LOGIT)], {OBSERVATIONS}),
-        ([("vector[J] theta = mu", "vector[J] theta = mu + slope * u")], {OBSERVATIONS}),
+        ([], HELD),
+        ([("y ~ normal(theta", "for (k in 1 : N) y[k] ~ normal(theta")], HELD),
+        ([("uniform_lpdf(tau", "cauchy_lpdf(tau")], HELD),
+        ([("eta ~ std_normal()", "eta ~ student_t(4, 0, 1)")], {OBSERVATIONS, MEANS}),
+        ([("y ~ normal(", "y ~ double_exponential(")], {POPULATION, CENTER, MEANS}),
+        ([("vector[J] theta = mu + tau * eta;", LOGIT)], {OBSERVATIONS, MEANS}),
+        ([("vector[J] theta = mu", "vector[J] theta = mu + slope * u")], {OBSERVATIONS, MEANS}),
     ],
 )
 def test_a_part_is_kept_to_where_the_program_states_it(tmp_path, homework, drawn, changes, parts):
@@ -82,9 +89,10 @@ def test_shipped_programs_keep_to_all_and_edited_priors_are_told(tmp_path, homew
     assert set(normality.kept(same, drawn.draws, homework, prior_only=True)) == {
         OBSERVATIONS,
         PRIOR,
+        MEANS,
     }
     other = edited(tmp_path, ("normal_lpdf(theta", "cauchy_lpdf(theta"), name="no_pooling")
-    assert normality.kept(other, drawn.draws, homework, prior_only=True) == (OBSERVATIONS,)
+    assert normality.kept(other, drawn.draws, homework, prior_only=True) == (OBSERVATIONS, MEANS)
 
 
 def test_what_does_not_follow_is_left_out_and_named(tmp_path, homework, drawn):
@@ -99,8 +107,16 @@ def test_what_does_not_follow_is_left_out_and_named(tmp_path, homework, drawn):
     assert predictions.predictions([foreign], homework).empty
     assert shrinkage.variance([foreign], homework).empty
     table = shrinkage.shrinkage([foreign], homework)
-    assert table[["target", "lambda_mean"]].isna().all(axis=None)
+    assert table[["target", "lambda_mean", "displacement"]].isna().all(axis=None)
     assert np.isfinite(table["estimate"]).all()
     assert scores.leave_one_group_out([foreign], homework).summary.empty
     assert scores.loo_by_model([foreign], homework) == {}
-    assert set(edits.changes([drawn, foreign], homework)["quantity"]) == {"theta"}
+    assert edits.changes([drawn, foreign], homework).empty
+    near = foreign.with_record(keeps=(MEANS,))
+    assert set(edits.changes([drawn, near], homework)["quantity"]) == {"theta"}
+
+
+def test_theta_of_another_scale_is_not_held_against_the_data(homework, drawn):
+    assert normality._balances(drawn.posterior, homework)
+    assert not normality._balances(moved(drawn, theta=2.0).posterior, homework)
+    assert normality._balances(drawn.posterior.assign(theta=drawn.posterior["mu"]), homework)

@@ -78,6 +78,8 @@ def fit_many(
             settings=sampling.settings(),
             extra=sampling.read_extra(),
         )
+    for note in dict.fromkeys(f"{job.data.name}: {note}" for job in jobs for note in job.notes):
+        say(f"Note: {note}.")
     folder = output / name
     dask_jobs.check_installed(jobs, folder / "fits")
     if scheduler is None:

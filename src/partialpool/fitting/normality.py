@@ -42,12 +42,16 @@ CONDITIONAL = "conditional"
 PRIOR = "prior"
 """Under no pooling theta and sigma2 have the priors of the shipped program."""
 
-ALL = (POPULATION, CENTER, OBSERVATIONS, CONDITIONAL, PRIOR)
+MEANS = "means"
+"""theta stands for what the groups' own estimates stand for, on their scale."""
+
+ALL = (POPULATION, CENTER, OBSERVATIONS, CONDITIONAL, PRIOR, MEANS)
 
 _LOCATED = ("normal", "student_t", "cauchy", "logistic", "double_exponential")
 _MOST_GROUPS = 50
 _FALSE_ALARMS = 0.001
 _DEGREES = 50
+_FAR = 4.0
 _NEAR = (0.1, 0.2)
 """Deviations of a mean and of a variance of (theta_j - m_j) / s_j that are taken for none."""
 
@@ -81,6 +85,7 @@ def kept(
         OBSERVATIONS: observations,
         CONDITIONAL: population and observations and drawn is not False,
         PRIOR: _has_shipped_prior(model),
+        MEANS: bool(observations) or _balances(tree["posterior"].to_dataset(), data),
     }
     return tuple(name for name, holds in found.items() if holds)
 
@@ -89,14 +94,21 @@ def absences(program: Program, parts: Collection[str]) -> list[str]:
     """Name what a program lacks, and what is left out for parts that it does not keep to."""
     found = lacking(program, normal=OBSERVATIONS in parts)
     if program.pooling == "partial" and POPULATION not in parts:
+        found = [phrase for phrase in found if not phrase.startswith("no theta_new")]
+        new = "" if "theta_new" in program.outputs else "a new group, "
         found.append(
-            "no theta that is known to be normal(mu, tau): a new group, the spread between groups "
-            "and how far they are pooled are left out"
+            f"no theta that is known to be normal(mu, tau): {new}the spread between groups and how "
+            "far they are pooled are left out"
         )
     elif program.pooling == "partial" and CONDITIONAL not in parts:
         found.append(
             "no theta that is known to be normal given mu, tau and the group's own data: pooling "
             "factors and scores of groups left out are not given"
+        )
+    if program.pooling != "other" and MEANS not in parts:
+        found.append(
+            "no theta that is known to stand for the means of the data: how far estimates lie from "
+            "these is left out"
         )
     if {"sigma", "sigma2"} & program.outputs.keys() and OBSERVATIONS not in parts:
         found.append(
@@ -146,6 +158,18 @@ def conditional(posterior: xr.Dataset, data: GroupedData) -> bool | None:
     return True
 
 
+def _balances(posterior: xr.Dataset, data: GroupedData) -> bool:
+    """Whether the mean of theta over all data is that of the data, up to four of its errors."""
+    if "theta" not in posterior or not set(posterior["theta"].dims) <= {"chain", "draw", "group"}:
+        return False
+    stats = data.stats
+    draws = posterior["theta"].transpose(..., "chain", "draw").to_numpy().astype(float)
+    if draws.ndim > 2:
+        draws = np.average(draws, axis=0, weights=stats.weight)
+    error = np.hypot(draws.std(), stats.total_sd / np.sqrt(stats.N))
+    return bool(abs(draws.mean() - stats.grand_mean) <= _FAR * error)
+
+
 def _single(posterior: xr.Dataset, name: str) -> FloatArray | None:
     if name not in posterior or set(posterior[name].dims) != {"chain", "draw"}:
         return None
@@ -175,7 +199,7 @@ def _population(model: Model, theta: str) -> tuple[bool | None, bool]:
             ("normal", ("0", "1")),
         }
         return (True if shifted and standard else None), False
-    if len(of_theta) != 1:
+    if len(of_theta) != 1 or of_theta[0].text:
         return None, False
     stated = of_theta[0]
     centered = stated.family in _LOCATED and stated.arguments[-2:] == ("mu", "tau")
@@ -187,7 +211,7 @@ def _population(model: Model, theta: str) -> tuple[bool | None, bool]:
 def _observations(model: Model, theta: str, *, error_sd: str) -> bool | None:
     """Whether rows are stated to be normal around theta; None where that is not known."""
     of_rows = _distributions(model, "y")
-    if len(of_rows) != 1:
+    if len(of_rows) != 1 or of_rows[0].text:
         return None
     stated = of_rows[0]
     if "normal" not in stated.family:

@@ -12,7 +12,7 @@ from scipy import special
 from partialpool import plots
 from partialpool.families.exact import KnownErrorsPosterior
 from partialpool.fitting import Fit
-from partialpool.fitting.normality import CENTER
+from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
 from partialpool.report import model_figures
@@ -87,7 +87,7 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         comparison.model("partial"),
         comparison.model("partial") or comparison.model("none"),
     )
-    if partial:
+    if partial and partial.keeps(MEANS):
         plans.append(Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial)))
     if partial and comparison.data.family.rows_are_groups:
         plans.append(Plan("shrinkage", "forest", lambda: _forest(comparison, partial)))

@@ -10,7 +10,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.families import FAMILIES
 from partialpool.fitting import Fit, diagnostics
-from partialpool.fitting.normality import CENTER, OBSERVATIONS, POPULATION
+from partialpool.fitting.normality import CENTER, MEANS, OBSERVATIONS, POPULATION
 from partialpool.studies.power_scaling import NAMED
 from partialpool.studies.prior_findings import MOVED
 from partialpool.studies.sensitivity import estimates_by_choice
@@ -37,7 +37,7 @@ def changes(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         of pooling), `quantity`, `group`, `before` and `after` (posterior means under the first and
         under the program) with `_mcse` their Monte Carlo standard errors, `movement` (the
         difference in posterior sds under the first) and `movement_mcse`. No rows where no two
-        programs pool alike; mu, tau and sigma only where they stand for the same in both
+        programs pool alike; quantities only where they stand for the same in both
         (`partialpool.fitting.normality`).
     """
     frames = []
@@ -100,7 +100,7 @@ def sentences(table: pd.DataFrame, fits: Sequence[Fit]) -> list[str]:
     return said
 
 
-_MEANINGS = {"mu": CENTER, "tau": POPULATION, "sigma": OBSERVATIONS}
+_MEANINGS = {"mu": CENTER, "tau": POPULATION, "sigma": OBSERVATIONS, "theta": MEANS}
 
 
 def _comparable(quantity: str, *fits: Fit) -> bool:

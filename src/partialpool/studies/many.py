@@ -56,6 +56,8 @@ class Job:
         Further inputs of the program.
     columns, effects
         Input to columns of the data, and what the program calls theta.
+    notes
+        In which order values without labels are taken.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Job:
     extra: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     effects: str = "theta"
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -178,9 +181,10 @@ def make_jobs(
         for combination in itertools.product(*(grid[name] for name in varied)):
             overrides = dict(zip(varied, map(float, combination), strict=True))
             priors = priors_for(data, overrides)
+            notes: tuple[str, ...] = ()
             if not without_rows.is_exact(program, data):
-                read = collect(program, data, priors, extra=extra).columns.cells
-                data = replace(data, columns={**data.columns, **read})
+                found = collect(program, data, priors, extra=extra)
+                data, notes = replace(data, columns=found.columns.cells), found.notes
             shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(
@@ -189,6 +193,7 @@ def make_jobs(
                     program_name=program.name,
                     columns=program.columns,
                     effects=program.effects,
+                    notes=notes,
                     program_text=program.path.read_text(encoding="utf-8"),
                     priors=priors,
                     settings=settings or Settings(),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.fitting.normality import CENTER, CONDITIONAL, OBSERVATIONS, POPULATION
+from partialpool.fitting.normality import CENTER, CONDITIONAL, MEANS, OBSERVATIONS, POPULATION
 from partialpool.fitting.summarize import QUANTILES, means, quantiles, summarize
 from partialpool.fitting.tree import scalar_names
 from partialpool.tables import variables
@@ -109,8 +109,8 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
 
     Notes
     -----
-    `target` and lambda are NaN, too, of a program for which the normal model is not known to hold
-    (`partialpool.fitting.normality`).
+    `target`, lambda and `displacement` are NaN, too, of a program for which the part of the normal
+    model that they follow from is not known to hold (`partialpool.fitting.normality`).
 
     Given the variances, theta_j has posterior mean lambda_j mu + (1 - lambda_j) ybar_j: Gelman
     et al., *Bayesian Data Analysis* (3rd ed., 2013), section 5.4; the name pooling factor is that
@@ -148,6 +148,9 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             lambdas = dict(zip(columns[-3:], (means(factor)[0], *edges.values()), strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
             in_errors = (estimate - stats.raw) / raw_se
+        apart = estimate - stats.raw
+        if not fit.keeps(MEANS):
+            apart, in_errors = np.full((2, stats.J), np.nan)
         frame = pd.DataFrame(
             {
                 "group": list(stats.labels),
@@ -158,7 +161,7 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
                 "pooling": fit.pooling,
                 "estimate": estimate,
                 "mcse": mcse,
-                "displacement": estimate - stats.raw,
+                "displacement": apart,
                 "displacement_se": in_errors,
                 "target": _target(fit, data),
                 **lambdas,
