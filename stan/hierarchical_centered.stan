@@ -7,15 +7,20 @@ data {
   
   real mu_location; // prior mean of mu (hours)
   real<lower=0> mu_scale; // prior sd of mu (hours)
-  real<lower=0> tau_upper; // upper bound of tau (hours)
+  real<lower=0> tau_df; // degrees of freedom of a half-t prior of tau; 0 for a uniform one
+  real<lower=0> tau_scale; // scale of the half-t prior (hours)
+  real<lower=0> tau_upper; // upper bound of the uniform one (hours)
   real<lower=0> sigma_upper; // upper bound of sigma (hours)
   
   int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
   int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep
 }
+transformed data {
+  real tau_most = tau_df > 0 ? positive_infinity() : tau_upper; // bound of tau (hours)
+}
 parameters {
   real mu; // mean of the group means (hours)
-  real<lower=0, upper=tau_upper> tau; // sd between group means (hours)
+  real<lower=0, upper=tau_most> tau; // sd between group means (hours)
   real<lower=0, upper=sigma_upper> sigma; // sd within groups (hours)
   vector[J] theta; // group means (hours)
 }
@@ -23,8 +28,13 @@ transformed parameters {
   real lprior = 0; // log density of the priors, one line each
   // Homework: mu is likely between 0 and 40 hours, so this prior decides little.
   lprior += normal_lpdf(mu | mu_location, mu_scale);
-  // Homework: every sd up to 1000 hours is as likely as any other; a week has 168.
-  lprior += uniform_lpdf(tau | 0, tau_upper);
+  // Tau is half-t or uniform. Homework: every sd up to 1000 hours is as likely as any other; a week
+  // has 168.
+  if (tau_df > 0) {
+    lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
+  } else {
+    lprior += uniform_lpdf(tau | 0, tau_upper);
+  }
   lprior += uniform_lpdf(sigma | 0, sigma_upper);
 }
 model {

@@ -43,7 +43,9 @@ data {
   
   real mu_location; // prior mean of mu (hours)
   real<lower=0> mu_scale; // prior sd of mu (hours)
-  real<lower=0> tau_upper; // upper bound of tau (hours)
+  real<lower=0> tau_df; // degrees of freedom of a half-t prior of tau; 0 for a uniform one
+  real<lower=0> tau_scale; // scale of the half-t prior (hours)
+  real<lower=0> tau_upper; // upper bound of the uniform one (hours)
   real<lower=0> sigma_upper; // upper bound of sigma (hours)
   
   int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
@@ -55,6 +57,7 @@ data {
   vector[N_drawn] y_drawn; // their outcomes (hours)
 }
 transformed data {
+  real tau_most = tau_df > 0 ? positive_infinity() : tau_upper; // bound of tau (hours)
   real df = dot_product(J_k, n_k - 1); // degrees of freedom within groups
   real center = mean_of(ybar_k, J_k); // mean of all sample means (hours)
   vector[K] d = ybar_k - center; // counted from there, a large offset costs no digits
@@ -80,12 +83,17 @@ parameters {
 }
 transformed parameters {
   real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, resolved,
-                                  tau_upper); // sd between group means (hours)
+                                  tau_most); // sd between group means (hours)
   real<lower=0> sigma = sd_jacobian(sigma_stretched, sigma_rough,
                                     sigma_small, sigma_upper); // sd within groups (hours)
   real lprior = 0; // log density of the priors, one line each; that of mu must stay normal
-  // Homework: every sd up to 1000 hours is as likely as any other; a week has 168.
-  lprior += uniform_lpdf(tau | 0, tau_upper);
+  // Tau is half-t or uniform. Homework: every sd up to 1000 hours is as likely as any other; a week
+  // has 168.
+  if (tau_df > 0) {
+    lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
+  } else {
+    lprior += uniform_lpdf(tau | 0, tau_upper);
+  }
   lprior += uniform_lpdf(sigma | 0, sigma_upper);
 }
 model {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.families import NORMAL
 from partialpool.fitting.inputs import check_settings_used, priors_for, read_extra, stan_data
-from partialpool.priors import hyperparameters
+from partialpool.priors import HalfT, Uniform, hyperparameters
 from partialpool.programs import Program
 
 
@@ -85,7 +86,8 @@ def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
     plain = NORMAL.default_priors(from_values(labels, values).stats).values
     assert plain["mu_location"] == pytest.approx(3.0, abs=0.02)
     assert plain["mu_scale"] == pytest.approx(2.5 * values.std(ddof=1), rel=0.01)
-    assert plain["tau_upper"] == plain["sigma_upper"]
+    assert plain["tau_df"] == 3
+    assert plain["tau_scale"] == pytest.approx(values.std(ddof=1), rel=0.01)
     assert plain["sigma_upper"] == pytest.approx(10 * values.std(ddof=1), rel=0.01)
     assert plain["sigma2_scale"] == pytest.approx(0.5 * values.var(ddof=1), rel=0.02)
     scaled = NORMAL.default_priors(from_values(labels, 1000 * values).stats).values
@@ -93,6 +95,22 @@ def test_default_priors_follow_the_scale_and_the_offset_of_the_data():
     shifted = NORMAL.default_priors(from_values(labels, values + 1e6).stats).values
     assert shifted["mu_location"] == pytest.approx(1e6 + 3.0, abs=0.02)
     assert shifted["mu_scale"] == plain["mu_scale"]
+
+
+def test_a_bound_of_tau_makes_its_prior_uniform_and_a_scale_half_t(homework):
+    assert "tau_scale" not in priors_for(homework).values
+    assert priors_for(homework).values["tau_upper"] == 1000
+    bare = dataclasses.replace(homework, priors={})
+    assert "tau_upper" not in priors_for(bare).values
+    assert NORMAL.base_choice(priors_for(bare)).tau == HalfT(3, 4.11)
+    uniform = priors_for(bare, {"tau_upper": 9.0})
+    assert NORMAL.base_choice(uniform).tau == Uniform(9)
+    assert not {"tau_df", "tau_scale"} & set(uniform.values)
+    half_t = priors_for(homework, {"tau_scale": 2.0})
+    assert NORMAL.base_choice(half_t).tau == HalfT(3, 2)
+    assert "tau_upper" not in half_t.values
+    with pytest.raises(InputError, match="set by the user: tau_upper gives tau a uniform prior"):
+        priors_for(homework, {"tau_upper": 9.0, "tau_df": 1.0})
 
 
 def test_constant_data_have_no_default_prior():

@@ -184,7 +184,7 @@ def test_lists_of_many_are_cut():
 
 def lines(source, by_group=("theta", "eta"), **values):
     return mathematics.write(
-        statements.read(source), mathematics.Names(frozenset(by_group), values)
+        statements.read(source).given(values), mathematics.Names(frozenset(by_group), values)
     )
 
 
@@ -208,6 +208,8 @@ def test_shipped_programs_are_written_as_the_lesson_writes_them():
     assert said[0].startswith("yij∼N(θj,σ2)")
     assert said[1].startswith("θj∼N(μ,τ2)")
     assert said[2:] == ["μ∼N(20,102)", "τ∼U(0,1000)", "σ∼U(0,50)"]
+    half_t = lines(shipped("hierarchical_centered"), tau_df=3, tau_scale=5)
+    assert [flat(line) for line in half_t][3] == "τ∼t(3,0,5),τ≥0"
     noncentered = [flat(line) for line in lines(shipped("hierarchical_noncentered"))]
     assert noncentered[1].startswith("ηj∼N(0,1)")
     assert noncentered[2].startswith("θj=μ+τηj")
@@ -221,7 +223,7 @@ def test_an_edited_prior_shows_as_it_was_edited():
         "lprior += uniform_lpdf(tau | 0, tau_upper);", "lprior += cauchy_lpdf(tau | 0, 5);"
     )
     assert "τ∼Cauchy(0,5),τ≥0" in [flat(line) for line in lines(source)]
-    prior = statements.prior_of(statements.read(source), "tau", {})
+    prior = statements.prior_of(statements.read(source).given({}), "tau", {})
     assert prior is not None
     x = np.array([-1.0, 0.0, 3.0])
     np.testing.assert_allclose(prior.density(x), [0, *stats.halfcauchy.pdf(x[1:], scale=5)])
@@ -254,7 +256,7 @@ def test_an_edited_prior_of_what_is_computed_is_cut_off_at_its_bound_too():
 )
 def test_prior_densities_are_those_of_stan(statement, exact):
     source = f"parameters {{ real<lower=0> tau; }} model {{ {statement} }}"
-    prior = statements.prior_of(statements.read(source), "tau", {"top": 9.0})
+    prior = statements.prior_of(statements.read(source).given({}), "tau", {"top": 9.0})
     assert prior is not None
     x = np.linspace(0.1, 8, 20)
     np.testing.assert_allclose(prior.density(x), exact.pdf(x))
@@ -270,7 +272,7 @@ def test_prior_densities_are_those_of_stan(statement, exact):
     ],
 )
 def test_a_prior_that_is_no_known_constant_family_is_not_drawn(source):
-    assert statements.prior_of(statements.read(source), "tau", {}) is None
+    assert statements.prior_of(statements.read(source).given({}), "tau", {}) is None
 
 
 def test_what_is_not_understood_is_shown_as_code():
@@ -281,9 +283,8 @@ def test_what_is_not_understood_is_shown_as_code():
 
 def test_the_marginal_program_is_written_as_the_model_it_is(lesson_fits):
     fit = lesson_fits["hierarchical_marginal"]
-    assert statements.of_program(fit.record.source) == statements.read(
-        shipped("hierarchical_centered")
-    )
+    centered = statements.read(shipped("hierarchical_centered"))
+    assert statements.of_program(fit.record.source) == centered.given({})
     assert statements.of_program("") is None
 
 

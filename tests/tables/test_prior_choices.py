@@ -45,7 +45,7 @@ def test_weighted_draws_are_those_of_the_other_posteriors(dyes: GroupedData) -> 
     named = dyes.family.default_choices(dyes.stats, priors)
     base = named[0]
     assert list(table["choice"]) == ["base", *(choice.name for choice in others(base, named))]
-    assert list(table["choice"])[1:] == ["half_normal", "half_cauchy", "half_t", "exponential"]
+    assert list(table["choice"])[1:] == ["uniform", "half_normal", "half_cauchy", "exponential"]
     assert table["reliable"].all()
     centers = []
     for row, choice in zip(table.to_dict("records"), (base, *others(base, named)), strict=True):
@@ -58,7 +58,8 @@ def test_weighted_draws_are_those_of_the_other_posteriors(dyes: GroupedData) -> 
         [tau] = posterior[posterior["parameter"] == "tau"].to_dict("records")
         assert row["tau_median"] == pytest.approx(tau["median"], rel=0.03)
         assert row["tau_q2.5"] == pytest.approx(tau["q2.5"], rel=0.04)
-        assert row["tau_q97.5"] == pytest.approx(tau["q97.5"], rel=0.08)
+        heavier = 0.15 if choice.name == "uniform" else 0.06  # few draws lie far out
+        assert row["tau_q97.5"] == pytest.approx(tau["q97.5"], rel=heavier)
         centers.append(posterior[posterior["parameter"] == "theta"].set_index("group"))
         if choice is not base:
             at = row["moved"]
@@ -68,7 +69,7 @@ def test_weighted_draws_are_those_of_the_other_posteriors(dyes: GroupedData) -> 
 
 
 def test_weights_that_cannot_be_relied_on_are_named(dyes: GroupedData) -> None:
-    narrow = priors_for(dyes).updated({"tau_upper": 0.05}, source="here")
+    narrow = priors_for(dyes, {"tau_upper": 0.05})
     fit = drawn(dyes, narrow)
     table = prior_choices([fit], dyes)
     assert table["tau_q97.5"].max() < 0.05

@@ -286,6 +286,10 @@ class Family(ABC):
     def default_priors(self, stats: Any) -> Priors:
         """Weakly informative priors on the scale of the data, each with its source."""
 
+    def settled(self, priors: Priors) -> Priors:
+        """Leave out the settings that others have made void."""
+        return priors
+
     @abstractmethod
     def prior_conflicts(self, priors: Priors, stats: Any) -> list[str]:
         """Warn of priors that the data speak against; an empty list is the normal case."""

@@ -46,7 +46,7 @@ from partialpool.priors import (
     Uniform,
 )
 from partialpool.priors.choices import BASE, PriorChoice
-from partialpool.priors.hyperparameters import SCALED, Priors
+from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, Priors
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
 
@@ -61,6 +61,7 @@ FEWEST_OF_OWN = 3
 """Observations of which on a group is shown with a variance of its own under no pooling."""
 
 _FAR = 3
+_DF = 3.0
 _LOG_2_PI = math.log(2 * math.pi)
 _WITHOUT_POPULATION = (COMPLETE, NONE, COMMON_VARIANCE)
 _WHOLE = 1e-6
@@ -87,9 +88,12 @@ class Observations(Family):
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     settings = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
-        *("mu_location", "mu_scale", "tau_upper", "sigma_upper"),
+        *("mu_location", "mu_scale", "tau_df", "tau_scale", "tau_upper", "sigma_upper"),
     )
-    choice_settings = ("mu_location", "mu_scale", "tau_upper", "sigma_upper")
+    choice_settings = (
+        *("mu_location", "mu_scale", "sigma_upper"),
+        *("tau_df", "tau_scale", "tau_upper"),
+    )
 
     def default_priors(self, stats: GroupStats) -> Priors:
         """Weakly informative priors on the scale of the data.
@@ -98,8 +102,12 @@ class Observations(Family):
 
         - means: normal(m, 2.5 s), as rstanarm scales its priors of intercepts (Goodrich, Gabry, Ali
           and Brilleman, *rstanarm*, "Prior distributions");
-        - tau and sigma: uniform(0, 10 s): uniform on the sd as Gelman (2006, *Bayesian Analysis* 1,
-          515-534, sec. 7.1) advises, with a bound that no sd of these data comes near;
+        - tau: half-Student-t(3, 0, s). Where there are few groups a uniform prior up to 10 s says
+          more than the data: Gelman (2006, *Bayesian Analysis* 1, 515-534, sec. 7) warns of it
+          below five groups and takes the half-t family there; brms takes 3 degrees of freedom, and
+          Röver et al. (2021, *Research Synthesis Methods* 12, 448-474) scale such priors.
+          A bound `tau_upper` makes the prior uniform;
+        - sigma: uniform(0, 10 s), with a bound that no sd of these data comes near;
         - sigma2 of complete and no pooling: inverse-gamma(1/2, s^2 / 2), the weight of one
           observation with variance s^2 (Hoff 2009, sec. 5.3, with nu0 = 1).
 
@@ -122,10 +130,44 @@ class Observations(Family):
             "sigma2_scale": rounded(0.5 * s**2),
             "mu_location": m,
             "mu_scale": rounded(2.5 * s),
-            "tau_upper": rounded(10 * s),
+            "tau_df": _DF,
+            "tau_scale": s,
             "sigma_upper": rounded(10 * s),
         }
         return Priors(values, dict.fromkeys(values, SCALED))
+
+    def settled(self, priors: Priors) -> Priors:
+        """Keep the settings of one prior of tau: of the uniform one, where a bound is given.
+
+        Raises
+        ------
+        InputError
+            Settings of both are given in the same place.
+        """
+        half_t = [
+            name
+            for name in ("tau_df", "tau_scale")
+            if name in priors.values and priors.sources.get(name) != SCALED
+        ]
+        if "tau_upper" not in priors.values:
+            return priors
+        if not half_t:
+            return self._ordered(priors.without("tau_df", "tau_scale"))
+        of_bound = priors.sources.get("tau_upper")
+        sources = {priors.sources.get(name) for name in half_t}
+        if sources == {of_bound}:
+            raise InputError(
+                f"{of_bound}: tau_upper gives tau a uniform prior, and {half_t[0]} a half-t one; "
+                "give one of them"
+            )
+        if of_bound == SET_BY_USER:
+            return self._ordered(priors.without("tau_df", "tau_scale"))
+        return priors.without("tau_upper")
+
+    def _ordered(self, priors: Priors) -> Priors:
+        """Settings in the order of `settings`, then others."""
+        names = sorted(priors.values, key=[*self.settings, *priors.values].index)
+        return Priors({name: priors.values[name] for name in names}, priors.sources)
 
     def notices(self, stats: GroupStats, y: FloatArray) -> list[str]:
         """Say where values are 0 or 1 alone, which are not normal.
@@ -195,8 +237,13 @@ class Observations(Family):
         InputError
             A setting is missing or outside its range.
         """
-        location, scale, tau, sigma = priors.required(self.choice_settings)
-        return PriorChoice(BASE, Normal(location, scale), Uniform(tau), Uniform(sigma))
+        location, scale, sigma = priors.required(self.choice_settings[:3])
+        tau: ScalePrior
+        if priors.values.get("tau_df", 0) > 0:
+            tau = HalfT(*priors.required(("tau_df", "tau_scale")))
+        else:
+            tau = Uniform(*priors.required(("tau_upper",)))
+        return PriorChoice(BASE, Normal(location, scale), tau, Uniform(sigma))
 
     def named_choices(self, stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
         """Every choice that can be asked for by name, the base first.
@@ -221,11 +268,14 @@ class Observations(Family):
         taus: dict[str, ScalePrior] = {
             "half_normal": HalfNormal(s),
             "half_cauchy": HalfCauchy(s),
-            "half_t": HalfT(3, s),
+            "half_t": HalfT(_DF, s),
             "exponential": Exponential(float(f"{1 / s:.2g}")),
             "inverse_gamma_0.01": InverseGammaVariance(0.01, 0.01),
             "inverse_gamma_1": InverseGammaVariance(1, 1),
         }
+        if not isinstance(base.tau, Uniform):
+            del taus["half_t"]
+            taus = {"uniform": Uniform(rounded(10 * s)), **taus}
         choices = [base, *(replace(base, name=name, tau=tau) for name, tau in taus.items())]
         choices += [
             replace(base, name="sigma_half_cauchy", sigma=HalfCauchy(s)),
@@ -407,11 +457,16 @@ class Observations(Family):
         """Give the statistics by group and by group size, for `stan_data`.
 
         `n`, `ybar`, `ss` are by group; `K`, `n_k`, `J_k`, `ybar_k`, `ssb_k`, `ssw` by group size
-        (see `SizeClasses`); `J_drawn`, `n_drawn`, `ybar_drawn` are the groups whose means are
-        drawn.
+        (see `SizeClasses`); `J_drawn`, `n_drawn`, `ybar_drawn` are groups whose means are drawn;
+        `tau_df`, `tau_scale` and `tau_upper` stand in for settings of the prior of tau that is not
+        chosen.
         """
         classes, groups = size_classes(stats), slice(None if draw_groups else 0)
+        s = rounded(stats.total_sd)
         return {
+            "tau_df": 0.0,
+            "tau_scale": s,
+            "tau_upper": rounded(10 * s),
             "n": stats.n,
             "ybar": stats.mean,
             "ss": stats.ss,

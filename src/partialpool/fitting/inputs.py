@@ -324,4 +324,4 @@ def priors_for(data: GroupedData, overrides: Mapping[str, float] | None = None) 
         priors = priors.updated(data.priors, source=data.priors_source)
     if overrides:
         priors = priors.updated(overrides, source=SET_BY_USER)
-    return priors
+    return data.family.settled(priors)

@@ -31,6 +31,12 @@ class Priors:
         """Return the settings with some values replaced or added."""
         return Priors({**self.values, **values}, {**self.sources, **dict.fromkeys(values, source)})
 
+    def without(self, *names: str) -> Priors:
+        """Return the settings without some."""
+        kept = [name for name in self.values if name not in names]
+        sources = {name: self.sources[name] for name in kept if name in self.sources}
+        return Priors({name: self.values[name] for name in kept}, sources)
+
     def required(self, names: Sequence[str]) -> list[float]:
         """Return the values of some settings, in order.
 

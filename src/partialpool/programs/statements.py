@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ _INCREMENT = re.compile(
     r"(?:lprior|target)\s*\+=\s*(\w+?)_(?:lpdf|lupdf|lpmf|lupmf)\s*\(\s*([^|]+?)\s*\|(.*)\)\s*",
     re.DOTALL,
 )
+_CONDITION = re.compile(r"if \((\w+) > 0\) \{ (.*)")
+_OTHERWISE = re.compile(r"else \{ (.*)")
 _TILDE = re.compile(r"(.+?)\s*~\s*(\w+)\s*\((.*)\)\s*(T\s*\[.*\])?\s*", re.DOTALL)
 _DECLARATION = re.compile(
     r"(?:array\s*\[[^\]]*\]\s*)?(?:real|int|vector|row_vector)\s*(<[^>]*>)?\s*(?:\[[^\]]*\])?\s*"
@@ -54,12 +56,17 @@ class Statement:
         Arguments of the distribution, or the one expression of a definition, as Stan code.
     text
         The statement as written, where it is none of the known forms; else empty.
+    setting, holds
+        A setting on whose being above 0 it depends, and whether it holds then, or else; empty
+        where it always does.
     """
 
     left: str
     family: str = ""
     arguments: tuple[str, ...] = ()
     text: str = ""
+    setting: str = ""
+    holds: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,13 @@ class Model:
 
     statements: tuple[Statement, ...]
     lower: Mapping[str, str]
+
+    def given(self, values: Mapping[str, float]) -> Model:
+        """Leave out the statements that do not hold under these settings; absent ones are 0."""
+        kept = (
+            s for s in self.statements if not s.setting or (values.get(s.setting, 0) > 0) is s.holds
+        )
+        return replace(self, statements=tuple(kept))
 
 
 def read(source: str) -> Model:
@@ -96,14 +110,15 @@ def read(source: str) -> Model:
             bound = re.search(r"lower\s*=\s*([^,>]+)", found[1])
             if bound:
                 lower[found[2]] = bound[1].strip()
-    definitions, priors = [], []
+    definitions: list[Statement] = []
+    priors: list[Statement] = []
     for piece in _pieces(inside.get("transformed parameters", "")):
         declared = _DECLARATION.fullmatch(piece)
         if declared:
             if declared[3] and declared[2] != "lprior":
                 definitions.append(Statement(declared[2], arguments=(declared[3].strip(),)))
         elif piece:
-            priors.append(_statement(piece))
+            priors.append(_prior_statement(piece, priors))
     sampling = [
         _statement(piece)
         for piece in _pieces(inside.get("model", ""))
@@ -114,8 +129,10 @@ def read(source: str) -> Model:
     return Model((*sampling, *shown, *priors), lower)
 
 
-def of_program(source: str) -> Model | None:
+def of_program(source: str, values: Mapping[str, float] | None = None) -> Model | None:
     """Read the statements of the model that a program is a form of; None without a source.
+
+    Statements that do not hold under the settings are left out.
 
     The shipped marginal program writes the hierarchical model with mu and theta integrated out;
     its statements are those of the centered program, which is the same model.
@@ -124,7 +141,7 @@ def of_program(source: str) -> Model | None:
         folder = shipped_folder() / family.folder
         if source and source == (folder / f"{MARGINAL}.stan").read_text(encoding="utf-8"):
             source = (folder / f"{CENTERED}.stan").read_text(encoding="utf-8")
-    return read(source) if source else None
+    return read(source).given(values or {}) if source else None
 
 
 def blocks(source: str) -> dict[str, str]:
@@ -165,6 +182,15 @@ def _statement(piece: str) -> Statement:
     if tilde and not tilde[4]:
         return Statement(tilde[1], tilde[2], tuple(split_arguments(tilde[3])))
     return Statement("", text=piece)
+
+
+def _prior_statement(piece: str, before: list[Statement]) -> Statement:
+    """Read a prior, which may hold only where a setting is above 0, or else."""
+    if found := _CONDITION.fullmatch(piece):
+        return replace(_statement(found[2]), setting=found[1])
+    if before and before[-1].setting and (found := _OTHERWISE.fullmatch(piece)):
+        return replace(_statement(found[1]), setting=before[-1].setting, holds=False)
+    return _statement(piece)
 
 
 def split_arguments(text: str) -> list[str]:

@@ -128,7 +128,9 @@ def _fill(
     timings = {"tables": time.perf_counter() - start}
     _tables(comparison, folder / "tables")
     models = {
-        fit.name: model for fit in fits if (model := statements.of_program(fit.record.source))
+        fit.name: model
+        for fit in fits
+        if (model := statements.of_program(fit.record.source, fit.record.priors))
     }
     start = time.perf_counter()
     pictures, failed = _figures(comparison, models, folder / "figures", workers, progress)

@@ -270,7 +270,7 @@ def _write_page(
     """Write `report.html` into a folder in which the figure's files lie already."""
     trusted = {fit.name: diagnostics.trusted(tables["diagnostics"])}
     comparison = Comparison(data, (fit,), tables, {}, trusted)
-    model = statements.of_program(fit.record.source)
+    model = statements.of_program(fit.record.source, fit.record.priors)
     parts = [
         page.Section("data", "The data", sentences.about_data(comparison)),
         page.Section(

@@ -50,21 +50,23 @@ def view(comparison: Comparison) -> cells.View | None:
     shown = table.assign(
         prior=table["tau_prior"].str.replace("tau", "τ"),
         moved=[_of(row) for row in rows_of(table)],
+        median=table["tau_median"].map(_plain),
+        interval=table["tau_q2.5"].map(_plain) + " to " + table["tau_q97.5"].map(_plain),
     )
     return cells.view(
         "Other priors of τ",
         shown,
         [
             ("Prior", cells.text("prior")),
-            ("Median of τ", cells.digits("tau_median", "#.3g")),
-            ("95 % interval of τ", cells.interval("tau_q2.5", "tau_q97.5", "#.3g")),
+            ("Median of τ", cells.text("median")),
+            ("95 % interval of τ", cells.text("interval")),
             ("Pooling factor of the group in the middle", cells.digits("lambda_median", ".2f")),
             ("Moves most, in posterior sds", cells.text("moved")),
             ("Pareto k", cells.digits("k", ".2f")),
         ],
         csv="prior_choices",
         note="From the draws under the first prior, weighted by the ratio of the densities; the "
-        "weights can be relied on where k is below 0.7."
+        "weights can be relied on where k is below 0.7, or where they hardly differ."
         + (f" τ is {views.LOGARITHMS}." if comparison.data.exp else ""),
     )
 
@@ -83,4 +85,4 @@ def _range(table: pd.DataFrame, column: str) -> str:
 
 def _plain(value: float) -> str:
     """Write three digits: the weighted draws support no more."""
-    return f"{value:#.3g}"
+    return f"{value:#.3g}".rstrip(".")

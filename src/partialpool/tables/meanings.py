@@ -113,7 +113,7 @@ MEANINGS = {
     "lambda_median": "posterior mean of the pooling factor of the group in the middle by size",
     "largest_movement": "how far the group moves that moves most, in its posterior sds",
     "moved": "that group",
-    "reliable": "whether k says that the weighted draws can be relied on",
+    "reliable": "whether the weighted draws can be relied on",
     "choice": "name of the choice of priors",
     "priors": "the priors in words",
     "log_bayes_factor": "natural logarithm of the Bayes factor of equal effects, tau = 0",

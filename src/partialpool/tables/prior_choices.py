@@ -24,6 +24,9 @@ from partialpool.tables.exactness import is_shipped
 from partialpool.tables.importance import draws_of, k_threshold, relative_ess
 from partialpool.types import FloatArray
 
+_ALIKE = 0.5
+"""Effective share of the draws above which weights differ too little for their tail to matter."""
+
 _COLUMNS = (
     "model",
     "choice",
@@ -54,7 +57,8 @@ def prior_choices(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         of the group in the middle), `largest_movement` (of a group's posterior mean, in its
         posterior sds under the fit's own prior, with its sign), `moved` (that group), `k` (Pareto
         shape of the weights; NaN for the fit's own prior), `reliable` (whether it is below
-        `k_threshold`). Empty where there is no such fit.
+        `k_threshold`, or the weights leave more than half of the draws). Empty where there is no
+        such fit.
     """
     for fit in fits:
         if fit.pooling == "partial" and is_shipped(fit):
@@ -90,9 +94,11 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
     r_eff, limit = relative_ess(fit), k_threshold(draws_of(fit))
     rows = []
     for choice in (base, *others(base, family.default_choices(stats, settings))):
-        weights, k = np.full(flat.size, 1 / flat.size), np.nan
+        weights, k, alike = np.full(flat.size, 1 / flat.size), np.nan, True
         if choice is not base:
-            weights, k = _weights(choice.tau.log_density(flat) - own, r_eff)
+            log_ratio = choice.tau.log_density(flat) - own
+            weights, k = _weights(log_ratio, r_eff)
+            alike = _share(log_ratio) > _ALIKE
         moved = (groups @ weights - center) / spread
         at = int(np.argmax(np.abs(moved)))
         low, middle_tau, high = _quantiles(flat, weights, (0.025, 0.5, 0.975))
@@ -108,7 +114,7 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
                 "largest_movement": float(moved[at]) if choice is not base else 0.0,
                 "moved": data.labels[at] if choice is not base else "",
                 "k": k,
-                "reliable": choice is base or bool(k <= limit),
+                "reliable": alike or bool(k <= limit),
             }
         )
     return rows
@@ -120,6 +126,12 @@ def _weights(log_ratio: FloatArray, r_eff: float) -> tuple[FloatArray, float]:
         log_weights, k = array_stats.psislw(-log_ratio, r_eff=r_eff)
     weights = np.exp(log_weights - log_weights.max())
     return weights / weights.sum(), float(k)
+
+
+def _share(log_ratio: FloatArray) -> float:
+    """Effective share of the draws that these weights leave (Kish)."""
+    weights = np.exp(log_ratio - log_ratio.max())
+    return float(weights.sum() ** 2 / (weights**2).sum() / weights.size)
 
 
 def _quantiles(x: FloatArray, weights: FloatArray, probs: Sequence[float]) -> list[float]:
