@@ -79,6 +79,8 @@ def test_sizes_of_other_names_count_rows_or_groups(tmp_path):
     assert (found.values["N"], found.values["Npts"], found.values["xbar"]) == (2, 6, 15)
     assert found.values["rat"].tolist() == [1, 1, 1, 2, 2, 2]
     assert found.columns.axes(program)["alpha"][0].name == "group"
+    again, _ = given(data, "rats", "N=rat", priors={"xbar": 15.0}, place=tmp_path)
+    assert again.values["N"] == 2
 
 
 @pytest.mark.stan

@@ -121,7 +121,7 @@ class Program:
         """
         sampled = self.declared["parameters"]
         known = sampled | self.declared["transformed parameters"]
-        if not {"tau", "tau2"} & known.keys() and not self._pools():
+        if not {"tau", "tau2"} & known.keys():
             return ADAPT_DELTA
         if any(entry["dimensions"] for entry in sampled.values()):
             return ADAPT_DELTA_IN_FUNNEL
