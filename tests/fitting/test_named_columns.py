@@ -270,6 +270,7 @@ def test_a_job_takes_along_the_columns_that_it_needs(regions, tmp_path, cmdstan)
     data = read(copy, columns=Columns(group="school", value="score"))
     program = programs.load(REGIONS).pointed({"X": ("one", "hours")}, "alpha[region]")
     [job] = many.make_jobs([data], [program], settings=Settings(draws=100))
+    assert set(columns.names_of(job.data)) == {"one", "hours", "region", "depth", "score", "noise"}
     copy.unlink()
     result = many.run_job(pickle.loads(pickle.dumps(job)))
     assert not result.failed, result.message

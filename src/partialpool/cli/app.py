@@ -240,6 +240,7 @@ def parameterizations(
     from partialpool.report import results
     from partialpool.studies import parameterizations
 
+    sampling.refuse_inputs()
     data, settings = data_options.read(csv)
     target = results.check_target(output / f"{data.name}-parameterizations")
     say_unused(settings, data.family.choice_settings)

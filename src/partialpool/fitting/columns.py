@@ -128,7 +128,7 @@ class Columns:
             A size may count one thing or another.
         """
         for name, [first, *others] in self._renamed.items():
-            if not others and first in (_ROWS, _GROUPS):
+            if not others and first in (_ROWS, _GROUPS) and first in self.sizes:
                 self.sizes[name] = self.sizes[first]
         declared = {name: d for name, d in self.declared.items() if d.sizes}
         for name, each in declared.items():

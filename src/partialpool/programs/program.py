@@ -177,7 +177,7 @@ class Program:
         found = replace(self, columns={**self.columns, **used})
         if effects is None or replace(self, effects=effects).effect[0] not in self.outputs:
             return found
-        if "theta" in self.outputs and effects != "theta":
+        if "theta" in self.outputs and replace(self, effects=effects).effect[0] != "theta":
             raise InputError(
                 f"--theta {effects}: {self.path} writes a theta as well; rename one of the two"
             )
