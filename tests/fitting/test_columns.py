@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from partialpool import fitting, programs
 from partialpool.data import from_values
 from partialpool.fitting import diagnostics
+from partialpool.fitting.columns import Axis
 from partialpool.fitting.inputs import priors_for
-from partialpool.fitting.tree import draws_tree, misfits, scalar_names
+from partialpool.fitting.tree import draws_tree, misfits, scalar_names, with_effects
 from partialpool.settings import Settings
 from partialpool.tables import shrinkage
 
@@ -92,3 +94,47 @@ def test_a_program_may_write_anything(cmdstan):
     estimates = shrinkage.estimates([fit], DATA).set_index("parameter")
     assert estimates.loc["Omega[1,1]", "mean"] == pytest.approx(1)
     assert estimates.loc["theta", "group"].tolist() == ["a", "b"]
+
+
+def test_dimensions_have_the_labels_that_they_run_over():
+    region = Axis("region (x/y)", ("n", "s"))
+    other = Axis("region_x_y_", ("e", "w", "v"))
+    rows = Axis("observation", tuple(str(k) for k in range(1, 5)))
+    single = from_values(["b", "a", "c"], [1.0, 2.0, 3.0])
+    axes = {
+        "m": (region, other),
+        "u": (None, region),
+        "same": (region, region),
+        "w": (Axis("observation", ("1", "2", "3")),),
+        "z": (rows,),
+    }
+    columns = [f"m[{i},{j}]" for j in (1, 2, 3) for i in (1, 2)]
+    columns += [f"u[{i},{j}]" for j in (1, 2) for i in (1, 2)]
+    columns += [f"same[{i},{j}]" for j in (1, 2) for i in (1, 2)]
+    columns += ["w[1]", "w[2]", "w[3]", "z[1]"]
+    values = np.arange(2 * 3 * len(columns), dtype=float).reshape(2, 3, -1)
+    single = replace(single, group=np.array([1, 0, 2]))
+    posterior = draws_tree(values, columns, single, axes=axes)["posterior"]
+    assert posterior["m"].dims[2:] == ("region_x_y_", "region_x_y__label")
+    assert posterior["m"].sel(region_x_y_="s", region_x_y__label="v")[0, 0] == 5
+    assert posterior["u"].dims[2:] == ("u_index1", "region_x_y_")
+    assert posterior["same"].dims[2:] == ("same_index1", "same_index2")
+    assert posterior["w"].dims[2:] == ("group",)
+    assert posterior["w"][0, 0].to_numpy().tolist() == [15, 14, 16]
+    assert posterior["z"].dims[2:] == ("z_index",)
+
+
+def test_effects_are_taken_from_where_they_stand():
+    values = np.arange(2 * 3 * 6, dtype=float).reshape(2, 3, 6)
+    columns = [f"b[{i},{j}]" for j in (1, 2) for i in (1, 2, 3)]
+    tree = draws_tree(values, columns, DATA)
+    at = np.arange(DATA.stats.J) % 3
+    posterior = with_effects(tree, "b", (at, 1), DATA)["posterior"]
+    assert posterior["theta"].dims == ("chain", "draw", "group")
+    assert posterior["theta"][0, 0].to_numpy().tolist() == (3.0 + at).tolist()
+    assert "b" in posterior
+    beyond = with_effects(tree, "b", (at, 7), DATA)
+    assert "theta" not in beyond["posterior"]
+    assert misfits(beyond, DATA, effects="b[group,8]") == [
+        "its b[group,8] is not by group: it does not enter the comparison"
+    ]

@@ -79,6 +79,8 @@ def test_sizes_of_other_names_count_rows_or_groups(tmp_path):
     assert (found.values["N"], found.values["Npts"], found.values["xbar"]) == (2, 6, 15)
     assert found.values["rat"].tolist() == [1, 1, 1, 2, 2, 2]
     assert found.columns.axes(program)["alpha"][0].name == "group"
+    again, _ = given(data, "rats", "N=rat", priors={"xbar": 15.0}, place=tmp_path)
+    assert again.values["N"] == 2
 
 
 @pytest.mark.stan
@@ -268,6 +270,7 @@ def test_a_job_takes_along_the_columns_that_it_needs(regions, tmp_path, cmdstan)
     data = read(copy, columns=Columns(group="school", value="score"))
     program = programs.load(REGIONS).pointed({"X": ("one", "hours")}, "alpha[region]")
     [job] = many.make_jobs([data], [program], settings=Settings(draws=100))
+    assert set(columns.names_of(job.data)) == {"one", "hours", "region", "depth", "score", "noise"}
     copy.unlink()
     result = many.run_job(pickle.loads(pickle.dumps(job)))
     assert not result.failed, result.message

@@ -8,6 +8,8 @@ import pytest
 import xarray as xr
 from scipy import special
 
+from partialpool import programs
+from partialpool.data import from_values
 from partialpool.errors import InputError
 from partialpool.families.moments import GroupStats
 from partialpool.tables import group_draws, group_posterior
@@ -217,3 +219,28 @@ def test_estimates_have_no_more_digits_than_their_sd_asks_for():
     assert group_posterior.supported(turned, "mean", exp=True)[0] == pytest.approx(
         0.00044 * np.exp(2.0)
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "admitted"),
+    [
+        ("lprior += uniform_lpdf(tau | 0, tau_upper);", "lprior += cauchy_lpdf(tau | 0, 5);", True),
+        ("- df * log(sigma)", "- 2 * df * log(sigma)", False),
+        ("tau * sqrt(lambda)", "2 * tau * sqrt(lambda)", False),
+    ],
+)
+def test_only_priors_of_the_marginal_program_may_be_others(tmp_path, before, after, admitted):
+    text = programs.find_program("hierarchical_marginal").read_text("utf-8")
+    assert before in text
+    path = tmp_path / "mine.stan"
+    path.write_text(text.replace(before, after), "utf-8")
+    real = {"type": "real", "dimensions": 0}
+    blocks = {"transformed parameters": {}, "generated quantities": {}}
+    written = {"parameters": dict.fromkeys(("mu", "tau", "sigma"), real), **blocks}
+    program = programs.Program(path, {"inputs": {"J_drawn": real}, **written}, "0")
+    data = from_values(["a", "a", "b"], [1.0, 2.0, 3.0])
+    if admitted:
+        group_posterior.check_marginal(program, data)
+    else:
+        with pytest.raises(InputError, match="only under the normal model"):
+            group_posterior.check_marginal(program, data)

@@ -238,6 +238,7 @@ def parameterizations(
     from partialpool.report import results
     from partialpool.studies import parameterizations
 
+    sampling.refuse_inputs()
     data, settings = data_options.read(csv)
     data_options.only_logarithms(
         data, "forms are compared on the scale on which they sample, of logarithms"

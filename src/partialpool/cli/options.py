@@ -282,6 +282,21 @@ class SamplingOptions:
             raise InputError(f"--theta {self.theta}: no program of this run writes it")
         return pointed
 
+    def refuse_inputs(self) -> None:
+        """Refuse inputs of programs, where a command fits shipped programs alone.
+
+        Raises
+        ------
+        InputError
+            With the option.
+        """
+        given = {"column": self.column, "theta": self.theta, "extra-data": self.extra_data}
+        for name, value in given.items():
+            if value:
+                raise InputError(
+                    f"--{name} is for programs of your own, and this command fits shipped programs"
+                )
+
     def settings(self) -> Settings:
         """Check the sampling settings."""
         return Settings(

@@ -84,6 +84,7 @@ def priors(
         loaded = [load_program(each, data, include) for each in program]
         _of_programs(loaded, data, settings, sampling, target)
         return
+    sampling.refuse_inputs()
     say_unused(settings, data.family.choice_settings)
     chosen = sensitivity.choose(choice, data, settings)
     for each in chosen:

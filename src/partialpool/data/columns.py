@@ -21,7 +21,7 @@ from partialpool.types import FloatArray
 
 def names_of(data: GroupedData) -> tuple[str, ...]:
     """Names of the columns that there are."""
-    if data.columns or not data.reading:
+    if data.columns or "files" not in data.reading:
         return tuple(data.columns)
     paths, delimiter = _paths(data), data.reading["delimiter"]
     if not are_parquet(paths):

@@ -3,7 +3,7 @@
 A size in the data block counts rows (`N`), groups (`J`), the labels of another column, or the
 columns of a matrix. Which it is follows from its name, from what is declared with it, and from the
 columns: one that differs within groups is by row, an index up to a size counts the labels of its
-column.
+column, and so does a size that `--column` gives a column.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Columns:
             A size may count one thing or another.
         """
         for name, [first, *others] in self._renamed.items():
-            if not others and first in (_ROWS, _GROUPS):
+            if not others and first in (_ROWS, _GROUPS) and first in self.sizes:
                 self.sizes[name] = self.sizes[first]
         declared = {name: d for name, d in self.declared.items() if d.sizes}
         for name, each in declared.items():
@@ -136,6 +136,10 @@ class Columns:
                 self.sizes.setdefault(each.sizes[0], self.rows)
         for name, columns in wanted.items():
             each = self.declared[name]
+            if name in self._renamed and not each.sizes and each.type == "int":
+                along = self.axis(columns[0])
+                if len(along.labels) > 1:
+                    self.sizes[name] = along
             if each.is_index and len(columns) == 1 and each.upper not in self.sizes:
                 self.sizes[each.upper] = self.axis(columns[0])
             if len(each.sizes) == 2 and each.sizes[1].isidentifier():
@@ -248,6 +252,8 @@ class Columns:
             return np.column_stack([self._vector(each, column) for column in columns])
         if each.sizes:
             return self._vector(each, columns[0])
+        if name in self.sizes:
+            return len(self.sizes[name].labels)
         values = np.unique(self._numbers(each, columns[0]))
         if len(values) != 1:
             raise InputError(

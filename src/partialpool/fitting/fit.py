@@ -245,7 +245,7 @@ def fit_programs(
             integers=tuple(program.integers),
             lacking=tuple(normality.absences(program, parts)),
             keeps=parts,
-            warnings=(*found, *misfits(draws, data)),
+            warnings=(*found, *misfits(draws, data, effects=program.effects)),
             lost_chains={str(chain): said for chain, said in lost.items()},
         )
         fits.append(Fit(draws, record))

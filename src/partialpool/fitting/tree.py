@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,9 +90,11 @@ def draws_tree(
             groups["posterior"][name] = block[..., 0]
         elif (placed := _placed(name, block, tails, (axes or {}).get(name, ()), data)) is not None:
             groups["posterior"][name], named = placed
-            taken = {*RESERVED, *places} - {"group"}
-            dims[name] = [f"{dim}_label" if dim in taken else dim for dim, _ in named]
-            coords |= dict(zip(dims[name], (labels for _, labels in named), strict=True))
+            dims[name] = []
+            for dimension, labels in named:
+                free = _free(dimension, labels, places, coords)
+                dims[name].append(free)
+                coords[free] = labels
         elif _vector_of(tails, data.stats.J):
             groups["posterior"][name] = block
             dims[name], coords["group"] = ["group"], list(data.labels)
@@ -142,6 +144,16 @@ def _placed(
     return shaped, named
 
 
+def _free(dimension: str, labels: Any, taken: Collection[str], coords: Mapping[str, Any]) -> str:
+    """Name of a dimension that is no variable's, and no dimension's that has other labels."""
+    name = re.sub(r"\W+", "_", dimension)
+    while name != "group" and (
+        name in RESERVED or name in taken or (name in coords and list(coords[name]) != list(labels))
+    ):
+        name += "_label"
+    return name
+
+
 def with_effects(
     tree: xr.DataTree, name: str, indices: Sequence[IntArray | int] | None, data: GroupedData
 ) -> xr.DataTree:
@@ -162,7 +174,10 @@ def with_effects(
         indices = (np.arange(data.stats.J),)
     array = posterior[name].transpose("chain", "draw", ...)
     dims = ("chain", "draw", "group") if any(np.ndim(index) for index in indices) else array.dims
-    theta = array.to_numpy()[(slice(None), slice(None), *indices)]
+    try:
+        theta = array.to_numpy()[(slice(None), slice(None), *indices)]
+    except IndexError:  # an index beyond the end: nothing is lost but the comparison
+        return tree
     if set(array.dims) <= {"chain", "draw", "group"}:
         posterior = posterior.drop_vars(name)
     coords = {"group": list(data.labels)} if "group" in dims else {}
@@ -186,10 +201,18 @@ def dataset(
     )
 
 
-def misfits(tree: xr.DataTree, data: GroupedData) -> list[str]:
-    """Say which variables of a known meaning have a shape that keeps them from being used."""
+def misfits(tree: xr.DataTree, data: GroupedData, *, effects: str = "theta") -> list[str]:
+    """Say which variables of a known meaning have a shape that keeps them from being used.
+
+    Parameters
+    ----------
+    effects
+        What the program calls theta.
+    """
     posterior = tree["posterior"].to_dataset()
     found = []
+    if effects != "theta" and "theta" not in posterior:
+        found.append(f"its {effects} is not by group: it does not enter the comparison")
     if "theta" in posterior and not set(posterior["theta"].dims) <= {"chain", "draw", "group"}:
         found.append(
             f"its theta has {_size(posterior['theta'])} where there are {data.stats.J} groups: it "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from partialpool.programs.program import Program
 from partialpool.programs.statements import blocks
@@ -65,6 +66,11 @@ def _read(program: Program, wanted: tuple[str, ...]) -> dict[str, Declaration]:
     source = _INCLUDE.sub(
         lambda found: included.get(found[1], ""), program.path.read_text(encoding="utf-8")
     )
+    return _parse(source, wanted)
+
+
+@cache
+def _parse(source: str, wanted: tuple[str, ...]) -> dict[str, Declaration]:
     inside = blocks(source)
     return {
         each.name: each

@@ -127,7 +127,7 @@ class Program:
         """
         sampled = self.declared["parameters"]
         known = sampled | self.declared["transformed parameters"]
-        if not {"tau", "tau2"} & known.keys() and not self._pools():
+        if not {"tau", "tau2"} & known.keys():
             return ADAPT_DELTA
         if any(entry["dimensions"] for entry in sampled.values()):
             return ADAPT_DELTA_IN_FUNNEL
@@ -183,7 +183,7 @@ class Program:
         found = replace(self, columns={**self.columns, **used})
         if effects is None or replace(self, effects=effects).effect[0] not in self.outputs:
             return found
-        if "theta" in self.outputs and effects != "theta":
+        if "theta" in self.outputs and replace(self, effects=effects).effect[0] != "theta":
             raise InputError(
                 f"--theta {effects}: {self.path} writes a theta as well; rename one of the two"
             )

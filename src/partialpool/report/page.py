@@ -213,7 +213,8 @@ def model_section(
     if fit.name in models:
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
         if fit.pooling in ("none", "partial"):
-            by_group.add("theta")  # also where the program integrates over it and draws none
+            # theta also where the program integrates over it and draws none
+            by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.sizes}
         names = mathematics.Names(by_group, fit.record.priors)

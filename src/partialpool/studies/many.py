@@ -184,7 +184,8 @@ def make_jobs(
             notes: tuple[str, ...] = ()
             if not without_rows.is_exact(program, data):
                 found = collect(program, data, priors, extra=extra)
-                data, notes = replace(data, columns=found.columns.cells), found.notes
+                how = {key: given for key, given in data.reading.items() if key != "files"}
+                data, notes = replace(data, columns=found.columns.cells, reading=how), found.notes
             shown = [f"{name}={value:g}" for name, value in overrides.items()]
             jobs.append(
                 Job(
