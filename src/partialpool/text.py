@@ -114,6 +114,11 @@ def of_data(value: float, spread: float, *, error: bool = False) -> str:
     return format_estimate(value, unit)
 
 
+def counted(count: int, several: str) -> str:
+    """Count things, whose name in the plural ends in s: "1 fit", "3 fits"."""
+    return f"{count:,} {several if count != 1 else several.removesuffix('s')}"
+
+
 def safe(name: str) -> str:
     """Turn a name into one that any file system takes."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"

@@ -260,7 +260,7 @@ def test_one_group_is_counted_as_one():
     found = compared(made([3.2], 6, 1, group_label="Site"), models=MODELS[:2])
     said = everything(found)
     assert "There are 6 observations in one group." in said
-    assert "in one group. Sample means are all about 3.200." in said
+    assert "in 1 group. Sample means are all about 3.200." in said
     assert "1 groups" not in said
     assert "of a new observation in each group and a new group mean, under no" in said
 

@@ -33,6 +33,7 @@ from partialpool.studies.power_scaling import (
 from partialpool.studies.prior_findings import findings
 from partialpool.tables import shrinkage
 from partialpool.tables.variables import label, named_draws
+from partialpool.text import counted
 
 PROGRAM = "sensitivity"
 """Name of the shipped program that the refits use."""
@@ -140,7 +141,9 @@ def compare_priors(
 
     fits: dict[str, Fit] = {}
     failures = []
-    with progress.task(f"Fitting under {len(chosen)} choices of priors", len(chosen)) as task:
+    with progress.task(
+        f"Fitting under {counted(len(chosen), 'choices')} of priors", len(chosen)
+    ) as task:
         for choice in chosen:
             try:
                 fits[choice.name] = refit(choice)
@@ -152,7 +155,7 @@ def compare_priors(
     power = _power(chosen, fits, data)
     flagged = [choice for choice in chosen if _flagged(power, choice).any()]
     if confirm and flagged:
-        doing = f"Checking what power-scaling flags under {len(flagged)} of them by refits"
+        doing = f"Checking by refits what power-scaling flags under {len(flagged)} of them"
         with progress.task(doing, len(flagged)) as task:
             for choice in flagged:
                 power = _confirm(power, choice, fits[choice.name], data, refit)
