@@ -104,7 +104,9 @@ def test_groups_far_apart_are_hardly_pooled():
     said = everything(compared(made([0, 300, -150, 1000], 5, 1)))
     assert "λ is below 0.01 for every group" in said
     assert "interval 1.00" not in said
-    assert "6 of 6 pairs: D > C, D > A, D > B, B > C, B > A and A > C" in said
+    assert (
+        "6 of 6 pairs: D above C, D above A, D above B, B above C, B above A and A above C" in said
+    )
 
 
 def test_the_unit_of_observations_changes_no_claim():

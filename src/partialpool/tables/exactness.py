@@ -252,8 +252,8 @@ def one_line(agreement: pd.DataFrame) -> str:
     worst = agreement.iloc[int(agreement["largest"].fillna(np.inf).argmax())]
     compared = (
         f"{agreement['numbers'].sum()} numbers of {counted(len(agreement), 'fits')} against their "
-        f"exact posteriors: the largest difference is {worst['largest']:.1f} Monte Carlo standard errors "
-        f"({where(worst)} of {worst['model']}; up to {worst['limit']:.1f} is chance)"
+        f"exact posteriors: the largest difference is {worst['largest']:.1f} Monte Carlo standard "
+        f"errors ({where(worst)} of {worst['model']}; up to {worst['limit']:.1f} is chance)"
     )
     error = f"The quadrature is good to {agreement['quadrature_error'].max():.0e} posterior sds."
     verdict = f"{', '.join(bad)} DIFFER{'S' if len(bad) == 1 else ''}" if bad else "all agree"
