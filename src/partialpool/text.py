@@ -88,8 +88,10 @@ def short(value: float) -> str:
     It is for errors and spreads: 0.010, 12, 250.
     """
     rounded = float(f"{value:.1e}") if abs(value) < 100 else value
-    if value == 0 or not math.isfinite(value) or not _PLAIN[0] <= abs(rounded) < _PLAIN[1]:
-        return f"{value:.2g}"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if not _PLAIN[0] <= abs(rounded) < _PLAIN[1]:
+        return f"{value:.1e}"
     return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
