@@ -11,7 +11,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 POSITIVE = ("tau", "tau2", "sigma", "sigma2", "h2")
 """Quantities above 0 for certain."""
 
-SHARES = ("icc", "i2")
+SHARES = ("icc", "i2", "p_best")
 """Quantities between 0 and 1 for certain."""
 
 _WITHOUT_ERROR = 4
