@@ -52,6 +52,7 @@ def test_what_is_shown_is_within_the_unit_of_the_value(value: float, mcse: float
     [
         (0.01, "0.010"),
         (0.0081, "0.0081"),
+        (6e-05, "6.0e-05"),
         (12.0, "12"),
         (99.6, "100"),
         (0.5, "0.50"),

@@ -11,7 +11,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 POSITIVE = ("tau", "tau2", "sigma", "sigma2", "h2")
 """Quantities above 0 for certain."""
 
-SHARES = ("icc", "i2")
+SHARES = ("icc", "i2", "p_best")
 """Quantities between 0 and 1 for certain."""
 
 _WITHOUT_ERROR = 4
@@ -88,8 +88,10 @@ def short(value: float) -> str:
     It is for errors and spreads: 0.010, 12, 250.
     """
     rounded = float(f"{value:.1e}") if abs(value) < 100 else value
-    if value == 0 or not math.isfinite(value) or not _PLAIN[0] <= abs(rounded) < _PLAIN[1]:
-        return f"{value:.2g}"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if not _PLAIN[0] <= abs(rounded) < _PLAIN[1]:
+        return f"{value:.1e}"
     return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
@@ -112,6 +114,11 @@ def of_data(value: float, spread: float, *, error: bool = False) -> str:
     if error and value > 0:
         unit = min(unit, 10.0 ** (math.floor(math.log10(value)) - 2))
     return format_estimate(value, unit)
+
+
+def counted(count: int, several: str) -> str:
+    """Count things, whose name in the plural ends in s: "1 fit", "3 fits"."""
+    return f"{count:,} {several if count != 1 else several.removesuffix('s')}"
 
 
 def safe(name: str) -> str:

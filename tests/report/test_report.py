@@ -73,7 +73,7 @@ def one(found, kind):
 def test_the_lesson_is_told_from_the_numbers(lesson):
     none = " ".join(sentences.none(lesson, one(lesson, "none")))
     assert "highest mean is that of school 5" in none
-    assert "5 > 6" in none
+    assert "5 above 6" in none
     lifted = re.search(
         r"N\(20, 10²\), lifts every one above its sample mean, by 0\.0\d* hours a week "
         r"\(school (\d)\) to 0\.3\d* hours a week \(school 5\)",
@@ -81,7 +81,7 @@ def test_the_lesson_is_told_from_the_numbers(lesson):
     )
     assert lifted
     partial = " ".join(sentences.partial(lesson, one(lesson, "partial")))
-    assert "5 > 6" not in partial
+    assert "5 above 6" not in partial
     assert re.search(r"μ, is 7\.[6-9]\d? hours a week", partial)
     assert "is larger than that between groups" in partial
     moved = " ".join(sentences.shrinkage(lesson, one(lesson, "partial")))
@@ -100,7 +100,7 @@ def test_overlap_is_never_called_a_test(lesson):
     ):
         assert any(sentences.NOT_A_TEST in sentence for sentence in said)
     compared = sentences.compared(lesson)
-    assert any(re.search(r"overlapping under partial pooling.*5 > 6", s) for s in compared)
+    assert any(re.search(r"overlapping under partial pooling.*5 above 6", s) for s in compared)
     assert any("posterior of the difference itself" in s for s in compared)
 
 

@@ -279,7 +279,7 @@ def test_an_edited_program_or_one_without_its_likelihood_is_not_verified(
         assert exactness.verify_shipped([shipped.with_record(**about)], homework, estimated).empty
     table = exactness.verify_shipped([shipped], homework, estimated)
     line = exactness.one_line(exactness.agreement(table))
-    assert line.startswith("21 numbers of 1 fits against their exact posteriors: the largest")
+    assert line.startswith("21 numbers of 1 fit against their exact posteriors: the largest")
     assert "all agree. The quadrature is good to " in line
     assert exactness.one_line(exactness.agreement(table.iloc[:0])).startswith("No number")
 

@@ -258,7 +258,7 @@ def readable_groups(
             for low, high in zip(ranks["rank_q2.5"], ranks["rank_q97.5"], strict=True)
         ]
         readable["P(first)"] = [
-            format_estimate(p, mcse) if mcse > 0 else f"{p:g}"
+            format_estimate(p, mcse, of="p_best") if mcse > 0 else ("<0.01" if p < 0.5 else ">0.99")
             for p, mcse in zip(ranks["p_best"], ranks["mcse_p_best"], strict=True)
         ]
     return readable

@@ -19,6 +19,7 @@ from partialpool.cli.options import (
     load_program,
 )
 from partialpool.report.results import write_table
+from partialpool.text import counted
 
 
 @expand
@@ -84,7 +85,7 @@ def fit_many(
     dask_jobs.check_installed(jobs, folder / "fits")
     if scheduler is None:
         sampling.find_cmdstan()
-    say(f"{len(jobs)} fits of {len(data_sets)} data sets, kept in {folder}")
+    say(f"{counted(len(jobs), 'fits')} of {counted(len(data_sets), 'data sets')}, kept in {folder}")
     results: list[many.Result] = []
     try:
         for result in dask_jobs.fit_many(

@@ -135,6 +135,12 @@ def number_cell(value: float, mcse: float = math.nan, *, of: str = "") -> Cell:
     return Cell(number(value, mcse, of=of), float(value))
 
 
+def plain(column: str) -> Maker:
+    """Number with four digits, from 1000 on all before the point."""
+    small, large = digits(column, ".4g"), digits(column, ".0f")
+    return lambda row: large(row) if abs(row[column]) >= 1000 else small(row)
+
+
 def error(column: str) -> Maker:
     """Monte Carlo error, with two digits."""
 

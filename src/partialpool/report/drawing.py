@@ -17,6 +17,7 @@ from typing import Any
 import partialpool
 from partialpool.progress import Progress
 from partialpool.report.drawing_process import EARLY
+from partialpool.text import counted
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def draw_all(
     for figure in figures:
         waiting.put(figure)
     failed: dict[str, str] = {}
-    with progress.task(f"Drawing {len(figures)} figures", total=len(figures)) as task:
+    with progress.task(f"Drawing {counted(len(figures), 'figures')}", total=len(figures)) as task:
 
         def work(worker: Worker) -> None:
             with contextlib.suppress(queue.Empty):

@@ -16,6 +16,7 @@ from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of, run
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
+from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
@@ -138,10 +139,11 @@ def _summary(comparison: Comparison, fit: Fit, parameter: str) -> str:
     shown = plots.SYMBOLS.get(parameter, parameter)
     if comparison.data.exp and parameter in exponential.PARAMETERS:
         shown = f"exp({shown})"
-    mean, low, high = (
-        number(row[name], row[f"mcse_{name}"], of=parameter) for name in ("mean", "q2.5", "q97.5")
+    middle = "median" if parameter in POSITIVE else "mean"
+    center, low, high = (
+        number(row[name], row[f"mcse_{name}"], of=parameter) for name in (middle, "q2.5", "q97.5")
     )
-    return f"{shown}: mean {mean}, 95 % interval {low} to {high}."
+    return f"{shown}: {middle} {center}, 95 % interval {low} to {high}."
 
 
 def _ends(comparison: Comparison, fit: Fit, parameter: str) -> str:

@@ -131,7 +131,7 @@ def diagnostics(comparison: Comparison) -> cells.View | None:
     columns: cells.Columns = [
         ("Model", cells.text("title")),
         ("Check", cells.text("check")),
-        ("Value", cells.digits("value", ".4g")),
+        ("Value", cells.plain("value")),
         ("Limit", cells.text("threshold")),
         ("Passed", cells.yes("passed")),
         ("What was found", cells.text("meaning")),
@@ -171,7 +171,7 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
     """How far each mean moved, and its pooling factor."""
     frame, exp = comparison.table("shrinkage", model=fit.name), comparison.data.exp
     error = frame["mcse"] * (frame["displacement"] / frame["estimate"]) if exp else frame["mcse"]
-    own = "estimate" if comparison.data.family.rows_are_groups else "mean"
+    own = comparison.data.family.words.raw
     note = f"λ = 1 is complete pooling (the group's own {own} has no say), λ = 0 is none."
     return cells.view(
         f"Movement under {fit.title}",
@@ -186,7 +186,7 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
                 cells.estimate("estimate", "mcse"),
             ),
             (
-                "Moved by a factor of" if exp else "Moved by",
+                f"Moved from the {own} by a factor of" if exp else f"Moved from the {own} by",
                 cells.estimate("displacement", "error"),
             ),
             ("In standard errors", cells.digits("displacement_se", ".2f")),

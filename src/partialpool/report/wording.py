@@ -14,7 +14,7 @@ from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
-from partialpool.text import format_estimate
+from partialpool.text import counted, format_estimate
 
 _LISTED = 8
 _TIED = 3
@@ -115,8 +115,8 @@ def nouns(comparison: Comparison) -> str:
 
 
 def groups_of(count: int) -> str:
-    """Count groups: "8 groups", "one group"."""
-    return "one group" if count == 1 else f"{count:,} groups"
+    """Count groups: "8 groups", "1 group"."""
+    return counted(count, "groups")
 
 
 def everyone(comparison: Comparison, labels: Sequence[str]) -> str:

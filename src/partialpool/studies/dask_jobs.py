@@ -18,6 +18,7 @@ import pandas as pd
 from partialpool.errors import InputError
 from partialpool.progress import Progress
 from partialpool.studies.many import Job, Result, load_result, run_job, save_result
+from partialpool.text import counted
 
 if TYPE_CHECKING:
     pass
@@ -74,7 +75,9 @@ def fit_many(
         return
     with (
         connection(scheduler, workers=workers) as client,
-        (progress or Progress()).task(f"Fitting {len(waiting)} jobs", total=len(waiting)) as task,
+        (progress or Progress()).task(
+            f"Fitting {counted(len(waiting), 'jobs')}", total=len(waiting)
+        ) as task,
     ):
         for result in _results(client, waiting):
             save_result(result, folder)

@@ -34,6 +34,7 @@ from partialpool.studies.power_scaling import (
 from partialpool.studies.prior_findings import findings
 from partialpool.tables import shrinkage
 from partialpool.tables.variables import label, named_draws
+from partialpool.text import counted
 
 PROGRAM = "sensitivity"
 """Name of the shipped program that the refits use."""
@@ -155,7 +156,7 @@ class ChoiceFits:
         power = _power(self.choices, self.fits, data)
         flagged = [choice for choice in self.choices if _flagged(power, choice).any()]
         if confirm and flagged:
-            doing = f"Checking what power-scaling flags under {len(flagged)} of them by refits"
+            doing = f"Checking by refits what power-scaling flags under {len(flagged)} of them"
             with (progress or Progress()).task(doing, len(flagged)) as task:
                 for choice in flagged:
                     power = _confirm(power, choice, self.fits[choice.name], data, self.refit)
@@ -194,7 +195,9 @@ def fit_choices(
 
     fits: dict[str, Fit] = {}
     failures: list[str] = []
-    with progress.task(f"Fitting under {len(chosen)} choices of priors", len(chosen)) as task:
+    with progress.task(
+        f"Fitting under {counted(len(chosen), 'choices')} of priors", len(chosen)
+    ) as task:
         for choice in chosen:
             try:
                 fits[choice.name] = refit(choice)

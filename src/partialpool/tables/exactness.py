@@ -17,6 +17,7 @@ from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import find_program
 from partialpool.tables import shrinkage
 from partialpool.tables.derived import derived_estimates, exact_derived
+from partialpool.text import counted
 
 MOST_GROUPS = 200
 """Most groups up to which a report is verified; the command `verify` knows no limit."""
@@ -251,9 +252,9 @@ def one_line(agreement: pd.DataFrame) -> str:
     bad = agreement.loc[~agreement["agrees"], "model"].tolist()
     worst = agreement.iloc[int(agreement["largest"].fillna(np.inf).argmax())]
     compared = (
-        f"{agreement['numbers'].sum()} numbers of {len(agreement)} fits against their exact "
-        f"posteriors: the largest difference is {worst['largest']:.1f} Monte Carlo standard errors "
-        f"({where(worst)} of {worst['model']}; up to {worst['limit']:.1f} is chance)"
+        f"{agreement['numbers'].sum()} numbers of {counted(len(agreement), 'fits')} against their "
+        f"exact posteriors: the largest difference is {worst['largest']:.1f} Monte Carlo standard "
+        f"errors ({where(worst)} of {worst['model']}; up to {worst['limit']:.1f} is chance)"
     )
     error = f"The quadrature is good to {agreement['quadrature_error'].max():.0e} posterior sds."
     verdict = f"{', '.join(bad)} DIFFER{'S' if len(bad) == 1 else ''}" if bad else "all agree"

@@ -330,10 +330,10 @@ def _keys(pairs: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _pairs(comparison: Comparison, pairs: pd.DataFrame) -> list[str]:
-    """Name pairs, the higher group first, the largest difference first: "5 > 6"."""
+    """Name pairs, the higher group first, the largest difference first: "5 above 6"."""
     apart = exponential.differences(comparison.data, pairs["mean"])
     ordered = pairs.assign(apart=apart).iloc[np.argsort(-apart.abs().to_numpy(), kind="stable")]
     return [
-        " > ".join((row["group_i"], row["group_j"])[:: 1 if row["apart"] >= 0 else -1])
+        " above ".join((row["group_i"], row["group_j"])[:: 1 if row["apart"] >= 0 else -1])
         for row in rows_of(ordered)
     ]
