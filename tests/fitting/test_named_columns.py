@@ -232,6 +232,9 @@ def test_rows_are_read_as_the_data_were(tmp_path, radon):
         columns.read_columns(many, ["floor"])
     memory = from_values(["a", "b"], [1.0, 2.0], columns={"x": [3.5, 4.0]})
     assert columns.read_columns(memory, ["x"])["x"] == ["3.5", "4.0"]
+    short = from_values(["a", "b"], [1.0, 2.0], columns={"x": [3.5]})
+    with pytest.raises(InputError, match="'x' has 1 values for 2 rows"):
+        columns.read_columns(short, ["x"])
 
 
 def test_declarations_are_read_with_their_sizes(tmp_path):
