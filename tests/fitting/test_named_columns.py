@@ -69,6 +69,20 @@ def test_columns_come_in_the_shapes_that_are_declared(radon, tmp_path):
 
 
 @pytest.mark.stan
+def test_an_index_of_groups_has_their_order_whatever_its_labels(radon, tmp_path):
+    frame = pd.read_csv(tmp_path / "radon.csv")
+    frame["code"] = frame["county"].map({"a": 10, "b": 30, "c": 20})
+    frame["half"] = frame["county"].map({"a": 1, "b": 1, "c": 2})
+    frame.to_csv(tmp_path / "coded.csv", index=False)
+    data = read(tmp_path / "coded.csv", columns=Columns(group="county", value="log_radon"))
+    names = ("x=floor", "u=uranium")
+    found, _ = given(data, "radon", "county_idx=code", *names, place=tmp_path)
+    assert found.values["county_idx"].tolist() == [1, 2, 1, 3, 2]
+    with pytest.raises(InputError, match="county_idx counts up to J.*'half' are others"):
+        given(data, "radon", "county_idx=half", *names, place=tmp_path)
+
+
+@pytest.mark.stan
 def test_sizes_of_other_names_count_rows_or_groups(tmp_path):
     frame = pd.DataFrame({"rat": np.repeat(["r2", "r1"], 3), "x": [8, 15, 22] * 2, "y": range(6)})
     frame.to_csv(tmp_path / "rats.csv", index=False)
@@ -232,6 +246,9 @@ def test_rows_are_read_as_the_data_were(tmp_path, radon):
         columns.read_columns(many, ["floor"])
     memory = from_values(["a", "b"], [1.0, 2.0], columns={"x": [3.5, 4.0]})
     assert columns.read_columns(memory, ["x"])["x"] == ["3.5", "4.0"]
+    short = from_values(["a", "b"], [1.0, 2.0], columns={"x": [3.5]})
+    with pytest.raises(InputError, match="'x' has 1 values for 2 rows"):
+        columns.read_columns(short, ["x"])
 
 
 def test_declarations_are_read_with_their_sizes(tmp_path):

@@ -41,13 +41,21 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
     Raises
     ------
     InputError
-        There is no such column, no row is at hand, or the files have changed.
+        There is no such column or it has another length, no row is at hand, or the files have
+        changed.
     """
     known = names_of(data)
     for name in names:
         if name not in known:
             raise InputError(f"{data.name}: there is no column {name!r}; there are {quoted(known)}")
     if data.columns:
+        needed = len(data.y) or data.stats.J
+        for name in names:
+            if len(data.columns[name]) != needed:
+                raise InputError(
+                    f"{data.name}: column {name!r} has {len(data.columns[name])} values for "
+                    f"{needed} rows"
+                )
         return {name: [str(value) for value in data.columns[name]] for name in names}
     by_group = len(data.y) == 0 or data.family.rows_are_groups
     if by_group and set(data.reading["columns"]) <= {"group", "value"}:

@@ -289,6 +289,8 @@ class Columns:
     def _numbers(self, each: Declaration, column: str) -> NDArray[Any]:
         """Numbers of all rows: codes from 1 where labels are asked for."""
         decimal = self._data.reading.get("decimal", ".")
+        if each.is_index and each.upper in self.sizes:
+            return self._index(each, column) + 1
         if each.is_index or (each.type == "int" and column == group_column(self._data)):
             return self.axis(column).codes + 1
         cells = self._read(column)
@@ -312,6 +314,23 @@ class Columns:
                 f"{odd:g}"
             )
         return numbers.astype(np.int64) if each.type == "int" else numbers
+
+    def _index(self, each: Declaration, column: str) -> IntArray:
+        """Codes of a column on the axis that an index runs over, of which it has other labels, too.
+
+        Raises
+        ------
+        InputError
+            The labels are not those of the axis, one for one.
+        """
+        own, along = self.axis(column), self.sizes[each.upper]
+        pairs = set(zip(own.codes.tolist(), along.codes.tolist(), strict=False))
+        if len(along.codes) and not len(pairs) == len(own.labels) == len(along.labels):
+            raise InputError(
+                f"{self._title}: {each.name} counts up to {each.upper}, which is by {along.label}, "
+                f"and the labels of column {column!r} are others: they do not go one with one"
+            )
+        return along.codes if len(along.codes) else own.codes
 
     def _constant(self, column: str, along: Axis) -> bool:
         """Whether a column has one value for each label of an axis."""

@@ -291,7 +291,7 @@ def read_extra(path: str | Path) -> dict[str, Any]:
         if wrong is not None:
             raise InputError(
                 f"{path}: {name} holds {wrong!r}; inputs of a Stan program are numbers, lists of "
-                'numbers, or for a tuple {"1": ..., "2": ...}'
+                'numbers, values by label {"a": ..., "b": ...}, or a tuple {"1": ..., "2": ...}'
             )
     return values
 
