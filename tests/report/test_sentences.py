@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import estimates
 from helpers.hand_made import make_fit
 from partialpool.data import GroupedData, from_values
-from partialpool.report import figures, page, precision, sentences, views, wording
+from partialpool.report import figures, many_groups, page, precision, sentences, views, wording
 from partialpool.tables import comparison, predictions
 
 MODELS = ("complete_pooling", "no_pooling", "hierarchical_noncentered")
@@ -34,12 +35,13 @@ def compared(data: GroupedData, *, draws: int = 400, models: Sequence[str] = MOD
     return found
 
 
-def everything(found) -> str:
+def everything(found, *, drawn: bool = False) -> str:
+    """All sentences of a page and, where asked for, captions and descriptions of its figures."""
     parts = page.sections(found, {}, {})
     said = [*sentences.in_short(found)]
     for part in parts:
         said += [*part.sentences, *(s for child in part.children for s in child.sentences)]
-    for plan in figures.plan(found, {}):
+    for plan in figures.plan(found, {}) if drawn else ():
         if plan.key != "loo-k":
             figure = plan.make()
             said += [figure.caption, figure.alt]
@@ -62,7 +64,7 @@ def arms():
 
 
 def test_groups_of_one_size_have_no_weakest(batches):
-    said = everything(batches)
+    said = everything(batches, drawn=True)
     assert "As much is known of every group (n = 5)" in said
     assert "weakest" not in said
     assert "fewest observations" not in said
@@ -71,7 +73,7 @@ def test_groups_of_one_size_have_no_weakest(batches):
 
 
 def test_two_groups_are_told_in_the_singular(arms):
-    said = everything(arms)
+    said = everything(arms, drawn=True)
     assert "says nothing about an arm that was not observed" in said
     assert "One new observation in a new arm lies between" in said
     assert "move equally far from their sample means" in said
@@ -89,7 +91,7 @@ def test_two_groups_share_the_fewest_observations():
 
 
 def test_equal_means_have_no_first_and_last():
-    said = everything(compared(made([3, 3, 3], 6, 1)))
+    said = everything(compared(made([3, 3, 3], 6, 1)), drawn=True)
     assert "The sample mean of every group is 3.000" in said
     assert "Sample means are all about 3.000" in said
     assert "No group moves by more than Monte Carlo error" in said
@@ -233,7 +235,7 @@ def test_the_clearest_difference_leads_a_long_table():
         difference = theta.sel(group=high) - theta.sel(group=low)
         clear.append(float(difference.mean() / difference.std(ddof=1)))
     assert clear == sorted(clear, reverse=True)
-    flat = theta.stack(sample=("chain", "draw")).transpose("sample", "group").to_numpy()
+    flat = theta.transpose("chain", "draw", "group").to_numpy().reshape(-1, len(means))
     apart = flat[:, :, None] - flat[:, None, :]
     with np.errstate(invalid="ignore"):
         every = np.abs(apart.mean(0)) / apart.std(0, ddof=1)
@@ -260,7 +262,7 @@ def test_any_group_has_its_article(word, shown, batches):
 
 def test_one_group_is_counted_as_one():
     found = compared(made([3.2], 6, 1, group_label="Site"), models=MODELS[:2])
-    said = everything(found)
+    said = everything(found, drawn=True)
     assert "There are 6 observations in one group." in said
     assert "in 1 group. Sample means are all about 3.200." in said
     assert "1 groups" not in said
@@ -292,3 +294,13 @@ def test_a_chance_little_above_a_half_is_not_most_probable():
     )
     assert not any("most probably" in s for s in said)
     assert any("is the likeliest to have the highest effect, but with" in s for s in said)
+
+
+def test_estimates_have_no_more_digits_than_their_sd_asks_for():
+    table = pd.DataFrame({"mean": [2.0], "sd": [0.44], "mcse_mean": [1e-7], "mcse_q2.5": [0.01]})
+    assert many_groups.supported(table, "mean").tolist() == [0.00044]
+    assert many_groups.supported(table.assign(**{"q2.5": 1.0}), "q2.5").tolist() == [0.01]
+    turned = table.assign(mean=np.exp(2.0), sd=np.exp(0.44))
+    assert many_groups.supported(turned, "mean", exp=True)[0] == pytest.approx(
+        0.00044 * np.exp(2.0)
+    )

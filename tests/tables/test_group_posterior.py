@@ -211,16 +211,6 @@ def test_what_is_not_there_is_named(wide: xr.Dataset) -> None:
         group_draws.group_contrasts(wide, stats, ["g1"])
 
 
-def test_estimates_have_no_more_digits_than_their_sd_asks_for():
-    table = pd.DataFrame({"mean": [2.0], "sd": [0.44], "mcse_mean": [1e-7], "mcse_q2.5": [0.01]})
-    assert group_posterior.supported(table, "mean").tolist() == [0.00044]
-    assert group_posterior.supported(table.assign(**{"q2.5": 1.0}), "q2.5").tolist() == [0.01]
-    turned = table.assign(mean=np.exp(2.0), sd=np.exp(0.44))
-    assert group_posterior.supported(turned, "mean", exp=True)[0] == pytest.approx(
-        0.00044 * np.exp(2.0)
-    )
-
-
 @pytest.mark.parametrize(
     ("before", "after", "admitted"),
     [

@@ -227,8 +227,8 @@ def readable_groups(
     """Turn the posterior of chosen groups, and their ranks, into text."""
     import pandas as pd
 
+    from partialpool.report.many_groups import supported
     from partialpool.tables.exponential import statistic
-    from partialpool.tables.group_posterior import supported
     from partialpool.text import format_estimate, short
 
     frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]

@@ -208,6 +208,24 @@ def all_groups(data: GroupedData, fit: Fit) -> pd.DataFrame:
     return exponential.tables(data, {"groups": table})["groups"]
 
 
+def supported(table: pd.DataFrame, column: str, *, exp: bool = False) -> pd.Series[float]:
+    """Errors by which estimates of groups are rounded: Monte Carlo, but at least sd / 1000.
+
+    The estimates have hardly any Monte Carlo error of their own where tau is large.
+
+    Parameters
+    ----------
+    table
+        As from `group_posterior.group_estimates`, or its exponentials.
+    column
+        `mean` or a quantile.
+    exp
+        Whether the table holds exponentials, so that its sds are factors.
+    """
+    sd = np.log(table["sd"]) * table[column] if exp else table["sd"]
+    return table[f"mcse_{column}"].clip(lower=sd / 1000)
+
+
 def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
     """From raw to posterior means, of as many groups as can be told apart, evenly by their size."""
     words, sizes = data.family.words, wording.sizes(data)
@@ -303,10 +321,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]
     words, exp = comparison.data.family.words, comparison.data.exp
     frame = frame.assign(
-        **{
-            f"mcse_{name}": group_posterior.supported(frame, name, exp=exp)
-            for name in ("mean", "q2.5", "q97.5")
-        }
+        **{f"mcse_{name}": supported(frame, name, exp=exp) for name in ("mean", "q2.5", "q97.5")}
     )
     mean = "Geometric posterior mean" if comparison.data.exp else "Posterior mean"
     columns: cells.Columns = [

@@ -182,24 +182,6 @@ def group_estimates(
     return pd.DataFrame(columns, copy=False)
 
 
-def supported(table: pd.DataFrame, column: str, *, exp: bool = False) -> pd.Series[float]:
-    """Errors by which estimates of groups are rounded: Monte Carlo, but at least sd / 1000.
-
-    The estimates have hardly any Monte Carlo error of their own where tau is large.
-
-    Parameters
-    ----------
-    table
-        As from `group_estimates`, or its exponentials.
-    column
-        `mean` or a quantile.
-    exp
-        Whether the table holds exponentials, so that its sds are factors.
-    """
-    sd = np.log(table["sd"]) * table[column] if exp else table["sd"]
-    return table[f"mcse_{column}"].clip(lower=sd / 1000)
-
-
 def check_marginal(program: Program, data: GroupedData) -> None:
     """Refuse a program under which the group means need not be conditionally normal.
 

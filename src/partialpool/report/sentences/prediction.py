@@ -160,13 +160,18 @@ def _replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
         why = "the estimates lie closer together than their standard errors lead one to expect"
     found = [
         f"{_article(row['statistic'])} ({number(row['observed'])}, where 95 % of replicates lie "
-        f"between {number(row['q2.5'])} and {number(row['q97.5'])})"
+        f"between {_rough(row['q2.5'])} and {_rough(row['q97.5'])})"
         for row in rows_of(outside)
     ]
     return (
         f"Data sets of new groups, drawn from the population under {fit.title}, differ from these "
         f"data in {listed(found)}: {why}."
     )
+
+
+def _rough(value: float) -> str:
+    """Write an end of what replicates span, which is good to a hundredth or so."""
+    return number(value, 0.01 * abs(value))
 
 
 def _statistic(name: str) -> str:
