@@ -54,7 +54,7 @@ BUGS = {
     "forgotten_jacobian": Edit(
         "hierarchical_noncentered",
         {
-            "real<lower=0, upper=tau_upper> tau;": (
+            "real<lower=0, upper=tau_most> tau;": (
                 "real<lower=log(tau_upper) - 12, upper=log(tau_upper)> log_tau;"
             ),
             "vector[J] theta = mu": "real tau = exp(log_tau);\n  vector[J] theta = mu",

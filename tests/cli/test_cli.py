@@ -205,7 +205,7 @@ def test_a_fit_that_fails_says_so_first_and_in_its_exit_code(run, lesson_fits):
 def test_verify_finds_that_the_shipped_programs_agree_with_the_truth(run, tmp_path, lesson_fits):
     code, out, _ = run("verify", "--choice", "half_cauchy", "--choice", "inverse_gamma_0.01")
     assert code == 0
-    assert len(re.findall("agrees *\n", out)) == 7
+    assert len(re.findall("agrees *\n", out)) == 8
     assert "all agree. The quadrature is good to" in out
     table = pd.read_csv(tmp_path / "results" / "homework-verify" / "verify.csv")
     assert {"priors: base", "priors: half_cauchy", "hierarchical_noncentered"} < set(table["model"])

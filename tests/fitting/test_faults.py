@@ -70,7 +70,8 @@ def _extra(place: Path, **inputs: float) -> Path:
 
 def _command(place: Path, *arguments: str, **inputs: float) -> list[str]:
     words = ["fit", "données.csv", "--program", "troubled.stan", "--warmup", "100"]
-    words += ["--draws", "100", "--extra-data", str(_extra(place, **inputs)), *arguments]
+    words += [] if "--draws" in arguments else ["--draws", "100"]
+    words += ["--extra-data", str(_extra(place, **inputs)), *arguments]
     return [sys.executable, "-m", "partialpool", *words]
 
 

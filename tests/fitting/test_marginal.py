@@ -11,10 +11,10 @@ from arviz_stats.base.array import array_stats
 
 from partialpool import data, fitting, programs
 from partialpool.data import scan
-from partialpool.families import exact
+from partialpool.families import NORMAL
 from partialpool.fitting import diagnostics
 from partialpool.fitting.inputs import priors_for
-from partialpool.priors import Normal, Uniform, hyperparameters
+from partialpool.priors import hyperparameters
 from partialpool.programs import toolchain
 from partialpool.settings import Settings
 from partialpool.tables import exactness, group_posterior
@@ -84,13 +84,8 @@ def test_it_is_the_exact_posterior_and_agrees_with_the_centered_program(
     assert not marginal.sample_stats["diverging"].any()
     found = summary(marginal)
     centered = summary(fit("centered", made, cmdstan, settings=Settings(draws=5000)))
-    values = priors_for(made).values
-    truth = exact.hierarchical(
-        made.stats,
-        mu=Normal(values["mu_location"], values["mu_scale"]),
-        tau=Uniform(values["tau_upper"]),
-        sigma=Uniform(values["sigma_upper"]),
-    ).summary(probs=tuple(QUANTILES.values()))
+    choice = NORMAL.base_choice(priors_for(made))
+    truth = NORMAL.exact_alternative(choice, made.stats).summary(probs=tuple(QUANTILES.values()))
     truth = truth.set_index(["parameter", "group"]).loc[found.index]
     for column in ("mean", *QUANTILES):
         error = found[f"mcse_{column}"]

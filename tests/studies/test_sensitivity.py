@@ -328,8 +328,8 @@ def test_programs_are_run_without_their_likelihood(homework, cmdstan):
         [program], homework, priors=weak, settings=settings, cmdstan=cmdstan
     )
     assert found.table["verdict"].tolist() == ["usable"]
-    # tau and sigma are uniform to 10 s: sqrt(2.5^2 + 2 * 10^2 / 3) sds s of prior observations
-    expected = homework.stats.total_sd * np.sqrt(2.5**2 + 200 / 3)
+    # tau is half-t(3, 0, s) and sigma uniform to 10 s: sqrt(2.5^2 + 3 + 10^2 / 3) sds s
+    expected = homework.stats.total_sd * np.sqrt(2.5**2 + 3 + 100 / 3)
     assert found.draws["value"].std() == pytest.approx(expected, rel=0.15)
     lesson = prior_predictive.from_programs(
         [program],

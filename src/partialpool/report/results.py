@@ -118,12 +118,13 @@ class Parts:
 
         Raises
         ------
-        OSError
-            The disk is full, or the folder cannot be written: then no part can be kept.
+        OSError, MemoryError
+            The disk or the memory is full, or the folder cannot be written: then no part can be
+            kept.
         """
         try:
             return function()
-        except OSError:
+        except (OSError, MemoryError):
             raise
         except Exception as error:  # whatever a part fails of, fits must not go with it
             self.failed[name] = f"{type(error).__name__}: {error}"
