@@ -33,7 +33,7 @@ NEW_OBSERVATION = "a new observation in a known group"
 NEW_GROUP = "a new group"
 """The questions that the two scores answer."""
 
-LIMIT = 2000
+LIMIT = 1000
 """Most observations that leave-one-out scores unasked; each takes about a millisecond."""
 
 EXACT = "exact, by quadrature"
