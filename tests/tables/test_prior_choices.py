@@ -78,7 +78,7 @@ def test_weights_that_cannot_be_relied_on_are_named(dyes: GroupedData) -> None:
     [said] = tau_priors.line(found)
     assert "under 2 other priors" in said
     assert "half_cauchy and half_t" in said
-    assert "`partialpool priors` fits again" in said
+    assert "partialpool priors fits again" in said
 
 
 @pytest.mark.parametrize(("size", "word"), [(0.1, "little"), (-0.5, "somewhat"), (1.2, "much")])

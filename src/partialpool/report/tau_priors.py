@@ -37,7 +37,7 @@ def line(comparison: Comparison) -> list[str]:
     if doubtful:
         said.append(
             f"What {' and '.join(doubtful)} would say is too far from these draws; "
-            "`partialpool priors` fits again."
+            "partialpool priors fits again."
         )
     return [" ".join(said)]
 
