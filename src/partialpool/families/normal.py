@@ -33,7 +33,7 @@ from partialpool.families.base import (
     rounded_to,
 )
 from partialpool.families.exact.classes import MOST_CLASSES
-from partialpool.families.exact.pooling_extremes import Sample
+from partialpool.families.exact.pooling_extremes import Sample, draw_means
 from partialpool.families.moments import GroupStats, group_stats, size_classes
 from partialpool.priors import (
     Exponential,
@@ -725,11 +725,7 @@ def _draw(
 ) -> tuple[FloatArray, FloatArray]:
     """Draw theta and sigma: sigma by inverting its distribution, theta given sigma."""
     sigma: FloatArray = np.exp(sample.fine.sigma.quantile(rng.uniform(size=shape)))
-    error2, prior2 = sigma**2 / sample.n, sample.theta.scale**2
-    share = error2 / (error2 + prior2)
-    mean = sample.mean + share * (sample.theta.location - sample.mean)
-    theta = mean + np.sqrt(share * prior2) * rng.standard_normal(shape)
-    return np.asarray(theta, dtype=np.float64), sigma
+    return draw_means(sigma, sample.n, sample.mean, theta=sample.theta, rng=rng), sigma
 
 
 def _refuse_many(program: str, stats: GroupStats) -> None:

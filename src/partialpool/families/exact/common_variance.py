@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.families.exact.pooling_extremes import draw_means
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.families.exact.statistics import (
     check_spread,
@@ -205,12 +206,8 @@ class CommonVariancePosterior:
     ) -> tuple[FloatArray, FloatArray]:
         """Draw theta, shape (*shape, J), and sigma, `shape`, independently."""
         sigma: FloatArray = np.exp(self.fine.sigma.quantile(rng.uniform(size=shape)))
-        error2 = sigma[..., None] ** 2 / self.stats.n
-        prior2 = self.theta.scale**2
-        rest = error2 / (error2 + prior2)
-        mean = self.stats.mean + rest * (self.theta.location - self.stats.mean)
-        theta = mean + np.sqrt(rest * prior2) * rng.standard_normal(rest.shape)
-        return np.asarray(theta), sigma
+        n, mean = self.stats.n, self.stats.mean
+        return draw_means(sigma[..., None], n, mean, theta=self.theta, rng=rng), sigma
 
 
 def common_variance(

@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
@@ -296,6 +297,24 @@ def no_pooling(stats: GroupStats, *, theta: Normal, sigma: ScalePrior) -> NoPool
         check_spread(float(ss), float(n) - 1, sigma, f"of group {label!r} ")
         samples.append(Sample(float(n), float(mean), float(ss), theta, sigma))
     return NoPoolingPosterior(tuple(samples), tuple(stats.labels))
+
+
+def draw_means(
+    sigma: FloatArray,
+    n: ArrayLike,
+    mean: ArrayLike,
+    *,
+    theta: Normal,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw the means of samples of size `n` and mean `mean`, given the sd of their values.
+
+    The arrays broadcast against each other; the shape is theirs.
+    """
+    error2, prior2 = sigma**2 / np.asarray(n), theta.scale**2
+    share = error2 / (error2 + prior2)
+    center = mean + share * (theta.location - np.asarray(mean))
+    return np.asarray(center + np.sqrt(share * prior2) * rng.standard_normal(share.shape))
 
 
 def _quantities(labels: dict[int, str]) -> Iterator[Quantity[list[Grid]]]:
