@@ -18,7 +18,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -118,6 +118,47 @@ class LeavingOut(Posterior, Protocol):
         """Log predictive density of each group given all others, shape (J,)."""
         ...
 
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability that each group's estimate is smaller than it is, given all others, (J,)."""
+        ...
+
+
+class NormalMeans(NamedTuple):
+    """A mean that is normal at each node of a quadrature, and the errors around it.
+
+    Attributes
+    ----------
+    weights
+        Probabilities of the nodes, shape (k,).
+    mean, sd
+        Of the mean at the nodes, in the unit of the data, shape (k,).
+    error_sd
+        The errors' sd at the nodes, shape (k,).
+    """
+
+    weights: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+    error_sd: FloatArray
+
+
+@runtime_checkable
+class PredictingGroups(Posterior, Protocol):
+    """An exact posterior that knows where the mean of a further group would lie."""
+
+    def new_group(self) -> NormalMeans:
+        """Mean of a group that there are no data of."""
+        ...
+
+
+@runtime_checkable
+class PredictingRows(Posterior, Protocol):
+    """An exact posterior that knows which mean further rows of a group would lie around."""
+
+    def known_group(self, j: int) -> NormalMeans:
+        """Mean of group j."""
+        ...
+
 
 @runtime_checkable
 class TestingSpread(Posterior, Protocol):
@@ -200,6 +241,10 @@ class Statistics(ABC):
     @abstractmethod
     def take(self, at: IntArray) -> Self:
         """Return the statistics of some groups, by index."""
+
+    def without_row(self, j: int, value: float) -> Self | None:
+        """Return the statistics without one row of group j; None where a row is a group's all."""
+        return None
 
 
 @dataclass(frozen=True)

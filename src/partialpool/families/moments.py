@@ -114,6 +114,17 @@ class GroupStats(Statistics):
         labels = tuple(self.labels[j] for j in at)
         return GroupStats(labels, self.n[at], self.mean[at], self.ss[at])
 
+    def without_row(self, j: int, value: float) -> GroupStats | None:
+        """Return the statistics without one observation of group j; None where it has no other."""
+        n, off = int(self.n[j]), value - float(self.mean[j])
+        if n < 2:
+            return None
+        counts, mean, ss = self.n.copy(), self.mean.copy(), self.ss.copy()
+        counts[j] -= 1
+        mean[j] -= off / (n - 1)
+        ss[j] = max(0.0, float(ss[j]) - off**2 * n / (n - 1))
+        return GroupStats(self.labels, counts, mean, ss)
+
 
 def group_stats(y: FloatArray, group: IntArray, labels: Sequence[str]) -> GroupStats:
     """Reduce observations to sufficient statistics, without loss on a large offset.

@@ -24,7 +24,8 @@ from partialpool.tables import (
     variables,
 )
 from partialpool.tables.checks import group_checks
-from partialpool.tables.scores import Loo, compare_loo, leave_one_group_out, loo_by_model
+from partialpool.tables.group_scores import leave_one_group_out
+from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks")
 

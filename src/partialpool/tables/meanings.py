@@ -96,6 +96,7 @@ MEANINGS = {
     "bad_k": "Pareto k beyond the threshold, or not computable",
     "advice": "what to do about it",
     "observation": "number of the observation, from 1, in the order of the data",
+    "below": "probability of a smaller own estimate of the group, given the other groups",
     "k": "Pareto shape of the importance weights",
     "method": "classical method",
     "sigma2": "variance within groups, unit squared",
