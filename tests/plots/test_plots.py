@@ -390,9 +390,8 @@ def test_the_contrast_matrix_never_claims_certainty():
     figure = artists(plots.contrast_matrix(table, order=["a", "b", "c"]))
     cells = [t.get_text() for t in words(figure)]
     assert cells.count(">99") == 2
-    assert cells.count("<1") == 2
     assert cells.count("75") == 1
-    assert cells.count("25") == 1
+    assert not {"25", "<1"} & set(cells)  # each pair once
     assert "100" not in cells
 
 

@@ -118,6 +118,12 @@ def caption(sentence: str) -> str:
     return textwrap.fill(sentence, 96, break_long_words=False)
 
 
+def without_caption(figure: p9.ggplot) -> tuple[p9.ggplot, str]:
+    """Take the caption out of a figure, for a page that sets its own below it."""
+    words = getattr(figure.labels, "caption", None) or ""
+    return figure + p9.labs(caption=""), " ".join(words.split()).replace(r"\$", "$")
+
+
 def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.theme:
     """Look of every figure; `height` and `width` in inches, `grid` names the axes with lines."""
     blank = p9.element_blank()
@@ -128,6 +134,7 @@ def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.
         panel_grid_major_x=line if "x" in grid else blank,
         panel_grid_major_y=line if "y" in grid else blank,
         axis_text=p9.element_text(color="#333333"),
+        axis_title=p9.element_text(size=9.5),
         axis_text_y=p9.element_text(ma="right"),
         axis_line_x=p9.element_line(color="#888888", size=0.5),
         strip_text=p9.element_text(ha="left", ma="left", weight="bold", size=10),

@@ -17,7 +17,7 @@ from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
 from partialpool.report import model_figures
 from partialpool.report.drawing import Figure
-from partialpool.report.sentences import leading_movers
+from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
     capital,
     group_word,
@@ -44,6 +44,7 @@ from partialpool.text import safe
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
+_ENDS = {"low": "q2.5", "middle": "median", "high": "q97.5"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Plan:
     section: str
     key: str
     make: Callable[[], Figure]
+    folded: bool = False
+    """Whether the page shows it only when it is asked for."""
 
 
 def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Plan]:
@@ -70,19 +73,18 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         if comparison.data.has_observations
         else []
     )
+    both = bool(comparison.model("none") and comparison.model("partial"))
     for number_, fit in enumerate(comparison.fits, start=1):
         for name, make in model_figures.of_model(comparison, fit, models.get(fit.name)):
             key = f"{number_}-{safe(fit.name)}-{name}"
-            plans.append(Plan(f"model:{fit.name}", key, _bound(make, key)))
+            folded = both and name != "prior"
+            plans.append(Plan(f"model:{fit.name}", key, _bound(make, key), folded))
         for name, function in (("traces", "traces"), ("ranks", "rank_plot")):
             key = f"{number_}-{safe(fit.name)}-{name}"
-            plans.append(
-                Plan(
-                    "diagnostics", key, _bound(model_figures.chains(comparison, fit, function), key)
-                )
-            )
-    if comparison.model("none") and comparison.model("partial"):
-        plans.append(Plan("shrinkage", "shrinkage", lambda: _scatter(comparison)))
+            drawn = _bound(model_figures.chains(comparison, fit, function), key)
+            plans.append(Plan("diagnostics", key, drawn, comparison.trusted[fit.name]))
+    if both:
+        plans.append(Plan("shrinkage", "models", lambda: _models(comparison)))
     partial, best = (
         comparison.model("partial"),
         comparison.model("partial") or comparison.model("none"),
@@ -102,9 +104,13 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
     if len(comparison.table("posterior_checks", model=checked.name)):
         plans.append(Plan("checks", "check-statistics", lambda: _statistics(comparison, checked)))
         if not comparison.data.family.rows_are_groups:
-            plans.append(Plan("checks", "check-density", lambda: _density(comparison, checked)))
+            plans.append(
+                Plan("checks", "check-density", lambda: _density(comparison, checked), folded=True)
+            )
+    if partial is not None and len(fitness.given_others(comparison, partial)):
+        plans.append(Plan("checks", "population", lambda: _population(comparison, partial)))
     if len(comparison.table("loo_pointwise", model=checked.name)):
-        plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked)))
+        plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked), folded=True))
     return plans
 
 
@@ -159,25 +165,30 @@ def _raw(comparison: Comparison) -> Figure:
     )
 
 
-def _scatter(comparison: Comparison) -> Figure:
+def _models(comparison: Comparison) -> Figure:
+    """Draw no pooling and partial pooling on one axis, with the mean of the population."""
     shown = [fit for fit in (comparison.model("none"), comparison.model("partial")) if fit]
     names = [fit.name for fit in shown]
     frame = shrinkage.without_foreign_centers(comparison.table("estimates"), comparison.fits)
-    thetas, center = comparison.data.family.words.thetas, "μ"
-    theta, kind = "θ", "Posterior means"
-    if comparison.data.exp:
-        theta, center, kind = "exp(θ)", "exp(μ)", "Geometric posterior means"
-    return Figure(
-        "shrinkage",
-        "pooling_scatter",
+    frame = frame[frame["model"].isin(names) & frame["parameter"].isin(["theta", "mu"])]
+    frame = frame[(frame["parameter"] == "mu") | (frame["group"] != "")]
+    whole = frame["parameter"] == "mu"
+    intervals = pd.DataFrame(
         {
-            "estimates": frame[frame["model"].isin(names)],
-            "models": comparison.titles,
-            **model_figures.effect_axes(comparison),
-        },
-        f"{kind} of {theta} under {' and '.join(fit.title for fit in shown)}.",
-        f"{kind} of the {thetas} under {' and '.join(fit.title for fit in shown)}, "
-        f"with the posterior mean of {center} dashed.",
+            "row": np.where(whole, _mean_of_all(comparison), frame["group"]),
+            "whole": whole,
+            "kind": frame["model"].map({fit.name: capital(fit.title) for fit in shown}),
+            **{name: frame[of] for name, of in _ENDS.items()},
+        }
+    )
+    both = " and ".join(fit.title for fit in shown)
+    thetas = comparison.data.family.words.thetas
+    return Figure(
+        "models",
+        "forest",
+        {"intervals": intervals, "zero": False, **model_figures.effect_axes(comparison)},
+        f"The {thetas} under {both} side by side, with the mean of the population.",
+        f"Intervals of {thetas} under {both}, a pair for each of {comparison.data.stats.J} groups.",
     )
 
 
@@ -213,7 +224,6 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
 def _forest(comparison: Comparison, fit: Fit) -> Figure:
     """Draw estimates, their posterior, the mean of the population and a new group in one."""
     data, stats, z = comparison.data, comparison.data.stats, special.ndtri(0.975)
-    columns = {"low": "q2.5", "middle": "median", "high": "q97.5"}
     raw = pd.DataFrame(
         {
             "row": list(stats.labels),
@@ -232,7 +242,7 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
         (new, f"New {group_word(comparison)}", True),
     ]
     posterior = [
-        pd.DataFrame({name: part[column] for name, column in columns.items()}).assign(
+        pd.DataFrame({name: part[column] for name, column in _ENDS.items()}).assign(
             row=row or part["group"], whole=whole, kind=capital(fit.title)
         )
         for part, row, whole in shown
@@ -400,6 +410,8 @@ def _predictions(comparison: Comparison, fit: Fit) -> Figure:
 
 def _statistics(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("posterior_checks", model=fit.name)
+    if not comparison.data.family.rows_are_groups:
+        frame = frame[frame["group"] != ""]
     outside = (frame["observed"] < frame["q2.5"]) | (frame["observed"] > frame["q97.5"])
     axes, what = (
         model_figures.axes(comparison),
@@ -436,6 +448,29 @@ def _density(comparison: Comparison, fit: Fit) -> Figure:
         f"Density of the observations and of data sets replicated under {fit.title}.",
         f"Density of {comparison.data.axis_title}: observations over {len(frames)} replicated data "
         "sets.",
+    )
+
+
+def _population(comparison: Comparison, fit: Fit) -> Figure:
+    rows = fitness.given_others(comparison, fit)
+    below = rows["below"].to_numpy(dtype=float)
+    tails = np.minimum(below, 1 - below)
+    far = int(np.argmin(tails))
+    farthest = ""
+    if (tails > tails[far]).sum() == len(tails) - 1:
+        share = number(float(below[far]), 0.0005)
+        farthest = (
+            f"; the farthest is {rows['group'].iloc[far]}, with probability "
+            f"{share} of a smaller value"
+        )
+    words = comparison.data.family.words
+    return Figure(
+        "population",
+        "group_quantiles",
+        {"shares": rows[["group", "below"]], "of": group_word(comparison)},
+        f"Each {words.raw} against what the other groups lead one to expect under {fit.title}, "
+        "beside draws from the population.",
+        f"Quantile plot of {len(rows)} groups{farthest}.",
     )
 
 

@@ -168,7 +168,8 @@ def _figures(
             prepared[each.key] = each.make()
         except Exception as error:  # one figure that fails must not take the others with it
             failed[each.key] = f"{type(error).__name__}: {error}"
-    failed |= draw_all(list(prepared.values()), folder, workers=workers, progress=progress)
+    drawn = draw_all(list(prepared.values()), folder, workers=workers, progress=progress)
+    failed |= drawn.failed
     pictures: dict[str, list[page.Picture]] = {}
     for each in plans:
         if each.key in failed:
@@ -176,7 +177,9 @@ def _figures(
                 file.unlink()
             shown = page.Picture(each.key, "", problem=failed[each.key])
         else:
-            shown = page.picture(prepared[each.key], folder)
+            shown = page.picture(
+                prepared[each.key], folder, drawn.captions[each.key], folded=each.folded
+            )
         pictures.setdefault(each.section, []).append(shown)
     return pictures, failed
 

@@ -181,11 +181,12 @@ def _fill(
             columns = meanings.table(found, data.family.words)
             columns = exponential.described(columns) if data.exp else columns
             results.write_table(columns, folder / "tables" / "columns.csv")
-            problem = drawing.result().get(figure.key)
+            drawn_figure = drawing.result()
+            problem = drawn_figure.failed.get(figure.key)
             picture = (
                 page.Picture(figure.key, "", problem=problem)
                 if problem
-                else page.picture(figure, folder / "figures")
+                else page.picture(figure, folder / "figures", drawn_figure.captions[figure.key])
             )
             said = [_extremes(data, priors), *_left_out(data)]
             parts.make(

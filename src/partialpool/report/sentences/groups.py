@@ -9,6 +9,7 @@ import pandas as pd
 
 from partialpool.fitting import Fit
 from partialpool.report import precision
+from partialpool.report.sentences import claims
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     capital,
@@ -59,14 +60,13 @@ def apart(comparison: Comparison, fit: Fit) -> list[str]:
     if pairs.empty:
         return []
     apart = _pairs(comparison, pairs[~pairs["marginal_overlap"]])
-    [warning] = not_a_test(comparison)
     if len(pairs) == 1:
-        return [f"The two 95 % intervals {'do not ' * len(apart)}overlap. {warning}"]
+        return [f"The two 95 % intervals {'do not ' * len(apart)}overlap."]
     if not apart:
-        return [f"All {len(pairs)} pairs of 95 % intervals overlap. {warning}"]
+        return [f"All {len(pairs)} pairs of 95 % intervals overlap."]
     return [
         f"The 95 % intervals do not overlap for {len(apart)} of {len(pairs)} pairs: "
-        f"{listed(apart)}. {warning}"
+        f"{listed(apart)}."
     ]
 
 
@@ -226,16 +226,18 @@ def compared(comparison: Comparison) -> list[str]:
     first, second = comparison.model("none"), comparison.model("partial")
     said = withheld(comparison, first, second)
     shown = [fit for fit in (first, second) if fit is not None and comparison.concludes(fit.name)]
-    claims = rows_of(comparison.table("claims"))
-    for criterion in dict.fromkeys(row["criterion"] for row in claims):
+    counted = rows_of(comparison.table("claims"))
+    for criterion in dict.fromkeys(row["criterion"] for row in counted):
         counts = [
             f"{row['claims']} of {row['pairs']} under {fit.title}"
             for fit in shown
-            for row in claims
+            for row in counted
             if row["model"] == fit.name and row["criterion"] == criterion
         ]
         if counts:
             said.append(f"Pairs for which “{criterion}” holds: {listed(counts)}.")
+    said += claims.two_things(comparison)
+    said += claims.overlapping(comparison, shown[-1]) if shown else []
     if len(shown) == 2:
         pairs = [comparison.table("contrasts", model=fit.name) for fit in shown]
         if all(len(p) for p in pairs):

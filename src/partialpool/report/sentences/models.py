@@ -1,4 +1,4 @@
-"""Sentences on what each model says, and the results in short."""
+"""Sentences on what each model says."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pandas as pd
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.report import precision
-from partialpool.report.sentences.groups import NOISE, apart, displacements, moved_most
+from partialpool.report.sentences.groups import NOISE, apart, displacements
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
-    Row,
     a_group,
     capital,
     draws_of,
@@ -30,7 +29,7 @@ from partialpool.report.wording import (
     scalar,
     with_interval,
 )
-from partialpool.tables import exponential, variables
+from partialpool.tables import variables
 from partialpool.tables.comparison import Comparison
 
 
@@ -211,52 +210,3 @@ def _variances(comparison: Comparison, fit: Fit) -> list[str]:
         "variance that lies between groups, R, has posterior median "
         f"{median_with_interval(rows['icc'], 'icc')}."
     ]
-
-
-def in_short(comparison: Comparison) -> list[str]:
-    """State the main results, one sentence each."""
-    fit = comparison.model("partial")
-    if fit is None or not comparison.concludes(fit.name):
-        return []
-    said = []
-    mu = scalar(comparison, fit, "mu")
-    if mu is not None and fit.keeps(CENTER):
-        said.append(_population_in_short(comparison, fit, mu))
-    said += moved_most(comparison, fit)
-    first = comparison.model("none")
-    between = "ratio" if comparison.data.exp else "difference"
-    criterion = exponential.EXCLUDES_ONE if comparison.data.exp else exponential.EXCLUDES_ZERO
-    claims = comparison.table("claims", criterion=criterion)
-    if first is not None and comparison.concludes(first.name) and len(claims):
-        counts = claims.set_index("model")["claims"]
-        if {first.name, fit.name} <= set(counts.index):
-            pairs = int(claims["pairs"].iloc[0])
-            found = counts[first.name], counts[fit.name]
-            excluded = 1 if comparison.data.exp else 0
-            sense = f"in the sense that the 95 % interval of the {between} excludes {excluded}."
-            if pairs == 1:
-                verbs = ["differ" if count else "do not differ" for count in found]
-                said.append(
-                    f"The two groups {verbs[0]} under no pooling and {verbs[1]} under partial "
-                    f"pooling, {sense}"
-                )
-            else:
-                verb = "differs" if found[0] == 1 else "differ"
-                said.append(
-                    f"Of {pairs} pairs of groups, {found[0] or 'none'} {verb} under no pooling and "
-                    f"{found[1] or 'none'} under partial pooling, {sense}"
-                )
-    return said
-
-
-def _population_in_short(comparison: Comparison, fit: Fit, mu: Row) -> str:
-    shown = with_interval(mu, comparison.data.unit)
-    if not comparison.data.family.rows_are_groups:
-        return f"The population of groups has mean μ = {shown}."
-    mean = "geometric mean exp(μ)" if comparison.data.exp else "mean μ"
-    said = f"The population of {nouns(comparison)} has {mean} = {shown}"
-    tau = scalar(comparison, fit, "tau")
-    if tau is None or not fit.keeps(POPULATION):
-        return f"{said}."
-    scale = ", on the scale of the logarithms," if comparison.data.exp else ""
-    return f"{said} and{scale} sd τ = {with_interval(tau)}."
