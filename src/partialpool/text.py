@@ -95,6 +95,11 @@ def short(value: float) -> str:
     return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def in_full(value: float) -> str:
+    """Write a number that is known, with all its digits and no more: 1000000000.03, 0.1, 1e-05."""
+    return f"{value:.15g}"
+
+
 def share(value: float) -> str:
     """Write a share with two decimals; one that is not 0 or 1 is not rounded to either."""
     if 0 < value < 0.005:

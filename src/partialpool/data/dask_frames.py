@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data.grouped import GroupedData, with_estimates
-from partialpool.data.rows import quoted, strip_labels
+from partialpool.data.labels import strip_labels
+from partialpool.data.rows import quoted
 from partialpool.errors import InputError
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import GroupStats, check_overflow, combine, group_stats, ordered

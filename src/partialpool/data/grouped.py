@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data.rows import strip_labels
+from partialpool.data.labels import strip_labels
+from partialpool.data.memory import as_numbers, first_missing, label_texts
+from partialpool.data.order import in_order
 from partialpool.errors import InputError
-from partialpool.families.base import Family, Statistics, order_of_labels
+from partialpool.families.base import Family, Statistics
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
+from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
 
 
@@ -113,6 +116,13 @@ class GroupedData:
         """Keep only the statistics by group."""
         return replace(self, y=self.y[:0], group=self.group[:0])
 
+    def in_order(self, by: str) -> GroupedData:
+        """Put the groups in another order: `data`, `label`, `mean` or `size`.
+
+        See `partialpool.data.order.in_order`.
+        """
+        return in_order(self, by)
+
 
 def _check_logarithms(name: str, family: Family, stats: Statistics) -> None:
     """Refuse exponentials of what is no estimate of a logarithm."""
@@ -139,7 +149,8 @@ def from_values(
     Parameters
     ----------
     labels
-        Group of each observation, as text, length N.
+        Group of each observation: text, or what has a text, length N. A pandas categorical gives
+        the groups its order.
     values
         Outcome of each observation, length N.
     name
@@ -150,21 +161,19 @@ def from_values(
     Raises
     ------
     InputError
-        Different lengths, no values, values that are not finite, a blank label, or values whose
-        squares overflow.
+        Different lengths, no values, values that are missing, not finite or no numbers, a blank or
+        missing label, or values whose squares overflow.
     """
-    y = _as_numbers(values, f"{name}: the values")
-    if y.ndim != 1 or len(labels) != len(y):
-        raise InputError(f"{name}: {len(labels)} labels for values of shape {y.shape}")
+    y = as_numbers(values, what=f"{name}: the values", one=f"{name}, value")
+    texts, categories = label_texts(labels, what=f"{name}, value")
+    if len(texts) != len(y):
+        raise InputError(f"{name}: {len(texts)} labels for values of shape {y.shape}")
     if len(y) == 0:
         raise InputError(f"{name}: there are no observations; at least one is needed")
-    if not np.isfinite(y).all():
-        bad = int(np.flatnonzero(~np.isfinite(y))[0])
+    if (bad := first_missing(y)) is not None:
         raise InputError(f"{name}: value {bad + 1} is {y[bad]}; outcomes must be finite numbers")
-    clean, notes = strip_labels(
-        [str(label) for label in labels], lambda i: f"{name}, value {i + 1}"
-    )
-    return group_values(name, y, clean, notes=notes, **about)
+    clean, notes = strip_labels(texts, lambda i: f"{name}, value {i + 1}")
+    return group_values(name, y, clean, notes=notes, categories=categories, **about)
 
 
 def from_estimates(
@@ -180,7 +189,8 @@ def from_estimates(
     Parameters
     ----------
     labels
-        Group of each estimate, as text, length J.
+        Group of each estimate: text, or what has a text, length J. A pandas categorical gives the
+        groups its order.
     estimates, se
         Estimates and their standard errors, in one unit, length J.
     name
@@ -195,22 +205,23 @@ def from_estimates(
         blank label, or a group with more than one estimate.
     """
     columns = {
-        "estimate": _as_numbers(estimates, f"{name}: the estimates"),
-        "standard error": _as_numbers(se, f"{name}: the standard errors"),
+        what: as_numbers(numbers, what=f"{name}: the {what}s", one=f"{name}, {what}")
+        for what, numbers in (("estimate", estimates), ("standard error", se))
     }
+    texts, categories = label_texts(labels, what=f"{name}, estimate")
     for what, numbers in columns.items():
-        if numbers.shape != (len(labels),):
-            raise InputError(f"{name}: {len(labels)} labels for {what}s of shape {numbers.shape}")
-        if not np.isfinite(numbers).all():
-            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        if len(numbers) != len(texts):
+            raise InputError(f"{name}: {len(texts)} labels for {what}s of shape {numbers.shape}")
+        if (bad := first_missing(numbers)) is not None:
             raise InputError(
-                f"{name}: the {what} of {labels[bad]!r} is {numbers[bad]}; it must be a finite "
+                f"{name}: the {what} of {texts[bad]!r} is {numbers[bad]}; it must be a finite "
                 "number"
             )
-    clean, notes = strip_labels(
-        [str(label) for label in labels], lambda i: f"{name}, estimate {i + 1}"
-    )
+    clean, notes = strip_labels(texts, lambda i: f"{name}, estimate {i + 1}")
     stats = check_estimates(clean, *columns.values(), where=name)
+    if categories:
+        places = {label: j for j, label in enumerate(stats.labels)}
+        stats = stats.take(np.array([places[each] for each in categories if each in places]))
     return with_estimates(stats, name=name, notes=notes, **about)
 
 
@@ -226,16 +237,17 @@ def with_estimates(stats: Estimates, *, name: str, **about: Any) -> GroupedData:
     )
 
 
-def _as_numbers(values: Sequence[float] | FloatArray, what: str) -> FloatArray:
-    """Values as doubles; None is a missing one."""
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} are no numbers ({error})") from None
-
-
-def group_values(name: str, y: FloatArray, labels: Sequence[str], **about: Any) -> GroupedData:
+def group_values(
+    name: str,
+    y: FloatArray,
+    labels: Sequence[str],
+    *,
+    categories: Sequence[str] = (),
+    **about: Any,
+) -> GroupedData:
     """Group outcomes by their labels, one each, all checked but for squares that overflow.
+
+    Groups come in the order of the categories, where there are some.
 
     Raises
     ------
@@ -251,6 +263,9 @@ def group_values(name: str, y: FloatArray, labels: Sequence[str], **about: Any) 
                 "divide the outcome by a suitable unit first"
             )
     order = order_of_labels(labels)
+    if categories:
+        occurring = set(order)
+        order = [each for each in categories if each in occurring]
     index = {label: j for j, label in enumerate(order)}
     group = np.array([index[label] for label in labels], dtype=np.int64)
     return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, order), **about)

@@ -18,9 +18,11 @@ import numpy as np
 from partialpool.data.description import about_files, read_description
 from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
-from partialpool.data.rows import check_header, find_columns, strip_labels
+from partialpool.data.labels import strip_labels
+from partialpool.data.opening import stated_delimiter
+from partialpool.data.rows import check_header, find_columns, refuse_doubtful_points
 from partialpool.data.sources import (
-    MIXED_LINE_ENDS,
+    REWRITTEN,
     Numbers,
     Source,
     UnexplainedError,
@@ -28,7 +30,9 @@ from partialpool.data.sources import (
     open_source,
     plain,
 )
+from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
+from partialpool.families.codes import CODES, describe
 from partialpool.families.moments import GroupStats, check_overflow, ordered
 from partialpool.progress import Progress
 from partialpool.types import FloatArray, IntArray
@@ -42,8 +46,11 @@ def scan_statistics(
     *,
     group: str | None = None,
     value: str | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    unit: str | None = None,
+    encoding: str | None = None,
     drop_missing: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -56,7 +63,7 @@ def scan_statistics(
         A file, a pattern such as `data/part-*.parquet`, or several of them; all CSV (also
         compressed, `.csv.gz`) or all Parquet, and all with the same columns. A TOML file of the
         first file's name beside it is read as for a small file.
-    group, value, delimiter, decimal, drop_missing
+    group, value, delimiter, decimal, thousands, unit, encoding, drop_missing
         As for `partialpool.data.read_csv`. In Parquet a null or NaN outcome is missing.
     threads
         Threads of the engine; all processors where None.
@@ -75,13 +82,18 @@ def scan_statistics(
     InputError
         Whatever makes the data unusable, with file, line or row, and value.
     """
+    spelling = Spelling.of(
+        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
+    )
+    paths = expand(files)
+    if delimiter is None:
+        spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
     return scan_data(
-        files,
+        paths,
         most_observations=0,
         group=group,
         value=value,
-        delimiter=delimiter,
-        decimal=decimal,
+        spelling=spelling,
         drop_missing=drop_missing,
         threads=threads,
         progress=progress,
@@ -94,8 +106,7 @@ def scan_data(
     most_observations: int,
     group: str | None = None,
     value: str | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
+    spelling: Spelling | None = None,
     drop_missing: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -104,8 +115,8 @@ def scan_data(
 
     Parameters
     ----------
-    files, group, value, delimiter, decimal, drop_missing, threads, progress
-        As for `scan_statistics`.
+    files, group, value, spelling, drop_missing, threads, progress
+        As for `scan_statistics`, with a spelling that is settled.
     most_observations
         Largest number of observations that are kept.
 
@@ -125,8 +136,9 @@ def scan_data(
         open_engine(threads) as engine,
         (progress or Progress()).task(f"Reading {listed(paths)}"),
     ):
-        source = open_source(engine, paths, delimiter=delimiter, decimal=decimal)
-        check_header(source.header, path=paths[0], delimiter=delimiter)
+        spelling = spelling or Spelling()
+        source = open_source(engine, paths, spelling)
+        check_header(source.header, path=paths[0], delimiter=spelling.delimiter)
         label, outcome = find_columns(
             source.header,
             group or settings.get("group"),
@@ -197,9 +209,9 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
             raw = _group_by(rows, outcome.number, pivot)
     except duckdb.Error as error:
         problem = rows.explain(error)
-        if isinstance(problem, UnexplainedError) and source.relax():
+        if isinstance(problem, UnexplainedError) and source.rewrite():
             found, others = _statistics(rows)
-            return found, (MIXED_LINE_ENDS, *others)
+            return found, (REWRITTEN, *others)
         raise problem from None
     if raw is None:
         raise InputError(
@@ -210,8 +222,10 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
     dropped = int(counted.sum() - n.sum())
     wrong = dropped and not (rows.drop_missing and source.count_missing(outcome) == dropped)
     blank = np.ma.getmaskarray(raw["label"]) & (n > 0)
-    if wrong or n.sum() == 0 or blank.any():
+    if wrong or n.sum() == 0 or blank.any() or source.mixes_units(outcome):
         raise rows.explain(None)
+    if not source.spelling.certain and (begin := source.begin(outcome.name)):
+        refuse_doubtful_points(*zip(*begin, strict=True), paths=source.paths, column=outcome.name)
     kept = np.flatnonzero(n > 0)
     kept = kept[np.argsort(np.asarray(raw["label"], dtype=object)[kept])]
     labels = [str(label) for label in np.asarray(raw["label"])[kept]]
@@ -228,7 +242,28 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
     if (lost[variance > 0] > _DIGITS).any():
         stats = _second_pass(rows, stats, labels)
     left_out = f"{dropped} {'row' if dropped == 1 else 'rows'} without an outcome left out"
-    return ordered(stats), ((left_out,) if dropped else ()) + changed
+    codes = _codes(
+        rows, float(plain(raw["low"])[kept].min()), float(plain(raw["high"])[kept].max())
+    )
+    return ordered(stats), ((left_out,) if dropped else ()) + changed + codes
+
+
+def _codes(rows: Observations, low: float, high: float) -> tuple[str, ...]:
+    """Note codes for missing values, where the smallest or the largest value may be one."""
+    if not {low, high} & set(CODES):
+        return ()
+    number, table = rows.outcome.number, rows.source.table
+    known = ", ".join(f"CAST({code!r} AS DOUBLE)" for code in CODES)
+    values = f"(SELECT {number} AS v FROM {table}) WHERE v IS NOT NULL AND v"
+    found = rows.source.engine.execute(
+        f"SELECT v, count(*) FROM {values} IN ({known}) GROUP BY 1"
+    ).fetchall()
+    others = rows.source.engine.execute(
+        f"SELECT min(v), max(v) FROM {values} NOT IN ({known})"
+    ).fetchone()
+    if others is None or others[0] is None:
+        return ()
+    return tuple(describe(dict(found), *others))
 
 
 def _group_by(rows: Observations, number: str, pivot: float) -> dict[str, Any] | None:
@@ -237,9 +272,10 @@ def _group_by(rows: Observations, number: str, pivot: float) -> dict[str, Any] |
 
     try:
         raw: dict[str, Any] = rows.source.engine.execute(
-            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance FROM ("
+            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance, low, high FROM ("
             f"SELECT {rows.label} AS label, count(*) AS rows, count(v) AS n, "
-            f"avg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance "
+            f"min(v) AS low, max(v) AS high, avg(v - {pivot!r}) AS mean, "
+            f"var_pop(v - {pivot!r}) AS variance "
             f"FROM (SELECT *, {number} AS v FROM {rows.source.table}) GROUP BY 1)"
         ).fetchnumpy()
     except duckdb.OutOfRangeException:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 import math
 import re
 import tempfile
@@ -15,19 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool.data.files import are_parquet, listed
+from partialpool.data.files import are_tables, listed
+from partialpool.data.labels import LabelCheck
+from partialpool.data.opening import TEXT, as_parquet, encoding_of, packing, stated_delimiter
 from partialpool.data.rows import (
-    BLANKS,
-    MISSING,
+    FIRST_ROWS,
     SHOWN,
-    LabelCheck,
-    check_marks,
+    check_width,
     checked_observations,
     csv_rows,
     file_rows,
     take_header,
     wrong_values,
 )
+from partialpool.data.spelling import BLANKS, MINUS, MISSING, UTF_8, Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
@@ -37,8 +40,8 @@ if TYPE_CHECKING:
 MEMORY_LIMIT = "2GB"
 """What the engine may hold in memory before it goes on in a temporary folder."""
 
-MIXED_LINE_ENDS = "line ends are mixed, which slows reading"
-"""Note on files that are read after `Source.relax`."""
+REWRITTEN = "line ends are mixed or rows have empty fields at their ends, which slows reading"
+"""Note on files that are read after `Source.rewrite`."""
 
 _TABLE_BITS = 20  # whole numbers of a range below 2^20 index the groups directly, twice as fast
 _BLOCK = 10_000
@@ -105,19 +108,17 @@ def open_engine(threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnectio
 def open_source(
     engine: duckdb.DuckDBPyConnection,
     paths: Sequence[Path],
-    *,
-    delimiter: str = ",",
-    decimal: str = ".",
+    spelling: Spelling | None = None,
 ) -> Source:
-    """Look at the columns of files, all CSV or all Parquet.
+    """Look at the columns of files, all of text or all of typed columns.
 
     Raises
     ------
     InputError
         A mixture, files of different columns, or a file without any.
     """
-    kind = ParquetSource if are_parquet(paths) else CsvSource
-    return kind(engine, paths, delimiter, decimal)
+    kind = ParquetSource if are_tables(paths) else CsvSource
+    return kind(engine, paths, spelling or Spelling())
 
 
 @dataclass
@@ -126,8 +127,7 @@ class Source(ABC):
 
     engine: duckdb.DuckDBPyConnection
     paths: Sequence[Path]
-    delimiter: str
-    decimal: str
+    spelling: Spelling
     header: list[str] = field(init=False)
     """Names of the columns."""
     table: str = field(init=False)
@@ -191,9 +191,26 @@ class Source(ABC):
             Whether missing outcomes are no fault.
         """
 
-    def relax(self) -> bool:
-        """Have the engine read less strictly from now on; False where it does or cannot."""
+    @abstractmethod
+    def begin(self, name: str) -> list[tuple[str, str]]:
+        """Place and content of the first values of a column of text; none of another."""
+
+    def rewrite(self) -> bool:
+        """Have the engine read clean copies from now on; False where it does or cannot."""
         return False
+
+    def mixes_units(self, column: Numbers) -> bool:
+        """Whether the unit stands beside some numbers and not beside others."""
+        if not self.spelling.unit:
+            return False
+        before, behind = map(_quoted, self.spelling.affixes)
+        text = f"trim({column.raw}, {_quoted(BLANKS)})"
+        has = f"(regexp_matches({text}, {before}) OR regexp_matches({text}, {behind}))"
+        found = self.engine.execute(
+            f"SELECT bool_or({has}) AND NOT bool_and({has}) FROM {self.table} "
+            f"WHERE {column.number} IS NOT NULL"
+        ).fetchone()
+        return bool(found and found[0])
 
     def count_missing(self, column: Numbers) -> int:
         """Count the rows in which a number is missing."""
@@ -203,45 +220,110 @@ class Source(ABC):
         ).fetchone()
         return int(found[0]) if found else 0
 
+    def _problem(self, label: str, value: str, *, drop_missing: bool) -> InputError | None:
+        """Read observations row by row, as those of a small file, up to what is wrong first."""
+        rows = checked_observations(
+            self.rows([label, value], keep_empty=drop_missing),
+            paths=self.paths,
+            value=value,
+            spelling=self.spelling,
+            drop_missing=drop_missing,
+        )
+        try:
+            deque(rows, maxlen=0)
+        except InputError as problem:
+            return problem
+        return None
+
     def _text_as_number(self, name: str, column: str) -> Numbers:
-        """SQL of a column of text, read as `data.read_csv` reads it.
+        """SQL of a column of text, read as `Spelling.number` reads it.
 
         The cast ignores blanks around a number (a trim costs more than all the rest), and takes
-        what a data file should not hold: 1_000, inf, nan.
+        what a data file should not hold: 1_000, inf, nan. What it refuses is matched as a small
+        file's values are; that is slow, and asked of these values alone.
         """
-        text = column
-        if self.decimal == ",":
-            text = f"CASE WHEN contains({text}, '.') THEN {text} ELSE replace({text}, ',', '.') END"
-        number = f"TRY_CAST({text} AS DOUBLE)"
-        finite = f"CASE WHEN isfinite({number}) AND NOT contains({column}, '_') THEN {number} END"
+        spelling = self.spelling
+        text = f"trim({column}, {_quoted(BLANKS)})"
+        if spelling.unit:
+            before, behind = map(_quoted, spelling.affixes)
+            text = (
+                f"CASE WHEN regexp_matches({text}, {before}) "
+                f"THEN regexp_replace({text}, {before}, '\\1') "
+                f"ELSE regexp_replace({text}, {behind}, '') END"
+            )
+        bare = f"replace({text}, '{MINUS}', '-')"
+        for mark in spelling.marks:
+            bare = f"replace({bare}, {_quoted(mark)}, '')"
+        if spelling.decimal == ",":
+            bare = f"replace({bare}, ',', '.')"
+        number = f"TRY_CAST({bare} AS DOUBLE)"
+        finite = (
+            f"CASE WHEN regexp_full_match({text}, {_quoted(spelling.pattern)}) AND "
+            f"isfinite({number}) THEN {number} END"
+        )
+        if not (spelling.marks or spelling.unit):
+            quick, odd = column, f"contains({column}, '_')"
+            if spelling.decimal == ",":
+                quick, odd = f"replace({column}, ',', '.')", f"contains({column}, '.') OR {odd}"
+            quick = f"TRY_CAST({quick} AS DOUBLE)"
+            finite = (
+                f"coalesce(CASE WHEN isfinite({quick}) AND NOT ({odd}) THEN {quick} END, {finite})"
+            )
         spellings = ", ".join(_quoted(word) for word in sorted(MISSING))
-        missing = f"{column} IS NULL OR lower(trim({text}, {_quoted(BLANKS)})) IN ({spellings})"
+        missing = f"{column} IS NULL OR lower(trim({column}, {_quoted(BLANKS)})) IN ({spellings})"
         return Numbers(name, column, finite, finite, missing)
 
 
 class CsvSource(Source):
-    """CSV files, every column read as text."""
+    """Files of rows of text, every column read as text.
+
+    Those that the engine cannot take as they are, such as workbooks and other encodings, it is
+    given as copies in plain CSV.
+    """
 
     def __post_init__(self) -> None:
-        check_marks(self.delimiter, self.decimal)
-        header = take_header(file_rows(self.paths[0], self.delimiter), self.paths[0])
+        header = take_header(file_rows(self.paths[0], self.spelling), self.paths[0])
         for path in self.paths[1:]:
-            other = take_header(file_rows(path, self.delimiter), path)
+            other = take_header(file_rows(path, self.spelling), path)
             if other != header:
                 raise InputError(
                     f"{path}: its columns are {', '.join(map(repr, other))}, and those of "
                     f"{self.paths[0]} are {', '.join(map(repr, header))}"
                 )
         self.header = header
-        self.table = self._read_csv("strict_mode = true")
+        self._copied = False
+        files = [path if self._is_plain(path) else self._copy(path) for path in self.paths]
+        self.table = self._read_csv(files)
 
-    def _read_csv(self, mode: str) -> str:
+    def _is_plain(self, path: Path) -> bool:
+        """Whether the engine can take a file as it is."""
+        known = TEXT if path.suffix.lower() != ".gz" else "gzip"
+        if packing(path) != known or encoding_of(path, self.spelling) != UTF_8:
+            return False
+        if stated_delimiter(path, self.spelling):
+            return False
+        _, first = next(file_rows(path, self.spelling))
+        return len(first) == len(self.header)
+
+    def _copy(self, path: Path) -> Path:
+        """Write the rows of a file as plain CSV, without fields beyond the header's."""
+        found = self.engine.execute("SELECT current_setting('temp_directory')").fetchone()
+        folder = Path(str((found or ("",))[0]))
+        copy = folder / f"{len(list(folder.iterdir()))}.csv"
+        with copy.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter=self.spelling.delimiter, lineterminator="\n")
+            for line, row in file_rows(path, self.spelling, keep_empty=True):
+                check_width(row, len(self.header), path, line)
+                writer.writerow(row[: len(self.header)])
+        return copy
+
+    def _read_csv(self, paths: Sequence[Path]) -> str:
         names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(len(self.header)))
-        files = ", ".join(_quoted(_literal(path)) for path in self.paths)
+        files = ", ".join(_quoted(_literal(path)) for path in paths)
         return (
             f"read_csv([{files}], auto_detect = false, header = true, "
-            f"delim = {_quoted(self.delimiter)}, quote = '\"', escape = '\"', nullstr = '', "
-            f"columns = {{{names}}}, {mode})"
+            f"delim = {_quoted(self.spelling.delimiter)}, quote = '\"', escape = '\"', "
+            f"nullstr = '', columns = {{{names}}}, strict_mode = true)"
         )
 
     def label(self, name: str) -> str:
@@ -252,46 +334,48 @@ class CsvSource(Source):
         """SQL of a column of numbers, which is text so far."""
         return self._text_as_number(name, f"c{self.header.index(name)}")
 
-    def relax(self) -> bool:
-        """Take files whose line ends are mixed, which the engine's strict mode refuses."""
-        strict = self.table
-        self.table = self._read_csv("strict_mode = false, new_line = '\\n'")
-        return self.table != strict
+    def rewrite(self) -> bool:
+        """Copy files that the engine's strict mode refuses, such as those of mixed line ends."""
+        if self._copied:
+            return False
+        self._copied = True
+        self.table = self._read_csv([self._copy(path) for path in self.paths])
+        return True
 
     def rows(
         self, names: Sequence[str], *, keep_empty: bool
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Read the files row by row, as small ones are."""
         return csv_rows(
-            self.paths, self.header, names, delimiter=self.delimiter, keep_empty=keep_empty
+            self.paths, self.header, names, spelling=self.spelling, keep_empty=keep_empty
         )
+
+    def begin(self, name: str) -> list[tuple[str, str]]:
+        """Read the first rows of the first file."""
+        at, path = self.header.index(name), self.paths[0]
+        rows = itertools.islice(file_rows(path, self.spelling, keep_empty=True), 1, FIRST_ROWS + 1)
+        return [(f"{path}, line {line}", row[at]) for line, row in rows if at < len(row)]
 
     def explain(
         self, error: Exception | None, label: str, value: str, *, drop_missing: bool
     ) -> InputError:
         """Read the files row by row, as small ones are, and say what is wrong first."""
-        rows = checked_observations(
-            self.rows([label, value], keep_empty=drop_missing),
-            paths=self.paths,
-            value=value,
-            decimal=self.decimal,
-            drop_missing=drop_missing,
-        )
-        try:
-            deque(rows, maxlen=0)
-        except InputError as problem:
+        problem = self._problem(label, value, drop_missing=drop_missing)
+        if problem is not None:
             return problem
         said = "" if error is None else f" ({error})"
         return UnexplainedError(f"{self.where}: cannot be read{said}")
 
 
 class ParquetSource(Source):
-    """Parquet files."""
+    """Files of typed columns: Parquet, or Feather, of which a Parquet file is made."""
 
     def __post_init__(self) -> None:
         import duckdb
 
-        files = ", ".join(_quoted(_literal(path)) for path in self.paths)
+        read = [as_parquet(path) for path in self.paths]
+        self._names = dict(zip(map(str, read), map(str, self.paths), strict=True))
+        files = ", ".join(_quoted(_literal(path)) for path in read)
         self.table = f"read_parquet([{files}], filename = true, file_row_number = true)"
         try:
             described = self.engine.execute(f"DESCRIBE SELECT * FROM {self.table}").fetchall()
@@ -320,18 +404,38 @@ class ParquetSource(Source):
     def rows(
         self, names: Sequence[str], *, keep_empty: bool
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Take the rows from the engine, block by block."""
+        """Take the rows from the engine."""
+        texts = ", ".join(f"coalesce({self._as_text(name)}, '')" for name in names)
+        query = f"SELECT filename, file_row_number + 1, {texts} FROM {self.table}"
+        yield from self._places(f"{query} ORDER BY filename, file_row_number")
+
+    def begin(self, name: str) -> list[tuple[str, str]]:
+        """Take the first rows of the first file."""
+        if self._columns[name][1] != "VARCHAR":
+            return []
+        query = f"SELECT filename, file_row_number + 1, coalesce({self._as_text(name)}, '')"
+        first = f"{query} FROM {self.table} ORDER BY filename, file_row_number LIMIT {FIRST_ROWS}"
+        return [(place, text) for place, (text,) in self._places(first)]
+
+    def _places(self, query: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Place and content of the rows that a query gives, block by block."""
         import duckdb
 
-        texts = ", ".join(f"coalesce(CAST({self.label(name)} AS VARCHAR), '')" for name in names)
-        query = f"SELECT filename, file_row_number + 1, {texts} FROM {self.table}"
         try:
-            found = self.engine.execute(f"{query} ORDER BY filename, file_row_number")
+            found = self.engine.execute(query)
             while block := found.fetchmany(_BLOCK):
                 for file, row, *cells in block:
-                    yield f"{file}, row {row}", tuple(cells)
+                    yield f"{self._names.get(file, file)}, row {row}", tuple(cells)
         except duckdb.Error as error:
             raise InputError(f"{self.where}: cannot be read ({error})") from None
+
+    def _as_text(self, name: str) -> str:
+        """SQL of a column as text, its numbers spelled as those of text are."""
+        column, kind = self._columns[name]
+        text = f"CAST({_identifier(column)} AS VARCHAR)"
+        if self.spelling.decimal == "," and _NUMERIC.fullmatch(kind):
+            return f"replace({text}, '.', ',')"
+        return text
 
     def explain(
         self, error: Exception | None, label: str, value: str, *, drop_missing: bool
@@ -339,6 +443,9 @@ class ParquetSource(Source):
         """Ask the engine for the rows that are wrong."""
         if error is not None:
             return InputError(f"{self.where}: cannot be read ({error})")
+        if self._columns[value][1] == "VARCHAR":
+            found = self._problem(label, value, drop_missing=drop_missing)
+            return found or InputError(f"{self.where}: cannot be read")
         column = self.numbers(value)
         missing = f"({column.missing})"
         bad = f"({column.number}) IS NULL" + (f" AND NOT {missing}" if drop_missing else "")
@@ -361,10 +468,10 @@ class ParquetSource(Source):
         blank = f"trim({text}) = '' AND {column.number} IS NOT NULL"
         for place, _ in self._rows_where(blank, "0"):
             return InputError(f"{self.where}, {place}: {labels.problem('')}")
-        found = self.engine.execute(
+        known = self.engine.execute(
             f"SELECT DISTINCT {text} FROM {self.table} ORDER BY 1"
         ).fetchall()
-        for (each,) in found:
+        for (each,) in known:
             if problem := labels.problem(each):
                 return InputError(f"{self.where}: {problem}")
         return InputError(f"{self.where}: cannot be read")

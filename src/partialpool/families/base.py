@@ -29,7 +29,6 @@ from partialpool.priors import ScalePrior
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
-from partialpool.text import NUMBER
 from partialpool.types import FloatArray, IntArray
 
 Pooling = Literal["complete", "none", "partial", "other"]
@@ -592,17 +591,6 @@ def draw_population(
     theta = drawn["mu"] + drawn["tau"] * eta
     theta_new = np.asarray(rng.normal(drawn["mu"], drawn["tau"]))
     return {**drawn, "eta": eta, "theta": theta, "theta_new": theta_new}
-
-
-def order_of_labels(labels: Sequence[str]) -> list[str]:
-    """Order groups by number where every label is one, else as they first appear."""
-    unique = list(dict.fromkeys(labels))
-    if not all(map(NUMBER.fullmatch, unique)):
-        return unique
-    numbers = np.array(list(map(float, unique)))
-    if (np.diff(numbers) > 0).all():
-        return unique
-    return sorted(unique, key=lambda label: (float(label), label))
 
 
 def rounded(x: float) -> float:

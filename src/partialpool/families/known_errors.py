@@ -34,11 +34,12 @@ from partialpool.families.base import (
     Statistics,
     Words,
     draw_population,
-    order_of_labels,
     rounded,
     rounded_to,
 )
+from partialpool.families.codes import missing_value_codes
 from partialpool.families.exact.classes import MOST_CLASSES
+from partialpool.families.order import order_of_labels
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -52,6 +53,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
+from partialpool.text import in_full, of_data
 from partialpool.types import FloatArray, IntArray
 
 _LOG_2_PI = math.log(2 * math.pi)
@@ -229,6 +231,10 @@ class KnownErrors(Family):
     choice_settings = ("mu_location", "mu_scale", "tau_df", "tau_scale")
     rows_are_groups = True
 
+    def notices(self, stats: Estimates, y: FloatArray) -> list[str]:
+        """Say where estimates look like codes for missing ones."""
+        return missing_value_codes(stats.estimate)
+
     def default_priors(self, stats: Estimates) -> Priors:
         """Priors that leave the word to the estimates, on their scale.
 
@@ -266,9 +272,9 @@ class KnownErrors(Family):
             distance = abs(stats.grand_mean - location) / scale
             if distance > _FAR:
                 found.append(
-                    f"the prior of {name}, normal({location:g}, {scale:g}), puts the "
-                    f"common-effect estimate {stats.grand_mean:.4g} {distance:.1f} prior sds from "
-                    "its center"
+                    f"the prior of {name}, normal({in_full(location)}, {scale:g}), puts the "
+                    f"common-effect estimate {of_data(stats.grand_mean, stats.total_sd)} "
+                    f"{distance:.1f} prior sds from its center"
                 )
         spread = float(np.std(stats.estimate, ddof=1)) if stats.J > 1 else 0.0
         scale = value.get("tau_scale")

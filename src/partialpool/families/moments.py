@@ -16,9 +16,12 @@ import pandas as pd
 from partialpool.errors import InputError
 from partialpool.families.base import (
     Statistics,
-    order_of_labels,
 )
+from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
+
+_BLUR = 1e-3
+_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -250,6 +253,18 @@ def ordered(stats: GroupStats) -> GroupStats:
     index = {label: j for j, label in enumerate(stats.labels)}
     at = np.array([index[label] for label in labels])
     return GroupStats(tuple(labels), stats.n[at], stats.mean[at], stats.ss[at])
+
+
+def lost_digits(stats: GroupStats) -> list[str]:
+    """Note values so large against their spread that doubles, which have 16 digits, blur it."""
+    largest, sd = float(np.abs(stats.mean).max()), stats.total_sd
+    step = float(np.spacing(largest))
+    if step <= _BLUR * sd or (sd == 0 and largest < _WHOLE):
+        return []
+    return [
+        f"values near {largest:.3g} are held to steps of {step:.2g}, which blurs an sd of "
+        f"{sd:.2g}: subtract a constant from all values in the file first"
+    ]
 
 
 def check_overflow(stats: GroupStats, where: str) -> None:

@@ -32,9 +32,10 @@ from partialpool.families.base import (
     rounded,
     rounded_to,
 )
+from partialpool.families.codes import missing_value_codes
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.exact.pooling_extremes import Sample, draw_means
-from partialpool.families.moments import GroupStats, group_stats, size_classes
+from partialpool.families.moments import GroupStats, group_stats, lost_digits, size_classes
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -48,6 +49,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, Priors
 from partialpool.settings import Settings
+from partialpool.text import in_full, of_data
 from partialpool.types import FloatArray, IntArray
 
 SAMPLED_ROWS = 500
@@ -170,6 +172,10 @@ class Observations(Family):
         return Priors({name: priors.values[name] for name in names}, priors.sources)
 
     def notices(self, stats: GroupStats, y: FloatArray) -> list[str]:
+        """Say where values look like codes, have lost their digits, or are 0 or 1 alone."""
+        return [*missing_value_codes(y), *lost_digits(stats), *self._proportions(stats, y)]
+
+    def _proportions(self, stats: GroupStats, y: FloatArray) -> list[str]:
         """Say where values are 0 or 1 alone, which are not normal.
 
         Without rows: n such values with mean m have the sum of squares n m (1 - m), and n m is a
@@ -207,8 +213,9 @@ class Observations(Family):
             distance = abs(stats.grand_mean - location) / scale
             if distance > 3:
                 found.append(
-                    f"the prior of {name}, normal({location:g}, {scale:g}), puts the grand mean "
-                    f"{stats.grand_mean:.4g} {distance:.1f} prior sds from its center"
+                    f"the prior of {name}, normal({in_full(location)}, {scale:g}), puts the grand "
+                    f"mean {of_data(stats.grand_mean, stats.total_sd)} {distance:.1f} prior sds "
+                    "from its center"
                 )
         spread = float(np.std(stats.mean, ddof=1)) if stats.J > 1 else 0.0
         for name, needed, what in (

@@ -421,6 +421,6 @@ def priors(fit: Fit) -> dict[str, str]:
     by_source: dict[str, list[str]] = {}
     for name in fit.record.inputs or list(values):
         if name in values:
-            shown = f"{name} = {values[name]:g}"
+            shown = f"{name} = {text.in_full(values[name])}"
             by_source.setdefault(str(sources.get(name, "")), []).append(shown)
     return {source: ", ".join(shown) for source, shown in by_source.items()}

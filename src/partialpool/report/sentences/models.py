@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from partialpool import text
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.report import precision
@@ -97,7 +98,7 @@ def _lifted(comparison: Comparison, fit: Fit) -> list[str]:
     if clear.empty:
         return []
     words = comparison.data.family.words
-    location, scale = (f"{fit.record.priors[name]:g}".replace("-", "−") for name in names)
+    location, scale = (text.in_full(fit.record.priors[name]).replace("-", "−") for name in names)
     ordered = rows.loc[moved.abs().sort_values(kind="stable").index]
     least, most = (rows_of(ordered)[at] for at in (0, -1))
     farthest = f"{moved_by(comparison, most, signed=False)} ({named(comparison, most['group'])})"
