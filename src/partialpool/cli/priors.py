@@ -23,15 +23,16 @@ from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
-    Output,
+    Place,
     Programs,
     SamplingOptions,
     Without,
-    expand,
+    chosen_names,
     load_chosen,
     load_program,
     say_unused,
 )
+from partialpool.cli.parsing import expand
 from partialpool.errors import InputError
 from partialpool.text import safe
 
@@ -53,6 +54,7 @@ def priors(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     choice: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +64,6 @@ def priors(
     ] = None,
     program: Programs = None,
     include: Include = None,
-    output: Output = Path("results"),
 ) -> None:
     """Refit partial pooling under other priors, and say which answers depend on them.
 
@@ -74,7 +75,7 @@ def priors(
     from partialpool.tables import exponential
 
     data, settings = data_options.read(csv)
-    target = results.check_target(output / f"{data.name}-priors")
+    target = place.folder(data, "priors", program or choice or ())
     if program:
         if choice:
             raise InputError(
@@ -198,15 +199,16 @@ def prior_predictive(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     program: Programs = None,
     without: Without = None,
     include: Include = None,
-    output: Output = Path("results"),
 ) -> None:
     """Draw from the priors of programs alone: what they expect before any data, on their scale."""
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
+    target = place.folder(data, "prior-predictive", chosen_names(program, without))
     loaded = sampling.point(load_chosen(data, program, without, include))
     from partialpool.studies.prior_predictive import from_programs  # slow
     from partialpool.tables import exponential
@@ -220,7 +222,6 @@ def prior_predictive(
         extra=sampling.extra(loaded, data, priors),
         progress=progress,
     )
-    target = output / f"{data.name}-prior-predictive"
     with results.kept(target, data, {each.name: each for each in found.fits}) as (folder, parts):
         table = _write_expected(folder, parts, found, data)
     if len(table):
