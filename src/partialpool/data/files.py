@@ -10,6 +10,7 @@ from pathlib import Path
 from partialpool.data.opening import (
     FEATHER,
     PARQUET,
+    in_words,
     is_stream,
     keep_stream,
     kind_of,
@@ -89,7 +90,7 @@ def are_tables(paths: Sequence[Path]) -> bool:
 
 def listed(paths: Sequence[Path]) -> str:
     """Name one file, or the first and how many more there are."""
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    return in_words(str(paths[0])) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def within(paths: Sequence[Path], place: str) -> str:

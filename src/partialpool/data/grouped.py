@@ -15,7 +15,7 @@ import pandas as pd
 
 from partialpool.data.labels import strip_labels
 from partialpool.data.memory import as_numbers, first_missing, label_texts
-from partialpool.data.order import in_order
+from partialpool.data.order import in_categories, in_order
 from partialpool.errors import InputError
 from partialpool.families.base import Family, Statistics
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
@@ -208,7 +208,7 @@ def from_estimates(
         what: as_numbers(numbers, what=f"{name}: the {what}s", one=f"{name}, {what}")
         for what, numbers in (("estimate", estimates), ("standard error", se))
     }
-    texts, categories = label_texts(labels, what=f"{name}, estimate")
+    texts, _ = label_texts(labels, what=f"{name}, estimate")
     for what, numbers in columns.items():
         if len(numbers) != len(texts):
             raise InputError(f"{name}: {len(texts)} labels for {what}s of shape {numbers.shape}")
@@ -219,9 +219,7 @@ def from_estimates(
             )
     clean, notes = strip_labels(texts, lambda i: f"{name}, estimate {i + 1}")
     stats = check_estimates(clean, *columns.values(), where=name)
-    if categories:
-        places = {label: j for j, label in enumerate(stats.labels)}
-        stats = stats.take(np.array([places[each] for each in categories if each in places]))
+    stats = in_categories(stats, getattr(labels, "dtype", None))
     return with_estimates(stats, name=name, notes=notes, **about)
 
 

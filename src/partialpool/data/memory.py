@@ -40,7 +40,7 @@ def label_texts(labels: Iterable[Any], *, what: str) -> tuple[list[str], tuple[s
     """
     if getattr(labels, "ndim", 1) != 1 or isinstance(labels, str | bytes):
         raise InputError(
-            f"{what} 1: the groups are {type(labels).__name__}; give one label a value"
+            f"{what} 1: the groups are of type {type(labels).__name__}; give one label a value"
         )
     dtype = getattr(labels, "dtype", None)
     categories: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import bz2
 import codecs
 import datetime
 import gzip
+import html
 import io
 import lzma
 import re
@@ -19,7 +20,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -334,10 +335,35 @@ def sheet_rows(path: Path, spelling: Spelling) -> Iterator[tuple[int, list[str]]
 
 
 def sheets_of(path: Path) -> list[str]:
-    """Names of the sheets of an Excel workbook."""
-    with _readable(path), zipfile.ZipFile(path) as archive:
-        text = archive.read("xl/workbook.xml").decode()
-    return re.findall(r'<(?:\w+:)?sheet\b[^>]*?\bname="([^"]*)"', text)
+    """Names of the sheets of an Excel workbook; none of a broken one, which its reader refuses."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read("xl/workbook.xml").decode()
+    except (zipfile.BadZipFile, KeyError, OSError):
+        return []
+    names = re.findall(r'<(?:\w+:)?sheet\b[^>]*?\bname="([^"]*)"', text)
+    return [html.unescape(name) for name in names]
+
+
+def about_sheets(paths: Sequence[Path], spelling: Spelling) -> tuple[str, ...]:
+    """Note which sheet of a workbook is read, where there are several and none was named.
+
+    Raises
+    ------
+    InputError
+        A sheet is named, and a file has none.
+    """
+    notes = []
+    for path in paths:
+        if kind_of(path) != EXCEL:
+            if spelling.sheet:
+                raise InputError(
+                    f"{path}: this is no Excel workbook and has no sheets; leave --sheet out"
+                )
+        elif not spelling.sheet and len(names := sheets_of(path)) > 1:
+            others = ", ".join(map(repr, names[1:]))
+            notes.append(f"of {path.name} the sheet {names[0]!r} was read; --sheet reads {others}")
+    return tuple(notes)
 
 
 def _cell(value: object, spelling: Spelling) -> str:

@@ -33,7 +33,7 @@ from partialpool.data.files import (
 )
 from partialpool.data.grouped import GroupedData, with_estimates
 from partialpool.data.observations import read_rows
-from partialpool.data.opening import in_words, is_compressed, stated_delimiter
+from partialpool.data.opening import about_sheets, in_words, is_compressed, stated_delimiter
 from partialpool.data.order import in_order
 from partialpool.data.rows import check_header, file_rows, take_header
 from partialpool.data.sources import open_engine, open_source
@@ -174,6 +174,7 @@ def read(
     try:
         if delimiter is None:
             spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
+        sheets = about_sheets(paths, spelling)
         data = _read(
             paths,
             columns or Columns(),
@@ -198,7 +199,7 @@ def read(
     }
     if spelling.unit and not data.unit:
         data = replace(data, unit=spelling.unit)
-    return replace(data, reading={**data.reading, **again})
+    return replace(data, notes=(*sheets, *data.notes), reading={**data.reading, **again})
 
 
 def _read(

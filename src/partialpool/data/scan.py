@@ -20,6 +20,7 @@ from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
 from partialpool.data.labels import strip_labels
 from partialpool.data.opening import stated_delimiter
+from partialpool.data.order import as_they_occur
 from partialpool.data.rows import check_header, find_columns, refuse_doubtful_points
 from partialpool.data.sources import (
     REWRITTEN,
@@ -123,7 +124,8 @@ def scan_data(
     Returns
     -------
     GroupedData
-        In the order of the files; without observations (`y` empty) where there are more.
+        In the order of the files, groups as `read_csv` orders them; without observations (`y`
+        empty) where there are more.
 
     Raises
     ------
@@ -157,7 +159,9 @@ def scan_data(
         notes=notes,
         **about_files(paths, settings, group_label=label, value_label=outcome),
     )
-    return data if kept is None else replace(data, group=kept[0], y=kept[1])
+    if kept is None:
+        return data
+    return as_they_occur(replace(data, group=kept[0], y=kept[1]))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ REWRITTEN = "line ends are mixed or rows have empty fields at their ends, which 
 _TABLE_BITS = 20  # whole numbers of a range below 2^20 index the groups directly, twice as fast
 _BLOCK = 10_000
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+_FLOATS = ("FLOAT", "DOUBLE")
 _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 
 
@@ -387,12 +388,14 @@ class ParquetSource(Source):
         self._columns = dict(zip(self.header, columns, strict=True))
 
     def label(self, name: str) -> str:
-        """SQL of a column of labels."""
-        return _identifier(self._columns[name][0])
+        """SQL of a column of labels; null where a number is none."""
+        column, kind = self._columns[name]
+        label = _identifier(column)
+        return f"CASE WHEN NOT isnan({label}) THEN {label} END" if kind in _FLOATS else label
 
     def numbers(self, name: str) -> Numbers:
         """SQL of a column of numbers, or of text that holds some."""
-        column, kind = self.label(name), self._columns[name][1]
+        column, kind = _identifier(self._columns[name][0]), self._columns[name][1]
         if kind == "VARCHAR":
             return self._text_as_number(name, column)
         if not _NUMERIC.fullmatch(kind):

@@ -53,6 +53,10 @@ DRAWN_GROUPS = 1000
 from the population's parameters (`partialpool.tables.group_posterior`)."""
 
 
+SCALES = (1e-60, 1e60)
+"""Least and largest sd of data that models take: beyond, densities over- and underflow."""
+
+
 class Declared(Protocol):
     """What a family asks of a Stan program; `partialpool.programs.Program` is one."""
 
@@ -591,6 +595,22 @@ def draw_population(
     theta = drawn["mu"] + drawn["tau"] * eta
     theta_new = np.asarray(rng.normal(drawn["mu"], drawn["tau"]))
     return {**drawn, "eta": eta, "theta": theta, "theta_new": theta_new}
+
+
+def check_scale(sd: float) -> None:
+    """Refuse data whose spread no model can be sampled on.
+
+    Raises
+    ------
+    InputError
+        With the spread, and what to do.
+    """
+    least, most = SCALES
+    if not least <= sd <= most:
+        raise InputError(
+            f"the scale of the values is the trouble: their sd is {sd:.2g}, and models take sds "
+            f"from {least:g} to {most:g}; divide the outcome by a suitable unit first"
+        )
 
 
 def rounded(x: float) -> float:

@@ -33,6 +33,7 @@ from partialpool.families.base import (
     Posterior,
     Statistics,
     Words,
+    check_scale,
     draw_population,
     rounded,
     rounded_to,
@@ -53,7 +54,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
-from partialpool.text import in_full, of_data
+from partialpool.text import beside, in_full
 from partialpool.types import FloatArray, IntArray
 
 _LOG_2_PI = math.log(2 * math.pi)
@@ -248,7 +249,13 @@ class KnownErrors(Family):
           448-474, on scaling such priors);
         - theta of complete and no pooling: normal(m, 1000 s), which does not move an estimate by
           more than a millionth of its error's share.
+
+        Raises
+        ------
+        InputError
+            Estimates or errors have a scale that is out of reach.
         """
+        check_scale(stats.total_sd)
         s = rounded(stats.total_sd)
         m = rounded_to(stats.grand_mean, 0.01 * s)
         values = {
@@ -273,7 +280,7 @@ class KnownErrors(Family):
             if distance > _FAR:
                 found.append(
                     f"the prior of {name}, normal({in_full(location)}, {scale:g}), puts the "
-                    f"common-effect estimate {of_data(stats.grand_mean, stats.total_sd)} "
+                    f"common-effect estimate {beside(stats.grand_mean, stats.total_sd)} "
                     f"{distance:.1f} prior sds from its center"
                 )
         spread = float(np.std(stats.estimate, ddof=1)) if stats.J > 1 else 0.0

@@ -261,9 +261,10 @@ def lost_digits(stats: GroupStats) -> list[str]:
     step = float(np.spacing(largest))
     if step <= _BLUR * sd or (sd == 0 and largest < _WHOLE):
         return []
+    of = f"an sd of {sd:.2g}" if sd > 0 else "what they differ by"
     return [
-        f"values near {largest:.3g} are held to steps of {step:.2g}, which blurs an sd of "
-        f"{sd:.2g}: subtract a constant from all values in the file first"
+        f"values near {largest:.3g} are held to steps of {step:.2g}, which blurs {of}: subtract a "
+        "constant from all values in the file first"
     ]
 
 

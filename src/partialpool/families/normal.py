@@ -28,6 +28,7 @@ from partialpool.families.base import (
     Family,
     Pooling,
     Words,
+    check_scale,
     draw_population,
     rounded,
     rounded_to,
@@ -49,7 +50,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, Priors
 from partialpool.settings import Settings
-from partialpool.text import in_full, of_data
+from partialpool.text import beside, in_full
 from partialpool.types import FloatArray, IntArray
 
 SAMPLED_ROWS = 500
@@ -58,6 +59,9 @@ more it would take over two seconds."""
 
 SMALLEST_SD = 1e-4
 """Least sd of a mean, in the unit of the data, of which Stan samples these programs."""
+
+LARGEST_SD = 1e15
+"""Largest sd of data of which Stan samples them; beyond, a chain's steps do not grow enough."""
 
 FEWEST_OF_OWN = 3
 """Observations of which on a group is shown with a variance of its own under no pooling."""
@@ -116,13 +120,15 @@ class Observations(Family):
         Raises
         ------
         InputError
-            All observations are equal, so the data have no scale.
+            All observations are equal, so the data have no scale, or one that is out of reach.
         """
         if stats.total_sd == 0:
             raise InputError(
                 "all values are equal: there is no variation to model; "
                 "check the file and the value column"
+                + "".join(f"; {n}" for n in lost_digits(stats))
             )
+        check_scale(stats.total_sd)
         s = rounded(stats.total_sd)
         m = rounded_to(stats.grand_mean, 0.01 * s)
         values = {
@@ -214,7 +220,7 @@ class Observations(Family):
             if distance > 3:
                 found.append(
                     f"the prior of {name}, normal({in_full(location)}, {scale:g}), puts the grand "
-                    f"mean {of_data(stats.grand_mean, stats.total_sd)} {distance:.1f} prior sds "
+                    f"mean {beside(stats.grand_mean, stats.total_sd)} {distance:.1f} prior sds "
                     "from its center"
                 )
         spread = float(np.std(stats.mean, ddof=1)) if stats.J > 1 else 0.0
@@ -558,7 +564,8 @@ class Observations(Family):
             return False
         alike = program == NONE and bool((stats.ss == 0).any())
         tiny = stats.total_sd < SMALLEST_SD * math.sqrt(stats.N)
-        hard = stats.N > SAMPLED_ROWS or alike or tiny
+        huge = stats.total_sd > LARGEST_SD
+        hard = stats.N > SAMPLED_ROWS or alike or tiny or huge
         return not rows or (hard and stats.J <= DRAWN_GROUPS)
 
     def draw_exactly(

@@ -11,6 +11,7 @@ from typing import Any
 from partialpool.text import NUMBER
 
 _NUMBERS = re.compile(r"(\d+(?:\.\d+)?)", re.ASCII)
+_DOUBTFUL = re.compile(r"\d{1,2}([/.-])\d{1,2}\1\d{2,4}", re.ASCII)
 _QUARTER = re.compile(r"[qQ]([1-4])[ /-]?(\d{4})", re.ASCII)
 _DATES = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m", "%Y/%m", "%d.%m.%Y", "%m/%Y"),
@@ -91,7 +92,7 @@ def _each(labels: Sequence[str], read: Callable[[str], Any]) -> list[Any] | None
 
 def _as_numbered(labels: Sequence[str]) -> list[tuple[float, ...]] | None:
     """Numbers in labels that are alike but for these."""
-    if len(labels) < 2 or not _NUMBERS.search(labels[0]):
+    if len(labels) < 2 or not _NUMBERS.search(labels[0]) or _DOUBTFUL.fullmatch(labels[0]):
         return None
     words = _NUMBERS.split(labels[0])[::2]
     found = []
