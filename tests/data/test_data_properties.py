@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from partialpool.data import read_csv, reading, scan, sources
+from partialpool.data import engine, read_csv, reading, scan
 from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families.moments import GroupStats
@@ -71,11 +71,11 @@ VALUES = st.floats(min_value=-1e100, max_value=1e100)
 def folder() -> Iterator[Path]:
     with (
         tempfile.TemporaryDirectory() as place,
-        sources.open_engine(1) as engine,
+        engine.open_engine(1) as opened,
         pytest.MonkeyPatch.context() as patch,
     ):
         for module in (scan, reading):  # to start it once
-            patch.setattr(module, "open_engine", lambda *_threads: nullcontext(engine))
+            patch.setattr(module, "open_engine", lambda *_threads: nullcontext(opened))
         yield Path(place)
 
 

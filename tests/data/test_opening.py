@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from partialpool import data
-from partialpool.data import opening, reading
+from partialpool.data import pipes, reading
 from partialpool.data.columns import read_columns
 from partialpool.data.files import expand
 from partialpool.data.reading import Columns, read
@@ -272,7 +272,7 @@ def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
     found = read(pipe, columns=NAMED)
     writer.join()
     assert_rows(found)
-    assert opening.is_kept(found.reading["files"][0])
+    assert pipes.is_kept(found.reading["files"][0])
 
 
 # --- wide tables ----------------------------------------------------------------------------------

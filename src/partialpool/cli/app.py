@@ -37,7 +37,6 @@ from partialpool.cli.options import (
     DataOptions,
     Include,
     Insist,
-    Place,
     Programs,
     Retry,
     SamplingOptions,
@@ -48,6 +47,7 @@ from partialpool.cli.options import (
     say_unused,
 )
 from partialpool.cli.parsing import DEEPEN, MAINTAIN, START, VERIFY, Grouped, Once, expand
+from partialpool.cli.places import Place
 from partialpool.errors import PartialPoolError
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
-    Place,
     Retry,
     SamplingOptions,
     load_program,
 )
 from partialpool.cli.parsing import expand
+from partialpool.cli.places import Place
 from partialpool.errors import InputError
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from partialpool.cli.console import end, progress, readable_fits, say, show, war
 from partialpool.cli.options import (
     Csv,
     DataOptions,
-    Output,
     Programs,
     SamplingOptions,
     load_program,
 )
 from partialpool.cli.parsing import OUTPUT, expand
+from partialpool.cli.places import Output
 from partialpool.report.results import write_table
 from partialpool.text import counted
 

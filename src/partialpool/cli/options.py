@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from partialpool.cli.console import progress, say, warn
-from partialpool.cli.parsing import DATA, MODEL, OUTPUT, SAMPLING
-from partialpool.cli.places import target
+from partialpool.cli.parsing import DATA, MODEL, SAMPLING
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 
@@ -383,29 +382,6 @@ def _say_retry(fit: Fit, found: Remedy) -> None:
 
     warn(diagnostics.summary_line(fit, diagnostics.check(fit)))
     say(f"  Trying again with {found.words}.")
-
-
-Output = Annotated[
-    Path,
-    typer.Option("--output", "-o", help="Folder that results are put in.", rich_help_panel=OUTPUT),
-]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Options that say where results go."""
-
-    panel: ClassVar[str] = OUTPUT
-
-    output: Output = Path("results")
-    name: Annotated[
-        str | None,
-        typer.Option(help="What the folder of results is called instead of the data file."),
-    ] = None
-
-    def folder(self, data: GroupedData, kind: str = "", choice: Sequence[str] = ()) -> Path:
-        """Settle the folder of a result, as `partialpool.cli.places.target` does."""
-        return target(self.output, data, kind, choice, name=self.name)
 
 
 Programs = Annotated[

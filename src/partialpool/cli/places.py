@@ -6,10 +6,14 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import typer
 
 from partialpool.cli.console import say
+from partialpool.cli.parsing import OUTPUT
 from partialpool.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +21,28 @@ if TYPE_CHECKING:
 
 _LONGEST = 60
 _WHERE_FROM = ("columns", "sheet", "wide")
+
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="Folder that results are put in.", rich_help_panel=OUTPUT),
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Options that say where results go."""
+
+    panel: ClassVar[str] = OUTPUT
+
+    output: Output = Path("results")
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the folder of results is called instead of the data file."),
+    ] = None
+
+    def folder(self, data: GroupedData, kind: str = "", choice: Sequence[str] = ()) -> Path:
+        """Settle the folder of a result, as `target` does."""
+        return target(self.output, data, kind, choice, name=self.name)
 
 
 def target(

@@ -23,7 +23,6 @@ from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
-    Place,
     Programs,
     SamplingOptions,
     Without,
@@ -33,6 +32,7 @@ from partialpool.cli.options import (
     say_unused,
 )
 from partialpool.cli.parsing import expand
+from partialpool.cli.places import Place
 from partialpool.errors import InputError
 from partialpool.text import safe
 

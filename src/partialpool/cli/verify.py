@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from partialpool.cli.console import end, finish, progress, say, show, warn
-from partialpool.cli.options import EXAMPLE, Csv, DataOptions, Place, SamplingOptions
+from partialpool.cli.options import EXAMPLE, Csv, DataOptions, SamplingOptions
 from partialpool.cli.parsing import expand
+from partialpool.cli.places import Place
 from partialpool.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from partialpool.data.engine import open_engine
 from partialpool.data.files import are_tables
 from partialpool.data.grouped import GroupedData
 from partialpool.data.rows import csv_rows, file_rows, quoted, take_header
-from partialpool.data.sources import open_engine, open_source
+from partialpool.data.sources import open_source
 from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray

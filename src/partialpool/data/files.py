@@ -7,16 +7,8 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from partialpool.data.opening import (
-    FEATHER,
-    PARQUET,
-    in_words,
-    is_stream,
-    keep_stream,
-    kind_of,
-    refuse_url,
-    stem,
-)
+from partialpool.data.opening import FEATHER, PARQUET, kind_of, refuse_url, stem
+from partialpool.data.pipes import in_words, is_stream, keep_stream
 from partialpool.errors import InputError
 
 _SAMPLE = 1 << 20

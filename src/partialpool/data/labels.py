@@ -10,6 +10,7 @@ from partialpool.errors import InputError
 from partialpool.text import NUMBER
 
 _SHOWN = 3
+_NUMERIC = frozenset("0123456789+-.")
 
 
 class LabelCheck:
@@ -75,6 +76,10 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
     labels
         Distinct labels.
     """
+    labels = list(labels)
+    text = "".join(labels)
+    if text.isdecimal() and text.isascii() and not any(label[0] == "0" for label in labels):
+        return ()  # whole numbers, often very many
     spellings: dict[object, list[str]] = {}
     for label in labels:
         spellings.setdefault(_meaning(label), []).append(label)
@@ -90,11 +95,9 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
 
 def _meaning(label: str) -> object:
     """What a label is, however it is written."""
-    if label.isdecimal() and label.isascii() and label[0] != "0":
-        return label
-    if NUMBER.fullmatch(label):
+    if label[0] in _NUMERIC and NUMBER.fullmatch(label):
         number = float(label)
         return str(int(number)) if number.is_integer() and abs(number) < 1e15 else number
     if not label.isascii():
         label = unicodedata.normalize("NFKC", label)
-    return " ".join(label.casefold().split())
+    return " ".join(label.casefold().split()) if " " in label else label.casefold()

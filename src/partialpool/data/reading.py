@@ -16,6 +16,7 @@ import numpy as np
 
 from partialpool.data import scan
 from partialpool.data.description import about_files, read_description
+from partialpool.data.engine import open_engine
 from partialpool.data.estimates import (
     LEVEL,
     check_level,
@@ -33,10 +34,11 @@ from partialpool.data.files import (
 )
 from partialpool.data.grouped import GroupedData, with_estimates
 from partialpool.data.observations import read_rows
-from partialpool.data.opening import about_sheets, in_words, is_compressed, stated_delimiter
+from partialpool.data.opening import about_sheets, is_compressed, stated_delimiter
 from partialpool.data.order import in_order
+from partialpool.data.pipes import in_words
 from partialpool.data.rows import check_header, file_rows, take_header
-from partialpool.data.sources import open_engine, open_source
+from partialpool.data.sources import open_source
 from partialpool.data.spelling import Spelling
 from partialpool.data.summaries import find_summaries, make_summaries, summary_layout
 from partialpool.data.table import read_table

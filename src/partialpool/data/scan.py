@@ -8,7 +8,7 @@ same: where the engine meets something wrong, the file is read again to say what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,14 @@ from typing import Any
 import numpy as np
 
 from partialpool.data.description import about_files, read_description
+from partialpool.data.engine import REWRITTEN, Numbers, Source, UnexplainedError, open_engine, plain
 from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
 from partialpool.data.labels import strip_labels
 from partialpool.data.opening import stated_delimiter
 from partialpool.data.order import as_they_occur
 from partialpool.data.rows import check_header, find_columns, refuse_doubtful_points
-from partialpool.data.sources import (
-    REWRITTEN,
-    Numbers,
-    Source,
-    UnexplainedError,
-    open_engine,
-    open_source,
-    plain,
-)
+from partialpool.data.sources import open_source
 from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 from partialpool.families.codes import CODES, describe
@@ -209,7 +202,7 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
         ).fetchone()
         pivot = float(first[0]) if first else 0.0
         raw = _group_by(rows, outcome.unchecked, pivot)
-        if raw is None:
+        if raw is None or ((gaps := _lacks(raw)) and gaps > source.count_missing(outcome)):
             raw = _group_by(rows, outcome.number, pivot)
     except duckdb.Error as error:
         problem = rows.explain(error)
@@ -222,8 +215,7 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
             f"{source.where}: the squares of the values overflow; "
             "divide the outcome by a suitable unit first"
         )
-    counted, n = (plain(raw[key]).astype(np.int64) for key in ("rows", "n"))
-    dropped = int(counted.sum() - n.sum())
+    n, dropped = plain(raw["n"]).astype(np.int64), _lacks(raw)
     wrong = dropped and not (rows.drop_missing and source.count_missing(outcome) == dropped)
     blank = np.ma.getmaskarray(raw["label"]) & (n > 0)
     if wrong or n.sum() == 0 or blank.any() or source.mixes_units(outcome):
@@ -246,10 +238,17 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
     if (lost[variance > 0] > _DIGITS).any():
         stats = _second_pass(rows, stats, labels)
     left_out = f"{dropped} {'row' if dropped == 1 else 'rows'} without an outcome left out"
-    codes = _codes(
-        rows, float(plain(raw["low"])[kept].min()), float(plain(raw["high"])[kept].max())
-    )
+    if source.knows_range:
+        low, high = source.range(outcome)
+    else:
+        low, high = plain(raw["low"])[kept].min(), plain(raw["high"])[kept].max()
+    codes = _codes(rows, float(low), float(high))
     return ordered(stats), ((left_out,) if dropped else ()) + changed + codes
+
+
+def _lacks(raw: Mapping[str, Any]) -> int:
+    """Count the rows without a number."""
+    return int(plain(raw["rows"]).sum() - plain(raw["n"]).sum())
 
 
 def _codes(rows: Observations, low: float, high: float) -> tuple[str, ...]:
@@ -274,12 +273,12 @@ def _group_by(rows: Observations, number: str, pivot: float) -> dict[str, Any] |
     """Count and sum by group; None where a sum is not finite."""
     import duckdb
 
+    ends = "" if rows.source.knows_range else "min(v) AS low, max(v) AS high,"
     try:
         raw: dict[str, Any] = rows.source.engine.execute(
-            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance, low, high FROM ("
-            f"SELECT {rows.label} AS label, count(*) AS rows, count(v) AS n, "
-            f"min(v) AS low, max(v) AS high, avg(v - {pivot!r}) AS mean, "
-            f"var_pop(v - {pivot!r}) AS variance "
+            f"SELECT CAST(label AS VARCHAR) AS label, * EXCLUDE (label) FROM ("
+            f"SELECT {rows.label} AS label, count(*) AS rows, count(v) AS n, {ends} "
+            f"avg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance "
             f"FROM (SELECT *, {number} AS v FROM {rows.source.table}) GROUP BY 1)"
         ).fetchnumpy()
     except duckdb.OutOfRangeException:

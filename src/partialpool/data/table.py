@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data.engine import Numbers, Source, plain
 from partialpool.data.files import within
 from partialpool.data.labels import LabelCheck, strip_labels
 from partialpool.data.rows import SHOWN, quoted, refuse_doubtful_points
-from partialpool.data.sources import Numbers, Source, plain
 from partialpool.data.spelling import Advice
 from partialpool.errors import InputError
 from partialpool.types import BoolArray, FloatArray
@@ -187,8 +187,11 @@ def _by_columns(source: Source, layout: Layout, *, drop_missing: bool) -> Table 
     numbers = {role: source.numbers(layout.columns[role]) for role in layout.roles}
     source.engine.execute("SET preserve_insertion_order = true")
     try:
-        labels, read = _columns(source, layout.columns["group"], numbers)
-        wrong = _wrong(source, numbers, read) or any(map(source.mixes_units, numbers.values()))
+        for way in ("quick", "number"):
+            labels, read = _columns(source, layout.columns["group"], numbers, way)
+            if not (wrong := _wrong(source, numbers, read)):
+                break
+        wrong = wrong or any(map(source.mixes_units, numbers.values()))
     except duckdb.Error:
         return None
     filled = layout.fill(read)
@@ -214,11 +217,11 @@ def _table(layout: Layout, labels: Sequence[str], values: Values, *, left_out: i
 
 
 def _columns(
-    source: Source, label: str, numbers: Mapping[str, Numbers]
+    source: Source, label: str, numbers: Mapping[str, Numbers], way: str
 ) -> tuple[Any, dict[str, FloatArray]]:
     """Labels as they stand in the files, and numbers, NaN where there is none."""
     selected = [f"CAST({source.label(label)} AS VARCHAR) AS label"]
-    selected += [f"{column.number} AS v{k}" for k, column in enumerate(numbers.values())]
+    selected += [f"{getattr(column, way)} AS v{k}" for k, column in enumerate(numbers.values())]
     raw = source.engine.execute(f"SELECT {', '.join(selected)} FROM {source.table}").fetchnumpy()
     values = {role: plain(raw[f"v{k}"]) for k, role in enumerate(numbers)}
     return np.ma.filled(raw["label"], ""), values

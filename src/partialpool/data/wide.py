@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from partialpool.data.description import about_files
+from partialpool.data.engine import open_engine
 from partialpool.data.files import are_tables, fingerprint, sha256_of, short_list
 from partialpool.data.grouped import GroupedData, group_values
 from partialpool.data.labels import strip_labels
@@ -20,7 +21,7 @@ from partialpool.data.rows import (
     file_rows,
     take_header,
 )
-from partialpool.data.sources import open_engine, open_source
+from partialpool.data.sources import open_source
 from partialpool.data.spelling import BLANKS, MISSING, Spelling
 from partialpool.errors import InputError
 
