@@ -201,7 +201,7 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
         {
             data.group_label: table["group"],
             **{name: [_size(name, value) for value in table[name]] for name in data.stats.sizes},
-            data.family.words.raw: [statistic(data, mean) for mean in table["sample_mean"]],
+            data.words.raw: [statistic(data, mean) for mean in table["sample_mean"]],
         }
     )
     for name in [column for column in table.columns if column in titles]:
@@ -243,7 +243,7 @@ def readable_groups(
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},
-            data.family.words.raw: statistic(data, row["raw_mean"]),
+            data.words.raw: statistic(data, row["raw_mean"]),
             "mean (MCSE)": f"{format_estimate(row['mean'], row['digits_mean'])} "
             f"({short(row['mcse_mean'])})",
             "sd": _sd(row, turned=data.exp),

@@ -124,7 +124,7 @@ def estimate_groups(
     show(
         readable_groups(made.tables["groups"], made.tables.get("ranks"), made.shown, data),
         headed(
-            f"Posterior of the {data.family.words.thetas}, {exponential.axis_title(data)}"
+            f"Posterior of the {data.words.thetas}, {exponential.axis_title(data)}"
             + ("" if chosen.groups else f": the {which} of {data.stats.J:,}"),
             trusted,
         ),

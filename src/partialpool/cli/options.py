@@ -101,6 +101,14 @@ class DataOptions:
             "figures.",
         ),
     ] = False
+    log: Annotated[
+        bool,
+        typer.Option(
+            "--log",
+            help="Model the logarithms of the observations, which must be above 0: show geometric "
+            "means, and ratios of them, in the unit of the data.",
+        ),
+    ] = False
     most_observations: Annotated[
         int,
         typer.Option(
@@ -153,6 +161,8 @@ class DataOptions:
             most_observations=self.most_observations,
             progress=progress,
         )
+        if self.log:
+            data = data.logarithms()
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def only_logarithms(self, data: GroupedData, why: str) -> None:

@@ -225,7 +225,7 @@ def prior_predictive(
     with results.kept(target, data, {each.name: each for each in found.fits}) as (folder, parts):
         table = _write_expected(folder, parts, found, data)
     if len(table):
-        rows = data.family.words.rows.capitalize()
+        rows = data.words.rows.capitalize()
         show(
             readable_prior_predictive(table),
             f"{rows} that the priors expect, {exponential.axis_title(data)}",

@@ -17,7 +17,7 @@ from partialpool.data.labels import strip_labels
 from partialpool.data.memory import as_numbers, first_missing, label_texts
 from partialpool.data.order import in_categories, in_order
 from partialpool.errors import InputError
-from partialpool.families.base import Family, Statistics
+from partialpool.families.base import Family, Statistics, Words
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
@@ -67,6 +67,9 @@ class GroupedData:
         Whether the estimates are logarithms (log ratios) whose exponentials people read. Models
         know the logarithms alone; tables, figures and sentences show the exponentials
         (`partialpool.tables.exponential`).
+    log
+        Whether the observations are logarithms that were taken here, of values above 0
+        (`logarithms`): their exponentials are in the unit of the data.
     """
 
     name: str
@@ -86,9 +89,10 @@ class GroupedData:
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     family: Family = NORMAL
     exp: bool = False
+    log: bool = False
 
     def __post_init__(self) -> None:
-        if self.exp:
+        if self.exp and not self.log:
             _check_logarithms(self.name, self.family, self.stats)
         more = tuple(n for n in self.family.notices(self.stats, self.y) if n not in self.notes)
         object.__setattr__(self, "notes", (*self.notes, *more))
@@ -107,6 +111,53 @@ class GroupedData:
     def axis_title(self) -> str:
         """The outcome with its unit, for axes and table heads."""
         return f"{self.value_label} ({self.unit})" if self.unit else self.value_label
+
+    @property
+    def words(self) -> Words:
+        """What people read of these data: the family's words, or those of geometric means."""
+        of_logarithms = self.family.words_of_logarithms if self.log else None
+        return of_logarithms or self.family.words
+
+    def logarithms(self) -> GroupedData:
+        """Take the logarithms of the observations; what is shown is on the scale of the data.
+
+        Prior settings found beside the file are for the values themselves, and are left out.
+
+        Raises
+        ------
+        InputError
+            Estimates or statistics by group instead of observations, or values that are not
+            above 0.
+        """
+        if self.family.rows_are_groups or not self.has_observations:
+            what = "estimates" if self.family.rows_are_groups else "statistics by group"
+            raise InputError(
+                f"{self.name}: logarithms (--log) are taken of observations, and here are {what}; "
+                "take them in the data, before anything is added up"
+                + ("" if self.family.rows_are_groups else ", or raise --most-observations")
+            )
+        if not (self.y > 0).all():
+            at = int(np.argmin(self.y))
+            raise InputError(
+                f"{self.name}: value {self.y[at]:g} of group {self.labels[self.group[at]]!r} is "
+                "not above 0 and has no logarithm; leave --log out"
+            )
+        y = np.log(self.y)
+        left = (
+            f"the prior settings of {self.priors_source} are for the values, not for their "
+            "logarithms, and are not used"
+        )
+        return replace(
+            self,
+            y=y,
+            stats=group_stats(y, self.group, self.labels),
+            priors={},
+            priors_source="",
+            notes=(*self.notes, *([left] if self.priors else [])),
+            reading={**self.reading, "log": True} if self.reading else {},
+            exp=True,
+            log=True,
+        )
 
     def summary(self) -> pd.DataFrame:
         """Describe each group: `group` and the columns of the family's statistics."""

@@ -316,6 +316,9 @@ class Family(ABC):
 
     words: ClassVar[Words]
 
+    words_of_logarithms: ClassVar[Words | None] = None
+    """The same where rows are logarithms of observations, whose exponentials are shown."""
+
     programs: ClassVar[tuple[str, ...]] = SHIPPED
     """Names of its programs, in the order in which a report shows them."""
 

@@ -91,6 +91,14 @@ class Observations(Family):
         size_title="Observations in the group",
         least="fewest observations",
     )
+    words_of_logarithms = replace(
+        words,
+        theta="geometric mean",
+        thetas="geometric means",
+        raw="sample geometric mean",
+        raws="sample geometric means",
+        raw_se=f"{words.raw_se}, of logarithms",
+    )
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     settings = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),

@@ -123,7 +123,10 @@ def _data(comparison: Comparison) -> Figure:
     if data.family.rows_are_groups:
         return _raw(comparison)
     frame = pd.DataFrame(
-        {"group": np.array(data.labels, dtype=object)[data.group], "value": data.y}
+        {
+            "group": np.array(data.labels, dtype=object)[data.group],
+            "value": exponential.shown(data, data.y),
+        }
     ).iloc[np.argsort(data.group, kind="stable")]
     summary = data.summary()
     extremes = lowest(summary, "mean"), highest(summary, "mean")
@@ -134,13 +137,13 @@ def _data(comparison: Comparison) -> Figure:
         {"observations": frame.reset_index(drop=True), **model_figures.axes(comparison)},
         f"The observations by {data.group_label}.",
         f"Box plots of {data.axis_title} in {groups_of(data.stats.J)}. "
-        + run("Sample means", *ends),
+        + run(capital(data.words.raws), *ends),
     )
 
 
 def _raw(comparison: Comparison) -> Figure:
     """Draw each group's own estimate with the intervals that its standard error gives."""
-    words = comparison.data.family.words
+    words = comparison.data.words
     data, raw, se = comparison.data, comparison.data.stats.raw, comparison.data.stats.raw_se
     quantiles = {
         name: exponential.shown(data, raw + se * special.ndtri(p)) for name, p in QUANTILES.items()
@@ -155,10 +158,10 @@ def _raw(comparison: Comparison) -> Figure:
             "estimates": frame,
             "reference": exponential.shown(data, data.stats.grand_mean),
             "reference_label": model_figures.grand_mean(comparison),
-            "point": data.family.words.raw,
+            "point": data.words.raw,
             **model_figures.effect_axes(comparison),
         },
-        f"The {data.family.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
+        f"The {data.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
         "standard errors either way.",
         f"{capital(words.raws)} of {groups_of(data.stats.J)} with their intervals. "
         + run(capital(words.raws), *ends),
@@ -182,7 +185,7 @@ def _models(comparison: Comparison) -> Figure:
         }
     )
     both = " and ".join(fit.title for fit in shown)
-    thetas = comparison.data.family.words.thetas
+    thetas = comparison.data.words.thetas
     return Figure(
         "models",
         "forest",
@@ -194,7 +197,7 @@ def _models(comparison: Comparison) -> Figure:
 
 def _most(comparison: Comparison, model: str) -> str:
     """Name the group that moves most, for an alt text; nothing where several do."""
-    raw = comparison.data.family.words.raw
+    raw = comparison.data.words.raw
     first = leading_movers(comparison, comparison.table("shrinkage", model=model))
     if len(first) != 1:
         return ""
@@ -205,7 +208,7 @@ def _most(comparison: Comparison, model: str) -> str:
 def _arrows(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("shrinkage", model=fit.name)
     target = float(frame["target"].iloc[0])
-    words = comparison.data.family.words
+    words = comparison.data.words
     mean = "geometric posterior mean" if comparison.data.exp else "posterior mean"
     return Figure(
         "arrows",
@@ -228,7 +231,7 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
         {
             "row": list(stats.labels),
             "whole": False,
-            "kind": data.family.words.raw.capitalize(),
+            "kind": data.words.raw.capitalize(),
             "low": exponential.shown(data, stats.raw - z * stats.raw_se),
             "middle": exponential.shown(data, stats.raw),
             "high": exponential.shown(data, stats.raw + z * stats.raw_se),
@@ -263,9 +266,9 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
             "intervals": pd.concat([raw, *posterior], ignore_index=True),
             **model_figures.effect_axes(comparison),
         },
-        f"The {data.family.words.raws} and what {fit.title} makes of them, with the mean of all "
+        f"The {data.words.raws} and what {fit.title} makes of them, with the mean of all "
         f"and the prediction for a new {group_word(comparison)}.",
-        f"Forest plot of {stats.J} {data.family.words.raws} with 95 % intervals and their "
+        f"Forest plot of {stats.J} {data.words.raws} with 95 % intervals and their "
         f"posteriors under {fit.title}{least}.",
     )
 
@@ -330,7 +333,7 @@ def _contrasts(comparison: Comparison, fit: Fit) -> Figure:
             "order": order,
             "models": comparison.titles,
         },
-        f"Probability that one {comparison.data.family.words.theta} is larger than another.",
+        f"Probability that one {comparison.data.words.theta} is larger than another.",
         f"Matrix of P(θ of the row > θ of the column) for {len(kept)} groups; from highest to "
         f"lowest: {', '.join(kept[:8])}{' and so on' if len(kept) > 8 else ''}.",
     )
@@ -432,16 +435,17 @@ def _statistics(comparison: Comparison, fit: Fit) -> Figure:
 def _density(comparison: Comparison, fit: Fit) -> Figure:
     drawn = list(replicates(fit, comparison.data))
     step = max(1, len(drawn) // _REPLICATES)
+    shown = exponential.shown(comparison.data, comparison.data.y)
     every = max(1, comparison.data.stats.N // _MOST_VALUES)
     frames = [
-        pd.DataFrame({"replicate": k, "value": y[::every]})
+        pd.DataFrame({"replicate": k, "value": exponential.shown(comparison.data, y[::every])})
         for k, y in enumerate(drawn[::step][:_REPLICATES])
     ]
     return Figure(
         "check-density",
         "check_density",
         {
-            "observed": pd.DataFrame({"value": comparison.data.y[::every]}),
+            "observed": pd.DataFrame({"value": shown[::every]}),
             "replicates": pd.concat(frames, ignore_index=True),
             "axis_title": comparison.data.axis_title,
         },
@@ -463,7 +467,7 @@ def _population(comparison: Comparison, fit: Fit) -> Figure:
             f"; the farthest is {rows['group'].iloc[far]}, with probability "
             f"{share} of a smaller value"
         )
-    words = comparison.data.family.words
+    words = comparison.data.words
     return Figure(
         "population",
         "group_quantiles",

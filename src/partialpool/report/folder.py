@@ -190,7 +190,7 @@ def _tables(comparison: Comparison, folder: Path) -> None:
     }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
-    columns = meanings.table(tables, comparison.data.family.words)
+    columns = meanings.table(tables, comparison.data.words)
     write_table(
         exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
     )

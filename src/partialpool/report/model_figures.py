@@ -178,7 +178,7 @@ def _boxes(comparison: Comparison, fit: Fit, key: str) -> Figure:
         {"draws": frame, "left_out": left_out, **effect_axes(comparison)},
         f"Box plots of the draws of {_theta(comparison)} by {comparison.data.group_label} under "
         f"{fit.title}.",
-        f"Box plots of posterior draws of the {comparison.data.family.words.thetas} under "
+        f"Box plots of posterior draws of the {comparison.data.words.thetas} under "
         f"{fit.title}. " + _ends(comparison, fit, "theta"),
     )
 
@@ -206,7 +206,7 @@ def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
         arguments,
         f"Central 50 % and 95 % intervals of {_theta(comparison)} by {comparison.data.group_label}"
         f"{'' if mu.empty else f', and of {_center(comparison)}'}, under {fit.title}.",
-        f"Caterpillar plot of the {comparison.data.family.words.thetas} under {fit.title}. "
+        f"Caterpillar plot of the {comparison.data.words.thetas} under {fit.title}. "
         + _ends(comparison, fit, "theta"),
     )
 
@@ -330,8 +330,7 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
             {"draws": _draws(comparison, fit, panels), "labels": labels},
             f"{kind} under {fit.title}"
             + (
-                f": of the {comparison.data.family.words.thetas}, those with the fewest effective "
-                "draws."
+                f": of the {comparison.data.words.thetas}, those with the fewest effective draws."
                 if len(rows)
                 else "."
             ),

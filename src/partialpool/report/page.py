@@ -224,7 +224,7 @@ def model_section(
             by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.sizes}
-        names = mathematics.Names(by_group, fit.record.priors)
+        names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
     said = _said(says or trust.withheld, comparison, fit)

@@ -28,7 +28,7 @@ def line(comparison: Comparison) -> list[str]:
             f"The prior of τ matters {matters}: under {priors} on the scale of the data its median "
             f"is {_range(others, 'tau_median')} where {own['tau_prior'].replace('tau', 'τ')} gives "
             f"{_plain(own['tau_median'])}, its 97.5 % quantile {_range(others, 'tau_q97.5')} "
-            f"instead of {_plain(own['tau_q97.5'])}, and the {comparison.data.family.words.theta} "
+            f"instead of {_plain(own['tau_q97.5'])}, and the {comparison.data.words.theta} "
             f"that depends most on it, of {group_word(comparison)} {most['moved']}, moves by "
             f"{number(size, 0.005)} of its posterior sds."
         )
@@ -51,7 +51,7 @@ def verdict(comparison: Comparison) -> list[str]:
     if others.empty:
         return []
     size, matters = _movement(rows_of(others))[1:]
-    words = comparison.data.family.words
+    words = comparison.data.words
     return [
         f"The prior of τ matters {matters}: under {len(others)} others no {words.theta} moves by "
         f"more than {number(size, 0.005)} of its posterior sds."

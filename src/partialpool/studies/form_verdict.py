@@ -230,7 +230,7 @@ def _marginal(rows: _Rows, form: str, titles: Mapping[str, str], data: GroupedDa
             speed = f", with {ratio:.2g} times the effective draws a second of {titles[form]}"
     return (
         f"{titles[MARGINAL]}, which passed its diagnostics{speed}, and samples no theta that "
-        f"could be tied to tau. There is such a form only where the {data.family.words.thetas} can "
+        f"could be tied to tau. There is such a form only where the {data.words.thetas} can "
         "be integrated out, as under normal likelihoods"
     )
 

@@ -212,7 +212,7 @@ def _ends_are_rows(data: GroupedData) -> bool:
 
 def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
     """Name the sources that cannot be shown, and why."""
-    said, rows = [], data.family.words.rows
+    said, rows = [], data.words.rows
     vague = table[table["verdict"] == "vague"]
     if len(vague):
         ends = dict.fromkeys((_short(vague["ranges"].min()), _short(vague["ranges"].max())))

@@ -199,7 +199,7 @@ def check_marginal(program: Program, data: GroupedData) -> None:
         or statements.beyond_priors(program.path) != statements.beyond_priors(shipped)
     ):
         raise InputError(
-            f"{program.title}: the {data.family.words.thetas} follow from "
+            f"{program.title}: the {data.words.thetas} follow from "
             f"{', '.join(needed[:-1])} and {needed[-1]} only under the normal model of "
             "hierarchical_marginal; name that program or an edited copy of it, in which the "
             "priors may be others"

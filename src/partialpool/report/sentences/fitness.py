@@ -28,6 +28,7 @@ from partialpool.report.wording import (
 )
 from partialpool.tables.checks import FARTHEST, SKEWNESS, UNEQUAL
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.exponential import SPREAD_OF_LOGS
 
 UNLIKELY = 0.01
 """Probability below which what was found speaks against a model."""
@@ -98,14 +99,13 @@ def _tried(comparison: Comparison, fit: Fit) -> str:
     names = set(comparison.table("posterior_checks", model=fit.name).get("statistic", []))
     words = {
         UNEQUAL: "the groups' sds are as alike as one sd for all makes them",
-        SKEWNESS: f"the {comparison.data.family.words.rows} are not skewed",
+        SKEWNESS: f"the {comparison.data.words.rows} are not skewed",
         FARTHEST: "none lies too far out",
     }
     said = [word for name, word in words.items() if name in names]
     if given_others(comparison, fit).size:
         said.append(
-            f"each {comparison.data.family.words.raw} lies where the other groups lead one to "
-            "expect"
+            f"each {comparison.data.words.raw} lies where the other groups lead one to expect"
         )
     return ", ".join(said)
 
@@ -164,22 +164,27 @@ def _skewed(comparison: Comparison, fit: Fit) -> list[Finding]:
         return []
     right = row["observed"] > 0
     said = (
-        f"Within groups the {comparison.data.family.words.rows} are skewed to the "
+        f"Within groups the {comparison.data.words.rows} are skewed to the "
         f"{'right' if right else 'left'}: skewness {number(row['observed'], 0.01)}, where "
         f"{_span(row)}."
     )
     if (
         right
-        and comparison.data.y.min() > 0
+        and _positive(comparison)
         and abs(_skewness_of_logs(comparison)) < 0.5 * abs(row["observed"])
     ):
         remedy = f"They are all positive, and their logarithms are less skewed: {_TRY_LOG}"
     else:
         remedy = (
             f"The {nouns(comparison)} of large groups bear that; predictions of single "
-            f"{comparison.data.family.words.rows}, and small groups, do not."
+            f"{comparison.data.words.rows}, and small groups, do not."
         )
     return [Finding(said, remedy)]
+
+
+def _positive(comparison: Comparison) -> bool:
+    """Whether logarithms could be taken, and have not been."""
+    return not comparison.data.log and float(comparison.data.y.min()) > 0
 
 
 def _skewness_of_logs(comparison: Comparison) -> float:
@@ -194,20 +199,23 @@ def _skewness_of_logs(comparison: Comparison) -> float:
 def _unequal(comparison: Comparison, fit: Fit) -> list[Finding]:
     """Notice sds within groups that differ by more than one sd for all allows."""
     row = _whole(comparison, fit, UNEQUAL)
-    sds = comparison.table("posterior_checks", model=fit.name, statistic="Sample sd")
-    if row is None or len(sds) < 2:
+    checks = comparison.table("posterior_checks", model=fit.name)
+    if row is None or checks.empty:
         return []
+    sds = checks[checks["statistic"].isin(["Sample sd", SPREAD_OF_LOGS])]
+    logs = comparison.data.log
     low, high = lowest(sds, "observed"), highest(sds, "observed")
     ends = [
-        f"{raw_number(comparison, end['observed'])} "
+        f"{number(end['observed']) if logs else raw_number(comparison, end['observed'])} "
         f"({everyone(comparison, tied(sds, 'observed', end['observed']))})"
         for end in (low, high)
     ]
     said = (
-        f"The groups' sds differ, from {ends[0]} to {ends[1]}, where {fit.title} has one for all: "
+        f"The groups' sds{' of logarithms' * logs} differ, from {ends[0]} to {ends[1]}, where "
+        f"{fit.title} has one for all: "
         f"{_chance(row['p_value'])} of the replicated data sets have sds as unequal."
     )
-    grows = comparison.data.y.min() > 0 and _grows_with_mean(sds, comparison)
+    grows = _positive(comparison) and _grows_with_mean(sds, comparison)
     remedy = (
         f"They grow with the mean: {_TRY_LOG}"
         if grows
@@ -247,7 +255,7 @@ def _outlying(comparison: Comparison, fit: Fit) -> list[Finding]:
     if whole >= _OUTLYING:
         return []
     who = named(comparison, str(rows["group"].iloc[int(np.argmin(tails))]))
-    words = comparison.data.family.words
+    words = comparison.data.words
     said = (
         f"{capital(who)} does not look like a member of the population of the others: predicted "
         f"from them, {_article(words.raw)} {words.raw} so far out has probability {_small(one)}, "

@@ -78,7 +78,7 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
     if held:
         return held
     rows = comparison.table("shrinkage", model=fit.name)
-    words, raws = comparison.data.family.words, _moving(comparison)
+    words, raws = comparison.data.words, _moving(comparison)
     towards_mu = "exp(μ)" if comparison.data.exp else "μ"
     said = []
     if len(rows) and rows["target"].notna().all():
@@ -141,7 +141,7 @@ def _share(value: float) -> str:
 
 def _moving(comparison: Comparison) -> str:
     """What partial pooling moves, several of them."""
-    words = comparison.data.family.words
+    words = comparison.data.words
     return words.raws if comparison.data.family.rows_are_groups else words.thetas
 
 
@@ -164,7 +164,7 @@ def moved_most(comparison: Comparison, fit: Fit) -> list[str]:
     if len(first) > 1:
         return [_movers(comparison, first, len(every))]
     data, stats = comparison.data, comparison.data.stats
-    raw, what = data.family.words.raw, "an estimate" if data.family.rows_are_groups else "a mean"
+    raw, what = data.words.raw, "an estimate" if data.family.rows_are_groups else "a mean"
     said = (
         f"{capital(named(comparison, most['group']))} moves most from its {raw}: by "
         f"{moved_by(comparison, most)}"
@@ -207,7 +207,7 @@ def leading_movers(comparison: Comparison, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _movers(comparison: Comparison, rows: pd.DataFrame, J: int) -> str:
     """Say of several groups that they move furthest, alike within Monte Carlo error."""
-    words = comparison.data.family.words
+    words = comparison.data.words
     if (rows["moved"] <= NOISE * rows["noise"]).all() and len(rows) == J:
         return "No group moves by more than Monte Carlo error."
     who = capital(everyone(comparison, [str(group) for group in rows["group"]]))

@@ -47,7 +47,7 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         said.append(f"{capital(what)} is {with_interval(theta, comparison.data.unit)}.")
     if sigma2 is not None:
         said.append(
-            "The variance of all observations has posterior median "
+            f"The variance of all observations{_of_logs(comparison)} has posterior median "
             f"{median_with_interval(sigma2, 'sigma2')}."
         )
     if alone:
@@ -57,6 +57,11 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         "tell one from another."
     )
     return said
+
+
+def _of_logs(comparison: Comparison) -> str:
+    """Say of variances that they are those of logarithms, where that is so."""
+    return ", on the scale of the logarithms," if comparison.data.log else ""
 
 
 def _common(comparison: Comparison) -> str:
@@ -97,7 +102,7 @@ def _lifted(comparison: Comparison, fit: Fit) -> list[str]:
     clear = moved[moved.abs() > NOISE * noise]
     if clear.empty:
         return []
-    words = comparison.data.family.words
+    words = comparison.data.words
     location, scale = (text.in_full(fit.record.priors[name]).replace("-", "−") for name in names)
     ordered = rows.loc[moved.abs().sort_values(kind="stable").index]
     least, most = (rows_of(ordered)[at] for at in (0, -1))
@@ -158,7 +163,8 @@ def partial(comparison: Comparison, fit: Fit) -> list[str]:
 def _of_population(comparison: Comparison) -> str:
     """What mu is, where its number is shown."""
     if comparison.data.exp:
-        return "geometric mean of the population of effects, exp(μ),"
+        what = "groups" if comparison.data.log else "effects"
+        return f"geometric mean of the population of {what}, exp(μ),"
     if comparison.data.family.rows_are_groups:
         return f"mean of the population of {nouns(comparison)}, μ,"
     return "mean of the population of groups, μ,"
@@ -207,7 +213,8 @@ def _variances(comparison: Comparison, fit: Fit) -> list[str]:
             f"with probability {percent(max(larger, 1 - larger), draws)}"
         )
     return [
-        f"The variance within groups (posterior median {sigma2}) is {compares}. The share of the "
+        f"The variance within groups{_of_logs(comparison)} (posterior median {sigma2}) is "
+        f"{compares}. The share of the "
         "variance that lies between groups, R, has posterior median "
         f"{median_with_interval(rows['icc'], 'icc')}."
     ]

@@ -34,7 +34,8 @@ def predicted(comparison: Comparison) -> list[str]:
             said.append(_new_observation(comparison, fit, row))
             below |= bool(row["q2.5"] < 0)
         said += _new_effect(comparison, fit)
-    if below and comparison.data.has_observations and comparison.data.y.min() >= 0:
+    data = comparison.data
+    if below and data.has_observations and not data.log and data.y.min() >= 0:
         said.append(
             "Predictions reach below 0, where no observation lies: a normal distribution knows no "
             "such bound."
@@ -139,7 +140,8 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
             else ""
         )
     )
-    if comparison.data.y.min() >= 0 and (by_group["q2.5"] < 0).any():
+    logs = comparison.data.log
+    if not logs and comparison.data.y.min() >= 0 and (by_group["q2.5"] < 0).any():
         said.append(
             "The model replicates negative values; the data have none. Its normal distribution "
             "knows no lower bound."

@@ -54,10 +54,9 @@ def in_short(comparison: Comparison) -> list[str]:
 
 def _population(comparison: Comparison, mu: Row) -> str:
     shown = with_interval(mu, comparison.data.unit)
-    if not comparison.data.family.rows_are_groups:
-        return f"The population of groups has mean μ = {shown}."
+    of = nouns(comparison) if comparison.data.family.rows_are_groups else "groups"
     mean = "geometric mean exp(μ)" if comparison.data.exp else "mean μ"
-    return f"The population of {nouns(comparison)} has {mean} = {shown}."
+    return f"The population of {of} has {mean} = {shown}."
 
 
 def _differ(comparison: Comparison, fit: Fit) -> list[str]:
