@@ -465,12 +465,12 @@ def test_ranks_of_chains_that_differ_leave_the_band():
 def saved(few, tmp_path_factory):
     """One figure saved twice: stems of its files, and the sizes reported."""
     stems = [tmp_path_factory.mktemp(name) / "f" for name in ("one", "two")]
-    return stems, [plots.save(rank_heat_map(few), stem) for stem in stems]
+    return stems, [plots.save(rank_heat_map(few), stem, pdf=True) for stem in stems]
 
 
 def test_files_are_the_same_bytes_every_time(saved):
     (first, second), sizes = saved
-    for ending in (".png", ".svg"):
+    for ending in (".png", ".svg", ".pdf"):
         assert first.with_suffix(ending).read_bytes() == second.with_suffix(ending).read_bytes()
     assert sizes[0] == sizes[1]
     assert sizes[0][0] > 1000

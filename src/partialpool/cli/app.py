@@ -107,6 +107,7 @@ def report(
             help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
         ),
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
     retry: Retry = False,
     insist: Insist = False,
 ) -> None:
@@ -144,6 +145,7 @@ def report(
         delta=delta,
         insist=insist,
         equal_effects=bayes_factor,
+        pdf=pdf,
         progress=progress,
     )
     for kind, missing in results.read_manifest(target)["missing"].items():

@@ -37,6 +37,8 @@ from partialpool.errors import InputError
 from partialpool.text import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from partialpool.data import GroupedData
@@ -116,8 +118,8 @@ def priors(
             parts.figure(
                 folder / "priors",
                 lambda: prior_sensitivity(
-                    found.densities,
-                    estimates,
+                    _marked(found.densities, fitted.fits),
+                    _marked(estimates, fitted.fits),
                     axis_title=exponential.axis_title(data),
                     group_title=data.group_label,
                     tau_title=data.axis_title,
@@ -145,6 +147,18 @@ def priors(
             say(sentence)
     warn_missing(parts.failed)
     finish(target, list(fitted.fits.values()), complete=len(fitted.fits) == len(chosen))
+
+
+def _marked(frame: pd.DataFrame, fits: Mapping[str, Fit]) -> pd.DataFrame:
+    """Name the choices whose fits failed a diagnostic as such, for a figure."""
+    from partialpool.fitting import diagnostics
+
+    failed = {
+        name: f"{name} (not to be trusted)"
+        for name, fit in fits.items()
+        if not diagnostics.trusted(diagnostics.check(fit))
+    }
+    return frame.assign(choice=frame["choice"].replace(failed))
 
 
 def _of_programs(

@@ -82,6 +82,7 @@ def draw_all(
     folder: Path,
     *,
     workers: Sequence[Worker],
+    pdf: bool = False,
     progress: Progress | None = None,
 ) -> Drawn:
     """Draw every figure into `folder`, as `key`.png and `key`.svg, without captions.
@@ -94,6 +95,8 @@ def draw_all(
         Where to; it must exist.
     workers
         From `drawing_processes`.
+    pdf
+        Whether to write PDF, too.
     progress
         Where to report.
 
@@ -114,7 +117,7 @@ def draw_all(
             with contextlib.suppress(queue.Empty):
                 while True:
                     figure = waiting.get_nowait()
-                    problem, caption = worker.draw(figure, folder)
+                    problem, caption = worker.draw(figure, folder, pdf=pdf)
                     if problem:
                         drawn.failed[figure.key] = problem
                     drawn.captions[figure.key] = caption
@@ -145,7 +148,7 @@ class Worker:
         """Start the process ahead of its first figure; what takes time is then behind it."""
         self._process = _start(EARLY)
 
-    def draw(self, figure: Figure, folder: Path) -> tuple[str, str]:
+    def draw(self, figure: Figure, folder: Path, *, pdf: bool = False) -> tuple[str, str]:
         """Draw a figure; say what went wrong, or nothing, and give the plot's caption."""
         if self._ended:
             return "interrupted", ""
@@ -155,7 +158,7 @@ class Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            task = (figure.function, figure.arguments, str(folder / figure.key))
+            task = (figure.function, figure.arguments, str(folder / figure.key), pdf)
             process.stdin.write(pickle.dumps(task))
             process.stdin.flush()
             problem, caption = pickle.load(process.stdout)

@@ -21,7 +21,7 @@ EARLY = "early"
 _PLOTS = "partialpool.plots"
 
 
-def draw(function: str, arguments: dict[str, Any], stem: str) -> tuple[str, str]:
+def draw(function: str, arguments: dict[str, Any], stem: str, pdf: bool = False) -> tuple[str, str]:
     """Draw one figure into its files, without its caption.
 
     Returns
@@ -34,7 +34,7 @@ def draw(function: str, arguments: dict[str, Any], stem: str) -> tuple[str, str]
             warnings.simplefilter("ignore")
             plots = import_module(_PLOTS)
             figure, caption = plots.without_caption(getattr(plots, function)(**arguments))
-            plots.save(figure, stem)
+            plots.save(figure, stem, pdf=pdf)
     except Exception as error:  # whatever a figure fails of, the report goes on without it
         return f"{type(error).__name__}: {error}", ""
     return "", caption

@@ -159,7 +159,7 @@ def _raw(comparison: Comparison) -> Figure:
             "reference": exponential.shown(data, data.stats.grand_mean),
             "reference_label": model_figures.grand_mean(comparison),
             "point": data.words.raw,
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
         },
         f"The {data.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
         "standard errors either way.",
@@ -216,7 +216,7 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
         {
             "shrinkage": frame,
             "center": target if np.isfinite(target) else None,
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
             **sizes(comparison.data),
         },
         f"From the {words.raw} to the {mean} under {fit.title}, by {words.size_title.lower()}.",
@@ -264,7 +264,7 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
         "forest",
         {
             "intervals": pd.concat([raw, *posterior], ignore_index=True),
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
         },
         f"The {data.words.raws} and what {fit.title} makes of them, with the mean of all "
         f"and the prediction for a new {group_word(comparison)}.",
@@ -404,7 +404,7 @@ def _predictions(comparison: Comparison, fit: Fit) -> Figure:
         "caterpillar",
         {
             "estimates": drawn,
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
         },
         f"Predictive intervals of {of}, under {fit.title}.",
         f"Caterpillar plot of predictive intervals under {fit.title}.",

@@ -13,7 +13,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
-from partialpool.report.wording import highest, lowest, named, number, rows_of, run
+from partialpool.report.wording import capital, highest, lowest, named, number, rows_of, run
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.text import POSITIVE
@@ -31,6 +31,16 @@ def axes(comparison: Comparison) -> dict[str, Any]:
 
 def effect_axes(comparison: Comparison) -> dict[str, Any]:
     """Titles and kind of axis that figures of effects take."""
+    measured = f"{capital(comparison.data.words.theta)}: {exponential.axis_title(comparison.data)}"
+    return (
+        axes(comparison)
+        | {"axis_title": measured}
+        | ({"ratios": True} if comparison.data.exp else {})
+    )
+
+
+def ratios(comparison: Comparison) -> dict[str, Any]:
+    """Titles and kind of axis that figures on the scale of the rows take."""
     return axes(comparison) | ({"ratios": True} if comparison.data.exp else {})
 
 
