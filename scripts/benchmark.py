@@ -158,7 +158,7 @@ def figure(table: pd.DataFrame) -> p9.ggplot:
 
 def markdown(table: pd.DataFrame) -> str:
     """Table as Markdown."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
+    rows = [list(table.columns), ["---"] * table.shape[1], *table.map(str).to_numpy().tolist()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

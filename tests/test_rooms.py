@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "partialpool"
 FLOORS = (
     *("types", "errors", "files", "progress", "settings", "text"),
     *("priors", "families", "data", "programs", "fitting", "tables", "studies"),
-    *("plots", "report", "cli", "__main__"),
+    *("plots", "report", "api", "cli", "__main__"),
 )
 """The rooms from the ground up: each imports only from those before it."""
 FACE = "__init__"

@@ -97,6 +97,11 @@ class GroupedData:
         more = tuple(n for n in self.family.notices(self.stats, self.y) if n not in self.notes)
         object.__setattr__(self, "notes", (*self.notes, *more))
 
+    def __repr__(self) -> str:
+        """Say what the data are in a line."""
+        measured = f"{self.axis_title} by {self.group_label}"
+        return f"{self.title or self.name}: {self.family.count(self.stats)} ({measured})"
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the groups."""

@@ -316,6 +316,9 @@ class Family(ABC):
 
     words: ClassVar[Words]
 
+    statistics: ClassVar[type[Any]]
+    """The class of its statistics, which takes `labels` and the columns by name."""
+
     words_of_logarithms: ClassVar[Words | None] = None
     """The same where rows are logarithms of observations, whose exponentials are shown."""
 

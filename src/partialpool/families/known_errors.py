@@ -214,6 +214,7 @@ class KnownErrors(Family):
 
     name = "known_errors"
     folder = "known_errors"
+    statistics = Estimates
     words = Words(
         theta="effect",
         thetas="effects",

@@ -81,6 +81,7 @@ class Observations(Family):
 
     name = "normal"
     folder = ""
+    statistics = GroupStats
     words = Words(
         theta="group mean",
         thetas="group means",

@@ -4,6 +4,12 @@ Collects a program's inputs, runs the chains, labels the draws, and says by the 
 gate whether the draws can be trusted, and what may mend it where they cannot.
 """
 
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of progress bars in notebooks, which are not used here
+    import cmdstanpy as cmdstanpy
+
 from partialpool.fitting.fit import Fit, fit_programs, package_versions
 from partialpool.fitting.record import FitRecord
 

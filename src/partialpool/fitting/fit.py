@@ -29,11 +29,11 @@ from partialpool.families.base import Pooling
 from partialpool.files import umask
 from partialpool.fitting import normality
 from partialpool.fitting.chains import sample
-from partialpool.fitting.inputs import collect
+from partialpool.fitting.inputs import collect, priors_for
 from partialpool.fitting.record import FitRecord
 from partialpool.fitting.tree import draws_tree, misfits, with_effects
 from partialpool.priors.hyperparameters import Priors
-from partialpool.programs import Program, check_distinct, toolchain
+from partialpool.programs import Program, check_distinct, loaded, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 
@@ -56,6 +56,14 @@ class Fit:
 
     draws: xr.DataTree
     record: FitRecord
+
+    def __repr__(self) -> str:
+        """Say what was fitted, and what its diagnostics found, in a line."""
+        from partialpool.fitting import diagnostics
+
+        sizes = self.posterior.sizes
+        line = diagnostics.summary_line(self, diagnostics.check(self))
+        return f"{line} ({self.name}, {sizes['chain']} chains of {sizes['draw']:,} draws)"
 
     @property
     def name(self) -> str:
@@ -143,10 +151,10 @@ class Fit:
 
 
 def fit_programs(
-    programs: Sequence[Program],
+    programs: Program | str | Path | Sequence[Program | str | Path],
     data: GroupedData,
     *,
-    priors: Priors,
+    priors: Priors | None = None,
     settings: Settings | None = None,
     cmdstan: toolchain.CmdStan | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -159,11 +167,11 @@ def fit_programs(
     Parameters
     ----------
     programs
-        What to fit, in order.
+        What to fit, in order: programs, names of shipped ones, or paths of `.stan` files.
     data
         The observations.
     priors
-        Values of the hyperparameters.
+        Values of the hyperparameters; those of `priors_for` where None.
     settings
         How to sample; the defaults of `Settings` where None.
     cmdstan
@@ -182,9 +190,11 @@ def fit_programs(
     InputError, ToolchainError, SamplingError
         Before any compilation where the input is at fault.
     """
-    check_distinct(programs)
     settings = settings or Settings()
     progress = progress or Progress()
+    programs = loaded(programs, family=data.family.name, progress=progress)
+    check_distinct(programs)
+    priors = priors_for(data) if priors is None else priors
     switches = {"prior_only": prior_only, "pointwise": pointwise}
     inputs = [collect(p, data, priors, extra=extra, **switches) for p in programs]
     effects = [

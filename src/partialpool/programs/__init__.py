@@ -21,6 +21,7 @@ from partialpool.programs.program import (
     is_shipped,
     lacking,
     load,
+    loaded,
     new_program,
     shipped_folder,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "is_shipped",
     "lacking",
     "load",
+    "loaded",
     "new_program",
     "shipped_folder",
 ]

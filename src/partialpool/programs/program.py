@@ -91,6 +91,15 @@ class Program:
             found[place.as_posix()] = file.read_text(encoding="utf-8")
         return found
 
+    def __repr__(self) -> str:
+        """Say which program it is, and what it declares, in a line."""
+        parts = [
+            f"{block}: {', '.join(self.declared[block])}"
+            for block in ("parameters", "inputs")
+            if self.declared.get(block)
+        ]
+        return f"{self.name} ({self.title}), {self.path}; {'; '.join(parts)}"
+
     @property
     def title(self) -> str:
         """The name as people read it; an edited copy of a shipped program goes by its own."""
@@ -272,6 +281,26 @@ def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
 def _near(name: str, known: Sequence[str]) -> str:
     found = difflib.get_close_matches(name, known, n=1)
     return f" (nearest name: {found[0]!r})" if found else ""
+
+
+def loaded(
+    given: Program | str | Path | Sequence[Program | str | Path],
+    *,
+    family: str,
+    progress: Progress | None = None,
+) -> list[Program]:
+    """Read the programs among those given that are named; one alone is one.
+
+    Raises
+    ------
+    InputError
+        As from `load`.
+    """
+    each = [given] if isinstance(given, Program | str | Path) else given
+    return [
+        program if isinstance(program, Program) else load(program, family=family, progress=progress)
+        for program in each
+    ]
 
 
 def load(

@@ -11,7 +11,7 @@ def withheld(comparison: Comparison, *fits: Fit | None) -> list[str]:
     """Say why nothing is concluded from fits that failed; empty where all may be trusted."""
     return [
         f"No conclusion is drawn from {fit.title}, because it failed a diagnostic "
-        f"({listed(_failed(comparison, fit))}). Its numbers are shown for study only."
+        f"({listed(failed(comparison, fit))}). Its numbers are shown for study only."
         for fit in fits
         if fit is not None and not comparison.concludes(fit.name)
     ]
@@ -24,7 +24,7 @@ def failures(comparison: Comparison) -> list[str]:
         if comparison.trusted[fit.name]:
             continue
         kept = withheld(comparison, fit) or [
-            f"{capital(fit.title)} failed a diagnostic ({listed(_failed(comparison, fit))}), so "
+            f"{capital(fit.title)} failed a diagnostic ({listed(failed(comparison, fit))}), so "
             "what is concluded from it below may be wrong. It is shown because that was asked for."
         ]
         if fit.name in comparison.remedies:
@@ -33,7 +33,8 @@ def failures(comparison: Comparison) -> list[str]:
     return said
 
 
-def _failed(comparison: Comparison, fit: Fit) -> list[str]:
+def failed(comparison: Comparison, fit: Fit) -> list[str]:
+    """Names of the checks that count and that a fit failed."""
     table = comparison.table("diagnostics", model=fit.name)
     return [str(name) for name in table.loc[~table["passed"] & table["gate"], "check"]]
 

@@ -26,6 +26,7 @@ from partialpool.tables import (
 )
 from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
+from partialpool.tables.lazy import Tables
 from partialpool.tables.misfit import check_counts
 from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
@@ -95,6 +96,7 @@ def compute(
     delta: float | None = None,
     insist: bool = False,
     equal_effects: bool = False,
+    lazily: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compute every table.
@@ -105,6 +107,8 @@ def compute(
         As in `Comparison`.
     equal_effects
         Whether to compute the Bayes factor of equal effects (`bayes_factor`), too.
+    lazily
+        Whether a table is computed when it is first asked for, and `missing` grows as they are.
     progress
         Where to report.
 
@@ -117,7 +121,11 @@ def compute(
     check_fits(fits)
     scores = cache(lambda: loo_by_model(fits, data))
     left_out = cache(lambda: leave_one_group_out(fits, data))
+    checked = {fit.name: diagnostics.check(fit) for fit in fits}
     makers: dict[str, Callable[[], pd.DataFrame]] = {
+        "diagnostics": lambda: pd.concat(
+            [table.assign(model=name) for name, table in checked.items()], ignore_index=True
+        )[["model", *next(iter(checked.values())).columns]],
         "groups": data.summary,
         "estimates": lambda: shrinkage.estimates(fits, data),
         "exact": lambda: exactness.verify_shipped(fits, data, tables["estimates"]),
@@ -145,31 +153,28 @@ def compute(
     if equal_effects:
         priors = Priors(fits[0].record.priors)
         makers["bayes_factor"] = lambda: bayes_factor.bayes_factors(data, priors)
-    missing: dict[str, str] = {}
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
+    absent: list[str] = []
     if not data.has_observations:
-        for key in _OF_OBSERVATIONS:
+        absent = list(_OF_OBSERVATIONS)
+        for key in absent:
             makers.pop(key, None)
-            missing[key] = "it needs the observations, and only statistics by group are at hand"
-    progress = progress or Progress()
-    checked = {fit.name: diagnostics.check(fit) for fit in fits}
+    tables = Tables(makers)
+    tables.failed |= dict.fromkeys(
+        absent, "it needs the observations, and only statistics by group are at hand"
+    )
     trusted = {name: diagnostics.trusted(table) for name, table in checked.items()}
-    tables: dict[str, pd.DataFrame] = {}
-    tables["diagnostics"] = pd.concat(
-        [table.assign(model=name) for name, table in checked.items()], ignore_index=True
-    )[["model", *next(iter(checked.values())).columns]]
-    with progress.task(f"Computing {len(makers)} tables", total=len(makers)) as task:
-        for key, make in makers.items():
-            try:
-                tables[key] = make()
-            except Exception as error:  # one table that fails must not take the others with it
-                missing[key] = f"{type(error).__name__}: {error}"
-            task.advance()
+    if not lazily:
+        progress = progress or Progress()
+        with progress.task(f"Computing {len(makers)} tables", total=len(makers)) as task:
+            for key in makers:
+                tables.get(key)
+                task.advance()
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
-    return Comparison(data, tuple(fits), tables, missing, trusted, delta, insist, words)
+    return Comparison(data, tuple(fits), tables, tables.failed, trusted, delta, insist, words)
 
 
 def check_fits(fits: Sequence[Fit]) -> None:

@@ -13,8 +13,9 @@ scores, diagnostics). So does the comparison with exact posteriors, which is one
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -22,6 +23,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.tables.lazy import Tables
 from partialpool.text import format_estimate, of_data
 from partialpool.types import FloatArray
 
@@ -100,10 +102,19 @@ def of_comparison(comparison: Comparison) -> Comparison:
     """Turn all tables of a comparison whose data are logarithms; another one stays as it is."""
     if not comparison.data.exp:
         return comparison
-    turned = {key: table(key, frame) for key, frame in comparison.tables.items()}
-    if "estimates" in turned:
-        turned[OF_LOGARITHMS] = comparison.tables["estimates"]
-    return replace(comparison, tables=turned)
+    of_logs = comparison.tables
+    names = of_logs.names if isinstance(of_logs, Tables) else tuple(of_logs)
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
+        key: partial(_of_key, key, of_logs) for key in names
+    }
+    makers[OF_LOGARITHMS] = lambda: of_logs["estimates"]
+    turned = Tables(makers)
+    turned.failed |= comparison.missing
+    return replace(comparison, tables=turned, missing=turned.failed)
+
+
+def _of_key(key: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    return table(key, tables[key])
 
 
 def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:

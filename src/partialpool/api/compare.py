@@ -1,0 +1,248 @@
+"""One call: data, priors and programs -> a result; or the model, to look at first."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from partialpool.api.frames import grouped
+from partialpool.api.result import Result
+from partialpool.data import GroupedData
+from partialpool.data.reading import Columns
+from partialpool.errors import InputError
+from partialpool.fitting import diagnostics
+from partialpool.fitting.inputs import priors_for
+from partialpool.fitting.without_rows import fit_or_draw, substitutes
+from partialpool.priors import HalfCauchy, HalfT, Uniform
+from partialpool.priors.distributions import parse_location_prior, parse_scale_prior
+from partialpool.priors.hyperparameters import Priors
+from partialpool.programs import DRAWN_GROUPS, Program, loaded
+from partialpool.progress import Progress
+from partialpool.settings import Settings
+
+
+class NotTrusted(UserWarning):
+    """A fit failed a diagnostic."""
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """What would be fitted: data, priors, programs.
+
+    Attributes
+    ----------
+    data
+        The data.
+    priors
+        Settings of the priors, each with its source.
+    programs
+        The programs, in the order in which results show them.
+    settings
+        How they would be sampled.
+    """
+
+    data: GroupedData
+    priors: Priors
+    programs: tuple[Program, ...]
+    settings: Settings
+
+    def fit(self, *, delta: float | None = None, progress: Progress | None = None) -> Result:
+        """Sample, and return the result; what fails a diagnostic draws a `NotTrusted` warning.
+
+        Parameters
+        ----------
+        delta
+            Half-width of the region of practical equivalence, in the unit of the data.
+        progress
+            Where to report.
+
+        Raises
+        ------
+        ToolchainError, SamplingError
+            No CmdStan, a program that does not compile, or chains that fail.
+        """
+        fits = fit_or_draw(
+            list(self.programs),
+            self.data,
+            priors=self.priors,
+            settings=self.settings,
+            progress=progress,
+        )
+        for fit in fits:
+            table = diagnostics.check(fit)
+            if not diagnostics.trusted(table):
+                warnings.warn(diagnostics.summary_line(fit, table), NotTrusted, stacklevel=3)
+        return Result(self.data, tuple(fits), delta=delta)
+
+    def __repr__(self) -> str:
+        """Say what would be fitted, a line each."""
+        by_source: dict[str, list[str]] = {}
+        for name, number in self.priors.values.items():
+            by_source.setdefault(self.priors.sources.get(name, ""), []).append(
+                f"{name} = {number:g}"
+            )
+        priors = [f"Priors ({source}): {', '.join(s)}" for source, s in by_source.items()]
+        programs = f"Models: {', '.join(program.title for program in self.programs)}"
+        return "\n".join([repr(self.data), *priors, programs, "Not fitted yet: .fit()"])
+
+
+def compare(
+    data: Any,
+    group: str | None = None,
+    value: str | None = None,
+    *,
+    estimate: str | None = None,
+    se: str | None = None,
+    variance: str | None = None,
+    ci: tuple[str, str] | None = None,
+    level: float | None = None,
+    n: str | None = None,
+    mean: str | None = None,
+    sd: str | None = None,
+    log: bool = False,
+    exp: bool = False,
+    programs: str | Path | Program | Sequence[str | Path | Program] | None = None,
+    priors: Mapping[str, float | str] | None = None,
+    chains: int = 4,
+    warmup: int = 1000,
+    draws: int = 2000,
+    adapt_delta: float | None = None,
+    seed: int = 1,
+    delta: float | None = None,
+    name: str = "",
+    title: str = "",
+    unit: str = "",
+    group_label: str = "",
+    value_label: str = "",
+    fit: bool = True,
+    progress: Progress | None = None,
+) -> Any:
+    """Compare complete, no and partial pooling of grouped data.
+
+    Parameters
+    ----------
+    data
+        A frame (pandas, polars, pyarrow or any that narwhals reads), a dictionary of columns, the
+        path of a CSV or Parquet file or several, the name of a shipped example ("homework",
+        "eight_schools"), or `GroupedData`.
+    group, value
+        Columns of the groups and of the observations.
+    estimate, se, variance, ci, level
+        In place of `value`, one estimate a group: its column, and that of its standard error or of
+        the square of this, or the two of an interval's ends with its probability (0.95).
+    n, mean, sd
+        In place of `value`, one summary a group: columns of its size, mean and sample sd.
+    log, exp
+        Model the logarithms of the observations; show estimates of log ratios as ratios.
+    programs
+        Names of shipped programs, paths of `.stan` files or loaded programs; those that suit the
+        data by default.
+    priors
+        Prior settings by name (`{"mu_scale": 5}`), or priors of `mu`, `tau`, `sigma` or `theta` as
+        text (`{"tau": "half_t(3, 5)"}`); the rest stays scaled to the data.
+    chains, warmup, draws, adapt_delta, seed
+        How to sample: see `Settings`.
+    delta
+        Half-width of the region of practical equivalence, in the unit of the data.
+    name, title, unit, group_label, value_label
+        What people read of the data.
+    fit
+        False returns the `Model`, to be looked at first; its method `fit` gives the result.
+    progress
+        Where to report; `Progress` says nothing.
+
+    Returns
+    -------
+    Result or Model
+
+    Raises
+    ------
+    InputError
+        Data, roles or priors that do not hold up, each with the next step.
+    ToolchainError, SamplingError
+        As from `fit_programs`.
+
+    Warns
+    -----
+    NotTrusted
+        A fit failed a diagnostic.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> model = pp.compare("homework", fit=False)
+    >>> model.data.stats.J
+    8
+    >>> result = pp.compare("homework", programs=["no_pooling", "hierarchical_marginal"])
+    >>> result["5"].prob(">", 8) > 0.9
+    True
+    """
+    columns = Columns(
+        group=group,
+        value=value,
+        n=n,
+        mean=mean,
+        sd=sd,
+        estimate=estimate,
+        se=se,
+        variance=variance,
+        ci=ci,
+    )
+    about = {
+        "name": name,
+        "title": title,
+        "unit": unit,
+        "group_label": group_label,
+        "value_label": value_label,
+    }
+    found = grouped(data, columns, level=level, log=log, exp=exp, **about)
+    if programs is None:
+        programs = found.family.compared(found.stats)[0]
+        if found.stats.J > DRAWN_GROUPS:
+            raise InputError(
+                f"{found.name}: {found.stats.J} groups are more than the {DRAWN_GROUPS} of a "
+                "comparison; `partialpool groups` and `group_estimates` estimate any number"
+            )
+    chosen = loaded(programs, family=found.family.name, progress=progress)
+    if not found.has_observations:
+        chosen = substitutes(chosen, progress=progress)
+    settings = Settings(
+        chains=chains, warmup=warmup, draws=draws, adapt_delta=adapt_delta, seed=seed
+    )
+    model = Model(found, priors_for(found, _settings(priors or {})), tuple(chosen), settings)
+    return model.fit(delta=delta, progress=progress) if fit else model
+
+
+def _settings(priors: Mapping[str, float | str]) -> dict[str, float]:
+    """Prior settings of the shipped programs, from numbers and from priors as text."""
+    settings: dict[str, float] = {}
+    for name, given in priors.items():
+        settings |= _parsed(name, given) if isinstance(given, str) else {name: float(given)}
+    return settings
+
+
+def _parsed(name: str, text: str) -> dict[str, float]:
+    """Settings that make the prior of a parameter the one that a text names."""
+    if name in ("mu", "theta"):
+        normal = parse_location_prior(text)
+        return {f"{name}_location": normal.location, f"{name}_scale": normal.scale}
+    if name not in ("tau", "sigma"):
+        raise InputError(
+            f"priors: {name!r} is no parameter with a prior to name (mu, theta, tau, sigma); a "
+            "setting takes a number"
+        )
+    prior = parse_scale_prior(text)
+    if isinstance(prior, Uniform):
+        return {f"{name}_upper": prior.upper}
+    if name == "tau" and isinstance(prior, HalfT | HalfCauchy):
+        df = prior.df if isinstance(prior, HalfT) else 1.0
+        return {"tau_df": df, "tau_scale": prior.scale}
+    raise InputError(
+        f"priors: the shipped programs give {name} "
+        + ("a uniform or a half-t prior" if name == "tau" else "a uniform prior")
+        + f", not {text}; edit a copy of one (`partialpool new-program`), or ask how much it "
+        f"matters with `partialpool priors --choice '{name}={text}'`"
+    )

@@ -1,0 +1,154 @@
+"""Frames of any kind, dictionaries, paths -> grouped data, by the roles of the columns."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+
+from partialpool.data import GroupedData, from_estimates, from_values
+from partialpool.data.examples import find
+from partialpool.data.reading import Columns, read
+from partialpool.errors import InputError
+
+_ROLES = ("value", "estimate", "n")
+
+
+def grouped(
+    source: Any,
+    columns: Columns,
+    *,
+    level: float | None = None,
+    log: bool = False,
+    exp: bool = False,
+    **about: Any,
+) -> GroupedData:
+    """Make grouped data from what a user has.
+
+    Parameters
+    ----------
+    source
+        `GroupedData`, a path or several, the name of a shipped example, a dictionary of columns, or
+        a frame of any library that narwhals knows (pandas, polars, pyarrow ...).
+    columns
+        Names of the columns by their roles.
+    level
+        Probability of the intervals of `ci`; 0.95 where None.
+    log, exp
+        Whether logarithms of the observations are modelled; whether estimates are logarithms whose
+        exponentials are shown.
+    **about
+        Fields of `GroupedData` that describe the data: `name`, `title`, `unit`, `group_label` ...
+
+    Raises
+    ------
+    InputError
+        What is no frame, a column that it lacks, roles that do not say what the rows are, or data
+        that a file would not be allowed either.
+    """
+    about = {name: text for name, text in about.items() if text}
+    if isinstance(source, GroupedData):
+        data = dataclasses.replace(source, **about)
+    elif isinstance(source, str | Path):
+        data = read(find(str(source)), columns=columns, level=level)
+        data = dataclasses.replace(data, **about)
+    elif isinstance(source, Sequence) and all(isinstance(s, str | Path) for s in source):
+        data = dataclasses.replace(read(source, columns=columns, level=level), **about)
+    else:
+        data = _of_frame(source, columns, level, about)
+    data = data.logarithms() if log else data
+    return dataclasses.replace(data, exp=True) if exp else data
+
+
+def _of_frame(
+    source: Any, columns: Columns, level: float | None, about: dict[str, Any]
+) -> GroupedData:
+    """Take the columns out of a frame; labels and numbers are checked where files' are."""
+    frame = _Frame(source)
+    name = about.pop("name", "data")
+    if columns.group is None:
+        raise InputError(f"group= names the column of the groups; there are {frame.listed}")
+    asked = [role for role in _ROLES if getattr(columns, role) is not None]
+    if len(asked) != 1:
+        raise InputError(
+            "value= (observations), estimate= (estimates, with se=, variance= or ci=) or n= "
+            "(summaries, with mean= and sd=) says what the rows are: give one of them; there are "
+            f"{frame.listed}"
+        )
+    about = {"group_label": columns.group, "title": name, **about}
+    labels, of = frame.column(columns.group), getattr(columns, asked[0])
+    if columns.value is not None:
+        about = {"value_label": of, **about}
+        return from_values(labels, frame.column(of), name=name, **about)
+    if columns.se is not None and columns.variance is None and columns.ci is None:
+        about = {"value_label": of, **about}
+        return from_estimates(
+            labels, frame.column(of), frame.column(columns.se), name=name, **about
+        )
+    return _as_a_file(frame, columns, level, {"name": name, **about})
+
+
+def _as_a_file(
+    frame: _Frame, columns: Columns, level: float | None, about: dict[str, Any]
+) -> GroupedData:
+    """Have one row a group read as a file is, with all its checks."""
+    names = [
+        name for role, name in columns.named.items() for name in (name if role == "ci" else [name])
+    ]
+    table = pd.DataFrame({name: list(frame.column(name)) for name in dict.fromkeys(names)})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.csv"
+        table.to_csv(path, index=False)
+        data = read(path, columns=columns, level=level)
+    return dataclasses.replace(data, source="", sha256="", reading={}, **about)
+
+
+class _Frame:
+    """Columns by name, of a dictionary or of any frame."""
+
+    def __init__(self, source: Any) -> None:
+        if isinstance(source, Mapping):
+            self._columns = dict(source)
+            return
+        try:
+            frame = nw.from_native(source)
+        except TypeError:
+            raise InputError(
+                f"data of type {type(source).__name__}: give a frame (pandas, polars ...), "
+                "a dictionary of columns, or the path of a file"
+            ) from None
+        if isinstance(frame, nw.LazyFrame):
+            frame = frame.collect()
+        self._columns = {name: _plain(frame[name]) for name in frame.columns}
+
+    @property
+    def listed(self) -> str:
+        """The names, for a message."""
+        return "the columns " + ", ".join(map(repr, self._columns))
+
+    def column(self, name: str) -> Any:
+        """Return a column.
+
+        Raises
+        ------
+        InputError
+            There is none of that name.
+        """
+        if name not in self._columns:
+            raise InputError(f"there is no column {name!r}; there are {self.listed}")
+        return self._columns[name]
+
+
+def _plain(series: nw.Series[Any]) -> Any:
+    """A column as pandas has it, or as a list; an order of categories is kept."""
+    native = series.to_native()
+    if isinstance(native, pd.Series):
+        return native
+    if isinstance(series.dtype, nw.Enum):
+        return pd.Categorical(series.to_list(), categories=list(series.dtype.categories))
+    return series.to_numpy() if series.dtype.is_numeric() else series.to_list()

@@ -1,0 +1,82 @@
+"""Results in a folder of their own: data as JSON, draws as netCDF, nothing that runs code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from partialpool.data import GroupedData
+from partialpool.errors import InputError
+from partialpool.families import FAMILIES
+from partialpool.fitting import Fit
+from partialpool.report.results import MARK, new_folder, write_manifest
+from partialpool.text import safe
+
+_DATA = "data.json"
+_TEXTS = (
+    *("name", "group_label", "value_label", "unit", "title", "priors_source", "source", "sha256"),
+)
+_PLAIN = (*_TEXTS, "exp", "log")
+
+
+def write_folder(
+    target: str | Path, data: GroupedData, fits: Sequence[Fit], delta: float | None
+) -> Path:
+    """Keep data and draws in a folder, complete or not at all."""
+    kept: dict[str, Any] = {key: getattr(data, key) for key in _PLAIN}
+    kept |= {
+        "family": data.family.name,
+        "labels": list(data.labels),
+        "statistics": {name: values.tolist() for name, values in data.stats.columns.items()},
+        "y": data.y.tolist(),
+        "group": data.group.tolist(),
+        "priors": dict(data.priors),
+        "notes": list(data.notes),
+        "reading": dict(data.reading),
+        "delta": delta,
+        "fits": [f"fits/{k}-{safe(fit.name)}.nc" for k, fit in enumerate(fits, start=1)],
+    }
+    with new_folder(target) as folder:
+        (folder / "fits").mkdir()
+        for fit, name in zip(fits, kept["fits"], strict=True):
+            fit.save(folder / name)
+        (folder / _DATA).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+        write_manifest(folder, data, fits, missing={})
+    return Path(target)
+
+
+def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float | None]:
+    """Read what `write_folder` kept.
+
+    Raises
+    ------
+    InputError
+        The folder holds no saved result.
+    """
+    folder = Path(folder)
+    try:
+        kept = json.loads((folder / _DATA).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = "is the folder of a report" if (folder / MARK).is_file() else "holds no saved result"
+        raise InputError(f"{folder} {what}; Result.save makes a folder to open") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / _DATA}: cannot be read ({error})") from None
+    family = FAMILIES[kept["family"]]
+    kind = family.statistics
+    arrays = {name: np.asarray(values) for name, values in kept["statistics"].items()}
+    data = GroupedData(
+        y=np.asarray(kept["y"], dtype=np.float64),
+        group=np.asarray(kept["group"], dtype=np.int64),
+        stats=kind(labels=tuple(kept["labels"]), **arrays),
+        family=family,
+        priors=kept["priors"],
+        notes=tuple(kept["notes"]),
+        reading=kept["reading"],
+        **{key: kept[key] for key in _PLAIN},
+    )
+    fits = tuple(Fit.load(folder / name) for name in kept["fits"])
+    return data, fits, kept["delta"]

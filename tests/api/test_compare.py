@@ -1,0 +1,247 @@
+"""One call on a frame: what it takes, what it returns, what it refuses."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotnine as p9
+import pyarrow as pa
+import pytest
+
+import partialpool as pp
+from helpers.published import eight_schools
+from partialpool.api import compare as compare_module
+from partialpool.api import result as result_module
+from partialpool.data import example
+from partialpool.programs.toolchain import CmdStan
+from partialpool.tables import exponential, shrinkage
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return pd.read_csv(example())
+
+
+@pytest.fixture(scope="module")
+def result(cmdstan: CmdStan) -> pp.Result:
+    made: pp.Result = pp.compare("homework")
+    return made
+
+
+def model(data: Any, *args: Any, **how: Any) -> pp.Model:
+    made: pp.Model = pp.compare(data, *args, fit=False, **how)
+    return made
+
+
+@pytest.mark.stan
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda f: f,
+        lambda f: f.to_dict("list"),
+        pa.Table.from_pandas,
+        lambda f: f.set_index("hours", drop=False),
+    ],
+    ids=["pandas", "dict", "pyarrow", "index"],
+)
+def test_any_frame_gives_the_data_of_the_file(frame: pd.DataFrame, convert: Any) -> None:
+    found = model(convert(frame), group="school", value="hours", name="homework").data
+    file = pp.read_csv(example())
+    np.testing.assert_array_equal(found.y, file.y)
+    assert found.labels == file.labels
+    assert (found.group_label, found.value_label) == ("school", "hours")
+
+
+@pytest.mark.stan
+def test_columns_decide_the_family_and_their_checks_are_those_of_files() -> None:
+    schools = eight_schools()
+    columns = {"s": schools.labels, "y": schools.stats.raw, "se": schools.stats.raw_se}
+    columns["v"], columns["low"] = columns["se"] ** 2, columns["y"] - 1.959964 * columns["se"]
+    columns["high"] = columns["y"] + 1.959964 * columns["se"]
+    for roles in ({"se": "se"}, {"variance": "v"}, {"ci": ("low", "high")}):
+        found = model(columns, group="s", estimate="y", **roles).data
+        assert found.family.name == "known_errors"
+        np.testing.assert_allclose(found.stats.raw_se, schools.stats.raw_se, rtol=1e-6)
+    summaries = {"g": ["a", "b"], "n": [3, 4], "m": [1.0, 2.0], "s": [0.5, 0.7]}
+    found = model(summaries, group="g", n="n", mean="m", sd="s").data
+    assert found.stats.N == 7
+    assert not found.has_observations
+
+
+@pytest.mark.stan
+def test_the_order_of_a_categorical_is_kept(frame: pd.DataFrame) -> None:
+    order = [str(k) for k in (5, 1, 3, 8, 2, 4, 6, 7)]
+    school = pd.Categorical(frame["school"].astype(str), categories=order)
+    found = model(frame.assign(school=school), group="school", value="hours").data
+    assert list(found.labels) == order
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({}, "group= names the column of the groups; there are the columns 'school', 'hours'"),
+        ({"group": "school"}, "says what the rows are"),
+        ({"group": "school", "value": "hour"}, "there is no column 'hour'; there are"),
+        ({"group": "school", "value": "hours", "estimate": "hours"}, "give one of them"),
+    ],
+)
+def test_roles_that_do_not_say_enough_are_refused(
+    frame: pd.DataFrame, how: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pp.InputError, match=re.escape(message)):
+        pp.compare(frame, fit=False, **how)
+
+
+def test_what_is_no_frame_is_refused() -> None:
+    with pytest.raises(pp.InputError, match="data of type int: give a frame"):
+        pp.compare(3, group="g", value="y")
+    with pytest.raises(pp.InputError, match="the group is missing"):
+        pp.compare({"g": ["a", None], "y": [1.0, 2.0]}, group="g", value="y")
+
+
+@pytest.mark.stan
+def test_priors_are_numbers_by_setting_or_text_by_parameter() -> None:
+    given = {"tau": "half_t(4, 2)", "mu": "normal(8, 3)", "sigma_upper": 50}
+    values = model(pp.from_values(list("aabb"), [1, 2, 3, 4]), priors=given).priors.values
+    assert {name: values[name] for name in ("tau_df", "tau_scale", "mu_location")} == {
+        "tau_df": 4,
+        "tau_scale": 2,
+        "mu_location": 8,
+    }
+    assert "tau_upper" not in values
+    values = model("homework", priors={"tau": "uniform(9)"}).priors.values
+    assert values["tau_upper"] == 9
+    with pytest.raises(pp.InputError, match="a uniform or a half-t prior, not half_normal"):
+        model("homework", priors={"tau": "half_normal(5)"})
+    with pytest.raises(pp.InputError, match="'rho' is no parameter with a prior"):
+        model("homework", priors={"rho": "normal(0, 1)"})
+
+
+@pytest.mark.stan
+def test_a_model_says_what_would_be_fitted() -> None:
+    said = repr(model("homework"))
+    assert "165 observations in 8 groups" in said
+    assert "Priors (homework.toml): theta_location = 20" in said
+    assert said.endswith(
+        "Models: complete pooling, no pooling, partial pooling\nNot fitted yet: .fit()"
+    )
+
+
+def test_tables_are_those_of_the_report(result: pp.Result) -> None:
+    fits = list(result.fits.values())
+    pd.testing.assert_frame_equal(result.shrinkage, shrinkage.shrinkage_table(fits, result.data))
+    assert result.table("claims")["pairs"].eq(28).all()
+    assert set(result.loo["model"]) == set(result.fits)
+    for frame in (result.contrasts, result.ranks, result.variance, result.predictions):
+        assert len(frame)
+    assert result.diagnostics["passed"].all()
+    with pytest.raises(pp.InputError, match="there is no table 'shrinkag'"):
+        result.table("shrinkag")
+
+
+def test_groups_and_differences_answer_from_the_draws(result: pp.Result) -> None:
+    five = result["5"]
+    rows = result.estimates.set_index(["model", "parameter", "group"])
+    row = rows.loc[("hierarchical_marginal", "theta", "5")]
+    assert five.mean == pytest.approx(row["mean"])
+    assert five.mcse == pytest.approx(row["mcse_mean"])
+    assert five.interval() == pytest.approx((row["q2.5"], row["q97.5"]))
+    assert five.prob(">", 8) + five.prob("<=", 8) == 1
+    pair = result.difference("5", "6")
+    table = result.contrasts.set_index(["model", "group_i", "group_j"])
+    assert pair.prob(">", 0) == table.loc[("hierarchical_marginal", "5", "6"), "p_greater"]
+    no_pooling = result.difference("5", "6", model="no_pooling")
+    assert no_pooling.mean > pair.mean
+    assert re.match(r"School 5: mean 10\.\d+ hours a week, 95 % interval 7\.", repr(five))
+    with pytest.raises(KeyError, match="no School '9'"):
+        result["9"]
+    with pytest.raises(pp.InputError, match="one of '>'"):
+        five.prob("=", 8)
+    with pytest.raises(pp.InputError, match="a probability"):
+        five.quantile(95)
+
+
+def test_figures_are_listed_and_complete(result: pp.Result) -> None:
+    names = dir(result.plot)
+    assert {"models", "arrows", "contrasts", "population", "data"} <= set(names)
+    figure = result.plot.models()
+    assert isinstance(figure + p9.theme(legend_position="bottom"), p9.ggplot)
+    assert "Homework (hours a week)" in str(figure.labels)
+    with pytest.raises(AttributeError, match="no figure 'pie'; there are"):
+        result.plot.pie  # noqa: B018
+
+
+def test_what_is_saved_opens_as_it_was(result: pp.Result, tmp_path: Path) -> None:
+    folder = result.save(tmp_path / "kept")
+    again = pp.open(folder)
+    pd.testing.assert_frame_equal(again.estimates, result.estimates)
+    np.testing.assert_array_equal(again.data.y, result.data.y)
+    assert repr(again.data) == repr(result.data)
+    with pytest.raises(pp.InputError, match="holds no saved result"):
+        pp.open(tmp_path)
+
+
+def test_results_are_set_side_by_side(result: pp.Result, frame: pd.DataFrame) -> None:
+    other = pp.compare(
+        frame,
+        group="school",
+        value="hours",
+        programs="hierarchical_marginal",
+        priors={"tau": "uniform(0.1)", "mu": "normal(20, 10)"},
+    )
+    both = pp.beside({"lesson": result, "tight": other})
+    assert list(both["group"]) == list(result.data.labels)
+    assert both["tight"].std() < 0.2 * both["lesson"].std()
+
+
+def test_logarithms_are_shown_on_the_scale_of_the_data(
+    cmdstan: CmdStan, frame: pd.DataFrame
+) -> None:
+    frame = frame.assign(hours=frame["hours"] + 1)
+    found = pp.compare(
+        frame, group="school", value="hours", log=True, programs="hierarchical_marginal"
+    )
+    row = found.estimates.query("parameter == 'theta' and group == '5'").iloc[0]
+    assert found["5"].mean == pytest.approx(row["mean"])
+    assert found.difference("5", "6").prob(">", 1) > 0.9
+    logs = found.table(exponential.OF_LOGARITHMS).query("parameter == 'theta' and group == '5'")
+    assert np.exp(logs["mean"].iloc[0]) == pytest.approx(row["mean"])
+
+
+def test_a_fit_that_fails_is_never_returned_without_a_word(cmdstan: CmdStan) -> None:
+    with pytest.warns(pp.NotTrusted, match="partial pooling, centered"):
+        found = pp.compare("homework", programs="hierarchical_centered", warmup=50, draws=60)
+    first = repr(found).splitlines()[1]
+    assert "failed a diagnostic" in first
+    assert repr(found["5"]).startswith("NOT TO BE TRUSTED (")
+
+
+def test_representations_are_short_and_escape_what_labels_hold(result: pp.Result) -> None:
+    for each in (result.data, *result.fits.values(), result["5"], pp.load("no_pooling")):
+        assert len(repr(each)) < 400
+    assert "all 7 diagnostics passed" in repr(result.fits["no_pooling"])
+    shown = result._repr_html_()
+    assert shown.count("<tr") == 9
+    assert "partial pooling" in shown
+
+
+@pytest.mark.stan
+def test_programs_may_be_named_and_priors_left_out(
+    cmdstan: CmdStan, homework: pp.GroupedData
+) -> None:
+    [fit] = pp.fit_programs("no_pooling", homework, cmdstan=cmdstan)
+    assert fit.record.priors["theta_location"] == 20
+
+
+def test_examples_run(cmdstan: CmdStan) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for module in (compare_module, result_module):
+            assert doctest.testmod(module).failed == 0
+            assert doctest.testmod(module).attempted > 2
