@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from partialpool.cli.places import target
+from partialpool.cli.places import claim, shared_target, target
 from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 from partialpool.report import results
@@ -101,6 +101,25 @@ def test_a_name_of_the_users_is_kept_or_refused(tmp_path: Path, files: list[Path
     for name in ("a/b", "..", " ", ""):
         with pytest.raises(InputError, match="it must be the name of one folder"):
             target(tmp_path, of(files[0]), name=name)
+
+
+def test_fits_of_many_data_sets_go_on_where_they_were_and_leave_others_alone(
+    tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, other = of(files[0]), of(files[1]), of(files[0], "score")
+    folder = shared_target(tmp_path, [first], name=None)
+    assert folder == tmp_path / "fit-many"
+    claim(folder, [first])
+    assert shared_target(tmp_path, [second, first], name=None) == folder
+    assert capsys.readouterr().out == ""
+    beside = shared_target(tmp_path, [second], name=None)
+    assert beside == tmp_path / "fit-many-2"
+    assert f"{folder} holds fits of other data, and is left alone" in capsys.readouterr().out
+    claim(beside, [second])
+    assert shared_target(tmp_path, [other], name=None) == tmp_path / "fit-many-3"
+    assert shared_target(tmp_path, [second], name=None) == beside
+    with pytest.raises(InputError, match="--name fit-many: .* holds fits of other data"):
+        shared_target(tmp_path, [second], name="fit-many")
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, files: list[Path]) -> None:
