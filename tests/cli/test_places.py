@@ -59,6 +59,16 @@ def test_other_files_and_other_columns_get_folders_of_their_own(
         assert target(output, of(path, value)) == folder
 
 
+def test_files_of_one_folder_and_name_are_told_apart_by_their_endings(tmp_path: Path) -> None:
+    for name, delimiter in (("grades.csv", ","), ("grades.txt", ";")):
+        (tmp_path / name).write_text(ROWS.replace(",", delimiter) + f"b{delimiter}1{delimiter}2\n")
+    columns = Columns(group="school", value="hours")
+    first = read(tmp_path / "grades.csv", columns=columns)
+    made(target(tmp_path / "results", first), first)
+    other = read(tmp_path / "grades.txt", columns=columns, delimiter=";")
+    assert target(tmp_path / "results", other).name == "grades-txt"
+
+
 def test_the_same_data_go_where_they_went(tmp_path: Path, files: list[Path]) -> None:
     output = tmp_path / "results"
     folder = made(target(output, of(files[0])), of(files[0]))

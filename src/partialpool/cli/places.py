@@ -163,7 +163,10 @@ def _names(data: GroupedData, output: Path, ending: str) -> Iterator[str]:
     before = _record(output / f"{data.name}{ending}").get("reading") or {}
     columns, files = data.reading.get("columns", {}), data.reading.get("files", ())
     column = columns.get("value") or columns.get("estimate") or columns.get("mean") or ""
+    theirs = before.get("files") or [""]
     parent = Path(files[0]).parent.name if files else ""
+    if files and Path(theirs[0]).parent == Path(files[0]).parent:
+        parent = Path(files[0]).suffix
     for more in (column, parent) if before.get("files") == files else (parent, column):
         if more:
             yield f"{data.name}-{short([str(more)])}"

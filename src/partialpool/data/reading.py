@@ -36,7 +36,7 @@ from partialpool.data.grouped import GroupedData, with_estimates
 from partialpool.data.observations import read_rows
 from partialpool.data.opening import about_sheets, is_compressed, stated_delimiter
 from partialpool.data.order import in_order
-from partialpool.data.pipes import in_words
+from partialpool.data.pipes import in_words, is_kept
 from partialpool.data.rows import check_header, file_rows, take_header
 from partialpool.data.sources import open_source
 from partialpool.data.spelling import Spelling
@@ -194,6 +194,7 @@ def read(
         "files": [str(path.absolute()) for path in paths],
         "columns": {**data.reading.get("columns", {}), **(columns or Columns()).named},
         **spelling.record,
+        **({"piped": True} if any(map(is_kept, paths)) else {}),
         **({"wide": True} if wide else {}),
         **({"order": order} if order else {}),
         "drop_missing": drop_missing,
