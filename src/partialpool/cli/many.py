@@ -16,7 +16,7 @@ from partialpool.cli.options import (
     SamplingOptions,
     load_program,
 )
-from partialpool.cli.parsing import OUTPUT, expand
+from partialpool.cli.parsing import DATA, OUTPUT, expand
 from partialpool.cli.places import Output, claim, shared_target
 from partialpool.report.results import write_table
 from partialpool.text import counted
@@ -30,7 +30,11 @@ def fit_many(
     program: Programs = None,
     outcome: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column of outcomes of each file; may be repeated."),
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of outcomes of each file; may be repeated.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     prior_grid: Annotated[
         list[str] | None,
