@@ -33,5 +33,12 @@ def test_options_are_in_groups(command: str, run) -> None:
         assert f" {option} " in part
 
 
+@pytest.mark.parametrize("command", ["calibrate", "rerun", "cache", "doctor", "new-program"])
+def test_few_options_need_no_groups(command: str, run) -> None:
+    code, out, _ = run(command, "--help")
+    heads = [line for line in out.splitlines() if line.endswith(":") and line[0] != " "]
+    assert (code, [head for head in heads if head != "Arguments:"]) == (0, ["Options:"])
+
+
 def test_the_version_is_told(run) -> None:
     assert run("--version")[:2] == (0, f"partialpool {metadata.version('partialpool')}\n")

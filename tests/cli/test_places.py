@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from partialpool.cli.places import target
+from partialpool.cli.places import claim, shared_target, target
 from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 from partialpool.report import results
@@ -59,6 +59,16 @@ def test_other_files_and_other_columns_get_folders_of_their_own(
         assert target(output, of(path, value)) == folder
 
 
+def test_files_of_one_folder_and_name_are_told_apart_by_their_endings(tmp_path: Path) -> None:
+    for name, delimiter in (("grades.csv", ","), ("grades.txt", ";")):
+        (tmp_path / name).write_text(ROWS.replace(",", delimiter) + f"b{delimiter}1{delimiter}2\n")
+    columns = Columns(group="school", value="hours")
+    first = read(tmp_path / "grades.csv", columns=columns)
+    made(target(tmp_path / "results", first), first)
+    other = read(tmp_path / "grades.txt", columns=columns, delimiter=";")
+    assert target(tmp_path / "results", other).name == "grades-txt"
+
+
 def test_the_same_data_go_where_they_went(tmp_path: Path, files: list[Path]) -> None:
     output = tmp_path / "results"
     folder = made(target(output, of(files[0])), of(files[0]))
@@ -101,6 +111,25 @@ def test_a_name_of_the_users_is_kept_or_refused(tmp_path: Path, files: list[Path
     for name in ("a/b", "..", " ", ""):
         with pytest.raises(InputError, match="it must be the name of one folder"):
             target(tmp_path, of(files[0]), name=name)
+
+
+def test_fits_of_many_data_sets_go_on_where_they_were_and_leave_others_alone(
+    tmp_path: Path, files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, other = of(files[0]), of(files[1]), of(files[0], "score")
+    folder = shared_target(tmp_path, [first], name=None)
+    assert folder == tmp_path / "fit-many"
+    claim(folder, [first])
+    assert shared_target(tmp_path, [second, first], name=None) == folder
+    assert capsys.readouterr().out == ""
+    beside = shared_target(tmp_path, [second], name=None)
+    assert beside == tmp_path / "fit-many-2"
+    assert f"{folder} holds fits of other data, and is left alone" in capsys.readouterr().out
+    claim(beside, [second])
+    assert shared_target(tmp_path, [other], name=None) == tmp_path / "fit-many-3"
+    assert shared_target(tmp_path, [second], name=None) == beside
+    with pytest.raises(InputError, match="--name fit-many: .* holds fits of other data"):
+        shared_target(tmp_path, [second], name="fit-many")
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, files: list[Path]) -> None:

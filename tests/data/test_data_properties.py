@@ -34,6 +34,7 @@ quick = settings(
 )
 few = settings(quick, max_examples=30)
 
+_MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", ".", "-", "\u2013", "\u2014"}
 CELLS = st.one_of(
     st.sampled_from(
         ["", " ", "a", "a ", "b", "NA", "nan", "None", ".", "1", "001", "+1", "-1.5", "1.", ".5"]
@@ -56,7 +57,7 @@ CELLS = st.one_of(
             "é",
         ]
         + ["\ufeff", "1\n2", "a\r\nb", "\ra", "1\r", "<b>", "=1+1", "1d", "1f", "1e", "--1", "NaN "]
-        + ["null", "\u22121", "1.200", "1,234.5"]
+        + ["null", "\u22121", "1.200", "1,234.5", "-", "\u2014"]
     ),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.text(max_size=5),
@@ -240,7 +241,7 @@ def by_hand(path: Path, *, delimiter: str, decimal: str, drop_missing: bool) -> 
 
     def number(text: str) -> float:
         text = text.strip(" \t\n\r\v\f\xa0\u2007\u2009\u202f").replace("\u2212", "-")
-        if text.lower() in {"", "na", "n/a", "#n/a", "nan", "null", "none", "."}:
+        if text.lower() in _MISSING:
             return math.nan
         if decimal == ",":
             text = text.replace(".", "?").replace(",", ".")

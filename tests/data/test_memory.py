@@ -55,6 +55,7 @@ def test_masked_values_and_labels_are_missing() -> None:
         (3, "the values are int"),
         (pd.Series([1, None], dtype="Int64"), "value 2 is nan"),
         ([1, None], "value 2 is nan"),
+        ([1, 10**400], "value 2 is inf"),
     ],
 )
 def test_values_of_another_kind_are_refused(values: object, message: str) -> None:

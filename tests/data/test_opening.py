@@ -254,7 +254,7 @@ def test_standard_input_is_read(content: bytes, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stdin", Standard(content))
     found = read("-", columns=NAMED)
     assert_rows(found)
-    assert (found.name, found.source) == ("stdin", "stdin")
+    assert (found.name, found.source, found.reading["piped"]) == ("stdin", "stdin", True)
     assert read_columns(found, ["pupil"]) == {"pupil": ["p", "q", "r"]}
 
 
@@ -317,7 +317,13 @@ def test_each_row_may_be_a_group(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named", "message"),
     [
-        ("a,b\n1,x\n", Columns(), r"line 2 \(column 'b'\): 'x'"),
+        ("a,b\n1,x\n", Columns(), r"line 2 \(column 'b'\): 'x'$"),
+        (
+            "s,b\nx,1\ny,2\n",
+            Columns(),
+            r"'y'\. If 's' names the group of each row, add --group 's'",
+        ),
+        ("s,b\nx,1\n2,y\n", Columns(), r"line 3 \(column 'b'\): 'y'$"),
         ("a,,b\n1,2,3\n", Columns(), "column 2 has no name; with --wide the name of each"),
         ("a,b\n1,2\n", Columns(value="a"), "--value names a column, and --wide takes all"),
         ("a,b\n1,2\n", Columns(group="c"), "there is no column 'c'"),

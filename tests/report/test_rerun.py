@@ -158,6 +158,11 @@ def test_data_that_came_from_elsewhere_cannot_be_read_again(tmp_path):
     refused(written(tmp_path / "x", data={"name": "a", "sha256": "b"}), "did not come from files")
 
 
+def test_data_that_came_through_a_pipe_ask_for_a_file(tmp_path):
+    data = {"name": "a", "sha256": "b", "reading": {"files": ["/gone"], "piped": True}}
+    refused(written(tmp_path / "x", data=data), "came through a pipe; name a file .* with --data")
+
+
 def test_a_manifest_that_lacks_something_says_what(tmp_path):
     folder = written(tmp_path / "x")
     manifest = results.read_manifest(folder)

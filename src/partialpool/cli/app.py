@@ -46,7 +46,7 @@ from partialpool.cli.options import (
     load_program,
     say_unused,
 )
-from partialpool.cli.parsing import DEEPEN, MAINTAIN, START, VERIFY, Grouped, Once, expand
+from partialpool.cli.parsing import DEEPEN, MAINTAIN, OUTPUT, START, VERIFY, Grouped, Once, expand
 from partialpool.cli.places import Place
 from partialpool.errors import PartialPoolError
 
@@ -107,7 +107,10 @@ def report(
             help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
         ),
     ] = False,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
+    pdf: Annotated[
+        bool,
+        typer.Option("--pdf", help="Write the figures as PDF, too.", rich_help_panel=OUTPUT),
+    ] = False,
     retry: Retry = False,
     insist: Insist = False,
 ) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from partialpool.cli.console import end, progress, say, show, warn
 from partialpool.cli.options import Include, Programs
-from partialpool.cli.places import Output
+from partialpool.cli.places import Output, short
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 from partialpool.text import safe
@@ -74,7 +74,11 @@ def calibrate(
         "attempts": [dataclasses.asdict(settings) for settings in calibration.ATTEMPTS],
         "programs": {},
     }
-    with results.new_folder(output / "calibration") as folder:
+    target = output / "-".join(
+        filter(None, ("calibration", family.removeprefix("normal"), short(program or ())))
+    )
+    results.check_target(target)
+    with results.new_folder(target) as folder:
         for each in loaded:
             outcomes = calibration.calibrate(
                 each,
@@ -108,7 +112,7 @@ def calibrate(
         table.to_csv(folder / "quantities.csv", index=False)
         (folder / results.MARK).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     show(_readable(table, {each.name: each.title for each in loaded}), "Smallest p-values")
-    say(f"Saved in {output / 'calibration'} ({(time.perf_counter() - start) / 60:.1f} minutes)")
+    say(f"Saved in {target} ({(time.perf_counter() - start) / 60:.1f} minutes)")
     end(trusted=not failed)
 
 

@@ -25,7 +25,7 @@ from partialpool.cli.options import (
     SamplingOptions,
     load_program,
 )
-from partialpool.cli.parsing import expand
+from partialpool.cli.parsing import OUTPUT, expand
 from partialpool.cli.places import Place
 from partialpool.errors import InputError
 
@@ -45,20 +45,43 @@ def groups(
         str,
         typer.Option("--program", "-p", metavar="NAME|FILE", help="The marginal program, edited."),
     ] = "hierarchical_marginal",
-    top: Annotated[int, typer.Option(help="Groups that are shown and ranked: largest means.")] = 10,
+    top: Annotated[
+        int,
+        typer.Option(
+            help="Groups that are shown and ranked: largest means.", rich_help_panel=OUTPUT
+        ),
+    ] = 10,
     lowest: Annotated[
-        bool, typer.Option("--lowest", help="Show the smallest means instead of the largest.")
+        bool,
+        typer.Option(
+            "--lowest",
+            help="Show the smallest means instead of the largest.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     show_group: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL", help="Show and rank this group instead; may be repeated."),
+        typer.Option(
+            metavar="LABEL",
+            help="Show and rank this group instead; may be repeated.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     draws_of: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL", help="Write draws of this group's mean; may be repeated."),
+        typer.Option(
+            metavar="LABEL",
+            help="Write draws of this group's mean; may be repeated.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     ranks: Annotated[
-        bool, typer.Option("--ranks/--no-ranks", help="Rank the groups shown among all groups.")
+        bool,
+        typer.Option(
+            "--ranks/--no-ranks",
+            help="Rank the groups shown among all groups.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = True,
     include: Include = None,
     retry: Retry = False,

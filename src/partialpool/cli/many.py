@@ -16,8 +16,8 @@ from partialpool.cli.options import (
     SamplingOptions,
     load_program,
 )
-from partialpool.cli.parsing import OUTPUT, expand
-from partialpool.cli.places import Output
+from partialpool.cli.parsing import DATA, OUTPUT, expand
+from partialpool.cli.places import Output, claim, shared_target
 from partialpool.report.results import write_table
 from partialpool.text import counted
 
@@ -30,7 +30,11 @@ def fit_many(
     program: Programs = None,
     outcome: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column of outcomes of each file; may be repeated."),
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of outcomes of each file; may be repeated.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     prior_grid: Annotated[
         list[str] | None,
@@ -46,8 +50,9 @@ def fit_many(
         int | None, typer.Option(help="Local processes; one for each processor by default.")
     ] = None,
     name: Annotated[
-        str, typer.Option(help="Name of the folder of results.", rich_help_panel=OUTPUT)
-    ] = "fit-many",
+        str | None,
+        typer.Option(help="Name of the folder of results.", rich_help_panel=OUTPUT),
+    ] = None,
     output: Output = Path("results"),
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""
@@ -83,10 +88,11 @@ def fit_many(
         )
     for note in dict.fromkeys(f"{job.data.name}: {note}" for job in jobs for note in job.notes):
         say(f"Note: {note}.")
-    folder = output / name
+    folder = shared_target(output, data_sets, name=name)
     dask_jobs.check_installed(jobs, folder / "fits")
     if scheduler is None:
         sampling.find_cmdstan()
+    claim(folder, data_sets)
     say(f"{counted(len(jobs), 'fits')} of {counted(len(data_sets), 'data sets')}, kept in {folder}")
     results: list[many.Result] = []
     try:

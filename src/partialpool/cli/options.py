@@ -29,8 +29,8 @@ Csv = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA...",
-        help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework' and "
-        "'eight_schools' are shipped examples.",
+        help="Data: a file (CSV, Parquet, Excel), several, a quoted pattern, or - for what comes "
+        "through a pipe; 'homework' and 'eight_schools' are shipped examples.",
     ),
 ]
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -14,6 +14,7 @@ from typer.models import ParameterInfo
 
 from partialpool.errors import InputError
 
+ARGUMENTS, ANY = "Arguments", "Options"
 DATA, MODEL, SAMPLING, OUTPUT = "Data", "Model", "Sampling", "Output"
 """Groups of options, in their order."""
 
@@ -90,11 +91,12 @@ class Once(TyperCommand):
             for param in self.get_params(ctx)
             if (record := param.get_help_record(ctx)) is not None
         }
-        _sections(
-            formatter,
-            ("Arguments", *(f"{panel} options" for panel in (DATA, MODEL, SAMPLING, OUTPUT))),
-            ((_section(param), record) for param, record in records.items()),
-        )
+        sections = {param: _section(param) for param in records}
+        if not {DATA, SAMPLING} & set(sections.values()):  # few options, which need no groups
+            sections = {p: ARGUMENTS if s == ARGUMENTS else ANY for p, s in sections.items()}
+        for name in (ARGUMENTS, DATA, MODEL, SAMPLING, OUTPUT, ANY):
+            head = f"{name} options" if name in (DATA, MODEL, SAMPLING, OUTPUT) else name
+            _write(formatter, head, [records[p] for p in records if sections[p] == name])
 
 
 class Grouped(TyperGroup):
@@ -103,15 +105,13 @@ class Grouped(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List commands by group, with their whole first sentence."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        _sections(
-            formatter,
-            (START, DEEPEN, VERIFY, MAINTAIN),
-            (
-                (getattr(each, "rich_help_panel", None) or START, (name, each.short_help or ""))
+        for head in (START, DEEPEN, VERIFY, MAINTAIN):
+            found = [
+                (name, each.short_help or "")
                 for name, each in commands
-                if each is not None
-            ),
-        )
+                if getattr(each, "rich_help_panel", None) == head and each is not None
+            ]
+            _write(formatter, head, found)
 
 
 def _in_panel(annotation: Any, panel: str) -> Any:
@@ -124,18 +124,12 @@ def _in_panel(annotation: Any, panel: str) -> Any:
 
 def _section(param: Any) -> str:
     if param.param_type_name == "argument":
-        return "Arguments"
-    panel = OUTPUT if param.name == "help" else getattr(param, "rich_help_panel", None) or MODEL
-    return f"{panel} options"
+        return ARGUMENTS
+    return OUTPUT if param.name == "help" else getattr(param, "rich_help_panel", None) or MODEL
 
 
-def _sections(
-    formatter: Any, names: Iterable[str], rows: Iterable[tuple[str, tuple[str, str]]]
-) -> None:
-    """Write lists of names and what they mean under the heads of their sections."""
-    rows = list(rows)
-    for name in names:
-        found = [row for section, row in rows if section == name]
-        if found:
-            with formatter.section(name):
-                formatter.write_dl(found)
+def _write(formatter: Any, head: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Write a list of names and what they mean under its head, if there are any."""
+    if rows:
+        with formatter.section(head):
+            formatter.write_dl(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from partialpool.data import GroupedData
 
 _LONGEST = 60
+_ABOUT = "data.json"
 _WHERE_FROM = ("columns", "sheet", "wide")
 
 Output = Annotated[
@@ -82,7 +84,7 @@ def target(
 
     if name is not None and (not name.strip() or Path(name).name != name or name in (".", "..")):
         raise InputError(f"--name {name}: it must be the name of one folder")
-    ending = "".join(f"-{part}" for part in (kind, _short(choice)) if part)
+    ending = "".join(f"-{part}" for part in (kind, short(choice)) if part)
     taken = ""
     for called in [name] if name is not None else _names(data, output, ending):
         folder = results.check_target(output / f"{called}{ending}")
@@ -94,7 +96,7 @@ def target(
     raise InputError(f"--name {name}: {taken}; give another name, or remove that folder")
 
 
-def _short(choice: Sequence[str]) -> str:
+def short(choice: Sequence[str]) -> str:
     """What was chosen, as a part of a folder's name."""
     named = [Path(part).stem if part.endswith(".stan") else part for part in choice]
     parts = [re.sub(r"[^\w-]+", "-", part).strip("-") for part in named]
@@ -104,16 +106,70 @@ def _short(choice: Sequence[str]) -> str:
     return f"{text[: _LONGEST - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def shared_target(output: Path, data_sets: Sequence[GroupedData], *, name: str | None) -> Path:
+    """Settle the folder of the fits of many data sets, where the same command goes on.
+
+    Parameters
+    ----------
+    output
+        The folder of all results.
+    data_sets
+        The data sets, at least one of which the folder is about, if it is about some.
+    name
+        What the user calls it; `fit-many` otherwise, with a number where that is taken.
+
+    Raises
+    ------
+    InputError
+        The name that the user gave belongs to other data.
+    """
+    mine = json.loads(_about(data_sets))
+    numbered = (f"fit-many-{number}" for number in itertools.count(2))
+    for called in [name] if name is not None else itertools.chain(["fit-many"], numbered):
+        folder = output / called
+        try:
+            theirs = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            theirs = []
+        if not theirs or any(each in theirs for each in mine):
+            return folder
+        say(f"Note: {folder} holds fits of other data, and is left alone.")
+    raise InputError(f"--name {name}: {output / str(name)} holds fits of other data; give another")
+
+
+def claim(folder: Path, data_sets: Sequence[GroupedData]) -> None:
+    """Make the folder of the fits of many data sets, and say in it which they are of.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _ABOUT).write_text(_about(data_sets), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder}: results cannot be written there ({error.strerror})") from None
+
+
+def _about(data_sets: Sequence[GroupedData]) -> str:
+    told = [{key: data.reading.get(key) for key in ("files", *_WHERE_FROM)} for data in data_sets]
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
 def _names(data: GroupedData, output: Path, ending: str) -> Iterator[str]:
     """Names for the folder of a data set, the best first."""
     yield data.name
     before = _record(output / f"{data.name}{ending}").get("reading") or {}
     columns, files = data.reading.get("columns", {}), data.reading.get("files", ())
     column = columns.get("value") or columns.get("estimate") or columns.get("mean") or ""
+    theirs = before.get("files") or [""]
     parent = Path(files[0]).parent.name if files else ""
+    if files and Path(theirs[0]).parent == Path(files[0]).parent:
+        parent = Path(files[0]).suffix
     for more in (column, parent) if before.get("files") == files else (parent, column):
         if more:
-            yield f"{data.name}-{_short([str(more)])}"
+            yield f"{data.name}-{short([str(more)])}"
     yield from (f"{data.name}-{number}" for number in itertools.count(2))
 
 

@@ -121,7 +121,10 @@ def _number(value: object, where: str) -> float:
             "choice"
         )
     if isinstance(value, numbers.Real | Decimal | np.bool_):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
     raise InputError(f"{where} is {value!r}, of type {type(value).__name__}; a number is needed")
 
 

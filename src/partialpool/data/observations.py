@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,8 @@ def read_csv(
     )
     if delimiter is None:
         spelling = spelling.delimited(stated_delimiter(path, spelling))
-    return read_rows(path, spelling, group=group, value=value, drop_missing=drop_missing)
+    data = read_rows(path, spelling, group=group, value=value, drop_missing=drop_missing)
+    return replace(data, unit=data.unit or spelling.unit)
 
 
 def read_rows(

@@ -18,7 +18,7 @@ from typing import Any
 from partialpool.errors import InputError
 from partialpool.text import NUMBER
 
-MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "."})
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", ".", "-", "\u2013", "\u2014"})
 """Spellings of a missing outcome, compared in lower case and without blanks around them."""
 
 SPACES = " \u00a0\u2007\u2009\u202f"

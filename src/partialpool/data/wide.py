@@ -59,11 +59,13 @@ def read_wide(
         if role != "group":
             raise InputError(f"--{role} names a column, and --wide takes all of them; give one")
     group = named.get("group") or settings.get("group")
-    empty = 0
+    empty, first = 0, ""
+    read = [0, 0]
 
     def observations() -> Iterator[tuple[str, tuple[str, str]]]:
-        nonlocal empty
+        nonlocal empty, first
         header, rows = _rows(paths, spelling)
+        first = header[0]
         if group is not None:
             check_column(group, header, path=paths[0])
         elif "" in header:
@@ -73,6 +75,8 @@ def read_wide(
             )
         for place, cells in rows:
             row = dict(zip(header, cells, strict=True))
+            for column, text in enumerate(cells):
+                read[column > 0] += spelling.number(text) is not None
             label = row.pop(group) if group is not None else ""
             for name, text in row.items():
                 if text.strip(BLANKS).lower() in MISSING:
@@ -80,11 +84,22 @@ def read_wide(
                 else:
                     yield f"{place} (column {name!r})", (label if group is not None else name, text)
 
-    found = [
-        *checked_observations(
-            observations(), paths=paths, value=ALL_COLUMNS, spelling=spelling, drop_missing=False
-        )
-    ]
+    try:
+        found = [
+            *checked_observations(
+                observations(),
+                paths=paths,
+                value=ALL_COLUMNS,
+                spelling=spelling,
+                drop_missing=False,
+            )
+        ]
+    except InputError as error:
+        if group is None and read[0] == 0 < read[1]:
+            raise InputError(
+                f"{error}. If {first!r} names the group of each row, add --group {first!r}"
+            ) from None
+        raise
     labels, y = zip(*found, strict=True)
     clean, notes = strip_labels(labels, lambda i: f"{paths[0]}, value {i + 1}")
     by = "a row for each group" if group is not None else "a column for each group"

@@ -117,6 +117,10 @@ def _data(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
     recorded, log = how.pop("files"), how.pop("log", False)
+    if how.pop("piped", False) and not files:
+        raise InputError(
+            f"{folder}: its data came through a pipe; name a file that holds them with --data"
+        )
     columns = reading.Columns(**how.pop("columns"))
     data = reading.read(files or recorded, columns=columns, progress=progress, **how)
     if data.sha256 != record["sha256"]:
