@@ -3,7 +3,7 @@
     python scripts/benchmark.py [samplers] [sizes] [edit] [cold] [warm] [grid] --output FOLDER
 
 writes each table as CSV and Markdown, and a figure of the samplers. Other samplers take part where
-installed: `pip install 'partialpool[benchmark]'`, and Debian's package `jags`.
+installed: `pip install nutpie pymc`, and Debian's package `jags`.
 """
 
 from __future__ import annotations

@@ -85,6 +85,6 @@ def test_too_few_draws_end_every_command_with_the_same_code(arguments, run, cmds
 def test_many_fits_ask_for_dask_before_any_fit(run, tmp_path, monkeypatch, cmdstan):
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, out, err = run("fit-many", "homework", *TINY)
-    assert (code, "pip install 'partialpool[dask]'" in err) == (2, True)
+    assert (code, "pip install 'dask[dataframe]' distributed" in err) == (2, True)
     assert "fits of" not in out
     assert not (tmp_path / "results").exists()

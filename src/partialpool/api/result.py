@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -16,8 +16,8 @@ from partialpool.api.saving import read_folder, write_folder
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.report import exports, sentences, trust
 from partialpool.report import folder as report_folder
-from partialpool.report import sentences, trust
 from partialpool.tables import comparison, exponential, variables
 from partialpool.tables.comparison import Comparison
 
@@ -189,7 +189,14 @@ class Result:
         """Say in short what was found, what speaks against the model first."""
         return [*trust.failures(self.comparison), *sentences.in_short(self.comparison)]
 
-    def report(self, folder: str | Path, *, pdf: bool = False) -> Path:
+    def report(
+        self,
+        folder: str | Path,
+        *,
+        pdf: bool = False,
+        formats: Sequence[str] = (),
+        draws: bool = False,
+    ) -> Path:
         """Write the whole comparison as a folder: one HTML page, tables, figures and draws.
 
         Parameters
@@ -198,13 +205,25 @@ class Result:
             Where to; an earlier result there is replaced.
         pdf
             Whether figures are written as PDF, too.
+        formats
+            Further forms of the tables: "parquet", "xlsx".
+        draws
+            Whether draws are written as Parquet, too, one row a draw.
 
         Raises
         ------
         InputError
             The folder is something other than a result, or cannot be written.
         """
-        return report_folder.write(folder, self.data, self._fits, delta=self._delta, pdf=pdf)
+        return report_folder.write(
+            folder,
+            self.data,
+            self._fits,
+            delta=self._delta,
+            pdf=pdf,
+            formats=exports.check_formats(formats),
+            draws=draws,
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Keep data and draws in a folder that `partialpool.open` opens.

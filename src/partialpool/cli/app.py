@@ -111,14 +111,32 @@ def report(
         bool,
         typer.Option("--pdf", help="Write the figures as PDF, too.", rich_help_panel=OUTPUT),
     ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="parquet|xlsx",
+            help="Write the tables so, too; may be repeated.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    tidy_draws: Annotated[
+        bool,
+        typer.Option(
+            "--tidy-draws",
+            help="Write the draws as Parquet, too, one row a draw.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     retry: Retry = False,
     insist: Insist = False,
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
-    from partialpool.report import results, spread
+    from partialpool.report import exports, results, spread
     from partialpool.tables import bayes_factor as equality
     from partialpool.tables import exponential
 
+    formats = exports.check_formats(formats or ())
     data, priors = data_options.read(csv)
     if bayes_factor:
         equality.check(data, priors)
@@ -149,6 +167,8 @@ def report(
         insist=insist,
         equal_effects=bayes_factor,
         pdf=pdf,
+        formats=formats,
+        draws=tidy_draws,
         progress=progress,
     )
     for kind, missing in results.read_manifest(target)["missing"].items():

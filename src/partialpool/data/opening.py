@@ -303,7 +303,7 @@ def sheet_rows(path: Path, spelling: Spelling) -> Iterator[tuple[int, list[str]]
     except ImportError:
         raise InputError(
             f"{path}: this is an Excel workbook; save it as CSV, or install what reads it: "
-            "pip install 'partialpool[excel]'"
+            "pip install openpyxl"
         ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and extensions, which hold no data

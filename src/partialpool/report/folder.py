@@ -15,6 +15,7 @@ from partialpool.programs import statements
 from partialpool.progress import Progress
 from partialpool.report import page
 from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
+from partialpool.report.exports import latex, main_views, markdown, write_draws, write_tables
 from partialpool.report.figures import plan
 from partialpool.report.results import (
     MARK,
@@ -39,14 +40,16 @@ def write(
     insist: bool = False,
     equal_effects: bool = False,
     pdf: bool = False,
+    formats: Sequence[str] = (),
+    draws: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Write the comparison of some fits as a folder that can be handed on.
 
     The folder holds `report.html` (one file, nothing else needed), `tables/` (CSV, with
-    `columns.csv` that says what each column is), `figures/` (PNG and SVG), `fits/` (netCDF) and
-    `manifest.json`. It appears whole under `target` or not at all; an earlier result there is
+    `columns.csv` that says what each column is, and the main ones in Markdown and LaTeX),
+    `figures/` (PNG and SVG), `fits/` (netCDF) and `manifest.json`. It appears whole under `target` or not at all; an earlier result there is
     replaced only by a finished one.
 
     Parameters
@@ -67,6 +70,10 @@ def write(
         known.
     pdf
         Whether figures are written as PDF, too.
+    formats
+        Further forms of the tables: see `exports.FORMATS`.
+    draws
+        Whether draws are written as Parquet, too, one row a draw.
     processes
         Drawing processes; the number of cores, at most four, where None.
     progress
@@ -95,11 +102,21 @@ def write(
             for fit in fits:
                 fit.save(folder / files[fit.name])
                 task.advance()
+            if draws:
+                write_draws(fits, folder / "draws")
         asked = {"delta": delta, "insist": insist, "equal_effects": equal_effects}
         about = parts.make(
             "the report",
             lambda: _fill(
-                folder, data, fits, files, asked=asked, workers=workers, pdf=pdf, progress=progress
+                folder,
+                data,
+                fits,
+                files,
+                asked=asked,
+                workers=workers,
+                pdf=pdf,
+                formats=formats,
+                progress=progress,
             ),
         )
         if about is None:
@@ -124,13 +141,14 @@ def _fill(
     asked: Mapping[str, Any],
     workers: Sequence[Worker],
     pdf: bool,
+    formats: Sequence[str],
     progress: Progress,
 ) -> dict[str, Any]:
     """Write tables, figures and the page; return the manifest."""
     start, parts = time.perf_counter(), Parts()
     comparison = exponential.of_comparison(compute(data, fits, **asked, progress=progress))
     timings = {"tables": time.perf_counter() - start}
-    _tables(comparison, folder / "tables")
+    _tables(comparison, folder / "tables", formats)
     models = {
         fit.name: model
         for fit in fits
@@ -146,6 +164,9 @@ def _fill(
 
     def page_of() -> str:
         sections = page.sections(comparison, pictures, models)
+        views = main_views(sections)
+        (folder / "tables" / "main.md").write_text(markdown(views), encoding="utf-8")
+        (folder / "tables" / "main.tex").write_text(latex(views), encoding="utf-8")
         return page.render(comparison, sections, made=about, missing=comparison.missing)
 
     html = parts.make("report.html", page_of)
@@ -192,12 +213,13 @@ def _figures(
     return pictures, failed
 
 
-def _tables(comparison: Comparison, folder: Path) -> None:
+def _tables(comparison: Comparison, folder: Path, formats: Sequence[str]) -> None:
     tables = {
         key: label_trust(frame, comparison.trusted) for key, frame in comparison.tables.items()
     }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
+    write_tables(tables, folder, formats=formats)
     columns = meanings.table(tables, comparison.data.words)
     write_table(
         exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"

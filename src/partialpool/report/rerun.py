@@ -191,7 +191,9 @@ def _write(
     if kind == "report":
         from partialpool.report.folder import write
 
-        asked = {key: bool(manifest.get(key)) for key in ("insist", "equal_effects")}
+        asked: dict[str, Any] = {
+            key: bool(manifest.get(key)) for key in ("insist", "equal_effects")
+        }
         write(target, data, fits, delta=manifest.get("delta"), progress=progress, **asked)
         return
     if kind in fits_folder.KINDS:

@@ -131,7 +131,7 @@ def _distributed() -> Any:
         import distributed
     except ImportError:
         raise InputError(
-            "this needs Dask, which is not installed: pip install 'partialpool[dask]'"
+            "this needs Dask, which is not installed: pip install 'dask[dataframe]' distributed"
         ) from None
     return distributed
 
