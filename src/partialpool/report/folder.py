@@ -49,8 +49,8 @@ def write(
 
     The folder holds `report.html` (one file, nothing else needed), `tables/` (CSV, with
     `columns.csv` that says what each column is, and the main ones in Markdown and LaTeX),
-    `figures/` (PNG and SVG), `fits/` (netCDF) and `manifest.json`. It appears whole under `target` or not at all; an earlier result there is
-    replaced only by a finished one.
+    `figures/` (PNG and SVG), `fits/` (netCDF) and `manifest.json`. It appears whole under `target`
+    or not at all; an earlier result there is replaced only by a finished one.
 
     Parameters
     ----------
