@@ -17,7 +17,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -305,13 +305,10 @@ def sheet_rows(path: Path, spelling: Spelling) -> Iterator[tuple[int, list[str]]
             f"{path}: this is an Excel workbook; save it as CSV, or install what reads it: "
             "pip install 'partialpool[excel]'"
         ) from None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _workbook(path):
         warnings.simplefilter("ignore")  # of styles and extensions, which hold no data
-        try:
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: cannot be read as an Excel workbook ({error})") from None
-        try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        with closing(book):
             known = ", ".join(map(repr, book.sheetnames))
             if spelling.sheet and spelling.sheet not in book.sheetnames:
                 raise InputError(f"{path}: there is no sheet {spelling.sheet!r}; there are {known}")
@@ -325,8 +322,15 @@ def sheet_rows(path: Path, spelling: Spelling) -> Iterator[tuple[int, list[str]]
                 yield from skipped
                 skipped = []
                 yield number, cells
-        finally:
-            book.close()
+
+
+@contextmanager
+def _workbook(path: Path) -> Iterator[None]:
+    """Say in words that a workbook is broken, whatever its library stumbles on."""
+    try:
+        yield
+    except (*_BROKEN, OSError, LookupError, ValueError, TypeError, SyntaxError) as error:
+        raise InputError(f"{path}: cannot be read as an Excel workbook ({error})") from None
 
 
 def sheets_of(path: Path) -> list[str]:
