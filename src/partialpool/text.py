@@ -65,7 +65,8 @@ def format_estimate(value: float, mcse: float, *, of: str = "") -> str:
     -------
     str
         Decimal notation, or scientific where that would take many zeros (below 0.0001, or from
-        10,000,000 on where digits before the point are not supported); `NaN`, `inf` or `-inf` for what is no finite number.
+        10,000,000 on where digits before the point are not supported); `NaN`, `inf` or `-inf` for
+        what is no finite number.
     """
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else str(value)
