@@ -16,6 +16,7 @@ SHARES = ("icc", "i2", "p_best")
 
 _WITHOUT_ERROR = 4
 _PLAIN = (1e-4, 1e7)
+_PLAIN_TO_THE_POINT = 1e15
 _MOST = 15
 
 
@@ -63,8 +64,9 @@ def format_estimate(value: float, mcse: float, *, of: str = "") -> str:
     Returns
     -------
     str
-        Decimal notation, or scientific where that would take many zeros (below 0.0001 or from
-        10,000,000 on); `NaN`, `inf` or `-inf` for what is no finite number.
+        Decimal notation, or scientific where that would take many zeros (below 0.0001, or from
+        10,000,000 on where digits before the point are not supported); `NaN`, `inf` or `-inf` for
+        what is no finite number.
     """
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else str(value)
@@ -75,7 +77,8 @@ def format_estimate(value: float, mcse: float, *, of: str = "") -> str:
             decimals = -math.floor(math.log10(rest))
     unit = 10.0**-decimals
     size = max(abs(value), unit)
-    if value != 0 and not _PLAIN[0] <= size < _PLAIN[1]:
+    most = _PLAIN[1] if decimals < 0 else _PLAIN_TO_THE_POINT
+    if value != 0 and not _PLAIN[0] <= size < most:
         significant = max(0, math.floor(math.log10(abs(value))) + decimals)
         return f"{value:.{min(significant, _MOST)}e}"
     rounded = round(value, min(decimals, _MOST)) + 0.0

@@ -62,6 +62,11 @@ CELLS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.text(max_size=5),
 )
+MARKED = st.from_regex(
+    r"(%|kg|\u20ac)? ?[-+\u2212]?[0-9]{1,3}([.,' \xa0\u2019][0-9]{2,3}){0,3}([.,][0-9]{0,2})?"
+    r"(e[-\u2212]?1)?[ \xa0]?(%|kg)?",
+    fullmatch=True,
+)
 LABELS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8
 ).filter(lambda text: text.strip() == text != "")
@@ -153,6 +158,32 @@ def test_odd_cells_get_one_verdict(
     except UnicodeEncodeError:
         assume(False)
     assert_alike(path, delimiter=";", decimal=decimal, drop_missing=drop)
+
+
+@given(
+    values=st.lists(CELLS | MARKED, min_size=1, max_size=6),
+    decimal=st.sampled_from([".", ","]),
+    thousands=st.sampled_from(["", ".", ",", " ", "'"]),
+    unit=st.sampled_from(["", "%", "kg"]),
+    drop=st.booleans(),
+)
+@example(values=["5 %", "1"], decimal=".", thousands="", unit="%", drop=False)
+@example(values=["1\xa0234,5", "7"], decimal=",", thousands=" ", unit="", drop=False)
+@settings(quick, max_examples=150)
+def test_marks_and_units_get_one_verdict(
+    folder: Path, values: list[str], decimal: str, thousands: str, unit: str, drop: bool
+) -> None:
+    assume(decimal != thousands)
+    path = folder / "marks.csv"
+    text = io.StringIO()
+    rows = [[f"{'ab'[k % 2]}", value] for k, value in enumerate(values)]
+    csv.writer(text, delimiter=";").writerows([["g", "y"], *rows])
+    try:
+        path.write_bytes(text.getvalue().encode())
+    except UnicodeEncodeError:
+        assume(False)
+    marks = {"decimal": decimal, "thousands": thousands or None, "unit": unit}
+    assert_alike(path, delimiter=";", drop_missing=drop, **marks)
 
 
 # --- what is accepted comes out as it went in ---------------------------------------------------

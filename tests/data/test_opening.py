@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -15,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from partialpool import data
 from partialpool.data import pipes, reading
@@ -179,6 +182,42 @@ def test_other_files_are_named_as_what_they_are(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         read(tmp_path / name)
+
+
+def _made(kind: str) -> bytes:
+    """A file of the kind, as bytes."""
+    if kind not in ("xlsx", "parquet", "feather"):
+        return PACKED.get(kind, bytes)(ROWS.encode())
+    target, frame = io.BytesIO(), pd.read_csv(io.StringIO(ROWS))
+    if kind == "xlsx":
+        frame.to_excel(target, index=False)
+    else:
+        getattr(frame, f"to_{kind}")(target)
+    return target.getvalue()
+
+
+KINDS = {kind: _made(kind) for kind in (*PACKED, "xlsx", "parquet", "feather")}
+
+
+@given(
+    kind=st.sampled_from([*KINDS]),
+    ending=st.sampled_from(["", ".csv", ".gz", ".xlsx", ".zip", ".parquet", ".feather"]),
+    changes=st.lists(st.tuples(st.integers(0, 1 << 14), st.integers(0, 255)), max_size=6),
+    cut=st.integers(0, 1 << 14),
+)
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_damage_to_a_file_of_any_kind_ends_in_a_crash(
+    tmp_path: Path, kind: str, ending: str, changes: list[tuple[int, int]], cut: int
+) -> None:
+    content = bytearray(KINDS[kind])
+    for at, value in changes:
+        content[at % len(content)] = value
+    path = tmp_path / f"some{ending}"
+    path.write_bytes(content[: cut or None] if cut < len(content) // 2 else content)
+    with contextlib.suppress(InputError):
+        read(path, columns=NAMED)
 
 
 @pytest.mark.parametrize("name", ["https://example.org/a.csv", "s3://bucket/part-*.parquet"])

@@ -278,13 +278,30 @@ def test_one_column_has_one_decimal_mark(folder: Path, texts: list[str]) -> None
 
 
 def test_columns_that_programs_name_are_spelled_alike(tmp_path: Path) -> None:
-    from partialpool.data.columns import numbers_of, read_columns, spelling_of
+    from partialpool.data.columns import numbers_of, read_columns
 
     path = tmp_path / "some.csv"
     path.write_text("g;y;x\na;1,5;1.000,25\nb;2,5;7\n")
     how = {"delimiter": ";", "decimal": ",", "thousands": "."}
     data = reading.read(path, columns=Columns(group="g", value="y"), **how)
     cells = read_columns(data, ["x"])["x"]
-    numbers = numbers_of(cells, spelling_of(data))
+    numbers = numbers_of(cells, data, "x")
     assert numbers is not None
     assert numbers.tolist() == [1000.25, 7]
+    assert numbers_of(["low", "1"], data, "x") is None
+    with pytest.raises(InputError, match=r"column 'x' has '1\.5' in row 2. --decimal '\.' without"):
+        numbers_of(["7", "1.5"], data, "x")
+    path.write_text("g;y;x\na;1;900\nb;2;1.200\nb;2;950\n")
+    unsure = reading.read(path, columns=Columns(group="g", value="y"), delimiter=";")
+    assert unsure.reading["decimal"] is None
+    with pytest.raises(InputError, match=r"points in 'x' seem to stand .*: row 2: '1\.200'"):
+        numbers_of(["900", "1.200", "950"], unsure, "x")
+    sure = reading.read(path, columns=Columns(group="g", value="y"), delimiter=";", decimal=".")
+    assert numbers_of(["900", "1.200", "950"], sure, "x") is not None
+
+
+def test_a_unit_does_not_hide_points_between_thousands(tmp_path: Path) -> None:
+    path = write(tmp_path, ["900 €", "1.200 €", "950 €"])
+    for reader in (read_csv, scan.scan_statistics):
+        with pytest.raises(InputError, match=r"line 3: '1\.200 €', among whole numbers below"):
+            reader(path, delimiter=";", unit="€")

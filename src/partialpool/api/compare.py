@@ -22,6 +22,7 @@ from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, Program, loaded
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.text import in_full
 
 
 class NotTrusted(UserWarning):
@@ -82,7 +83,7 @@ class Model:
         by_source: dict[str, list[str]] = {}
         for name, number in self.priors.values.items():
             by_source.setdefault(self.priors.sources.get(name, ""), []).append(
-                f"{name} = {number:g}"
+                f"{name} = {in_full(number)}"
             )
         priors = [f"Priors ({source}): {', '.join(s)}" for source, s in by_source.items()]
         programs = f"Models: {', '.join(program.title for program in self.programs)}"

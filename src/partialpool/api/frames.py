@@ -13,6 +13,8 @@ import pandas as pd
 
 from partialpool.data import GroupedData, from_estimates, from_values
 from partialpool.data.examples import find
+from partialpool.data.memory import as_numbers, label_texts
+from partialpool.data.order import in_order
 from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 
@@ -100,12 +102,21 @@ def _as_a_file(
     names = [
         name for role, name in columns.named.items() for name in (name if role == "ci" else [name])
     ]
-    table = pd.DataFrame({name: list(frame.column(name)) for name in dict.fromkeys(names)})
+    texts, categories = label_texts(frame.column(str(columns.group)), what=f"{about['name']}, row")
+    numbers = {
+        column: as_numbers(
+            frame.column(column), what=f"{about['name']}: {column!r}", one=f"{column!r} of row"
+        )
+        for column in dict.fromkeys(names)
+        if column != columns.group
+    }
+    table = pd.DataFrame({columns.group: texts, **numbers})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frame.csv"
         table.to_csv(path, index=False)
-        data = read(path, columns=columns, level=level)
-    return dataclasses.replace(data, source="", sha256="", reading={}, **about)
+        data = read(path, columns=columns, level=level, decimal=".")
+    data = dataclasses.replace(data, source="", sha256="", reading={}, **about)
+    return in_order(data, "data", first=categories) if categories else data
 
 
 class _Frame:

@@ -14,9 +14,16 @@ import numpy as np
 from partialpool.data.engine import open_engine
 from partialpool.data.files import are_tables
 from partialpool.data.grouped import GroupedData
-from partialpool.data.rows import csv_rows, file_rows, quoted, take_header
+from partialpool.data.rows import (
+    FIRST_ROWS,
+    csv_rows,
+    file_rows,
+    quoted,
+    refuse_doubtful_points,
+    take_header,
+)
 from partialpool.data.sources import open_source
-from partialpool.data.spelling import Spelling
+from partialpool.data.spelling import Advice, Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
@@ -90,10 +97,29 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
     return {name: [cells[k] for cells in kept] for k, name in enumerate(names)}
 
 
-def numbers_of(cells: Sequence[str], spelling: Spelling) -> FloatArray | None:
-    """Numbers that a column holds, NaN where one is missing; None where it holds other text."""
+def numbers_of(cells: Sequence[str], data: GroupedData, column: str) -> FloatArray | None:
+    """Numbers that a column holds, NaN where one is missing; None where it holds other text.
+
+    Raises
+    ------
+    InputError
+        It holds numbers whose marks are others than those of the data, or may be others.
+    """
+    spelling = spelling_of(data)
     found = [spelling.number(text) for text in cells]
-    return None if None in found else np.array(found, dtype=float)
+    if None not in found:
+        begin = [(f"row {row}", cell) for row, cell in enumerate(cells[:FIRST_ROWS], start=1)]
+        refuse_doubtful_points(begin, paths=[Path(data.source)], column=column, spelling=spelling)
+        return np.array(found, dtype=float)
+    advice = Advice(spelling)
+    for text, number in zip(cells, found, strict=True):
+        advice.meet(text, good=number is not None)
+    if advice.only_marks and advice.options:
+        row = found.index(None)
+        raise InputError(
+            f"{data.source}: column {column!r} has {cells[row]!r} in row {row + 1}{advice.options}"
+        )
+    return None
 
 
 def _paths(data: GroupedData) -> list[Path]:

@@ -89,8 +89,8 @@ def within(paths: Sequence[Path], place: str) -> str:
     """Name a place such as "folder/a.csv, line 3" without the folder, or the only file."""
     if len(paths) == 1 and place.startswith(f"{paths[0]}, "):
         return place.removeprefix(f"{paths[0]}, ")
-    file, line = place.rsplit(", ", 1)
-    return f"{Path(file).name}, {line}"
+    file, _, line = place.rpartition(", ")
+    return f"{Path(file).name}, {line}" if file else line
 
 
 def short_list(paths: Sequence[Path]) -> str:

@@ -17,7 +17,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -74,7 +74,10 @@ _REMEDIES = {
     "a 7z archive": "unpack it first",
 }
 _COMPRESSED = ("gzip", "bzip2", "xz", "zip")
-_BROKEN = (gzip.BadGzipFile, zlib.error, EOFError, lzma.LZMAError, zipfile.BadZipFile)
+_BROKEN = (
+    *(gzip.BadGzipFile, zlib.error, EOFError, lzma.LZMAError, zipfile.BadZipFile),
+    *(NotImplementedError, RuntimeError),  # of other versions of ZIP, and of passwords
+)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}\S+")
 _HTML = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*')
@@ -305,13 +308,10 @@ def sheet_rows(path: Path, spelling: Spelling) -> Iterator[tuple[int, list[str]]
             f"{path}: this is an Excel workbook; save it as CSV, or install what reads it: "
             "pip install openpyxl"
         ) from None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _workbook(path), path.open("rb") as file:
         warnings.simplefilter("ignore")  # of styles and extensions, which hold no data
-        try:
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: cannot be read as an Excel workbook ({error})") from None
-        try:
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        with closing(book):
             known = ", ".join(map(repr, book.sheetnames))
             if spelling.sheet and spelling.sheet not in book.sheetnames:
                 raise InputError(f"{path}: there is no sheet {spelling.sheet!r}; there are {known}")
@@ -325,16 +325,23 @@ def sheet_rows(path: Path, spelling: Spelling) -> Iterator[tuple[int, list[str]]
                 yield from skipped
                 skipped = []
                 yield number, cells
-        finally:
-            book.close()
+
+
+@contextmanager
+def _workbook(path: Path) -> Iterator[None]:
+    """Say in words that a workbook is broken, whatever its library stumbles on."""
+    try:
+        yield
+    except (*_BROKEN, OSError, LookupError, ValueError, TypeError, SyntaxError) as error:
+        raise InputError(f"{path}: cannot be read as an Excel workbook ({error})") from None
 
 
 def sheets_of(path: Path) -> list[str]:
     """Names of the sheets of an Excel workbook; none of a broken one, which its reader refuses."""
     try:
         with zipfile.ZipFile(path) as archive:
-            text = archive.read("xl/workbook.xml").decode()
-    except (zipfile.BadZipFile, KeyError, OSError):
+            text = archive.read("xl/workbook.xml").decode(errors="replace")
+    except (*_BROKEN, KeyError, OSError):
         return []
     names = re.findall(r'<(?:\w+:)?sheet\b[^>]*?\bname="([^"]*)"', text)
     return [html.unescape(name) for name in names]

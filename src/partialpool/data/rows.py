@@ -12,7 +12,7 @@ from pathlib import Path
 from partialpool.data.files import listed, within
 from partialpool.data.labels import LabelCheck
 from partialpool.data.opening import EXCEL, check_text, kind_of, lines, separator, sheet_rows
-from partialpool.data.spelling import Advice, Spelling, thousands_suspected
+from partialpool.data.spelling import BLANKS, Advice, Spelling, thousands_suspected
 from partialpool.errors import InputError
 
 SHOWN = 10
@@ -240,26 +240,37 @@ def wrong_values(
 
 
 def refuse_doubtful_points(
-    places: Sequence[str], texts: Sequence[str], *, paths: Sequence[Path], column: str
+    begin: Sequence[tuple[str, str]],
+    *,
+    paths: Sequence[Path],
+    column: str,
+    spelling: Spelling,
 ) -> None:
     """Refuse values whose points look like marks between thousands, where nobody said which.
 
     Parameters
     ----------
-    places, texts
+    begin
         Place and content of the first values of a column.
     paths, column
         The files and the column.
+    spelling
+        How its values are written.
 
     Raises
     ------
     InputError
         With the rows, and the options that say what the points are.
     """
-    found = thousands_suspected(texts)
+    if spelling.certain:
+        return
+    found = thousands_suspected(
+        [spelling.bare(text.strip(BLANKS)) if spelling.unit else text for _, text in begin]
+    )
     if not found:
         return
-    shown = [f"{within(paths, places[at])}: {texts[at]!r}" for at in found[:SHOWN]]
+    first = [begin[at] for at in found[:SHOWN]]
+    shown = [f"{within(paths, place)}: {text!r}" for place, text in first]
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     raise InputError(
         f"{listed(paths)}: points in {column!r} seem to stand between thousands: "
@@ -329,8 +340,7 @@ def checked_observations(
         )
     if advice.mixes_units:
         raise InputError(f"{where}: column {value!r}: {advice.mixes_units}")
-    if not spelling.certain:
-        refuse_doubtful_points(*zip(*begin, strict=True), paths=paths, column=value)
+    refuse_doubtful_points(begin, paths=paths, column=value, spelling=spelling)
     if of_labels:
         raise InputError(of_labels)
     if not good:

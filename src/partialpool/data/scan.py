@@ -220,8 +220,13 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
     blank = np.ma.getmaskarray(raw["label"]) & (n > 0)
     if wrong or n.sum() == 0 or blank.any() or source.mixes_units(outcome):
         raise rows.explain(None)
-    if not source.spelling.certain and (begin := source.begin(outcome.name)):
-        refuse_doubtful_points(*zip(*begin, strict=True), paths=source.paths, column=outcome.name)
+    if not source.spelling.certain:
+        refuse_doubtful_points(
+            source.begin(outcome.name),
+            paths=source.paths,
+            column=outcome.name,
+            spelling=source.spelling,
+        )
     kept = np.flatnonzero(n > 0)
     kept = kept[np.argsort(np.asarray(raw["label"], dtype=object)[kept])]
     labels = [str(label) for label in np.asarray(raw["label"])[kept]]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import itertools
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +93,9 @@ class CsvSource(Source):
     def _copy(self, path: Path) -> Path:
         """Write the rows of a file as plain CSV, without fields beyond the header's."""
         found = self.engine.execute("SELECT current_setting('temp_directory')").fetchone()
-        folder = Path(str((found or ("",))[0]))
-        copy = folder / f"{len(list(folder.iterdir()))}.csv"
+        handle, name = tempfile.mkstemp(suffix=".csv", dir=str((found or ("",))[0]))
+        os.close(handle)
+        copy = Path(name)
         with copy.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=self.spelling.delimiter, lineterminator="\n")
             for line, row in file_rows(path, self.spelling, keep_empty=True):

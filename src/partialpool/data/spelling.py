@@ -134,18 +134,21 @@ class Spelling:
     def recorded(cls, reading: Mapping[str, Any]) -> Spelling:
         """Take the spelling from what `GroupedData.reading` states."""
         known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in reading.items() if key in known})
+        told = {key: value for key, value in reading.items() if key in known and value}
+        return cls(**told, certain="decimal" in told or not reading)
 
     def delimited(self, delimiter: str) -> Spelling:
         """Take another delimiter, if it is one."""
         return replace(self, delimiter=delimiter) if delimiter else self
 
     @property
-    def record(self) -> dict[str, str]:
-        """What is not as in a plain CSV file, and delimiter and mark before decimals."""
-        told = {field.name: getattr(self, field.name) for field in fields(self)}
-        del told["certain"]
-        return {key: text for key, text in told.items() if text or key in ("delimiter", "decimal")}
+    def record(self) -> dict[str, str | None]:
+        """What the user named, for `partialpool.data.reading.read`, and the delimiter."""
+        told: dict[str, str | None] = {
+            field.name: getattr(self, field.name) or None for field in fields(self)
+        }
+        told["decimal"] = self.decimal if told.pop("certain") else None
+        return {key: text for key, text in told.items() if text or key == "decimal"}
 
     @cached_property
     def is_plain(self) -> bool:
@@ -240,6 +243,7 @@ class Advice:
         self._left = set(self._known)
         self._affix: str | None = None
         self._first = self._mixed = ""
+        self._other = False
         self._with_unit = self._without = 0
 
     def meet(self, text: str, *, good: bool) -> None:
@@ -257,6 +261,7 @@ class Advice:
                 self._affix = affix if self._affix in (None, affix) else ""
         reading = {each for each in self._known if each.number(text) is not None}
         if not reading:
+            self._other = True
             return
         if not good:
             self._first = self._first or text
@@ -269,6 +274,11 @@ class Advice:
         """Spellings that read whatever this one reads, and the same from it."""
         same = {each for each in self._known if each.decimal == self.spelling.decimal}
         return {each for each in same if each.thousands in ("", " ", "'", self.spelling.thousands)}
+
+    @property
+    def only_marks(self) -> bool:
+        """Whether all values are numbers but for their marks, of units and other text none."""
+        return bool(self._first) and not self._other and self._affix is None
 
     @property
     def mixes_units(self) -> str:

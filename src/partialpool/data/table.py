@@ -175,8 +175,10 @@ def read_table(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
     if found is None:
         found = _row_by_row(source, layout, drop_missing=drop_missing)
     for role in layout.roles if not source.spelling.certain else ():
-        if begin := source.begin(column := layout.columns[role]):
-            refuse_doubtful_points(*zip(*begin, strict=True), paths=source.paths, column=column)
+        column = layout.columns[role]
+        refuse_doubtful_points(
+            source.begin(column), paths=source.paths, column=column, spelling=source.spelling
+        )
     return found
 
 

@@ -300,11 +300,11 @@ class Columns:
         if each.is_index or (each.type == "int" and column == group_column(self._data)):
             return self.axis(column).codes + 1
         cells = self._read(column)
-        numbers = numbers_of(cells, spelling)
+        numbers = numbers_of(cells, self._data, column)
         if numbers is None and each.type == "int":
             return self.axis(column).codes + 1
         bad = (
-            [k for k, cell in enumerate(cells) if numbers_of([cell], spelling) is None]
+            [k for k, cell in enumerate(cells) if spelling.number(cell) is None]
             if numbers is None
             else np.flatnonzero(np.isnan(numbers)).tolist()
         )
