@@ -228,7 +228,8 @@ def test_representations_are_short_and_escape_what_labels_hold(result: pp.Result
     assert "all 7 diagnostics passed" in repr(result.fits["no_pooling"])
     shown = result._repr_html_()
     assert shown.count("<tr") == 9
-    assert "partial pooling" in shown
+    assert "<th>Partial pooling</th>" in shown
+    assert re.search(r"<td>9\.\d+ \(0\.0\d+\)</td>", shown)
 
 
 @pytest.mark.stan

@@ -16,7 +16,7 @@ from partialpool.api.saving import read_folder, write_folder
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.report import exports, sentences, trust
+from partialpool.report import exports, sentences, trust, views
 from partialpool.report import folder as report_folder
 from partialpool.tables import comparison, exponential, variables
 from partialpool.tables.comparison import Comparison
@@ -257,10 +257,15 @@ class Result:
     def _repr_html_(self) -> str:
         """The same for notebooks, with the estimates side by side."""
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.verdicts())
-        table = self.shrinkage.head(_SHOWN).rename(columns=self.comparison.titles)
-        shown = table[[name for name in table if not str(name).endswith("_mcse")]]
+        view = views.shrinkage(self.comparison)
+        head = "".join(f"<th>{html.escape(title)}</th>" for title in view.head) if view else ""
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(cell.text)}</td>' for cell in row)}</tr>"
+            for row in (view.rows[:_SHOWN] if view else ())
+        )
         title = html.escape(repr(self.data))
-        return f"<p><b>{title}</b></p><ul>{lines}</ul>{shown.to_html(index=False, escape=True)}"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<p><b>{title}</b></p><ul>{lines}</ul>{table if rows else ''}"
 
 
 def open(folder: str | Path) -> Result:  # noqa: A001

@@ -8,7 +8,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -87,7 +87,8 @@ def open_engine(threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnectio
             }
         )
         try:
-            connection.execute("SET enable_progress_bar = false")
+            with suppress(duckdb.InvalidInputException):  # a notebook that has no widgets for bars
+                connection.execute("SET enable_progress_bar = false")
             connection.execute(f"SET perfect_ht_threshold = {_TABLE_BITS}")
             yield connection
         finally:
