@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from partialpool.data.description import about_files, read_description
+from partialpool.data.description import about_files, read_description, spelling_of_file
 from partialpool.data.files import sha256_of
 from partialpool.data.grouped import GroupedData, group_values
 from partialpool.data.labels import strip_labels
-from partialpool.data.opening import stated_delimiter
 from partialpool.data.rows import (
     check_header,
     checked_observations,
@@ -71,11 +70,14 @@ def read_csv(
     if not path.is_file():
         what = "this is a folder; name a CSV file" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}")
-    spelling = Spelling.of(
-        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
+    spelling = spelling_of_file(
+        path,
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        unit=unit,
+        encoding=encoding,
     )
-    if delimiter is None:
-        spelling = spelling.delimited(stated_delimiter(path, spelling))
     data = read_rows(path, spelling, group=group, value=value, drop_missing=drop_missing)
     return replace(data, unit=data.unit or spelling.unit)
 

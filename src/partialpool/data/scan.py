@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data.description import about_files, read_description
+from partialpool.data.description import about_files, read_description, spelling_of_file
 from partialpool.data.engine import REWRITTEN, Numbers, Source, UnexplainedError, open_engine, plain
 from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
 from partialpool.data.labels import strip_labels
-from partialpool.data.opening import stated_delimiter
 from partialpool.data.order import as_they_occur
 from partialpool.data.rows import check_header, find_columns, refuse_doubtful_points
 from partialpool.data.sources import open_source
@@ -76,12 +75,15 @@ def scan_statistics(
     InputError
         Whatever makes the data unusable, with file, line or row, and value.
     """
-    spelling = Spelling.of(
-        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
-    )
     paths = expand(files)
-    if delimiter is None:
-        spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
+    spelling = spelling_of_file(
+        paths[0],
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        unit=unit,
+        encoding=encoding,
+    )
     return scan_data(
         paths,
         most_observations=0,
