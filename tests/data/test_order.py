@@ -191,7 +191,15 @@ def test_codes_for_missing_values_are_noted(
     found = scan.scan_statistics(path) if large else read(path)
     [said] = found.notes
     assert re.match(note, said)
-    assert said.endswith("where that means a missing value, write NA and add --drop-missing")
+    assert "where that means a missing value, add --missing " in said
+    named = re.findall(r"--missing (\S+)", said)
+    for reader in (read, scan.scan_statistics):
+        assert (
+            len(values) - sum(y in map(float, named) for y in values)
+            == reader(path, missing=named, drop_missing=True).stats.N
+        )
+        with pytest.raises(InputError, match="are no finite numbers: .*--drop-missing"):
+            reader(path, missing=named)
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3], [60, 99, 80], [99, 99], [998, 999, 1000], [0, 98.5]])

@@ -15,7 +15,7 @@ from partialpool.errors import InputError
 
 _TEXTS = ("title", "group", "value", "estimate", "se", "variance")
 _LABELS = ("group_label", "value_label", "unit")
-_READING = ("delimiter", "decimal", "thousands", "encoding", "sheet", "wide", "order")
+_READING = ("delimiter", "decimal", "thousands", "missing", "encoding", "sheet", "wide", "order")
 _KEYS = (*_TEXTS, "ci", "level", "exp", *_READING, *_LABELS, "priors")
 
 
@@ -28,8 +28,8 @@ def read_description(path: Path) -> dict[str, Any]:
         What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
         `se` and `variance` (columns), `delimiter`, `decimal`, `thousands`, `encoding`, `sheet`
         and `order` (how the file is read), `group_label`, `value_label` and `unit`; two columns
-        under `ci`; a number under `level`; true or false under `exp` and `wide`; finite numbers by
-        name under `priors`.
+        under `ci`; texts under `missing`; a number under `level`; true or false under `exp` and
+        `wide`; finite numbers by name under `priors`.
 
     Raises
     ------
@@ -58,6 +58,12 @@ def read_description(path: Path) -> dict[str, Any]:
                     f"{beside}: ci must be a list of two columns, as in ci = ['low', 'high'], not "
                     f"{setting!r}"
                 )
+        elif key == "missing":
+            if not (isinstance(setting, list) and all(isinstance(text, str) for text in setting)):
+                raise InputError(
+                    f"{beside}: missing must be a list of texts, as in missing = ['-999'], not "
+                    f"{setting!r}"
+                )
         elif key == "level":
             if isinstance(setting, bool) or not isinstance(setting, int | float):
                 raise InputError(f"{beside}: level must be a number, not {setting!r}")
@@ -78,6 +84,7 @@ def spelling_of_file(
     unit: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
+    missing: Sequence[str] | None = None,
 ) -> Spelling:
     """Settle how a file is written: as the user says, the TOML file beside it, or its first line.
 
@@ -87,12 +94,13 @@ def spelling_of_file(
         Marks that cannot be told apart, or an encoding that is not known.
     """
     told = read_description(path)
-    given = {
+    given: dict[str, Any] = {
         "delimiter": delimiter,
         "decimal": decimal,
         "thousands": thousands,
         "encoding": encoding,
         "sheet": sheet,
+        "missing": missing or None,
     }
     named = {key: text if text is not None else told.get(key) for key, text in given.items()}
     spelling = Spelling.of(**named, unit=unit)

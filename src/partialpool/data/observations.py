@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def read_csv(
     decimal: str | None = None,
     thousands: str | None = None,
     unit: str | None = None,
+    missing: Sequence[str] | None = None,
     encoding: str | None = None,
     drop_missing: bool = False,
 ) -> GroupedData:
@@ -56,6 +58,8 @@ def read_csv(
         Mark between thousands: `.`, `,`, a blank, an apostrophe or `_`; none where not given.
     unit
         What stands beside the numbers, such as `%`.
+    missing
+        What stands for a missing number besides empty fields, NA and their like: -999, say.
     encoding
         How bytes are characters; UTF-8 (or UTF-16 with a byte-order mark) where not given.
     drop_missing
@@ -76,6 +80,7 @@ def read_csv(
         decimal=decimal,
         thousands=thousands,
         unit=unit,
+        missing=missing,
         encoding=encoding,
     )
     data = read_rows(path, spelling, group=group, value=value, drop_missing=drop_missing)

@@ -112,6 +112,7 @@ def read(
     decimal: str | None = None,
     thousands: str | None = None,
     unit: str | None = None,
+    missing: Sequence[str] | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
     wide: bool = False,
@@ -135,7 +136,7 @@ def read(
         Names of columns.
     level
         Probability of the intervals of `ci`, 0.95 where neither this nor the TOML file says.
-    delimiter, decimal, thousands, unit, encoding
+    delimiter, decimal, thousands, unit, missing, encoding
         As for `partialpool.data.read_csv`.
     sheet
         Sheet of an Excel workbook; the first where not given.
@@ -173,6 +174,7 @@ def read(
             decimal=decimal,
             thousands=thousands,
             unit=unit,
+            missing=missing,
             encoding=encoding,
             sheet=sheet,
         )

@@ -43,6 +43,7 @@ def scan_statistics(
     decimal: str | None = None,
     thousands: str | None = None,
     unit: str | None = None,
+    missing: Sequence[str] | None = None,
     encoding: str | None = None,
     drop_missing: bool = False,
     threads: int | None = None,
@@ -56,7 +57,7 @@ def scan_statistics(
         A file, a pattern such as `data/part-*.parquet`, or several of them; all CSV (also
         compressed, `.csv.gz`) or all Parquet, and all with the same columns. A TOML file of the
         first file's name beside it is read as for a small file.
-    group, value, delimiter, decimal, thousands, unit, encoding, drop_missing
+    group, value, delimiter, decimal, thousands, unit, missing, encoding, drop_missing
         As for `partialpool.data.read_csv`. In Parquet a null or NaN outcome is missing.
     threads
         Threads of the engine; all processors where None.
@@ -82,6 +83,7 @@ def scan_statistics(
         decimal=decimal,
         thousands=thousands,
         unit=unit,
+        missing=missing,
         encoding=encoding,
     )
     return scan_data(
