@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from partialpool.data import from_values, read_csv
+from partialpool.data.reading import read
+from partialpool.data.scan import scan_statistics
 from partialpool.errors import InputError
 
 PUBLISHED = {
@@ -173,6 +175,9 @@ def test_decimal_commas_and_semicolons(tmp_path):
     [
         ("group = 3", "group must be text"),
         ("grupo = 'g'", "unknown key 'grupo'"),
+        ("decimal = 3", "decimal must be text"),
+        ("wide = 'yes'", "wide must be true or false"),
+        ("thousands = 'x'", "thousands 'x': it must be one of"),
         ("group = ", "not valid TOML"),
         ("[priors]\nmu_scale = 'big'", "prior mu_scale must be a number"),
         ("[priors]\nmu_scale = inf", "must be finite"),
@@ -184,6 +189,21 @@ def test_settings_beside_the_file_are_checked(tmp_path, toml, message):
     write(tmp_path, toml, "some.toml")
     with pytest.raises(InputError, match=message):
         read_csv(path)
+
+
+def test_settings_beside_the_file_say_how_it_is_read(tmp_path):
+    path = write(tmp_path, "g;y\nb;1.200,5\na;900\n".encode("utf-16-le"))
+    toml = "delimiter = ';'\ndecimal = ','\nthousands = '.'\nencoding = 'utf-16-le'\norder = 'mean'"
+    write(tmp_path, toml, "some.toml")
+    for reader in (read_csv, read, scan_statistics):
+        assert sorted(reader(path).stats.mean) == [900, 1200.5]
+    assert read(path).labels == ("b", "a")
+    write(tmp_path, "g;y\nb;2\na;1.5\n".encode("cp1252"))
+    with pytest.raises(InputError, match="line 3: '1.5'"):
+        read(path, encoding="utf-8")
+    assert read(path, encoding="utf-8", decimal=".", thousands=",").y.tolist() == [2, 1.5]
+    write(tmp_path, "wide = true\ngroup = 'g'", "some.toml")
+    assert read(write(tmp_path, "g,1,2\na,3,4\n")).y.tolist() == [3, 4]
 
 
 def test_settings_beside_the_file_are_used(tmp_path):

@@ -165,13 +165,21 @@ def test_odd_cells_get_one_verdict(
     decimal=st.sampled_from([".", ","]),
     thousands=st.sampled_from(["", ".", ",", " ", "'"]),
     unit=st.sampled_from(["", "%", "kg"]),
+    missing=st.sampled_from([[], ["1", "x;y"], ["-1.5", "1,5"]]),
     drop=st.booleans(),
 )
-@example(values=["5 %", "1"], decimal=".", thousands="", unit="%", drop=False)
-@example(values=["1\xa0234,5", "7"], decimal=",", thousands=" ", unit="", drop=False)
+@example(values=["5 %", "1"], decimal=".", thousands="", unit="%", missing=[], drop=False)
+@example(values=["1\xa0234,5", "7"], decimal=",", thousands=" ", unit="", missing=[], drop=False)
+@example(values=["1", "2"], decimal=".", thousands="", unit="", missing=["1"], drop=True)
 @settings(quick, max_examples=150)
 def test_marks_and_units_get_one_verdict(
-    folder: Path, values: list[str], decimal: str, thousands: str, unit: str, drop: bool
+    folder: Path,
+    values: list[str],
+    decimal: str,
+    thousands: str,
+    unit: str,
+    missing: list[str],
+    drop: bool,
 ) -> None:
     assume(decimal != thousands)
     path = folder / "marks.csv"
@@ -183,7 +191,7 @@ def test_marks_and_units_get_one_verdict(
     except UnicodeEncodeError:
         assume(False)
     marks = {"decimal": decimal, "thousands": thousands or None, "unit": unit}
-    assert_alike(path, delimiter=";", drop_missing=drop, **marks)
+    assert_alike(path, delimiter=";", drop_missing=drop, missing=missing, **marks)
 
 
 # --- what is accepted comes out as it went in ---------------------------------------------------

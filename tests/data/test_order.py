@@ -57,6 +57,8 @@ def test_labels_with_an_order_of_their_own_keep_it(labels: list[str]) -> None:
         ["2/1/2024", "1/2/2024"],
         ["school 2", "school", "school 1"],
         ["lo", "mid", "hi"],
+        ["a2a", "a", "a1a"],
+        ["x2", "x1a", "x0"],
     ],
 )
 def test_other_labels_come_as_they_occur(labels: list[str]) -> None:
@@ -165,6 +167,8 @@ def test_labels_that_may_be_one_are_noted(labels: list[str], note: str) -> None:
 def test_labels_that_differ_are_not_noted() -> None:
     assert alike(["1", "2", "10", "1.5", "a", "b", "ab", "a b", "NA", "9007199254740993"]) == ()
     assert alike(map(str, range(1000))) == ()
+    assert alike(["-5", "5", "0", "-1", "a\nb", "a", "b"]) == ()
+    assert len(alike(["A\nb", "a\nB"])) == len(alike(["-0", "0"])) == len(alike([".5", "0.5"])) == 1
     [said] = alike([case(f"g{k}") for k in range(5) for case in (str.lower, str.upper)])
     assert "; and 2 more; write" in said
 
@@ -191,7 +195,15 @@ def test_codes_for_missing_values_are_noted(
     found = scan.scan_statistics(path) if large else read(path)
     [said] = found.notes
     assert re.match(note, said)
-    assert said.endswith("where that means a missing value, write NA and add --drop-missing")
+    assert "where that means a missing value, add --missing " in said
+    named = re.findall(r"--missing (\S+)", said)
+    for reader in (read, scan.scan_statistics):
+        assert (
+            len(values) - sum(y in map(float, named) for y in values)
+            == reader(path, missing=named, drop_missing=True).stats.N
+        )
+        with pytest.raises(InputError, match="are no finite numbers: .*--drop-missing"):
+            reader(path, missing=named)
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3], [60, 99, 80], [99, 99], [998, 999, 1000], [0, 98.5]])

@@ -53,6 +53,12 @@ class DataOptions:
     unit: Annotated[
         str | None, typer.Option(help="What stands beside the numbers, such as % or kg.")
     ] = None
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE", help="What means a missing number, such as -999; may be repeated."
+        ),
+    ] = None
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of a file that is not UTF-8, such as cp1252.")
     ] = None
@@ -153,6 +159,7 @@ class DataOptions:
             decimal=self.decimal,
             thousands=self.thousands,
             unit=self.unit,
+            missing=self.missing,
             encoding=self.encoding,
             sheet=self.sheet,
             wide=self.wide,

@@ -1,9 +1,9 @@
 """Data: from a source to grouped data.
 
-In: a CSV or Parquet file, several, a pattern, one row an observation or one row a group; values in
-memory; a Dask frame. Out: `GroupedData`, checked: statistics by group, the family that they belong
-to, and the rows where they are few enough to keep. An `InputError` names file, line and value of
-what cannot be used, and what to do about it.
+In: files of text, Parquet, Feather or Excel, a pattern, a pipe, one row an observation or one row a
+group, or a wide table; values in memory; a Dask frame. Out: `GroupedData`, checked: statistics by
+group, the family that they belong to, and the rows where they are few enough to keep. An
+`InputError` names file, line and value of what cannot be used, and what to do about it.
 """
 
 from partialpool.data.examples import example

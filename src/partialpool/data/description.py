@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from partialpool.data.files import shared_name
+from partialpool.data.opening import stated_delimiter
+from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 
 _TEXTS = ("title", "group", "value", "estimate", "se", "variance")
 _LABELS = ("group_label", "value_label", "unit")
-_KEYS = (*_TEXTS, "ci", "level", "exp", *_LABELS, "priors")
+_READING = ("delimiter", "decimal", "thousands", "missing", "encoding", "sheet", "wide", "order")
+_KEYS = (*_TEXTS, "ci", "level", "exp", *_READING, *_LABELS, "priors")
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -23,9 +26,10 @@ def read_description(path: Path) -> dict[str, Any]:
     -------
     dict
         What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
-        `se` and `variance` (columns), `group_label`, `value_label` and `unit`; two columns under
-        `ci`; a number under `level`; true or false under `exp`; finite numbers by name under
-        `priors`.
+        `se` and `variance` (columns), `delimiter`, `decimal`, `thousands`, `encoding`, `sheet`
+        and `order` (how the file is read), `group_label`, `value_label` and `unit`; two columns
+        under `ci`; texts under `missing`; a number under `level`; true or false under `exp` and
+        `wide`; finite numbers by name under `priors`.
 
     Raises
     ------
@@ -54,15 +58,55 @@ def read_description(path: Path) -> dict[str, Any]:
                     f"{beside}: ci must be a list of two columns, as in ci = ['low', 'high'], not "
                     f"{setting!r}"
                 )
+        elif key == "missing":
+            if not (isinstance(setting, list) and all(isinstance(text, str) for text in setting)):
+                raise InputError(
+                    f"{beside}: missing must be a list of texts, as in missing = ['-999'], not "
+                    f"{setting!r}"
+                )
         elif key == "level":
             if isinstance(setting, bool) or not isinstance(setting, int | float):
                 raise InputError(f"{beside}: level must be a number, not {setting!r}")
-        elif key == "exp":
+        elif key in ("exp", "wide"):
             if not isinstance(setting, bool):
-                raise InputError(f"{beside}: exp must be true or false, not {setting!r}")
+                raise InputError(f"{beside}: {key} must be true or false, not {setting!r}")
         elif not isinstance(setting, str):
             raise InputError(f"{beside}: {key} must be text in quotes, not {setting!r}")
     return settings
+
+
+def spelling_of_file(
+    path: Path,
+    *,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    unit: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    missing: Sequence[str] | None = None,
+) -> Spelling:
+    """Settle how a file is written: as the user says, the TOML file beside it, or its first line.
+
+    Raises
+    ------
+    InputError
+        Marks that cannot be told apart, or an encoding that is not known.
+    """
+    told = read_description(path)
+    given: dict[str, Any] = {
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "thousands": thousands,
+        "encoding": encoding,
+        "sheet": sheet,
+        "missing": missing or None,
+    }
+    named = {key: text if text is not None else told.get(key) for key, text in given.items()}
+    spelling = Spelling.of(**named, unit=unit)
+    if named["delimiter"] is not None:
+        return spelling
+    return spelling.delimited(stated_delimiter(path, spelling))
 
 
 def about_files(

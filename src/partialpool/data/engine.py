@@ -19,7 +19,7 @@ from partialpool.data.files import listed
 from partialpool.data.rows import (
     checked_observations,
 )
-from partialpool.data.spelling import BLANKS, MINUS, MISSING, Spelling
+from partialpool.data.spelling import BLANKS, MINUS, Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
@@ -253,11 +253,32 @@ class Source(ABC):
             quick = f"TRY_CAST({quick} AS DOUBLE)"
             plainly = f"CASE WHEN isfinite({quick}) AND NOT ({odd}) THEN {quick} END"
             finite = f"coalesce({plainly}, {finite})"
-        spellings = ", ".join(quoted_text(word) for word in sorted(MISSING))
+        spellings = ", ".join(quoted_text(word) for word in sorted(spelling.words))
         missing = (
             f"{column} IS NULL OR lower(trim({column}, {quoted_text(BLANKS)})) IN ({spellings})"
         )
-        return Numbers(name, column, finite, plainly, plainly, missing)
+        return self._without_codes(Numbers(name, column, finite, plainly, plainly, missing))
+
+    def _without_codes(self, numbers: Numbers) -> Numbers:
+        """Take codes of missing numbers for such."""
+        if not self.spelling.codes:
+            return numbers
+        codes = [f"CAST({code!r} AS DOUBLE)" for code in sorted(self.spelling.codes)]
+
+        def without(number: str) -> str:
+            for code in codes:
+                number = f"nullif({number}, {code})"
+            return number
+
+        is_code = f"coalesce(({numbers.number}) IN ({', '.join(codes)}), false)"
+        return Numbers(
+            numbers.name,
+            numbers.raw,
+            without(numbers.number),
+            without(numbers.quick),
+            without(numbers.unchecked),
+            f"({numbers.missing} OR {is_code})",
+        )
 
 
 def plain(column: Any) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,6 +11,7 @@ from partialpool.errors import InputError
 from partialpool.text import NUMBER
 
 _SHOWN = 3
+_DOUBTFUL = re.compile(r"[^\S\n ]|  |^(?:\+|-0|0\d|-?\.|-?\d+[.eE])", re.MULTILINE)
 _NUMERIC = frozenset("0123456789+-.")
 
 
@@ -77,9 +79,8 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
         Distinct labels.
     """
     labels = list(labels)
-    text = "".join(labels)
-    if text.isdecimal() and text.isascii() and not any(label[0] == "0" for label in labels):
-        return ()  # whole numbers, often very many
+    if _plainly_differ(labels):
+        return ()
     spellings: dict[object, list[str]] = {}
     for label in labels:
         spellings.setdefault(_meaning(label), []).append(label)
@@ -91,6 +92,15 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
     return (
         f"groups that may be the same are kept apart: {shown}{more}; write them alike if they are",
     )
+
+
+def _plainly_differ(labels: Sequence[str]) -> bool:
+    """Whether labels differ beyond doubt: a look at all of them at once, as they may be many."""
+    text = "\n".join(labels)
+    if not text.isascii() or text.count("\n") >= len(labels) or _DOUBTFUL.search(text):
+        return False
+    lower = text.casefold()
+    return lower == text or len(set(lower.split("\n"))) == len(labels)
 
 
 def _meaning(label: str) -> object:

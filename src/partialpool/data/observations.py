@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from partialpool.data.description import about_files, read_description
+from partialpool.data.description import about_files, read_description, spelling_of_file
 from partialpool.data.files import sha256_of
 from partialpool.data.grouped import GroupedData, group_values
 from partialpool.data.labels import strip_labels
-from partialpool.data.opening import stated_delimiter
 from partialpool.data.rows import (
     check_header,
     checked_observations,
@@ -33,6 +33,7 @@ def read_csv(
     decimal: str | None = None,
     thousands: str | None = None,
     unit: str | None = None,
+    missing: Sequence[str] | None = None,
     encoding: str | None = None,
     drop_missing: bool = False,
 ) -> GroupedData:
@@ -57,6 +58,8 @@ def read_csv(
         Mark between thousands: `.`, `,`, a blank, an apostrophe or `_`; none where not given.
     unit
         What stands beside the numbers, such as `%`.
+    missing
+        What stands for a missing number besides empty fields, NA and their like: -999, say.
     encoding
         How bytes are characters; UTF-8 (or UTF-16 with a byte-order mark) where not given.
     drop_missing
@@ -71,11 +74,15 @@ def read_csv(
     if not path.is_file():
         what = "this is a folder; name a CSV file" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}")
-    spelling = Spelling.of(
-        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
+    spelling = spelling_of_file(
+        path,
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        unit=unit,
+        missing=missing,
+        encoding=encoding,
     )
-    if delimiter is None:
-        spelling = spelling.delimited(stated_delimiter(path, spelling))
     data = read_rows(path, spelling, group=group, value=value, drop_missing=drop_missing)
     return replace(data, unit=data.unit or spelling.unit)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from partialpool.data import scan
-from partialpool.data.description import about_files, read_description
+from partialpool.data.description import about_files, read_description, spelling_of_file
 from partialpool.data.engine import open_engine
 from partialpool.data.estimates import (
     LEVEL,
@@ -34,7 +34,7 @@ from partialpool.data.files import (
 )
 from partialpool.data.grouped import GroupedData, with_estimates
 from partialpool.data.observations import read_rows
-from partialpool.data.opening import about_sheets, is_compressed, stated_delimiter
+from partialpool.data.opening import about_sheets, is_compressed
 from partialpool.data.order import in_order
 from partialpool.data.pipes import in_words, is_kept
 from partialpool.data.rows import check_header, file_rows, take_header
@@ -112,6 +112,7 @@ def read(
     decimal: str | None = None,
     thousands: str | None = None,
     unit: str | None = None,
+    missing: Sequence[str] | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
     wide: bool = False,
@@ -135,7 +136,7 @@ def read(
         Names of columns.
     level
         Probability of the intervals of `ci`, 0.95 where neither this nor the TOML file says.
-    delimiter, decimal, thousands, unit, encoding
+    delimiter, decimal, thousands, unit, missing, encoding
         As for `partialpool.data.read_csv`.
     sheet
         Sheet of an Excel workbook; the first where not given.
@@ -165,18 +166,21 @@ def read(
     InputError
         Whatever makes the data unusable, with file, line and value.
     """
-    spelling = Spelling.of(
-        delimiter=delimiter,
-        decimal=decimal,
-        thousands=thousands,
-        unit=unit,
-        encoding=encoding,
-        sheet=sheet,
-    )
     paths = expand(files)
     try:
-        if delimiter is None:
-            spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
+        spelling = spelling_of_file(
+            paths[0],
+            delimiter=delimiter,
+            decimal=decimal,
+            thousands=thousands,
+            unit=unit,
+            missing=missing,
+            encoding=encoding,
+            sheet=sheet,
+        )
+        settings = read_description(paths[0])
+        wide = wide or settings.get("wide", False)
+        order = order or settings.get("order")
         sheets = about_sheets(paths, spelling)
         data = _read(
             paths,

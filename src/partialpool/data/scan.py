@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data.description import about_files, read_description
+from partialpool.data.description import about_files, read_description, spelling_of_file
 from partialpool.data.engine import REWRITTEN, Numbers, Source, UnexplainedError, open_engine, plain
 from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
 from partialpool.data.labels import strip_labels
-from partialpool.data.opening import stated_delimiter
 from partialpool.data.order import as_they_occur
 from partialpool.data.rows import check_header, find_columns, refuse_doubtful_points
 from partialpool.data.sources import open_source
@@ -44,6 +43,7 @@ def scan_statistics(
     decimal: str | None = None,
     thousands: str | None = None,
     unit: str | None = None,
+    missing: Sequence[str] | None = None,
     encoding: str | None = None,
     drop_missing: bool = False,
     threads: int | None = None,
@@ -57,7 +57,7 @@ def scan_statistics(
         A file, a pattern such as `data/part-*.parquet`, or several of them; all CSV (also
         compressed, `.csv.gz`) or all Parquet, and all with the same columns. A TOML file of the
         first file's name beside it is read as for a small file.
-    group, value, delimiter, decimal, thousands, unit, encoding, drop_missing
+    group, value, delimiter, decimal, thousands, unit, missing, encoding, drop_missing
         As for `partialpool.data.read_csv`. In Parquet a null or NaN outcome is missing.
     threads
         Threads of the engine; all processors where None.
@@ -76,12 +76,16 @@ def scan_statistics(
     InputError
         Whatever makes the data unusable, with file, line or row, and value.
     """
-    spelling = Spelling.of(
-        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
-    )
     paths = expand(files)
-    if delimiter is None:
-        spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
+    spelling = spelling_of_file(
+        paths[0],
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        unit=unit,
+        missing=missing,
+        encoding=encoding,
+    )
     return scan_data(
         paths,
         most_observations=0,

@@ -190,7 +190,7 @@ class ParquetSource(Source):
         number = f"CAST({column} AS DOUBLE)"
         finite = f"CASE WHEN isfinite({number}) THEN {number} END"
         missing = f"{column} IS NULL OR isnan({number})"
-        return Numbers(name, column, finite, finite, number, missing)
+        return self._without_codes(Numbers(name, column, finite, finite, number, missing))
 
     def rows(
         self, names: Sequence[str], *, keep_empty: bool

@@ -56,6 +56,8 @@ class Spelling:
         How bytes are characters; UTF-8, or UTF-16 with a byte-order mark, where empty.
     sheet
         Sheet of an Excel workbook; the first where empty.
+    missing
+        What stands for a missing number besides `MISSING`: a code such as -999, or a word.
     certain
         Whether the user named the mark before decimals. If not, points that look like marks
         between thousands are refused.
@@ -67,6 +69,7 @@ class Spelling:
     unit: str = ""
     encoding: str = ""
     sheet: str = ""
+    missing: tuple[str, ...] = ()
     certain: bool = True
 
     def __post_init__(self) -> None:
@@ -100,6 +103,7 @@ class Spelling:
         unit: str | None = None,
         encoding: str | None = None,
         sheet: str | None = None,
+        missing: Sequence[str] | None = None,
     ) -> Spelling:
         """Settle what was named and what was not; marks as a command line can name them.
 
@@ -127,6 +131,7 @@ class Spelling:
             unit=(unit or "").strip(),
             encoding="" if encoding in (None, UTF_8) else encoding,
             sheet=sheet or "",
+            missing=tuple(text.strip() for text in missing or ()),
             certain=bool(decimal or thousands),
         )
 
@@ -135,6 +140,7 @@ class Spelling:
         """Take the spelling from what `GroupedData.reading` states."""
         known = {field.name for field in fields(cls)}
         told = {key: value for key, value in reading.items() if key in known and value}
+        told["missing"] = tuple(told.get("missing", ()))
         return cls(**told, certain="decimal" in told or not reading)
 
     def delimited(self, delimiter: str) -> Spelling:
@@ -142,11 +148,10 @@ class Spelling:
         return replace(self, delimiter=delimiter) if delimiter else self
 
     @property
-    def record(self) -> dict[str, str | None]:
+    def record(self) -> dict[str, Any]:
         """What the user named, for `partialpool.data.reading.read`, and the delimiter."""
-        told: dict[str, str | None] = {
-            field.name: getattr(self, field.name) or None for field in fields(self)
-        }
+        told: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        told["missing"] = list(self.missing)
         told["decimal"] = self.decimal if told.pop("certain") else None
         return {key: text for key, text in told.items() if text or key == "decimal"}
 
@@ -154,6 +159,16 @@ class Spelling:
     def is_plain(self) -> bool:
         """Whether numbers are written as programs write them."""
         return self.decimal == "." and not self.thousands and not self.unit
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """What is missing as text, in lower case."""
+        return MISSING | {text.lower() for text in self.missing}
+
+    @cached_property
+    def codes(self) -> frozenset[float]:
+        """Numbers that mean a missing one."""
+        return frozenset(float(text) for text in self.missing if NUMBER.fullmatch(text))
 
     @cached_property
     def marks(self) -> str:
@@ -196,8 +211,8 @@ class Spelling:
         """Finite number that a field holds, NaN where it is missing; None where it is neither."""
         text = text.strip(BLANKS)
         if self.is_plain and NUMBER.fullmatch(text):
-            return number if math.isfinite(number := float(text)) else None
-        if text.lower() in MISSING:
+            return self._checked(float(text))
+        if text.lower() in self.words:
             return math.nan
         if self.unit:
             text = self.bare(text)
@@ -205,7 +220,12 @@ class Spelling:
             return None
         for mark in self.marks:
             text = text.replace(mark, "")
-        number = float(text.replace(self.decimal, ".").replace(MINUS, "-"))
+        return self._checked(float(text.replace(self.decimal, ".").replace(MINUS, "-")))
+
+    def _checked(self, number: float) -> float | None:
+        """NaN for a code of a missing number, None for one that is not finite."""
+        if number in self.codes:
+            return math.nan
         return number if math.isfinite(number) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from partialpool.data.rows import (
     take_header,
 )
 from partialpool.data.sources import open_source
-from partialpool.data.spelling import BLANKS, MISSING, Spelling
+from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 
 ALL_COLUMNS = "all columns"
@@ -79,7 +80,7 @@ def read_wide(
                 read[column > 0] += spelling.number(text) is not None
             label = row.pop(group) if group is not None else ""
             for name, text in row.items():
-                if text.strip(BLANKS).lower() in MISSING:
+                if math.isnan(spelling.number(text) or 0.0):
                     empty += 1
                 else:
                     yield f"{place} (column {name!r})", (label if group is not None else name, text)

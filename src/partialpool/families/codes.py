@@ -58,8 +58,9 @@ def describe(times: Mapping[float, int], low: float, high: float) -> list[str]:
         f"{in_full(code)} ({n:,} {'time' if n == 1 else 'times'})"
         for code, n in sorted(far.items())[:_SHOWN]
     )
+    codes = " ".join(f"--missing {in_full(code)}" for code in sorted(far)[:_SHOWN])
     verb = "lies" if len(far) == 1 else "lie"
     return [
         f"{shown} {verb} far outside all other values, {in_full(low)} to {in_full(high)}: where "
-        "that means a missing value, write NA and add --drop-missing"
+        f"that means a missing value, add {codes} --drop-missing"
     ]

@@ -90,11 +90,13 @@ def _each(labels: Sequence[str], read: Callable[[str], Any]) -> list[Any] | None
     return found
 
 
-def _as_numbered(labels: Sequence[str]) -> list[tuple[float, ...]] | None:
+def _as_numbered(labels: Sequence[str]) -> list[Any] | None:
     """Numbers in labels that are alike but for these."""
     if len(labels) < 2 or not _NUMBERS.search(labels[0]) or _DOUBTFUL.fullmatch(labels[0]):
         return None
     words = _NUMBERS.split(labels[0])[::2]
+    if len(words) == 2:
+        return _between(labels, *words)
     found = []
     for label in labels:
         parts = _NUMBERS.split(label)
@@ -102,3 +104,13 @@ def _as_numbered(labels: Sequence[str]) -> list[tuple[float, ...]] | None:
             return None
         found.append(tuple(map(float, parts[1::2])))
     return found
+
+
+def _between(labels: Sequence[str], before: str, behind: str) -> list[float] | None:
+    """The one number in each label between the same words, of which there may be very many."""
+    if not all(label.startswith(before) and label.endswith(behind) for label in labels):
+        return None
+    numbers = [label[len(before) : len(label) - len(behind)] for label in labels]
+    if not all(number.isdecimal() or _NUMBERS.fullmatch(number) for number in numbers):
+        return None
+    return list(map(float, numbers))
