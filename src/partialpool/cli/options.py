@@ -95,8 +95,8 @@ Csv = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA...",
-        help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework' and "
-        "'eight_schools' are shipped examples.",
+        help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework', "
+        "'eight_schools', 'batting' and 'tumors' are shipped examples.",
     ),
 ]
 
@@ -135,6 +135,13 @@ class DataOptions:
     ] = None
     mean: Annotated[str | None, typer.Option(help="Summaries: column of the sample mean.")] = None
     sd: Annotated[str | None, typer.Option(help="Summaries: column of the sample sd.")] = None
+    successes: Annotated[
+        str | None,
+        typer.Option(help="Proportions: column of the successes; 0 or 1 without --trials."),
+    ] = None
+    trials: Annotated[
+        str | None, typer.Option(help="Proportions: column of the trials they are of.")
+    ] = None
     exp: Annotated[
         bool,
         typer.Option(
@@ -165,6 +172,10 @@ class DataOptions:
                 "--outcome names columns of observations; estimates with standard errors are one "
                 "outcome a file"
             )
+        if value and (self.successes or self.trials):
+            raise InputError(
+                "--outcome names columns of observations; proportions are one outcome a file"
+            )
         data = read(
             find(files[0]) if len(files) == 1 else files,
             columns=Columns(
@@ -177,6 +188,8 @@ class DataOptions:
                 se=self.se,
                 variance=self.variance,
                 ci=self.ci,
+                successes=self.successes,
+                trials=self.trials,
             ),
             level=self.level,
             delimiter=self.delimiter,

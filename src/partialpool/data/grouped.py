@@ -20,6 +20,8 @@ from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
+from partialpool.families.proportions import PROPORTIONS, Proportions
+from partialpool.families.proportions import proportions as check_proportions
 from partialpool.types import FloatArray, IntArray
 
 
@@ -116,10 +118,11 @@ class GroupedData:
 
 def _check_logarithms(name: str, family: Family, stats: Statistics) -> None:
     """Refuse exponentials of what is no estimate of a logarithm."""
-    if not family.rows_are_groups:
+    if not family.may_be_logarithms:
         raise InputError(
             f"{name}: exponentials (--exp) are for estimates of logarithms with known standard "
-            "errors, such as log odds ratios, and these data are observations; leave --exp out"
+            f"errors, such as log odds ratios, and these data are {family.words.data}; leave --exp "
+            "out"
         )
     with np.errstate(over="ignore"):
         ratios = np.exp(stats.raw)
@@ -222,6 +225,60 @@ def with_estimates(stats: Estimates, *, name: str, **about: Any) -> GroupedData:
         group=np.arange(stats.J),
         stats=stats,
         family=KNOWN_ERRORS,
+        **about,
+    )
+
+
+def from_proportions(
+    labels: Sequence[str],
+    successes: Sequence[float] | FloatArray,
+    trials: Sequence[float] | FloatArray,
+    *,
+    name: str = "data",
+    **about: Any,
+) -> GroupedData:
+    """Make grouped data from successes of trials; those of one group are added up.
+
+    Parameters
+    ----------
+    labels
+        Group of each row, as text.
+    successes, trials
+        Whole numbers, of the length of `labels`.
+    name
+        Short name of the data set.
+    **about
+        Any other field of `GroupedData` that describes the data (`unit`, `title`, `priors` ...).
+
+    Raises
+    ------
+    InputError
+        Different lengths, a blank label, counts that are not whole or negative, or more successes
+        than trials.
+    """
+    columns = {
+        "successes": _as_numbers(successes, f"{name}: the successes"),
+        "trials": _as_numbers(trials, f"{name}: the trials"),
+    }
+    for what, numbers in columns.items():
+        if numbers.shape != (len(labels),):
+            raise InputError(f"{name}: {len(labels)} labels for {what} of shape {numbers.shape}")
+        if not np.isfinite(numbers).all():
+            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+            raise InputError(f"{name}: the {what} of {labels[bad]!r} are {numbers[bad]}")
+    clean, notes = strip_labels([str(label) for label in labels], lambda i: f"{name}, row {i + 1}")
+    stats = check_proportions(clean, *columns.values(), where=name)
+    return with_proportions(stats, name=name, notes=notes, **about)
+
+
+def with_proportions(stats: Proportions, *, name: str, **about: Any) -> GroupedData:
+    """Make grouped data of checked proportions, each of which is the one row of its group."""
+    return GroupedData(
+        name=name,
+        y=stats.raw,
+        group=np.arange(stats.J),
+        stats=stats,
+        family=PROPORTIONS,
         **about,
     )
 

@@ -31,8 +31,13 @@ from partialpool.data.files import (
     sha256_of,
     short_list,
 )
-from partialpool.data.grouped import GroupedData, with_estimates
+from partialpool.data.grouped import GroupedData, with_estimates, with_proportions
 from partialpool.data.observations import read_csv
+from partialpool.data.proportions import (
+    find_proportions,
+    make_proportions,
+    proportion_layout,
+)
 from partialpool.data.rows import check_header, file_rows, take_header
 from partialpool.data.sources import open_engine, open_source
 from partialpool.data.summaries import find_summaries, make_summaries, summary_layout
@@ -46,10 +51,17 @@ MOST_OBSERVATIONS = 100_000
 _LARGE_FILE = 16_000_000
 _OBSERVATIONS, _SUMMARIES = "observations", "summaries"
 _ESTIMATES = "estimates with known standard errors"
+_PROPORTIONS = "successes of trials"
 _ROLES = {
     _OBSERVATIONS: ("value",),
     _SUMMARIES: ("n", "mean", "sd"),
     _ESTIMATES: ("estimate", "se", "variance", "ci"),
+    _PROPORTIONS: ("successes", "trials"),
+}
+_LAYOUTS = {
+    _SUMMARIES: summary_layout,
+    _ESTIMATES: estimate_layout,
+    _PROPORTIONS: proportion_layout,
 }
 _PRECISION = ("se", "variance", "ci")
 
@@ -72,6 +84,9 @@ class Columns:
     se, variance, ci
         Column of their standard errors, or of the squares of these, or columns of the lower and
         the upper ends of intervals.
+    successes, trials
+        Columns of successes and of the trials that they are of, in a file of proportions; without
+        `trials` each row is one trial, and `successes` is 0 or 1.
     """
 
     group: str | None = None
@@ -83,6 +98,8 @@ class Columns:
     se: str | None = None
     variance: str | None = None
     ci: tuple[str, str] | None = None
+    successes: str | None = None
+    trials: str | None = None
 
     def __post_init__(self) -> None:
         """Take a list of two columns as a pair."""
@@ -115,9 +132,9 @@ def read(
         A file, a pattern such as `data/part-*.parquet`, or several of them, as CSV (also
         compressed, `.csv.gz`) or Parquet. The columns that are named, here or else in the TOML
         file beside the first file, decide what they hold: observations (`value`), summaries by
-        group (`n`, `mean`, `sd`) or estimates with known standard errors (`estimate` and `se`,
-        `variance` or `ci`). Where none is named, the header does; without known names there,
-        they hold observations.
+        group (`n`, `mean`, `sd`), estimates with known standard errors (`estimate` and `se`,
+        `variance` or `ci`) or proportions (`successes` and `trials`). Where none is named, the
+        header does; without known names there, they hold observations.
     columns
         Names of columns.
     level
@@ -209,6 +226,8 @@ def _kind(
     header = _header(paths, delimiter)
     if find_summaries(header, given):
         return _SUMMARIES
+    if find_proportions(header, given):
+        return _PROPORTIONS
     return _ESTIMATES if find_estimates(header, given) else _OBSERVATIONS
 
 
@@ -293,10 +312,10 @@ def _by_group(
     with open_engine() as engine, shown.task(f"Reading {listed(paths)}"):
         source = open_source(engine, paths, **text)
         check_header(source.header, path=paths[0], delimiter=text["delimiter"])
-        settle = summary_layout if kind == _SUMMARIES else estimate_layout
-        layout = settle(source.header, named, path=paths[0])
+        layout = _LAYOUTS[kind](source.header, named, path=paths[0])
         table = read_table(source, layout, drop_missing=drop_missing)
     found = dict(layout.columns)
+    reading: dict[str, Any]
     about: dict[str, Any] = {
         "source": short_list(paths),
         "sha256": sha256_of(paths[0]) if len(paths) == 1 else fingerprint(paths),
@@ -311,9 +330,15 @@ def _by_group(
             reading={"columns": found},
             **about,
         )
+    if kind == _PROPORTIONS:
+        counts, notes = make_proportions(table, where=source.where)
+        label = " / ".join(found[role] for role in ("successes", "trials") if role in found)
+        about |= about_files(paths, settings, group_label=found["group"], value_label=label)
+        reading = {"columns": found}
+        return with_proportions(counts, notes=(*table.notes, *notes), reading=reading, **about)
     stats, notes = make_estimates(table, found, level=level, where=source.where)
     about |= about_files(paths, settings, group_label=found["group"], value_label=found["estimate"])
-    reading: dict[str, Any] = {}
+    reading = {}
     if "low" in found:
         found["ci"] = [found.pop("low"), found.pop("high")]  # type: ignore[assignment]
         reading["level"] = level

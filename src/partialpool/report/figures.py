@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from partialpool import plots
 from partialpool.families.exact import KnownErrorsPosterior
@@ -91,7 +90,7 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         plans.append(Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial)))
     if partial and comparison.data.family.rows_are_groups:
         plans.append(Plan("shrinkage", "forest", lambda: _forest(comparison, partial)))
-        if is_shipped(partial):
+        if is_shipped(partial) and comparison.data.family.gaussian:
             plans.append(Plan("shrinkage", "effects", lambda: _effects(comparison, partial)))
     if best and comparison.data.stats.J > 1:
         plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
@@ -135,10 +134,10 @@ def _data(comparison: Comparison) -> Figure:
 def _raw(comparison: Comparison) -> Figure:
     """Draw each group's own estimate with the intervals that its standard error gives."""
     words = comparison.data.family.words
-    data, raw, se = comparison.data, comparison.data.stats.raw, comparison.data.stats.raw_se
-    quantiles = {
-        name: exponential.shown(data, raw + se * special.ndtri(p)) for name, p in QUANTILES.items()
-    }
+    data, raw = comparison.data, comparison.data.stats.raw
+    (low, high), (first, third) = (data.stats.intervals(level) for level in (0.95, 0.5))
+    columns = zip(QUANTILES, (low, first, raw, third, high), strict=True)
+    quantiles = {name: exponential.shown(data, values) for name, values in columns}
     frame = pd.DataFrame({"parameter": "y", "group": list(data.labels), **quantiles})
     extremes = lowest(frame, "median"), highest(frame, "median")
     ends = ((exponential.statistic(data, row["median"]), row["group"]) for row in extremes)
@@ -152,8 +151,7 @@ def _raw(comparison: Comparison) -> Figure:
             "point": data.family.words.raw,
             **model_figures.effect_axes(comparison),
         },
-        f"The {data.family.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
-        "standard errors either way.",
+        f"The {data.family.words.raws} by {data.group_label}, with {words.intervals}.",
         f"{capital(words.raws)} of {groups_of(data.stats.J)} with their intervals. "
         + run(capital(words.raws), *ends),
     )
@@ -212,16 +210,17 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
 
 def _forest(comparison: Comparison, fit: Fit) -> Figure:
     """Draw estimates, their posterior, the mean of the population and a new group in one."""
-    data, stats, z = comparison.data, comparison.data.stats, special.ndtri(0.975)
+    data, stats = comparison.data, comparison.data.stats
+    low, high = stats.intervals(0.95)
     columns = {"low": "q2.5", "middle": "median", "high": "q97.5"}
     raw = pd.DataFrame(
         {
             "row": list(stats.labels),
             "whole": False,
             "kind": data.family.words.raw.capitalize(),
-            "low": exponential.shown(data, stats.raw - z * stats.raw_se),
+            "low": exponential.shown(data, low),
             "middle": exponential.shown(data, stats.raw),
-            "high": exponential.shown(data, stats.raw + z * stats.raw_se),
+            "high": exponential.shown(data, high),
         }
     )
     theta = comparison.table("estimates", model=fit.name)
@@ -406,7 +405,8 @@ def _statistics(comparison: Comparison, fit: Fit) -> Figure:
         "Standard deviation, minimum and maximum of each group",
     )
     if comparison.data.family.rows_are_groups:
-        axes, what = {"axis_title": "", "group_title": ""}, "Statistics of all estimates"
+        raws = comparison.data.family.words.raws
+        axes, what = {"axis_title": "", "group_title": ""}, f"Statistics of all {raws}"
     return Figure(
         "check-statistics",
         "check_statistics",

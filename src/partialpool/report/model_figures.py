@@ -85,7 +85,8 @@ def _draws(
 
 def _scalars(comparison: Comparison, fit: Fit) -> list[str]:
     """Scalars that figures show, those of the shipped programs first."""
-    known = [name for name in ("mu", "tau", "sigma", "theta", "sigma2") if name in fit.posterior]
+    order = (*comparison.data.family.population, "theta", "sigma2")
+    known = [name for name in order if name in fit.posterior]
     return [n for n in known if variables.scalar(fit, comparison.data, n) is not None]
 
 
@@ -111,7 +112,8 @@ def of_model(
     if "sigma2" in by_group:
         yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
     between = variables.tau(fit, comparison.data) is not None and fit.keeps(CONDITIONAL)
-    if between and "sigma2" in fit.posterior:
+    sds = comparison.data.family.population
+    if between and "sigma" in sds and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(comparison, fit, model, key)
@@ -185,10 +187,8 @@ def _boxes(comparison: Comparison, fit: Fit, key: str) -> Figure:
 
 def grand_mean(comparison: Comparison) -> str:
     """What the mean of all data is called, as a line in a figure."""
-    if not comparison.data.family.rows_are_groups:
-        return "grand mean"
-    kind = "geometric mean of the estimates" if comparison.data.exp else "mean of the estimates"
-    return f"{kind}, weighted by 1 / se²"
+    said = comparison.data.family.words.reference
+    return f"geometric {said}" if comparison.data.exp else said
 
 
 def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
@@ -250,17 +250,19 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
 
 def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
-    for name in ("mu", "tau", "sigma"):
+    for name in comparison.data.family.population:
         found = variables.scalar(fit, comparison.data, name)
         if found is not None:
             draws[name] = found
     if {"tau", "sigma"} <= set(draws) and fit.keeps(CONDITIONAL):
         draws["R"] = draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2)
-    bounds = {"mu": (-np.inf, np.inf), "tau": (0, np.inf), "sigma": (0, np.inf), "R": (0, 1)}
+    bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
+    bounds["mu"] = comparison.data.family.support
     curves, overlaid = [], []
     stated = {
         name: statements.prior_of(model, name, fit.record.priors) if model else None
-        for name in ("mu", "tau", "sigma")
+        for name in (*draws, "tau", "sigma")
+        if name != "R"
     }
     for name, values in draws.items():
         low, high = bounds[name]

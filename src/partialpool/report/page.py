@@ -216,7 +216,7 @@ def model_section(
             # theta also where the program integrates over it and draws none
             by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
-            by_group |= {"y", *comparison.data.stats.sizes}
+            by_group |= {"y", *comparison.data.stats.columns}
         names = mathematics.Names(by_group, fit.record.priors)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)

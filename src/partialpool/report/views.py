@@ -49,6 +49,8 @@ def size(comparison: Comparison) -> cells.Columns:
     [column] = comparison.data.stats.sizes
     if column == "n":
         return [("n", cells.count("n"))]
+    if comparison.data.stats.sizes[column].dtype.kind in "iu":
+        return [(comparison.data.family.words.size_title, cells.count(column))]
     return [(comparison.data.family.words.size_title, of_data(comparison, column))]
 
 
@@ -57,10 +59,12 @@ def raw(comparison: Comparison, column: str) -> cells.Columns:
     return [(capital(comparison.data.family.words.raw), of_data(comparison, column))]
 
 
+_COUNTS = {"successes": "Successes"}
 _SUMMARY = {
     "mean": "Sample mean",
     "sd": "Sample sd",
     "estimate": "Estimate",
+    "proportion": "Proportion",
     "q2.5": "2.5 %",
     "q97.5": "97.5 %",
 }
@@ -71,11 +75,12 @@ def groups(comparison: Comparison) -> cells.View | None:
     data, frame = comparison.data, comparison.table("groups")
     measured = exponential.axis_title(data)
     note = f"Standard errors are {LOGARITHMS}." if data.exp else ""
+    counts = [(title, cells.count(c)) for c, title in _COUNTS.items() if c in frame]
     shown = [(title, of_data(comparison, c)) for c, title in _SUMMARY.items() if c in frame]
     return cells.view(
         f"{measured} by {data.group_label}",
         frame,
-        [(data.group_label, cells.text("group")), *size(comparison), *shown],
+        [(data.group_label, cells.text("group")), *counts, *size(comparison), *shown],
         csv="groups",
         note=note,
     )

@@ -296,6 +296,8 @@ def variance_draws(fit: Fit, data: GroupedData) -> dict[str, FloatArray]:
     if len(found) == 2:
         with np.errstate(invalid="ignore"):
             found["icc"] = found["tau2"] / (found["tau2"] + found["sigma2"])
+    if "sigma" not in data.family.population:
+        found.pop("sigma2", None)
     if tau is not None:
         found |= data.family.shares(data.stats, tau)
     return found

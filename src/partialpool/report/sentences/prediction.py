@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from partialpool.families.base import Words
 from partialpool.fitting import Fit
 from partialpool.report import precision
 from partialpool.report.trust import withheld
@@ -21,7 +22,11 @@ from partialpool.report.wording import (
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION_IN_NEW_GROUP
 
-_SPREADS = ("Sd of the estimates", "Sd of the logarithms", "Cochran's Q")
+_SPREADS = (
+    *("Sd of the estimates", "Sd of the logarithms", "Cochran's Q"),
+    "Pearson's chi-squared",
+)
+_PERSONS = ("Cochran", "Pearson")
 
 
 def predicted(comparison: Comparison) -> list[str]:
@@ -124,7 +129,7 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
         return []
     outside = rows[(rows["observed"] < rows["q2.5"]) | (rows["observed"] > rows["q97.5"])]
     if comparison.data.family.rows_are_groups:
-        return [_replicated(rows, outside, fit)]
+        return [_replicated(rows, outside, fit, comparison.data.family.words)]
     which = [f"{row['statistic'].lower()} of {row['group']}" for row in rows_of(outside)]
     said = [
         f"Of {len(rows)} statistics by group (sd, minimum, maximum), {len(outside) or 'none'} "
@@ -146,7 +151,7 @@ def _about(count: float) -> str:
     return f"{count:.0f}" if count >= 10 else f"{count:.1g}"
 
 
-def _replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
+def _replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit, words: Words) -> str:
     """Say whether estimates of groups drawn anew look like those at hand."""
     names = listed([_statistic(name) for name in rows["statistic"]])
     if outside.empty:
@@ -155,9 +160,11 @@ def _replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
             f"these data: {names} lie within the 95 % intervals of what it replicates."
         )
     narrow = (outside["observed"] < outside["q2.5"]) & outside["statistic"].isin(_SPREADS)
-    why = "a normal population of effects may not fit"
+    why = f"{words.population} may not fit"
+    if fit.pooling == "complete":
+        why = f"one {words.theta} for all groups may not fit"
     if narrow.all():
-        why = "the estimates lie closer together than their standard errors lead one to expect"
+        why = words.too_alike
     found = [
         f"{_article(row['statistic'])} ({number(row['observed'])}, where 95 % of replicates lie "
         f"between {_rough(row['q2.5'])} and {_rough(row['q97.5'])})"
@@ -176,9 +183,9 @@ def _rough(value: float) -> str:
 
 def _statistic(name: str) -> str:
     """Name of a statistic within a sentence."""
-    return name if name.startswith("Cochran") else f"{name[:1].lower()}{name[1:]}"
+    return name if name.startswith(_PERSONS) else f"{name[:1].lower()}{name[1:]}"
 
 
 def _article(name: str) -> str:
     """Name of a statistic with its article, where it takes one."""
-    return _statistic(name) if name.startswith("Cochran") else f"the {_statistic(name)}"
+    return _statistic(name) if name.startswith(_PERSONS) else f"the {_statistic(name)}"

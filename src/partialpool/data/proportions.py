@@ -1,0 +1,128 @@
+"""Successes of trials: counts by group or by part of a group, or one trial a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from partialpool.data.rows import quoted
+from partialpool.data.table import (
+    Cells,
+    Layout,
+    Rule,
+    Table,
+    check_columns,
+    group_column,
+    known_columns,
+)
+from partialpool.errors import InputError
+from partialpool.families.proportions import Proportions
+from partialpool.families.proportions import proportions as check_proportions
+
+NAMES = {"successes": ("successes",), "trials": ("trials",)}
+"""Names by which the columns are known, whatever their case."""
+
+
+def find_proportions(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str] | None:
+    """Tell which columns hold group, successes and trials; None where one is not known.
+
+    Parameters
+    ----------
+    header
+        Names of all columns.
+    named
+        Role to column, where they are known: `group`, `successes`, `trials`. Where `successes` is
+        named and `trials` is not, nor is there a column of that name, each row is one trial.
+    """
+    known = known_columns(header, NAMES)
+    roles = [role for role in NAMES if role in named or role in known]
+    found = {role: named.get(role) or known[role] for role in roles}
+    if "successes" not in found or ("trials" not in found and "successes" not in named):
+        return None
+    group = named.get("group") or group_column(header, list(found.values()))
+    return None if group is None else {"group": group, **found}
+
+
+def proportion_layout(header: Sequence[str], named: Mapping[str, str], *, path: Path) -> Layout:
+    """Settle the columns of successes and trials, and what they must keep to.
+
+    Raises
+    ------
+    InputError
+        A column is not named, absent, or named twice.
+    """
+    columns = find_proportions(header, named)
+    if columns is None:
+        if "successes" in named:
+            problem = "name the group column with --group"
+        else:
+            problem = "trials need the successes among them: name their column with --successes"
+        raise InputError(f"{path}: {problem}; the columns are {quoted(header)}")
+    check_columns(columns, header, path=path)
+    return Layout(columns, _COUNTS if "trials" in columns else _SINGLE)
+
+
+def make_proportions(table: Table, *, where: str) -> tuple[Proportions, tuple[str, ...]]:
+    """Add up the rows of each group, and say how many there were.
+
+    Returns
+    -------
+    Proportions, tuple of str
+        In the order of groups, and notes.
+
+    Raises
+    ------
+    InputError
+        No trial at all, or too many.
+    """
+    successes = table.values["successes"]
+    single = "trials" not in table.values
+    trials = np.ones_like(successes) if single else table.values["trials"]
+    stats = check_proportions(table.labels, successes, trials, where=where)
+    rows = len(table.labels)
+    if single:
+        return stats, ("each row is one trial",)
+    if rows > stats.J:
+        return stats, (f"{rows:,} rows are added up by group",)
+    return stats, ()
+
+
+def _not_whole(role: str, cells: Cells) -> str:
+    text = cells[role].strip()
+    hint = ""
+    if role == "successes" and "trials" in cells:
+        hint = "; of a proportion or a percentage give the successes themselves"
+    return f"{role} is {text!r}; a whole number of 0 or more is needed{hint}"
+
+
+def _beyond(cells: Cells) -> str:
+    return (
+        f"there are {cells['successes'].strip()} successes in {cells['trials'].strip()} trials; "
+        "successes cannot be more than trials"
+    )
+
+
+def _no_outcome(cells: Cells) -> str:
+    return (
+        f"successes is {cells['successes'].strip()!r}, and where each row is one trial it is 0 or "
+        "1; of several trials a row name the column of their number with --trials"
+    )
+
+
+def _whole(role: str) -> Rule:
+    return Rule(
+        lambda values: (values[role] < 0) | (values[role] != np.round(values[role])),
+        lambda cells: _not_whole(role, cells),
+    )
+
+
+_COUNTS = (
+    _whole("successes"),
+    _whole("trials"),
+    Rule(lambda values: values["successes"] > values["trials"], _beyond),
+)
+_SINGLE = (
+    Rule(lambda values: (values["successes"] != 0) & (values["successes"] != 1), _no_outcome),
+)
