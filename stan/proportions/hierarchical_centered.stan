@@ -1,4 +1,10 @@
 // Partial pooling of proportions: the probabilities come from a beta population.
+functions {
+  // Log density, up to a constant, of a size x above least that falls like a power.
+  real power_lpdf(real x, real least, real shift, real power) {
+    return x < least ? negative_infinity() : -power * log(x + shift);
+  }
+}
 data {
   int<lower=1> J; // number of groups
   array[J] int<lower=0> successes; // successes in each group
@@ -7,7 +13,7 @@ data {
   real<lower=0> mu_alpha; // the prior of mu is worth so many successes
   real<lower=0> mu_beta; // and so many failures
   real<lower=0> size_lower; // least size
-  real<lower=0> size_shift; // the prior density of size is (size + size_shift) ^ -size_power
+  real<lower=0> size_shift; // its prior density is (size + size_shift) ^ -size_power
   real<lower=1> size_power;
   
   int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
@@ -25,7 +31,7 @@ transformed parameters {
   // Batting: with 1 and 1, any mean of the probabilities of a hit is as likely as any other.
   lprior += beta_lpdf(mu | mu_alpha, mu_beta);
   // Batting: sizes above 1, half of them below 1.6; the tail admits players that are all alike.
-  lprior += -size_power * log(size + size_shift);
+  lprior += power_lpdf(size | size_lower, size_shift, size_power);
 }
 model {
   target += lprior;

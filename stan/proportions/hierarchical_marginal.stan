@@ -1,5 +1,9 @@
 // Partial pooling of proportions, marginal: the probabilities are integrated out, then drawn exactly.
 functions {
+  // Log density, up to a constant, of a size x above least that falls like a power.
+  real power_lpdf(real x, real least, real shift, real power) {
+    return x < least ? negative_infinity() : -power * log(x + shift);
+  }
   // Sum of log(x + i) over the whole numbers i below each of many counts: node and weight stand for i
   // and for how many of the counts exceed it.
   real log_rising(real x, vector node, vector weight) {
@@ -20,7 +24,7 @@ data {
   real<lower=0> mu_alpha; // the prior of mu is worth so many successes
   real<lower=0> mu_beta; // and so many failures
   real<lower=0> size_lower; // least size
-  real<lower=0> size_shift; // the prior density of size is (size + size_shift) ^ -size_power
+  real<lower=0> size_shift; // its prior density is (size + size_shift) ^ -size_power
   real<lower=1> size_power;
   
   int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
@@ -40,7 +44,7 @@ transformed parameters {
   // Batting: with 1 and 1, any mean of the probabilities of a hit is as likely as any other.
   lprior += beta_lpdf(mu | mu_alpha, mu_beta);
   // Batting: sizes above 1, half of them below 1.6; the tail admits players that are all alike.
-  lprior += -size_power * log(size + size_shift);
+  lprior += power_lpdf(size | size_lower, size_shift, size_power);
 }
 model {
   target += lprior;
@@ -55,8 +59,7 @@ generated quantities {
   vector<lower=0, upper=1>[J_drawn] theta; // probabilities of success
   for (j in 1 : J_drawn) {
     int seen = 1 - prior_only; // 0 takes the data out of what follows
-    theta[j] = beta_rng(
-                        mu * size + seen * successes_drawn[j],
+    theta[j] = beta_rng(mu * size + seen * successes_drawn[j],
                         (1 - mu) * size
                         + seen * (trials_drawn[j] - successes_drawn[j]));
   }
@@ -64,7 +67,8 @@ generated quantities {
   vector[pointwise * J_drawn] log_lik; // log probability of each group's successes
   vector[pointwise * J_drawn] y_rep; // replicated proportions
   for (j in 1 : pointwise * J_drawn) {
-    log_lik[j] = binomial_lpmf(successes_drawn[j] | trials_drawn[j], theta[j]);
+    log_lik[j] = binomial_lpmf(successes_drawn[j] | trials_drawn[j],
+                               theta[j]);
     y_rep[j] = binomial_rng(trials_drawn[j], theta[j])
                / fmax(1, trials_drawn[j]);
   }

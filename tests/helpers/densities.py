@@ -168,7 +168,7 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
     """
     sampled, family, groups = set(fit.record.parameters or ()), data.family, data.stats
     error_sd = variables.error_sd(fit, data)
-    assert error_sd is not None
+    assert error_sd is not None or fit.pooling != "partial"
     if fit.pooling != "partial":
         theta = variables.theta(fit, data)
         assert theta is not None

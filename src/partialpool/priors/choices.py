@@ -67,8 +67,12 @@ class Choice(ABC):
         """Joint log density of the parameters that have a prior, with its constant, if any."""
 
     @abstractmethod
-    def tau_density(self, tau: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Prior density of tau, which a posterior is drawn over."""
+    def tau_density(self, tau: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Prior density of tau, which a posterior is drawn over; None where it has none."""
+
+    def icc_density(self, icc: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Prior density of the intraclass correlation; None where it is not known."""
+        return None
 
     @abstractmethod
     def inputs(self) -> dict[str, Any]:

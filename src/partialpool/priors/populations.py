@@ -201,8 +201,18 @@ class PopulationChoice(Choice):
         size = (np.asarray(sigma, dtype=float) / np.asarray(tau, dtype=float)) ** 2
         return self.mu.log_density(mu) + self.size.log_density(size)
 
-    def tau_density(self, tau: FloatArray) -> FloatArray:
-        """Prior density of tau, tau^2 = mu (1 - mu) / (1 + size); up to a constant if improper."""
+    def icc_density(self, icc: FloatArray) -> FloatArray | None:
+        """Prior density of the intraclass correlation, 1 / (1 + size)."""
+        if not self.size.is_proper:
+            return None
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            density = np.exp(self.size.log_density(1 / icc - 1) - 2 * np.log(icc))
+        return np.asarray(np.where((icc > 0) & (icc < 1), density, np.nan))
+
+    def tau_density(self, tau: FloatArray) -> FloatArray | None:
+        """Prior density of tau, tau^2 = mu (1 - mu) / (1 + size)."""
+        if not self.size.is_proper:
+            return None
         mu = self.mu.quantile((np.arange(_MEANS) + 0.5) / _MEANS)[:, None]
         size = mu * (1 - mu) / tau**2 - 1
         with np.errstate(invalid="ignore", divide="ignore"):

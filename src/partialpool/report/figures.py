@@ -366,6 +366,11 @@ def _drawn_predictions(comparison: Comparison, fit: Fit) -> pd.DataFrame:
     rows = comparison.table("predictions", model=fit.name)
     if rows.empty:
         return rows
+    family = comparison.data.family
+    if not family.gaussian:  # counts, which have another unit than what they are predicted from
+        rows = rows[rows["quantity"] != NEW_GROUP_MEAN]
+        new = f"a new {group_word(comparison)}"
+        return rows.assign(parameter=np.where(rows["group"] == "", new, "y"))
     known = rows[rows["quantity"] == NEW_OBSERVATION].assign(parameter="y")
     single = rows[(rows["group"] == "") & (rows["quantity"] != NEW_OBSERVATION)]
     names = single["quantity"]
@@ -382,6 +387,17 @@ def _drawn_predictions(comparison: Comparison, fit: Fit) -> pd.DataFrame:
 
 def _predictions(comparison: Comparison, fit: Fit) -> Figure:
     drawn = _drawn_predictions(comparison, fit)
+    family = comparison.data.family
+    if not family.gaussian:
+        what = family.outcome(family.next_size(comparison.data.stats))
+        titles = {"axis_title": capital(what), "group_title": comparison.data.group_label}
+        return Figure(
+            "predictions",
+            "caterpillar",
+            {"estimates": drawn, **titles},
+            f"Predictive intervals of the {what}, under {fit.title}.",
+            f"Caterpillar plot of predictive intervals of the {what} under {fit.title}.",
+        )
     names = dict.fromkeys(drawn["parameter"].replace("y", "new observation in each group"))
     article = "the" if comparison.data.family.rows_are_groups else "a"
     of = listed([f"{article} {name}" for name in names])

@@ -11,11 +11,13 @@ import pandas as pd
 from partialpool import plots
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import highest, lowest, named, number, rows_of, run
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.exactness import is_shipped
 from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
@@ -250,12 +252,14 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
 
 def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
-    for name in comparison.data.family.population:
+    family = comparison.data.family
+    for name in family.population:
         found = variables.scalar(fit, comparison.data, name)
-        if found is not None:
+        if found is not None and (family.gaussian or name in ("mu", "tau")):
             draws[name] = found
-    if {"tau", "sigma"} <= set(draws) and fit.keeps(CONDITIONAL):
-        draws["R"] = draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2)
+    sds = variables.tau(fit, comparison.data), variables.sigma(fit, comparison.data)
+    if sds[0] is not None and sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL):
+        draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
     bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
     bounds["mu"] = comparison.data.family.support
     curves, overlaid = [], []
@@ -270,6 +274,8 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         curves.append(curve.assign(parameter=name))
         grid = curve["value"].to_numpy()
         prior = stated.get(name)
+        if not family.gaussian and name in ("tau", "R"):
+            overlaid += _prior_of_spread(comparison, fit, name, grid)
         if prior is not None:
             overlaid.append(
                 pd.DataFrame({"value": grid, "density": prior.density(grid), "parameter": name})
@@ -296,6 +302,19 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         f"Posterior densities with prior densities under {fit.title}. "
         + " ".join(_summary(comparison, fit, name) for name in draws if name != "R"),
     )
+
+
+def _prior_of_spread(
+    comparison: Comparison, fit: Fit, name: str, grid: FloatArray
+) -> list[pd.DataFrame]:
+    """Prior density of tau or R of a shipped program that states it in terms of another one."""
+    if not is_shipped(fit):
+        return []
+    choice = comparison.data.family.base_choice(Priors(fit.record.priors))
+    density = choice.tau_density(grid) if name == "tau" else choice.icc_density(grid)
+    if density is None:
+        return []
+    return [pd.DataFrame({"value": grid, "density": density, "parameter": name})]
 
 
 def _prior_of_share(tau: statements.Prior, sigma: statements.Prior) -> pd.DataFrame:

@@ -369,7 +369,9 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
     dropped = len(frame) - len(cells.cut(frame))
     frame = precision.predicted(comparison, fit, cells.cut(frame))
-    frame = frame.assign(quantity=[_predicted(comparison, q) for q in frame["quantity"]])
+    whole = (frame["quantity"] != NEW_GROUP_MEAN) & (not comparison.data.family.gaussian)
+    shown = [_predicted(comparison, q) for q in frame["quantity"]]
+    frame = frame.assign(quantity=shown, whole=whole)
     exp = comparison.data.exp
     grouped: cells.Columns = [(comparison.data.group_label, cells.text("group"))]
     return cells.view(
@@ -380,9 +382,10 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
             *(grouped if (frame["group"] != "").any() else []),
             ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
             ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
-            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
-            ("Median", cells.estimate("median", "mcse_median")),
-            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
+            *(
+                (title, cells.whole_or(cells.estimate(name, f"mcse_{name}"), name, "whole"))
+                for title, name in (("2.5 %", "q2.5"), ("Median", "median"), ("97.5 %", "q97.5"))
+            ),
         ],
         csv="predictions",
         dropped=dropped,

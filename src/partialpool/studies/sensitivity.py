@@ -354,8 +354,9 @@ def tau_densities(
         )
         share = float(np.mean(values <= 1.5 * top))
         posterior = share * np.interp(grid, at, density, right=0.0)
+        prior = choice.tau_density(grid)
         for kind, shown in (
-            ("prior", choice.tau_density(grid)),
+            ("prior", np.full_like(grid, np.nan) if prior is None else prior),
             ("posterior", posterior),
         ):
             about = {"choice": choice.name, "kind": kind}

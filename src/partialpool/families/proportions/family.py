@@ -161,8 +161,10 @@ class ProportionsFamily(Family):
         p = float(f"{stats.typical:.2g}")
         means = {"mu_jeffreys": Beta(0.5, 0.5), "mu_narrow": Beta(10 * p, 10 * (1 - p))}
         choices = [base]
-        choices += [replace(base, name=name, size=size) for name, size in sizes.items()]
-        choices += [replace(base, name=name, mu=mu) for name, mu in means.items()]
+        choices += [
+            replace(base, name=name, size=size) for name, size in sizes.items() if size != base.size
+        ]
+        choices += [replace(base, name=name, mu=mu) for name, mu in means.items() if mu != base.mu]
         return {choice.name: choice for choice in choices}
 
     def expected(
