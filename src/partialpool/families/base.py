@@ -30,6 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
+from partialpool.families.conjugate import Conjugate
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -143,6 +144,9 @@ class Statistics(ABC):
     """
 
     labels: tuple[str, ...]
+
+    kind: ClassVar[Conjugate | None] = None
+    """What theta is given the population, where that is not normal."""
 
     error_sd: ClassVar[str]
     """The parameter that is the error's sd; empty where it is known to be 1."""

@@ -70,6 +70,10 @@ class Choice(ABC):
     def tau_density(self, tau: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Prior density of tau, which a posterior is drawn over; None where it has none."""
 
+    def bears(self, power: float) -> bool:
+        """Whether the priors to this power have a posterior, whatever the data."""
+        return True
+
     def icc_density(self, icc: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Prior density of the intraclass correlation; None where it is not known."""
         return None

@@ -201,6 +201,10 @@ class PopulationChoice(Choice):
         size = (np.asarray(sigma, dtype=float) / np.asarray(tau, dtype=float)) ** 2
         return self.mu.log_density(mu) + self.size.log_density(size)
 
+    def bears(self, power: float) -> bool:
+        """Whether the prior of the size to this power falls fast enough for equal groups."""
+        return power * self.size.power > 1
+
     def icc_density(self, icc: FloatArray) -> FloatArray | None:
         """Prior density of the intraclass correlation, 1 / (1 + size)."""
         if not self.size.is_proper:

@@ -154,7 +154,11 @@ class ChoiceFits:
     ) -> PriorComparison:
         """Compare the answers; `confirm` and `progress` as for `compare_priors`."""
         power = _power(self.choices, self.fits, data)
-        flagged = [choice for choice in self.choices if _flagged(power, choice).any()]
+        flagged = [
+            choice
+            for choice in self.choices
+            if _flagged(power, choice).any() and choice.bears(min(REFIT_POWERS))
+        ]
         if confirm and flagged:
             doing = f"Checking by refits what power-scaling flags under {len(flagged)} of them"
             with (progress or Progress()).task(doing, len(flagged)) as task:

@@ -8,6 +8,7 @@ Research* 25(72), 1-58).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,8 @@ from partialpool.types import FloatArray
 
 _ALIKE = 0.5
 """Effective share of the draws above which weights differ too little for their tail to matter."""
+
+_SAME = 1e-9
 
 _COLUMNS = (
     "model",
@@ -124,6 +127,8 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
 
 def _weights(log_ratio: FloatArray, r_eff: float) -> tuple[FloatArray, float]:
     """Smoothed weights, which sum to 1, and the Pareto shape of their tail."""
+    if np.ptp(log_ratio) < _SAME:  # the other prior differs where there are no draws
+        return np.full(log_ratio.size, 1 / log_ratio.size), math.nan
     with np.errstate(all="ignore"):
         log_weights, k = array_stats.psislw(-log_ratio, r_eff=r_eff)
     weights = np.exp(log_weights - log_weights.max())

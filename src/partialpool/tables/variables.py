@@ -171,10 +171,6 @@ def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], Floa
     tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
     if mu is not None:
         found.append(("mu", "", mu))
-    for name in data.family.population:
-        other = None if name in ("mu", "tau", "sigma") else variables.scalar(fit, data, name)
-        if other is not None:
-            found.append((name, "", other))
     if tau is not None:
         found.append(("tau", "", tau))
     if sigma is not None and len(sigma) == 1:

@@ -13,6 +13,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics, order_of_labels
+from partialpool.families.conjugate import BETA
 from partialpool.families.exact.rising import distinct_pairs
 from partialpool.types import FloatArray, IntArray
 
@@ -37,6 +38,7 @@ class Proportions(Statistics):
     trials: IntArray
 
     error_sd = "sigma"
+    kind = BETA
 
     @property
     def N(self) -> int:
