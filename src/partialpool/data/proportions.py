@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from partialpool.data.rows import quoted
+from partialpool.data.rows import quoted, strip_labels
+from partialpool.data.sources import Source, plain
 from partialpool.data.table import (
     Cells,
     Layout,
@@ -62,6 +64,41 @@ def proportion_layout(header: Sequence[str], named: Mapping[str, str], *, path: 
         raise InputError(f"{path}: {problem}; the columns are {quoted(header)}")
     check_columns(columns, header, path=path)
     return Layout(columns, _COUNTS if "trials" in columns else _SINGLE)
+
+
+def scan_counts(source: Source, layout: Layout) -> Table | None:
+    """Add up the counts of each group in the engine, out of core; None where a row is not plain.
+
+    Groups come in alphabetical order. A row is not plain where a number is missing, no number or
+    breaks a rule; the rows are then to be read one by one, which says what is wrong.
+    """
+    import duckdb
+
+    numbers = {role: source.numbers(layout.columns[role]).number for role in layout.roles}
+    successes, trials = numbers["successes"], numbers.get("trials", "1.0")
+    whole = " AND ".join(f"{x} >= 0 AND {x} = round({x})" for x in (successes, trials))
+    label = f"CAST({source.label(layout.columns['group'])} AS VARCHAR)"
+    query = (
+        f"SELECT {label} AS label, count(*) AS rows, sum({successes}) AS s, sum({trials}) AS t, "
+        f"count_if({whole} AND {successes} <= {trials}) AS plain FROM {source.table} "
+        "GROUP BY 1 ORDER BY 1"
+    )
+    try:
+        raw: dict[str, Any] = source.engine.execute(query).fetchnumpy()
+        counts, good = plain(raw["rows"]), plain(raw["plain"])
+        if not len(counts) or (counts != good).any() or np.ma.getmaskarray(raw["label"]).any():
+            return None
+        labels = [str(each) for each in raw["label"]]
+        clean, notes = strip_labels(labels, str, counts=counts.astype(int).tolist())
+    except (duckdb.Error, InputError):
+        return None
+    values = {"successes": plain(raw["s"])}
+    if "trials" in numbers or (counts > 1).any():
+        values["trials"] = plain(raw["t"])
+    added = "each row is one trial" if "trials" not in numbers else ""
+    if not added and (counts > 1).any():
+        added = f"{int(counts.sum()):,} rows are added up by group"
+    return Table(clean, values, (*notes, added) if added else notes)
 
 
 def make_proportions(table: Table, *, where: str) -> tuple[Proportions, tuple[str, ...]]:

@@ -37,6 +37,7 @@ from partialpool.data.proportions import (
     find_proportions,
     make_proportions,
     proportion_layout,
+    scan_counts,
 )
 from partialpool.data.rows import check_header, file_rows, take_header
 from partialpool.data.sources import open_engine, open_source
@@ -313,7 +314,9 @@ def _by_group(
         source = open_source(engine, paths, **text)
         check_header(source.header, path=paths[0], delimiter=text["delimiter"])
         layout = _LAYOUTS[kind](source.header, named, path=paths[0])
-        table = read_table(source, layout, drop_missing=drop_missing)
+        table = scan_counts(source, layout) if large and kind == _PROPORTIONS else None
+        if table is None:
+            table = read_table(source, layout, drop_missing=drop_missing)
     found = dict(layout.columns)
     reading: dict[str, Any]
     about: dict[str, Any] = {
