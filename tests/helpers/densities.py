@@ -176,7 +176,7 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
         return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
     tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
     if not family.gaussian:
-        return np.ravel(_of_beta_population(fit, data, choice, mu, tau, error_sd))
+        return np.ravel(_of_counts(fit, data, choice, mu, tau, error_sd))
     total = choice.tau.log_density(tau)
     if choice.sigma is not None:
         total = total + choice.sigma.log_density(error_sd[0])
@@ -198,15 +198,20 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
     return np.ravel(total) + np.array(integrals)
 
 
-def _of_beta_population(
+def _of_counts(
     fit: Fit, data: GroupedData, choice: Choice, mu: Any, tau: Any, error_sd: Any
 ) -> Any:
-    """Log density where theta is beta around mu, of mu and of the size."""
+    """Log density where theta is beta or gamma around mu, of mu and of size or shape."""
     total = choice.log_density(mu, tau, error_sd[0])
+    if data.family.name == "rates":  # which samples mu in place of the size
+        total = total + np.log((error_sd[0] / tau) ** 2 / mu)
     if "theta" not in (fit.record.parameters or ()):
         return total + data.family.log_marginal(data.stats, mu, tau, error_sd[0]).sum(axis=0)
     theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
     size = (error_sd[0] / tau) ** 2
+    if data.family.name == "rates":
+        population = stats.gamma.logpdf(theta, mu * size, scale=1 / size).sum(axis=0)
+        return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
     population = stats.beta.logpdf(theta, mu * size, (1 - mu) * size).sum(axis=0)
     return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
 

@@ -32,7 +32,8 @@ def calibrate(
     family: Annotated[
         str,
         typer.Option(
-            help="Family of data: normal, known_errors (estimates with errors) or proportions."
+            help="Family of data: normal, known_errors (estimates with errors), proportions or "
+            "rates."
         ),
     ] = "normal",
     cmdstan: Annotated[

@@ -96,7 +96,7 @@ Csv = Annotated[
     typer.Argument(
         metavar="DATA...",
         help="Data: a CSV or Parquet file, several, or a quoted pattern; 'homework', "
-        "'eight_schools', 'batting' and 'tumors' are shipped examples.",
+        "'eight_schools', 'batting', 'tumors' and 'pumps' are shipped examples.",
     ),
 ]
 
@@ -142,6 +142,10 @@ class DataOptions:
     trials: Annotated[
         str | None, typer.Option(help="Proportions: column of the trials they are of.")
     ] = None
+    count: Annotated[str | None, typer.Option(help="Rates: column of the events counted.")] = None
+    exposure: Annotated[
+        str | None, typer.Option(help="Rates: column of their exposure; 1 in each row without.")
+    ] = None
     exp: Annotated[
         bool,
         typer.Option(
@@ -172,9 +176,10 @@ class DataOptions:
                 "--outcome names columns of observations; estimates with standard errors are one "
                 "outcome a file"
             )
-        if value and (self.successes or self.trials):
+        if value and (self.successes or self.trials or self.count or self.exposure):
             raise InputError(
-                "--outcome names columns of observations; proportions are one outcome a file"
+                "--outcome names columns of observations; proportions and rates are one outcome a "
+                "file"
             )
         data = read(
             find(files[0]) if len(files) == 1 else files,
@@ -190,6 +195,8 @@ class DataOptions:
                 ci=self.ci,
                 successes=self.successes,
                 trials=self.trials,
+                count=self.count,
+                exposure=self.exposure,
             ),
             level=self.level,
             delimiter=self.delimiter,

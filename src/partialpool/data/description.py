@@ -11,7 +11,18 @@ from typing import Any
 from partialpool.data.files import shared_name
 from partialpool.errors import InputError
 
-_TEXTS = ("title", "group", "value", "estimate", "se", "variance", "successes", "trials")
+_TEXTS = (
+    "title",
+    "group",
+    "value",
+    "estimate",
+    "se",
+    "variance",
+    "successes",
+    "trials",
+    "count",
+    "exposure",
+)
 _LABELS = ("group_label", "value_label", "unit")
 _KEYS = (*_TEXTS, "ci", "level", "exp", *_LABELS, "priors")
 
@@ -23,9 +34,9 @@ def read_description(path: Path) -> dict[str, Any]:
     -------
     dict
         What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
-        `se`, `variance`, `successes` and `trials` (columns), `group_label`, `value_label` and
-        `unit`; two columns under `ci`; a number under `level`; true or false under `exp`; finite
-        numbers by name under `priors`.
+        `se`, `variance`, `successes`, `trials`, `count` and `exposure` (columns), `group_label`,
+        `value_label` and `unit`; two columns under `ci`; a number under `level`; true or false
+        under `exp`; finite numbers by name under `priors`.
 
     Raises
     ------

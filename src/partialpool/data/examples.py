@@ -8,7 +8,7 @@ from pathlib import Path
 
 from partialpool.errors import InputError
 
-EXAMPLES = ("homework", "eight_schools", "batting", "tumors")
+EXAMPLES = ("homework", "eight_schools", "batting", "tumors", "pumps")
 """Names of the shipped data sets."""
 
 

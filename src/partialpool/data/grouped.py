@@ -22,6 +22,8 @@ from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
 from partialpool.families.proportions import PROPORTIONS, Proportions
 from partialpool.families.proportions import proportions as check_proportions
+from partialpool.families.rates import RATES, Rates
+from partialpool.families.rates import rates as check_rates
 from partialpool.types import FloatArray, IntArray
 
 
@@ -279,6 +281,63 @@ def with_proportions(stats: Proportions, *, name: str, **about: Any) -> GroupedD
         group=np.arange(stats.J),
         stats=stats,
         family=PROPORTIONS,
+        **about,
+    )
+
+
+def from_rates(
+    labels: Sequence[str],
+    events: Sequence[float] | FloatArray,
+    exposure: Sequence[float] | FloatArray | None = None,
+    *,
+    name: str = "data",
+    **about: Any,
+) -> GroupedData:
+    """Make grouped data from events in an exposure; those of one group are added up.
+
+    Parameters
+    ----------
+    labels
+        Group of each row, as text.
+    events
+        Whole numbers, of the length of `labels`.
+    exposure
+        For how long, or of how much, they were counted; 1 in each row where None.
+    name
+        Short name of the data set.
+    **about
+        Any other field of `GroupedData` that describes the data (`unit`, `title`, `priors` ...).
+
+    Raises
+    ------
+    InputError
+        Different lengths, a blank label, counts that are not whole, numbers below 0, or events in
+        an exposure of 0.
+    """
+    given = np.ones(len(labels)) if exposure is None else exposure
+    columns = {
+        "events": _as_numbers(events, f"{name}: the events"),
+        "exposure": _as_numbers(given, f"{name}: the exposure"),
+    }
+    for what, numbers in columns.items():
+        if numbers.shape != (len(labels),):
+            raise InputError(f"{name}: {len(labels)} labels for {what} of shape {numbers.shape}")
+        if not np.isfinite(numbers).all():
+            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+            raise InputError(f"{name}: the {what} of {labels[bad]!r} is {numbers[bad]}")
+    clean, notes = strip_labels([str(label) for label in labels], lambda i: f"{name}, row {i + 1}")
+    stats = check_rates(clean, *columns.values(), where=name)
+    return with_rates(stats, name=name, notes=notes, **about)
+
+
+def with_rates(stats: Rates, *, name: str, **about: Any) -> GroupedData:
+    """Make grouped data of checked rates, each of which is the one row of its group."""
+    return GroupedData(
+        name=name,
+        y=stats.raw,
+        group=np.arange(stats.J),
+        stats=stats,
+        family=RATES,
         **about,
     )
 

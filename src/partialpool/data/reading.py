@@ -15,6 +15,14 @@ from typing import Any
 import numpy as np
 
 from partialpool.data import scan
+from partialpool.data.counts import (
+    find_proportions,
+    make_proportions,
+    make_rates,
+    proportion_layout,
+    rate_layout,
+    scan_counts,
+)
 from partialpool.data.description import about_files, read_description
 from partialpool.data.estimates import (
     LEVEL,
@@ -31,14 +39,8 @@ from partialpool.data.files import (
     sha256_of,
     short_list,
 )
-from partialpool.data.grouped import GroupedData, with_estimates, with_proportions
+from partialpool.data.grouped import GroupedData, with_estimates, with_proportions, with_rates
 from partialpool.data.observations import read_csv
-from partialpool.data.proportions import (
-    find_proportions,
-    make_proportions,
-    proportion_layout,
-    scan_counts,
-)
 from partialpool.data.rows import check_header, file_rows, take_header
 from partialpool.data.sources import open_engine, open_source
 from partialpool.data.summaries import find_summaries, make_summaries, summary_layout
@@ -53,16 +55,19 @@ _LARGE_FILE = 16_000_000
 _OBSERVATIONS, _SUMMARIES = "observations", "summaries"
 _ESTIMATES = "estimates with known standard errors"
 _PROPORTIONS = "successes of trials"
+_RATES = "events in an exposure"
 _ROLES = {
     _OBSERVATIONS: ("value",),
     _SUMMARIES: ("n", "mean", "sd"),
     _ESTIMATES: ("estimate", "se", "variance", "ci"),
     _PROPORTIONS: ("successes", "trials"),
+    _RATES: ("count", "exposure"),
 }
 _LAYOUTS = {
     _SUMMARIES: summary_layout,
     _ESTIMATES: estimate_layout,
     _PROPORTIONS: proportion_layout,
+    _RATES: rate_layout,
 }
 _PRECISION = ("se", "variance", "ci")
 
@@ -88,6 +93,9 @@ class Columns:
     successes, trials
         Columns of successes and of the trials that they are of, in a file of proportions; without
         `trials` each row is one trial, and `successes` is 0 or 1.
+    count, exposure
+        Columns of the events and of the exposure that they were counted in, in a file of rates;
+        without `exposure` it is 1 in each row.
     """
 
     group: str | None = None
@@ -101,6 +109,8 @@ class Columns:
     ci: tuple[str, str] | None = None
     successes: str | None = None
     trials: str | None = None
+    count: str | None = None
+    exposure: str | None = None
 
     def __post_init__(self) -> None:
         """Take a list of two columns as a pair."""
@@ -134,7 +144,8 @@ def read(
         compressed, `.csv.gz`) or Parquet. The columns that are named, here or else in the TOML
         file beside the first file, decide what they hold: observations (`value`), summaries by
         group (`n`, `mean`, `sd`), estimates with known standard errors (`estimate` and `se`,
-        `variance` or `ci`) or proportions (`successes` and `trials`). Where none is named, the
+        `variance` or `ci`) proportions (`successes` and `trials`)
+        or rates (`count` and `exposure`). Where none is named, the
         header does; without known names there, they hold observations.
     columns
         Names of columns.
@@ -339,6 +350,12 @@ def _by_group(
         about |= about_files(paths, settings, group_label=found["group"], value_label=label)
         reading = {"columns": found}
         return with_proportions(counts, notes=(*table.notes, *notes), reading=reading, **about)
+    if kind == _RATES:
+        events, notes = make_rates(table, where=source.where)
+        label = " / ".join(found[role] for role in ("count", "exposure") if role in found)
+        about |= about_files(paths, settings, group_label=found["group"], value_label=label)
+        reading = {"columns": found}
+        return with_rates(events, notes=(*table.notes, *notes), reading=reading, **about)
     stats, notes = make_estimates(table, found, level=level, where=source.where)
     about |= about_files(paths, settings, group_label=found["group"], value_label=found["estimate"])
     reading = {}

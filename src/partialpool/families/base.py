@@ -315,6 +315,9 @@ class Family(ABC):
     population: ClassVar[tuple[str, ...]] = ("mu", "tau", "sigma")
     """Parameters of partial pooling that are not of one group, as figures and tables show them."""
 
+    has_icc: ClassVar[bool] = True
+    """Whether tau^2 / (tau^2 + sigma^2) is a share that means something."""
+
     support: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Ends of what theta and mu may be."""
 

@@ -114,3 +114,56 @@ class BetaKind:
 
 BETA = BetaKind()
 """Beta distributions of probabilities."""
+
+
+class GammaKind:
+    """Gamma distributions with shape a and rate b, on the scale of the logarithm."""
+
+    def parameters(
+        self, mu: FloatArray, size: FloatArray, weight: FloatArray, raw: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Events and exposure, of the population and of the group together."""
+        events = np.where(weight > 0, weight * raw, 0.0)
+        return mu * size + events, np.asarray(size + weight)
+
+    def functions(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The logarithm itself, and minus the rate that it stands for."""
+        return u, -np.exp(u)
+
+    def log_norm(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """Log of the gamma function over the power of the rate."""
+        return np.asarray(special.gammaln(a) - a * np.log(b))
+
+    def moments(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of the logarithm."""
+        return np.asarray(special.digamma(a) - np.log(b)), np.asarray(special.zeta(2, a))
+
+    def theta(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The rate, twice."""
+        value = np.asarray(np.exp(u))
+        return value, value
+
+    def of_mean(self, size: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """One over the exposure, and nothing."""
+        factor = 1 / (size + weight)
+        return factor, np.zeros_like(factor)
+
+    def tails(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The shape; to the right it falls faster than any rate."""
+        return a, np.full_like(a, np.inf)
+
+    def mean(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """A / b."""
+        return np.asarray(a / b)
+
+    def variance(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """A / b^2."""
+        return np.asarray(a / b**2)
+
+    def draw(self, a: FloatArray, b: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Draw rates."""
+        return rng.gamma(a, 1 / b)
+
+
+GAMMA = GammaKind()
+"""Gamma distributions of rates."""

@@ -61,6 +61,40 @@ class Beta(Prior):
 
 
 @dataclass(frozen=True)
+class Gamma(Prior):
+    """Gamma prior of a number above 0, with shape `alpha` and rate `beta`."""
+
+    alpha: float
+    beta: float
+
+    family: ClassVar[str] = "gamma"
+    title: ClassVar[str] = "gamma"
+
+    @property
+    def mean(self) -> float:
+        """Mean."""
+        return self.alpha / self.beta
+
+    def log_density(self, x: ArrayLike) -> FloatArray:
+        """Log density at `x`, with its constant; -inf below 0."""
+        x = np.asarray(x, dtype=float)
+        constant = self.alpha * math.log(self.beta) - math.lgamma(self.alpha)
+        at = np.where(x >= 0, x, 1.0)
+        value = constant + special.xlogy(self.alpha - 1, at) - self.beta * at
+        return np.where(x >= 0, value, -np.inf)
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        """Distribution function at `x`."""
+        at = np.maximum(np.asarray(x, dtype=float), 0.0)
+        return np.asarray(special.gammainc(self.alpha, self.beta * at), dtype=float)
+
+    def quantile(self, p: ArrayLike) -> FloatArray:
+        """Value below which the share `p` lies."""
+        share = np.asarray(p, dtype=float)
+        return np.asarray(special.gammaincinv(self.alpha, share) / self.beta, dtype=float)
+
+
+@dataclass(frozen=True)
 class Power(Prior):
     """Prior of a size with density ~ (size + shift) ** -power above `lower`.
 
@@ -167,6 +201,18 @@ def parse_power(text: str) -> Power:
     return build(text, Power, settings)
 
 
+def parse_gamma(text: str) -> Gamma:
+    """Read the prior of a number above 0, for example ``gamma(1, 0.5)``.
+
+    Raises
+    ------
+    InputError
+        As `partialpool.priors.parse_scale_prior` does.
+    """
+    _, settings = split_call(text, [Gamma])
+    return build(text, Gamma, settings)
+
+
 @dataclass(frozen=True)
 class PopulationChoice(Choice):
     """Priors of a population of proportions under one name.
@@ -231,4 +277,52 @@ class PopulationChoice(Choice):
             "size_lower": self.size.lower,
             "size_shift": self.size.shift,
             "size_power": self.size.power,
+        }
+
+
+@dataclass(frozen=True)
+class RatesChoice(Choice):
+    """Priors of a gamma population of rates under one name.
+
+    Attributes
+    ----------
+    name
+        What tables and figures call it.
+    shape, size
+        Priors of its shape, and of its rate: the exposure that the population is worth to a group.
+    """
+
+    shape: Gamma
+    size: Gamma
+
+    parsers: ClassVar[Mapping[str, Callable[[str], Prior]]] = {
+        "shape": parse_gamma,
+        "size": parse_gamma,
+    }
+    usage = "[NAME:] shape=gamma(1, 1), size=gamma(0.1, 1)"
+    spread = "shape"
+
+    @property
+    def priors(self) -> dict[str, Gamma]:
+        """Parameter to its prior."""
+        return {"shape": self.shape, "size": self.size}
+
+    def log_density(self, mu: ArrayLike, tau: ArrayLike, sigma: ArrayLike = 1.0) -> FloatArray:
+        """Joint log density of shape, mu size, and of size, (sigma / tau)^2."""
+        size = (np.asarray(sigma, dtype=float) / np.asarray(tau, dtype=float)) ** 2
+        return self.shape.log_density(np.asarray(mu) * size) + self.size.log_density(size)
+
+    def tau_density(self, tau: FloatArray) -> FloatArray:
+        """Prior density of tau = sqrt(shape) / size."""
+        shape = self.shape.quantile((np.arange(_MEANS) + 0.5) / _MEANS)[:, None]
+        size = np.sqrt(shape) / tau
+        return np.asarray((np.exp(self.size.log_density(size)) * size / tau).mean(axis=0))
+
+    def inputs(self) -> dict[str, Any]:
+        """Inputs of the program `sensitivity` that select these priors."""
+        return {
+            "shape_alpha": self.shape.alpha,
+            "shape_beta": self.shape.beta,
+            "size_alpha": self.size.alpha,
+            "size_beta": self.size.beta,
         }

@@ -258,7 +258,8 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         if found is not None and (family.gaussian or name in ("mu", "tau")):
             draws[name] = found
     sds = variables.tau(fit, comparison.data), variables.sigma(fit, comparison.data)
-    if sds[0] is not None and sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL):
+    known = sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL)
+    if sds[0] is not None and sds[1] is not None and known and family.has_icc:
         draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
     bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
     bounds["mu"] = comparison.data.family.support

@@ -29,18 +29,16 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from partialpool.errors import InputError
+from partialpool.families.conjugate import BETA
 from partialpool.families.exact.draws import inner_quantiles
-from partialpool.families.exact.plane import Outer, Plane, Rows
+from partialpool.families.exact.mixed import FINER_PANELS, PANELS, Mixed, Nodes, mixed
+from partialpool.families.exact.plane import Outer, Plane
 from partialpool.families.exact.quadrature import (
     CLOSE,
     DROP,
-    ORDER,
     Marginal,
     invert,
-    marginal,
-    narrow,
     panel_nodes,
-    refined,
     rule,
 )
 from partialpool.families.exact.rising import distinct_pairs, log_rising, tail_counts
@@ -59,12 +57,6 @@ from partialpool.types import FloatArray, IntArray
 Function: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 _BLOCK = 400_000
-_NEGLIGIBLE = 1e-13
-_PANELS = np.array([1e-10, 1e-7, 1e-4, 0.02, 0.5, 0.98, 1 - 1e-4, 1 - 1e-8])
-_FINER_PANELS = np.array([1e-10, 1e-8, 1e-6, 1e-3, 0.05, 0.3, 0.7, 0.98, 1 - 1e-4, 1 - 1e-8])
-_OVERLAP = 1.2
-_MOST_DOUBLINGS = 3
-_MOST_LOGIT = 700.0
 _FAR = 60.0
 """Largest logit of a mean, and of a proportion beyond what its counts ask for."""
 
@@ -278,7 +270,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Nodes:
+class Points:
     """Nodes of the quadrature over the plane, all of shape (nodes,).
 
     Attributes
@@ -297,35 +289,6 @@ class Nodes:
     width: FloatArray
     weight: FloatArray
 
-    @classmethod
-    def of(cls, problem: Problem, rows: Rows, order: int) -> Nodes:
-        """Take `order` nodes a row, more where the distributions to be mixed are narrow."""
-        sizes = np.exp(-2 * rows.u)
-        middle = 0.5 * (rows.lower + rows.upper)
-        narrowest = (sizes * _spread_of_mean(middle)) ** -0.5
-        wanted = _OVERLAP * (rows.upper - rows.lower) / narrowest
-        doublings = np.clip(np.ceil(np.log2(wanted / order)), 0, _MOST_DOUBLINGS)
-        orders = order * 2 ** doublings.astype(np.int64)
-        parts = []
-        panels = rows.u.reshape(-1, ORDER)
-        lengths = (panels[:, -1] - panels[:, 0]) / (rule(ORDER)[0][-1] - rule(ORDER)[0][0])
-        half = (lengths[:, None] * rule(ORDER)[1]).ravel()
-        for each in np.unique(orders):
-            at = np.flatnonzero(orders == each)
-            z = panel_nodes(rows.lower[at], rows.upper[at], int(each))
-            log_mass = problem.log_density(rows.u[at, None], z)
-            log_mass += np.log(half[at] * (rows.upper - rows.lower)[at])[:, None]
-            log_mass += np.log(rule(int(each))[1])
-            gap = 0.5 * np.pi * (rows.upper - rows.lower)[at, None] / each
-            size = np.broadcast_to(sizes[at, None], z.shape)
-            width = np.minimum(size, (_OVERLAP / gap) ** 2 / _spread_of_mean(z))
-            parts.append([part.ravel() for part in (z, size, width, log_mass)])
-        z, size, width, log_mass = (np.concatenate(column) for column in zip(*parts, strict=True))
-        weight = np.exp(log_mass - log_mass.max())
-        kept = weight > _NEGLIGIBLE
-        z, size, width, weight = (part[kept] for part in (z, size, width, weight))
-        return cls(special.expit(z), size, width, weight / weight.sum())
-
     def expect(self, values: FloatArray) -> float:
         """Posterior mean of a function with the given values at the nodes."""
         return float((self.weight * values).sum())
@@ -337,27 +300,6 @@ class Nodes:
         center = self.expect(mean)
         within = mean * (1 - mean) / (total + 1)
         return center, math.sqrt(self.expect(within + (mean - center) ** 2))
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """Mixture of beta distributions: the density of its logit, and its moments.
-
-    Attributes
-    ----------
-    marginal
-        Density of logit theta.
-    mean, sd
-        Of theta.
-    """
-
-    marginal: Marginal
-    mean: float
-    sd: float
-
-    def quantile(self, p: FloatArray, start: FloatArray | None = None) -> FloatArray:
-        """Quantiles of the logit, transformed."""
-        return np.asarray(special.expit(self.marginal.quantile(p)))
 
 
 @dataclass(frozen=True)
@@ -388,12 +330,16 @@ class Grid:
         return plane.marginal() if self.coarser is None else plane.refined(self.coarser.mean)
 
     @cached_property
-    def nodes(self) -> Nodes:
+    def nodes(self) -> Points:
         """Nodes in the plane for means and mixtures over the posterior."""
-        shares, inner = (_PANELS, 48) if self.coarser is None else (_FINER_PANELS, 72)
+        shares, order = (PANELS, 48) if self.coarser is None else (FINER_PANELS, 72)
         edges = self.spread.quantile(shares)
-        x = panel_nodes(edges[:-1], edges[1:]).ravel()
-        return Nodes.of(self.problem, self.spread.rows.at(x), inner)
+        rows = self.spread.rows.at(panel_nodes(edges[:-1], edges[1:]).ravel())
+        middle = _spread_of_mean(0.5 * (rows.lower + rows.upper))
+        found = Nodes.of(self.problem.log_density, rows, order, np.exp(rows.u) / np.sqrt(middle))
+        size = np.exp(-2 * found.outer)
+        width = np.minimum(size, found.most / _spread_of_mean(found.inner))
+        return Points(special.expit(found.inner), size, width, found.weight)
 
     @cached_property
     def _by_mean(self) -> tuple[Plane, Outer, tuple[FloatArray, FloatArray, FloatArray]]:
@@ -437,29 +383,9 @@ class Grid:
         """Posterior of theta of a group with these counts; with none, of a group not seen."""
         own = self.nodes
         a, b = own.mu * own.width + successes, (1 - own.mu) * own.width + trials - successes
-        constant = np.log(own.weight) - special.betaln(a, b)
-
-        def log_density(u: FloatArray) -> FloatArray:
-            flat = u.ravel()
-            result = np.empty(flat.size)
-            step = max(1, _BLOCK // len(a))
-            for start in range(0, flat.size, step):
-                part = flat[start : start + step]
-                below = np.stack([-np.logaddexp(0, -part), -np.logaddexp(0, part)])
-                terms = below.T @ np.stack([a, b])
-                terms += constant
-                peak = terms.max(axis=1)
-                terms -= peak[:, None]
-                result[start : start + step] = peak + np.log(np.exp(terms, out=terms).sum(axis=1))
-            return result.reshape(u.shape)
-
-        reach = min(1.5 * DROP / min(1.0, float(a.min()), float(b.min())), _MOST_LOGIT)
-        low, high = narrow(log_density, np.array([-reach]), np.array([reach]), moment=0)
-        found = marginal(log_density, float(low[0]), float(high[0]), tail_rate=np.inf, moment=0)
-        if self.coarser is not None:
-            found = refined(log_density, found)
-        mean, sd = own.moments(successes, trials)
-        return Mixed(found, mean, sd)
+        moments = own.moments(successes, trials)
+        refine = self.coarser is not None
+        return mixed(BETA, (a, b), own.weight, moments=moments, refine=refine)
 
 
 def _spread_of_mean(z: FloatArray) -> FloatArray:

@@ -148,3 +148,52 @@ def log_rising(x: FloatArray, k: FloatArray) -> FloatArray:
             series += factor * (end**-power - far**-power)
         near = special.gammaln(np.minimum(x, _LARGE) + k) - special.gammaln(np.minimum(x, _LARGE))
     return np.where(x > _LARGE, series, near)
+
+
+def on_nodes(values: FloatArray, *weights: FloatArray) -> tuple[FloatArray, ...]:
+    """Nodes e and weights so that sums of weight times log(b + e) are those over all values.
+
+    Values of 0 are a node of their own. Of many different ones the others are spread on 16
+    Chebyshev nodes of panels from e to 1.5 e, as in `tail_counts`.
+
+    Parameters
+    ----------
+    values
+        0 or more, shape (J,).
+    *weights
+        One array or more, shape (J,) each.
+
+    Returns
+    -------
+    tuple of array
+        Nodes, and for each array of weights those of the nodes, shape (nodes,).
+    """
+    distinct, which = np.unique(values, return_inverse=True)
+    if len(distinct) <= _EVERY:
+        sums = (np.bincount(which, each, len(distinct)).astype(np.float64) for each in weights)
+        return distinct, *sums
+    zero = values == 0
+    low, high = float(values[~zero].min()), float(values.max())
+    panels = max(1, int(np.ceil(np.log(high / low) / np.log(_PANEL))))
+    ratio = (high / low) ** (1 / panels)
+    panel = np.zeros(len(values), dtype=np.int64)
+    panel[~zero] = np.log(values[~zero] / low) // np.log(ratio)
+    panel = np.clip(panel, 0, panels - 1)
+    points = chebyshev.chebpts1(_ORDER)
+    to_series = np.linalg.inv(chebyshev.chebvander(points, _ORDER - 1))
+    nodes, found = [np.zeros(1)], [[np.array([each[zero].sum()])] for each in weights]
+    for k in range(panels):
+        start, end = low * ratio**k, low * ratio ** (k + 1)
+        inside = np.flatnonzero((panel == k) & ~zero)
+        if not inside.size:
+            continue
+        middle, half = 0.5 * (start + end), 0.5 * (end - start)
+        nodes.append(middle + half * points)
+        moments = np.zeros((len(weights), _ORDER))
+        for first in range(0, len(inside), _BLOCK):
+            part = inside[first : first + _BLOCK]
+            series = chebyshev.chebvander((values[part] - middle) / half, _ORDER - 1)
+            moments += np.stack([each[part] for each in weights]) @ series
+        for k_weight, row in enumerate(moments @ to_series):
+            found[k_weight].append(row)
+    return np.concatenate(nodes), *(np.concatenate(each) for each in found)

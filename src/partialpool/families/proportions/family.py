@@ -28,11 +28,11 @@ from partialpool.families.base import (
     NONE,
     Declared,
     Design,
-    Family,
     Pooling,
     Posterior,
     Words,
 )
+from partialpool.families.counts import CountsFamily
 from partialpool.families.exact.beta_binomial import (
     BetaBinomialPosterior,
     BetaPosterior,
@@ -51,7 +51,7 @@ _FAR = 0.001
 _MOST_SIZE = 1e4
 
 
-class ProportionsFamily(Family):
+class ProportionsFamily(CountsFamily):
     """Successes of trials, binomial given the group's theta; theta from a beta population."""
 
     name = "proportions"
@@ -74,16 +74,15 @@ class ProportionsFamily(Family):
         too_alike="the proportions lie closer together than chance in their trials leads one to "
         "expect",
     )
-    programs = (COMPLETE, NONE, CENTERED, MARGINAL)
     settings = (
         *("theta_alpha", "theta_beta"),
         *("mu_alpha", "mu_beta", "size_lower", "size_shift", "size_power"),
     )
     choice_settings = ("mu_alpha", "mu_beta", "size_lower", "size_shift", "size_power")
-    rows_are_groups = True
     population = ("mu", "size", "tau")
     support = (0.0, 1.0)
-    gaussian = False
+    looked_at = "trial"
+    spread = "size"
 
     def default_priors(self, stats: Proportions) -> Priors:
         """Priors under which every probability, and every share of variance, is as likely.
@@ -112,19 +111,6 @@ class ProportionsFamily(Family):
                     f"{stats.grand_mean:.4g}"
                 )
         return found
-
-    def notices(self, stats: Proportions, y: FloatArray) -> list[str]:
-        """Name the groups without a trial."""
-        empty = [label for label, n in zip(stats.labels, stats.trials, strict=True) if n == 0]
-        if not empty:
-            return []
-        shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        several = len(empty) > 1
-        return [
-            f"{'groups' if several else 'group'} {shown} {'have' if several else 'has'} no trial, "
-            f"and what is said of {'them' if several else 'it'} comes from the population, or from "
-            "the prior, alone"
-        ]
 
     def base_choice(self, priors: Priors) -> PopulationChoice:
         """Priors of the shipped hierarchical programs, under the settings given.
@@ -217,30 +203,6 @@ class ProportionsFamily(Family):
             found.append(start)
         return found
 
-    def check_poolable(self, program: Declared, stats: Proportions) -> list[str]:
-        """Refuse partial pooling of one group; warn where few groups leave the size to its prior.
-
-        Raises
-        ------
-        InputError
-            Partial pooling of one group.
-        """
-        if program.pooling != "partial":
-            return []
-        seen = int((stats.trials > 0).sum())
-        if seen == 1:
-            raise InputError(
-                "partial pooling needs at least two groups with trials: with one, the data say "
-                "nothing of the variance between groups"
-            )
-        if seen <= 3:
-            few = {2: "two", 3: "three"}[seen]
-            return [
-                f"with {few} groups the prior of the size decides how much is pooled: "
-                "read tau and everything that follows from it as prior, not as data"
-            ]
-        return []
-
     def inputs(self, stats: Proportions, *, draw_groups: bool) -> dict[str, Any]:
         """Give the counts, by group, by distinct pair and as tail counts.
 
@@ -270,10 +232,6 @@ class ProportionsFamily(Family):
             "trials_drawn": stats.trials[drawn],
         }
 
-    def weighted(self, stats: Proportions, weight: float) -> dict[str, Any]:
-        """Raise the likelihood to a power, which the program takes as it is."""
-        return {"likelihood_power": weight}
-
     def count(self, stats: Proportions) -> str:
         """Say how many groups and trials there are."""
         groups = "1 group" if stats.J == 1 else f"{stats.J:,} groups"
@@ -281,17 +239,6 @@ class ProportionsFamily(Family):
         return f"{groups} with {trials:,} {'trial' if trials == 1 else 'trials'}"
 
     # --- algebra ------------------------------------------------------------------------------
-
-    def pooling_factor(
-        self, stats: Proportions, tau: FloatArray, error_sd: FloatArray
-    ) -> FloatArray:
-        """Draws of lambda_j = s / (s + n_j), the weight of mu in the mean of theta_j.
-
-        It is 1 for a group without a trial.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = stats.weight[:, None, None] * (tau / error_sd) ** 2
-        return np.asarray(1 / (1 + ratio))
 
     def log_likelihood(
         self, stats: Proportions, theta: FloatArray, error_sd: FloatArray

@@ -1,4 +1,7 @@
-"""Successes of trials: counts by group or by part of a group, or one trial a row."""
+"""Counts: successes of trials, or events in an exposure, by group or by part of a group.
+
+Of proportions each row may be one trial; of rates, each row may have an exposure of 1.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from partialpool.data.table import (
 from partialpool.errors import InputError
 from partialpool.families.proportions import Proportions
 from partialpool.families.proportions import proportions as check_proportions
+from partialpool.families.rates import Rates
+from partialpool.families.rates import rates as check_rates
 
 NAMES = {"successes": ("successes",), "trials": ("trials",)}
 """Names by which the columns are known, whatever their case."""
@@ -64,6 +69,76 @@ def proportion_layout(header: Sequence[str], named: Mapping[str, str], *, path: 
         raise InputError(f"{path}: {problem}; the columns are {quoted(header)}")
     check_columns(columns, header, path=path)
     return Layout(columns, _COUNTS if "trials" in columns else _SINGLE)
+
+
+def find_rates(header: Sequence[str], named: Mapping[str, str]) -> dict[str, str] | None:
+    """Tell which columns hold group, count and exposure; None where one is not known.
+
+    Parameters
+    ----------
+    header
+        Names of all columns.
+    named
+        Role to column: `group`, `count`, `exposure`. Without a count named there are none; without
+        an exposure each row has one of 1.
+    """
+    if "count" not in named:
+        return None
+    known = known_columns(header, {"exposure": ("exposure",)})
+    found = {"count": named["count"]}
+    if "exposure" in named or "exposure" in known:
+        found["exposure"] = named.get("exposure") or known["exposure"]
+    group = named.get("group") or group_column(header, list(found.values()))
+    return None if group is None else {"group": group, **found}
+
+
+def rate_layout(header: Sequence[str], named: Mapping[str, str], *, path: Path) -> Layout:
+    """Settle the columns of counts and exposures, and what they must keep to.
+
+    Raises
+    ------
+    InputError
+        A column is not named, absent, or named twice.
+    """
+    columns = find_rates(header, named)
+    if columns is None:
+        if "count" in named:
+            problem = "name the group column with --group"
+        else:
+            problem = "an exposure needs the events counted in it: name their column with --count"
+        raise InputError(f"{path}: {problem}; the columns are {quoted(header)}")
+    check_columns(columns, header, path=path)
+    rules = [_whole("count")]
+    if "exposure" in columns:
+        rules += [
+            Rule(lambda values: values["exposure"] < 0, _below_zero),
+            Rule(lambda values: (values["count"] > 0) & (values["exposure"] == 0), _in_nothing),
+        ]
+    return Layout(columns, rules)
+
+
+def make_rates(table: Table, *, where: str) -> tuple[Rates, tuple[str, ...]]:
+    """Add up the rows of each group, and say how many there were.
+
+    Returns
+    -------
+    Rates, tuple of str
+        In the order of groups, and notes.
+
+    Raises
+    ------
+    InputError
+        No exposure at all, or too many events.
+    """
+    counts = table.values["count"]
+    notes: tuple[str, ...] = ()
+    exposure = table.values.get("exposure")
+    if exposure is None:
+        exposure, notes = np.ones_like(counts), ("each row has an exposure of 1",)
+    stats = check_rates(table.labels, counts, exposure, where=where)
+    if len(counts) > stats.J:
+        notes = (*notes, f"{len(counts):,} rows are added up by group")
+    return stats, notes
 
 
 def scan_counts(source: Source, layout: Layout) -> Table | None:
@@ -124,6 +199,17 @@ def make_proportions(table: Table, *, where: str) -> tuple[Proportions, tuple[st
     if rows > stats.J:
         return stats, (f"{rows:,} rows are added up by group",)
     return stats, ()
+
+
+def _below_zero(cells: Cells) -> str:
+    return f"exposure is {cells['exposure'].strip()!r}; a number of 0 or more is needed"
+
+
+def _in_nothing(cells: Cells) -> str:
+    return (
+        f"there are {cells['count'].strip()} events in an exposure of 0; give the exposure that "
+        "they were counted in"
+    )
 
 
 def _not_whole(role: str, cells: Cells) -> str:
