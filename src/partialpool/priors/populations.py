@@ -264,9 +264,9 @@ class PopulationChoice(Choice):
         if not self.size.is_proper:
             return None
         mu = self.mu.quantile((np.arange(_MEANS) + 0.5) / _MEANS)[:, None]
-        size = mu * (1 - mu) / tau**2 - 1
-        with np.errstate(invalid="ignore", divide="ignore"):
-            density = np.exp(self.size.log_density(size)) * 2 * mu * (1 - mu) / tau**3
+        at = np.where(tau > 0, tau, np.nan)
+        size = mu * (1 - mu) / at**2 - 1
+        density = np.exp(self.size.log_density(size)) * 2 * mu * (1 - mu) / at**3
         return np.asarray(np.where(size > 0, density, 0.0).mean(axis=0))
 
     def inputs(self) -> dict[str, Any]:
@@ -315,8 +315,9 @@ class RatesChoice(Choice):
     def tau_density(self, tau: FloatArray) -> FloatArray:
         """Prior density of tau = sqrt(shape) / size."""
         shape = self.shape.quantile((np.arange(_MEANS) + 0.5) / _MEANS)[:, None]
-        size = np.sqrt(shape) / tau
-        return np.asarray((np.exp(self.size.log_density(size)) * size / tau).mean(axis=0))
+        at = np.where(tau > 0, tau, np.nan)
+        size = np.sqrt(shape) / at
+        return np.asarray((np.exp(self.size.log_density(size)) * size / at).mean(axis=0))
 
     def inputs(self) -> dict[str, Any]:
         """Inputs of the program `sensitivity` that select these priors."""

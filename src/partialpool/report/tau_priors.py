@@ -76,7 +76,8 @@ def view(comparison: Comparison) -> cells.View | None:
 
 def _spread(row: Row) -> str:
     """What the prior is of."""
-    return "the size" if "size" in row["tau_prior"] else "τ"
+    named = [name for name in ("size", "shape") if name in row["tau_prior"]]
+    return f"the {named[0]}" if named else "τ"
 
 
 def _of(row: Row) -> str:

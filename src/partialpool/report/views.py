@@ -51,6 +51,8 @@ def size(comparison: Comparison) -> cells.Columns:
         return [("n", cells.count("n"))]
     if comparison.data.stats.sizes[column].dtype.kind in "iu":
         return [(comparison.data.family.words.size_title, cells.count(column))]
+    if not comparison.data.family.gaussian:
+        return [(comparison.data.family.words.size_title, cells.digits(column, ".6g"))]
     return [(comparison.data.family.words.size_title, of_data(comparison, column))]
 
 
@@ -59,12 +61,13 @@ def raw(comparison: Comparison, column: str) -> cells.Columns:
     return [(capital(comparison.data.family.words.raw), of_data(comparison, column))]
 
 
-_COUNTS = {"successes": "Successes"}
+_COUNTS = {"successes": "Successes", "events": "Events"}
 _SUMMARY = {
     "mean": "Sample mean",
     "sd": "Sample sd",
     "estimate": "Estimate",
     "proportion": "Proportion",
+    "rate": "Raw rate",
     "q2.5": "2.5 %",
     "q97.5": "97.5 %",
 }

@@ -108,5 +108,6 @@ def _sizes(comparison: Comparison, frame: pd.DataFrame, column: str) -> str:
     if len(frame) == 1:
         return f" of {low}"
     if small[column] == large[column]:
-        return f" of {low} each"
-    return f" from {low} ({first}) to {high} ({last})"
+        return f" of {low} each" if comparison.data.family.gaussian else f", {low} in each"
+    comma = "" if comparison.data.family.gaussian else ","
+    return f"{comma} from {low} ({first}) to {high} ({last})"

@@ -142,3 +142,44 @@ def test_proportions_are_no_logarithms(tmp_path: Path) -> None:
     write(tmp_path, "exp = true\n", "data.toml")
     with pytest.raises(InputError, match="these data are counts; leave --exp out"):
         read(path, columns=NAMED)
+
+
+# Rates
+
+
+def test_events_and_their_exposure(tmp_path: Path) -> None:
+    path = write(tmp_path, "pump,failures,hours\nb,3,10.5\na,0,4\nb,1,2\n")
+    data = read(path, columns=Columns(count="failures", exposure="hours"))
+    assert data.family.name == "rates"
+    assert data.stats.columns["events"].tolist() == [4, 0]
+    assert data.stats.columns["exposure"].tolist() == [12.5, 4]
+    assert data.value_label == "failures / hours"
+    assert "3 rows are added up by group" in data.notes
+
+
+def test_an_exposure_of_one_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path, "pump,failures\nb,3\na,0\n")
+    data = read(path, columns=Columns(count="failures"))
+    assert data.stats.columns["exposure"].tolist() == [1, 1]
+    assert "each row has an exposure of 1" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("c,5,0", "line 4: there are 5 events in an exposure of 0"),
+        ("c,0.25,4", "line 4: count is '0.25'; a whole number of 0 or more is needed"),
+        ("c,-1,4", "line 4: count is '-1'"),
+        ("c,1,-2", "line 4: exposure is '-2'; a number of 0 or more is needed"),
+    ],
+)
+def test_rates_that_cannot_be(tmp_path: Path, row: str, said: str) -> None:
+    path = write(tmp_path, f"pump,failures,hours\nb,3,10\na,0,4\n{row}\n")
+    with pytest.raises(InputError, match=said):
+        read(path, columns=Columns(count="failures", exposure="hours"))
+
+
+def test_an_exposure_needs_its_events(tmp_path: Path) -> None:
+    path = write(tmp_path, "pump,failures,hours\nb,3,10\n")
+    with pytest.raises(InputError, match="an exposure needs the events counted in it"):
+        read(path, columns=Columns(exposure="hours"))
