@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all where none is named")
     parser.add_argument("--output", type=Path, default=Path("results/benchmark"))
     parser.add_argument("--alternations", type=int, default=ALTERNATIONS)
+    parser.add_argument("--least-rows", type=float, default=0, help="smallest N of 'sizes'")
     parser.add_argument("--most-rows", type=float, default=1e8, help="largest N of 'sizes'")
     parser.add_argument("--one-size", nargs=1, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -84,7 +85,7 @@ def main() -> None:
             report(given.output, part, table)
             plots.save(figure(table), given.output / part)
         elif part == "sizes":
-            report(given.output, part, sizes(int(given.most_rows)))
+            report(given.output, part, sizes(int(given.least_rows), int(given.most_rows)))
         elif part == "edit":
             report(given.output, part, edit(given.alternations))
         elif part == "cold":
@@ -279,21 +280,22 @@ def independent(data: GroupedData, priors: hyperparameters.Priors) -> peers.Samp
     return sample
 
 
-def sizes(most_rows: int) -> pd.DataFrame:
+def sizes(least_rows: int, most_rows: int) -> pd.DataFrame:
     """Wall time and peak memory from a Parquet file to the estimates of all groups.
 
     Returns
     -------
     DataFrame
-        `rows`, `groups`, seconds to `read`, `fit` and `estimate`, their sum `seconds`, and
-        `peak_gb`, the largest memory of the process with all that it started.
+        `rows`, `groups`, seconds to `read`, `fit` and `estimate`, their sum `seconds`,
+        `peak_gb`, the largest memory of the process with all that it started, and `group_by`, the
+        seconds that DuckDB takes for counts, means and variances of the same file, by itself.
     """
     table = []
     homework = read_csv(example())
     stan("hierarchical_marginal", homework, priors_for(homework))
     with tempfile.TemporaryDirectory() as name:
         for rows, groups in SIZES:
-            if rows > most_rows:
+            if not least_rows <= rows <= most_rows:
                 continue
             path = Path(name) / "data.parquet"
             write_parquet(path, rows, groups)
@@ -303,9 +305,22 @@ def sizes(most_rows: int) -> pd.DataFrame:
                 text=True,
                 check=True,
             )
-            table.append({"rows": rows, "groups": groups, **json.loads(done.stdout)})
+            bare = group_by(path)
+            table.append(
+                {"rows": rows, "groups": groups, **json.loads(done.stdout), "group_by": bare}
+            )
             print(table[-1], flush=True)
     return pd.DataFrame(table)
+
+
+def group_by(path: Path) -> float:
+    """Seconds of DuckDB's own query for the statistics of each group of a file."""
+    import duckdb
+
+    query = 'SELECT "group", count(y), avg(y), var_samp(y) FROM read_parquet(?) GROUP BY "group"'
+    start = time.perf_counter()
+    duckdb.execute(query, [str(path)]).fetchnumpy()
+    return round(time.perf_counter() - start, 3)
 
 
 def write_parquet(path: Path, rows: int, groups: int) -> None:
@@ -329,7 +344,7 @@ def write_parquet(path: Path, rows: int, groups: int) -> None:
 def pipeline(path: Path) -> dict[str, float]:
     """Read a file, fit the marginal program and estimate every group; times and memory."""
     from partialpool.data.scan import scan_statistics
-    from partialpool.tables.group_posterior import NO_GROUP_DRAWN, group_estimates
+    from partialpool.tables.group_posterior import group_estimates, no_group_drawn
 
     start = time.perf_counter()
     data = scan_statistics(path).without_observations()
@@ -339,7 +354,7 @@ def pipeline(path: Path) -> dict[str, float]:
         data,
         priors=priors_for(data),
         cmdstan=toolchain.find_cmdstan(),
-        extra=NO_GROUP_DRAWN,
+        extra=no_group_drawn(data),
     )
     fitted = time.perf_counter()
     table = group_estimates(fit.posterior, data.stats)

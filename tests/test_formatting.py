@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partialpool.text import digits, format_estimate, of_data, share, short
+from partialpool.text import beside, digits, format_estimate, in_full, of_data, share, short
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,36 @@ from partialpool.text import digits, format_estimate, of_data, share, short
 )
 def test_examples(value: float, mcse: float, shown: str) -> None:
     assert format_estimate(value, mcse) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "shown"),
+    [
+        (1e9 + 0.18, 1.08, "1000000000.2"),
+        (-1e9 - 0.18, 1.08, "-1000000000.2"),
+        (7.6862, 10.0, "7.686"),
+        (123456.0, 1e6, "1.235e+05"),
+        (1e17, 1.0, "1e+17"),
+        (0.0, 1.0, "0"),
+        (3.0, 0.0, "3"),
+        (5.0, math.nan, "5"),
+    ],
+)
+def test_a_number_beside_others_has_the_digits_that_tell_them_apart(
+    value: float, spread: float, shown: str
+) -> None:
+    assert beside(value, spread) == shown
+
+
+@given(st.floats(-1e12, 1e12))
+def test_a_number_in_full_is_read_as_itself(value: float) -> None:
+    assert float(in_full(value)) == pytest.approx(value, rel=1e-14)
+    assert float(in_full(round(value, 2))) == round(value, 2)
+
+
+def test_a_number_in_full_has_no_more_digits_than_it_needs() -> None:
+    for value, shown in ((1e9 + 0.03, "1000000000.03"), (0.1 + 0.2, "0.3"), (20.0, "20")):
+        assert in_full(value) == shown
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))

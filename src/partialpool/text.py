@@ -95,6 +95,29 @@ def short(value: float) -> str:
     return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def in_full(value: float) -> str:
+    """Write a number that is known, with all its digits and no more: 1000000000.03, 0.1, 1e-05."""
+    return f"{value:.15g}"
+
+
+def beside(value: float, spread: float, *, least: int = 4) -> str:
+    """Write a number with as many digits as it takes to tell it from others, `least` or more.
+
+    Parameters
+    ----------
+    value
+        The number.
+    spread
+        By how much such numbers differ, of which two digits are shown.
+    least
+        Significant digits where that takes no more.
+    """
+    needed = least
+    if value != 0 and spread > 0 and math.isfinite(value) and math.isfinite(spread):
+        needed = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread)) + 2
+    return f"{value:.{min(max(needed, least), _MOST)}g}"
+
+
 def share(value: float) -> str:
     """Write a share with two decimals; one that is not 0 or 1 is not rounded to either."""
     if 0 < value < 0.005:

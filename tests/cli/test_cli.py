@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers import estimates
-from partialpool.cli import console, options
+from partialpool.cli import console, parsing
 from partialpool.errors import InputError, SamplingError, ToolchainError
 from partialpool.tables import exponential, group_posterior, shrinkage
 
@@ -151,7 +151,8 @@ def test_compare_prints_diagnostics_before_estimates_and_saves_all(run, tmp_path
     assert code == 0
     assert out.index("diagnostics passed") < out.index("Posterior means")
     assert re.search(r"5 +9 +12\.00 +10\.[34]\d \(", out)
-    saved = {p.name for p in (tmp_path / "results" / "homework-compare").iterdir()}
+    folder = tmp_path / "results" / "homework-compare-without-no_pooling"
+    saved = {p.name for p in folder.iterdir()}
     assert saved == {
         "complete_pooling.nc",
         "estimates.csv",
@@ -172,7 +173,8 @@ def test_a_figure_that_fails_is_named_and_all_else_is_saved(
     code, out, err = run("compare", "homework", "-p", "hierarchical_marginal")
     assert code == 0
     assert "the figure shrinkage is missing: ZeroDivisionError" in err
-    saved = {p.name for p in (tmp_path / "results" / "homework-compare").iterdir()}
+    folder = tmp_path / "results" / "homework-compare-hierarchical_marginal"
+    saved = {p.name for p in folder.iterdir()}
     assert {"estimates.csv", "hierarchical_marginal.nc"} <= saved
     assert "Posterior means" in out
 
@@ -188,7 +190,7 @@ def test_fits_outlast_a_failed_comparison(run, tmp_path, cmdstan, monkeypatch, c
     monkeypatch.setattr(f"partialpool.studies.{broken}", lambda *_, **__: 1 / 0)
     _, _, err = run(*command, "--draws", "100")
     assert "the comparison is missing: ZeroDivisionError" in err
-    folder = tmp_path / "results" / f"homework-{command[0]}"
+    folder = tmp_path / "results" / "-".join(["homework", command[0], *command[3:]])
     assert len(list(folder.glob("*.nc"))) == (2 if command[0] == "priors" else 3)
     assert "the comparison" in (folder / "manifest.json").read_text()
 
@@ -207,7 +209,9 @@ def test_verify_finds_that_the_shipped_programs_agree_with_the_truth(run, tmp_pa
     assert code == 0
     assert len(re.findall("agrees *\n", out)) == 8
     assert "all agree. The quadrature is good to" in out
-    table = pd.read_csv(tmp_path / "results" / "homework-verify" / "verify.csv")
+    table = pd.read_csv(
+        tmp_path / "results" / "homework-verify-half_cauchy-inverse_gamma_0-01" / "verify.csv"
+    )
     assert {"priors: base", "priors: half_cauchy", "hierarchical_noncentered"} < set(table["model"])
     assert {"icc", "lambda", "theta - theta", "pooling factor"} < set(table["parameter"])
     assert table["quadrature_error"].max() < 1e-6
@@ -240,7 +244,7 @@ def test_priors_are_compared(run, tmp_path, cmdstan):
     hoff = next(line for line in out.splitlines() if line.startswith("  hoff") and "[" in line)
     assert hoff.count("[") == 3
     assert re.search(r"^  half_cauchy +9\.\d+ .* 7\.\d+", out, re.MULTILINE)
-    assert (tmp_path / "results" / "homework-priors" / "priors.png").exists()
+    assert (tmp_path / "results" / "homework-priors-half_cauchy-hoff" / "priors.png").exists()
 
 
 def test_priors_alone_are_drawn_or_said_to_be_too_vague(run, tmp_path, cmdstan):
@@ -251,7 +255,7 @@ def test_priors_alone_are_drawn_or_said_to_be_too_vague(run, tmp_path, cmdstan):
         "hierarchical_noncentered",
     ]
     code, out, _ = run(*arguments)
-    folder = tmp_path / "results" / "homework-prior-predictive"
+    folder = tmp_path / "results" / "homework-prior-predictive-hierarchical_noncentered"
     assert code == 0
     assert "Too vague to draw: partial pooling, non-centered" in out
     assert not (folder / "prior_predictive.png").exists()
@@ -277,7 +281,7 @@ def test_bundles_of_options_become_options():
         return name, bundle.size
 
     command.__annotations__ = {"name": str, "bundle": Bundle, "return": tuple}
-    expanded = options.expand(command)
+    expanded = parsing.expand(command)
     assert list(signature(expanded).parameters) == ["name", "size"]
     assert expanded(name="x", size=5) == ("x", 5)
 

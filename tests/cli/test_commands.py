@@ -95,7 +95,7 @@ def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):
     assert code == 0
     assert "101 observations in 5 groups" in out
     assert "read as summaries" in out
-    for model in ("no pooling", "partial pooling, marginal", "complete pooling"):
+    for model in ("no pooling", "partial pooling", "complete pooling"):
         assert f"{model}: all" in out
     table = pd.read_csv(tmp_path / "results" / "schools-compare" / "shrinkage.csv")
     assert (table["hierarchical_marginal"] < table["no_pooling"]).iloc[[0, 4]].all()
@@ -144,7 +144,7 @@ def test_a_report_on_an_example_by_its_name_is_made_again(run, tmp_path, cmdstan
     assert "Coaching in eight schools: 8 estimates with known standard errors" in out
     code, out, _ = run("rerun", "results/eight_schools")
     assert code == 0
-    assert "Draws of partial pooling, marginal: identical, bit for bit" in out
+    assert "Draws of partial pooling: identical, bit for bit" in out
     assert "Tables: " in out
     assert "different" not in out
 

@@ -109,14 +109,22 @@ def test_priors_and_many_fits_show_ratios(run, trials, tmp_path, cmdstan):
     assert code in (0, 5)
     assert "Geometric posterior means [95 % intervals]" in out
     assert "tau is on the scale of the logarithms" in out
-    saved = pd.read_csv(tmp_path / "results" / "trials-priors" / "estimates.csv")
+    results = tmp_path / "results"
+    saved = pd.read_csv(results / "trials-priors-half_normal" / "estimates.csv")
     assert (saved.loc[saved["quantity"] == "theta", "mean"] > 0).all()
     code, out, _ = run("fit-many", *trials, "--exp", "--workers", "1", *SHORT)
     assert "exp(mu)" in out
     assert "of mu and theta the exponentials are shown" in out
     code, out, _ = run("prior-predictive", *trials, "--exp", "-p", "hierarchical_marginal", *SHORT)
     assert "Estimates that the priors expect, rr" in out
-    table = pd.read_csv(tmp_path / "results" / "trials-prior-predictive" / "prior_predictive.csv")
+    table = pd.read_csv(
+        tmp_path
+        / "results"
+        / "trials-prior-predictive-hierarchical_marginal"
+        / "prior_predictive.csv"
+    )
     assert (table["q2.5"] > 0).all()
-    made = json.loads((tmp_path / "results" / "trials-priors" / "manifest.json").read_text())
+    made = json.loads(
+        (tmp_path / "results" / "trials-priors-half_normal" / "manifest.json").read_text()
+    )
     assert made["data"]["labels"]["exp"] is True

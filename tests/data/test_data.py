@@ -164,8 +164,8 @@ def test_numbered_groups_come_in_order_of_their_numbers(tmp_path):
 def test_decimal_commas_and_semicolons(tmp_path):
     read = read_csv(write(tmp_path, "g;y\na;1,5\nb;-2\n"), delimiter=";", decimal=",")
     assert read.y.tolist() == [1.5, -2.0]
-    with pytest.raises(InputError, match="do not work together"):
-        read_csv(write(tmp_path, "g;y\na;1,5\n"), delimiter=",", decimal=",")
+    quoted = read_csv(write(tmp_path, 'g,y\na,"1,5"\nb,-2\n'), delimiter=",", decimal=",")
+    assert quoted.y.tolist() == [1.5, -2.0]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from partialpool.data import read_csv, reading, scan, sources
+from partialpool.data import engine, read_csv, reading, scan
 from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families.moments import GroupStats
@@ -38,9 +38,25 @@ CELLS = st.one_of(
     st.sampled_from(
         ["", " ", "a", "a ", "b", "NA", "nan", "None", ".", "1", "001", "+1", "-1.5", "1.", ".5"]
         + ["1e5", "1E-3", "1e400", "1e-400", "inf", "-Infinity", "1_000", "1,5", "1 000", "0x10"]
-        + ['"', '""', '"a"', "'", "x;y", "\t", "\xa0", "\xa01", "\u2028", "\u00b2", "\u0661", "é"]
+        + [
+            '"',
+            '""',
+            '"a"',
+            "'",
+            "x;y",
+            "\t",
+            "\xa0",
+            "\xa01",
+            "\u22121",
+            "1.200",
+            "1,234.5",
+            "\u2028",
+            "\u00b2",
+            "\u0661",
+            "é",
+        ]
         + ["\ufeff", "1\n2", "a\r\nb", "\ra", "1\r", "<b>", "=1+1", "1d", "1f", "1e", "--1", "NaN "]
-        + ["null"]
+        + ["null", "\u22121", "1.200", "1,234.5"]
     ),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.text(max_size=5),
@@ -55,11 +71,11 @@ VALUES = st.floats(min_value=-1e100, max_value=1e100)
 def folder() -> Iterator[Path]:
     with (
         tempfile.TemporaryDirectory() as place,
-        sources.open_engine(1) as engine,
+        engine.open_engine(1) as opened,
         pytest.MonkeyPatch.context() as patch,
     ):
         for module in (scan, reading):  # to start it once
-            patch.setattr(module, "open_engine", lambda *_threads: nullcontext(engine))
+            patch.setattr(module, "open_engine", lambda *_threads: nullcontext(opened))
         yield Path(place)
 
 
@@ -223,11 +239,11 @@ def by_hand(path: Path, *, delimiter: str, decimal: str, drop_missing: bool) -> 
     """Return the estimates of a file, read in the plainest way; None where it should be refused."""
 
     def number(text: str) -> float:
-        text = text.strip(" \t\n\r\v\f")
-        if text.lower() in {"", "na", "n/a", "nan", "null", "none", "."}:
+        text = text.strip(" \t\n\r\v\f\xa0\u2007\u2009\u202f").replace("\u2212", "-")
+        if text.lower() in {"", "na", "n/a", "#n/a", "nan", "null", "none", "."}:
             return math.nan
-        if decimal == "," and "." not in text:
-            text = text.replace(",", ".")
+        if decimal == ",":
+            text = text.replace(".", "?").replace(",", ".")
         if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE):
             return math.inf
         return float(text)
@@ -243,9 +259,9 @@ def by_hand(path: Path, *, delimiter: str, decimal: str, drop_missing: bool) -> 
             if len(row) > 1:
                 return None
             continue
-        if len(row) != 3 or any("\0" in cell for cell in row):
+        if len(row) < 3 or any(cell.strip() for cell in row[3:]) or "\0" in "".join(row):
             return None
-        label, (y, s) = row[0].strip(), map(number, row[1:])
+        label, (y, s) = row[0].strip(), map(number, row[1:3])
         if math.isinf(y) or math.isinf(s):
             return None
         if math.isnan(y) or math.isnan(s):

@@ -83,7 +83,9 @@ def test_columns_of_summaries_can_be_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--value names a column of observations"):
         read(path, columns=Columns(value="hours", n="pupils"))
     with pytest.raises(InputError, match="group '1' has more than one row"):
-        read([path, path], columns=Columns(n="pupils", mean="hours", sd="spread"))
+        again = path.with_name("again.csv")
+        again.write_bytes(path.read_bytes())
+        read([path, again], columns=Columns(n="pupils", mean="hours", sd="spread"))
 
 
 def test_summaries_come_in_several_files_and_as_parquet(tmp_path: Path) -> None:
@@ -143,6 +145,6 @@ def test_a_file_that_cannot_be_opened_is_refused(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(InputError, match=r"data\.csv: cannot be read \(Permission denied\)"):
         data.read_csv(path)

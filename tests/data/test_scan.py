@@ -99,8 +99,8 @@ def test_options_work_as_for_small_files(tmp_path: Path) -> None:
     small, found = data.read_csv(path, **options), scan.scan_statistics(path, **options)
     assert_same(found.stats, small.stats)
     assert found.notes == small.notes == ("2 rows without an outcome left out",)
-    with pytest.raises(InputError, match="do not work together"):
-        scan.scan_statistics(path, delimiter=",", decimal=",")
+    with pytest.raises(InputError, match="delimiter ';;': give one character"):
+        scan.scan_statistics(path, delimiter=";;")
 
 
 def test_dropping_missing_values_does_not_drop_wrong_ones(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_bad_parquet_is_refused_with_the_row(tmp_path: Path) -> None:
     refused(pd.DataFrame({"g": ["a", "a ", "b", "b"], "y": 1.0}), "'a' and 'a ' differ only")
     refused(pd.DataFrame({"g": ["a\0", "b"], "y": 1.0}), "holds a NUL character")
     refused(pd.DataFrame({"g": list("ab"), "y": [True, False]}), "holds BOOLEAN; numbers")
-    refused(pd.DataFrame({"g": list("ab"), "y": ["1", "x"]}), "1 of 2 .* row 2: x")
+    refused(pd.DataFrame({"g": list("ab"), "y": ["1", "x"]}), "1 of 2 .* row 2: 'x'")
     refused(pd.DataFrame({"g": ["a", "b"], "y": [np.nan] * 2}), "2 of 2 values")
     write(path, b"no parquet at all")
     with pytest.raises(InputError, match="cannot be read as Parquet"):

@@ -18,7 +18,7 @@ from partialpool.fitting import diagnostics, without_rows
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import HalfT, Normal, Uniform
 from partialpool.settings import Settings
-from partialpool.tables import comparison, exactness, scores, shrinkage
+from partialpool.tables import comparison, exactness, group_scores, shrinkage
 
 SETTINGS = Settings(draws=1000, seed=8)
 EXTREMES = ("complete_pooling", "no_pooling", "no_pooling_common_variance")
@@ -206,7 +206,7 @@ def test_a_new_group_under_a_common_variance_learns_the_variance_alone() -> None
     program = programs.load("no_pooling_common_variance")
     priors = priors_for(data)
     fit = without_rows.draw_exact(program, data, priors=priors, settings=SETTINGS)
-    found = scores.leave_one_group_out([fit], data).groups.set_index("group")
+    found = group_scores.leave_one_group_out([fit], data).groups.set_index("group")
 
     def joint(stats: GroupStats) -> float:
         made = data.family.exact_posterior(program.name, stats, priors)

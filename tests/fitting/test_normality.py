@@ -19,7 +19,7 @@ from partialpool.fitting.normality import (
 )
 from partialpool.programs import Program
 from partialpool.studies import edits
-from partialpool.tables import predictions, scores, shrinkage
+from partialpool.tables import group_scores, predictions, scores, shrinkage
 
 NONCENTERED = "hierarchical_noncentered"
 HELD = {POPULATION, CENTER, OBSERVATIONS, CONDITIONAL, MEANS}
@@ -109,7 +109,7 @@ def test_what_does_not_follow_is_left_out_and_named(tmp_path, homework, drawn):
     table = shrinkage.shrinkage([foreign], homework)
     assert table[["target", "lambda_mean", "displacement"]].isna().all(axis=None)
     assert np.isfinite(table["estimate"]).all()
-    assert scores.leave_one_group_out([foreign], homework).summary.empty
+    assert group_scores.leave_one_group_out([foreign], homework).summary.empty
     assert scores.loo_by_model([foreign], homework) == {}
     assert edits.changes([drawn, foreign], homework).empty
     near = foreign.with_record(keeps=(MEANS,))

@@ -36,7 +36,8 @@ def test_every_figure_of_the_lesson_is_drawn(tmp_path, homework, lesson_fits):
         "2-no_pooling-sigma2",
         "3-hierarchical_marginal-theta",
         "3-hierarchical_marginal-variances",
-        "shrinkage",
+        "models",
+        "population",
     } <= drawn
 
 

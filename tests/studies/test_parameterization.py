@@ -210,4 +210,4 @@ def test_weak_and_strong_groups_turn_the_verdict_round(cmdstan, n, best):
     side = "near 1, so that the groups say little" if n == 2 else "near 0, so that the groups say"
     assert side in text
     assert found.table.set_index("form").loc[MARGINAL, "trusted"]
-    assert "partial pooling, marginal passed its diagnostics" in text
+    assert "partial pooling, marginal, which passed its diagnostics" in text

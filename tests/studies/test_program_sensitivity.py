@@ -80,7 +80,7 @@ def test_the_command_confirms_a_conflict_by_real_refits(run, tmp_path, cmdstan):
     assert code == 0, out
     assert "own_prior: power-scaling finds prior-data conflict in theta" in out
     assert "confirm 1 of 1" in out
-    table = pd.read_csv(tmp_path / "results" / "homework-priors" / "power_scaling.csv")
+    table = pd.read_csv(tmp_path / "results" / "homework-priors-own_prior" / "power_scaling.csv")
     theta = table.set_index("quantity").loc["theta"]
     assert theta["prior"] > THRESHOLD
     assert theta["refit_prior"] == pytest.approx(theta["prior"], rel=0.5)

@@ -23,10 +23,9 @@ from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables import importance, predictions
+from partialpool.tables.group_scores import LEARNS_NOTHING, leave_one_group_out
 from partialpool.tables.scores import (
-    LEARNS_NOTHING,
     compare_loo,
-    leave_one_group_out,
     log_likelihood,
     loo,
     loo_by_model,

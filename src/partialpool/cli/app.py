@@ -37,17 +37,17 @@ from partialpool.cli.options import (
     DataOptions,
     Include,
     Insist,
-    Once,
-    Output,
     Programs,
     Retry,
     SamplingOptions,
     Without,
-    expand,
+    chosen_names,
     load_chosen,
     load_program,
     say_unused,
 )
+from partialpool.cli.parsing import DEEPEN, MAINTAIN, START, VERIFY, Grouped, Once, expand
+from partialpool.cli.places import Place
 from partialpool.errors import PartialPoolError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="partialpool",
-    help="See what pooling does to the answer: complete, no and partial pooling with Stan.",
+    cls=Grouped,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -63,11 +63,32 @@ app = typer.Typer(
 )
 
 
-@app.command()
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        say(f"partialpool {version('partialpool')}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which version this is.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """See what pooling does to the answer: complete, no and partial pooling with Stan."""
+
+
+@app.command(rich_help_panel=START, short_help="Fit the models and write the whole comparison.")
 @expand
 def report(
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     csv: Csv = EXAMPLE,
     program: Programs = None,
     without: Without = None,
@@ -86,9 +107,9 @@ def report(
             help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
         ),
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
     retry: Retry = False,
     insist: Insist = False,
-    output: Output = Path("results"),
 ) -> None:
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
     from partialpool.report import results, spread
@@ -101,10 +122,10 @@ def report(
         for sentence in spread.line(equality.bayes_factors(data, priors)):
             say(sentence)
     if groups.too_many_groups(data, named=program):
-        groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
+        groups.estimate_groups(data, priors, sampling, retry=retry, place=place)
         return
     delta = exponential.log_delta(data, delta)
-    target = results.check_target(output / data.name)
+    target = place.folder(data)
     loaded = load_chosen(data, program, without, include)
     from partialpool.fitting import diagnostics
     from partialpool.report.folder import write
@@ -124,6 +145,7 @@ def report(
         delta=delta,
         insist=insist,
         equal_effects=bayes_factor,
+        pdf=pdf,
         progress=progress,
     )
     for kind, missing in results.read_manifest(target)["missing"].items():
@@ -134,29 +156,27 @@ def report(
     finish(target, fits)
 
 
-@app.command()
+@app.command(rich_help_panel=START, short_help="Fit one Stan program and print its estimates.")
 @expand
 def fit(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     program: Annotated[
         str,
         typer.Option("--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file."),
     ] = "hierarchical_marginal",
     include: Include = None,
     retry: Retry = False,
-    output: Output = Path("results"),
 ) -> None:
     """Fit one Stan program and print its estimates."""
-    from partialpool.report import results
-
     data, priors = data_options.read(csv)
     loaded = load_program(program, data, include)
     from partialpool.fitting import diagnostics
     from partialpool.report import fits_folder  # slow, and of no use to a program in error
 
-    target = results.check_target(output / f"{data.name}-{loaded.name}")
+    target = place.folder(data, loaded.name)
     fits = sampling.fit([loaded], data, priors, retry=retry)
     trusted = diagnostics.verdicts(fits)
     found, parts = fits_folder.write(target, data, fits, kind="fit")
@@ -168,26 +188,24 @@ def fit(
     finish(target, fits)
 
 
-@app.command()
+@app.command(rich_help_panel=START, short_help="Fit several programs and print them side by side.")
 @expand
 def compare(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     program: Programs = None,
     without: Without = None,
     include: Include = None,
     retry: Retry = False,
-    output: Output = Path("results"),
 ) -> None:
     """Fit several Stan programs and print their estimates of the group means side by side."""
-    from partialpool.report import results
-
     data, priors = data_options.read(csv)
     if groups.too_many_groups(data, named=program):
-        groups.estimate_groups(data, priors, sampling, retry=retry, output=output)
+        groups.estimate_groups(data, priors, sampling, retry=retry, place=place)
         return
-    target = results.check_target(output / f"{data.name}-compare")
+    target = place.folder(data, "compare", chosen_names(program, without))
     loaded = load_chosen(data, program, without, include)
     from partialpool.fitting import diagnostics  # slow, and of no use to an error
     from partialpool.report import fits_folder
@@ -217,21 +235,25 @@ def _posterior_means(data: GroupedData) -> str:
     return f"{kind} (Monte Carlo error), {axis_title(data)}"
 
 
-app.command()(priors.priors)
-app.command()(priors.prior_predictive)
+app.command(rich_help_panel=DEEPEN, short_help="Say which answers depend on the priors.")(
+    priors.priors
+)
+app.command(rich_help_panel=DEEPEN, short_help="Show what the priors expect before any data.")(
+    priors.prior_predictive
+)
 
 
-@app.command()
+@app.command(rich_help_panel=DEEPEN, short_help="Compare the forms of the hierarchical model.")
 @expand
 def parameterizations(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     show_group: Annotated[
         list[str] | None,
         typer.Option(metavar="LABEL", help="Draw this group's funnel too; may be repeated."),
     ] = None,
-    output: Output = Path("results"),
 ) -> None:
     """Fit the forms of the hierarchical model, and say which to use here and why."""
     from partialpool.plots.parameterization import effective_draws, funnel
@@ -243,7 +265,7 @@ def parameterizations(
     data_options.only_logarithms(
         data, "forms are compared on the scale on which they sample, of logarithms"
     )
-    target = results.check_target(output / f"{data.name}-parameterizations")
+    target = place.folder(data, "parameterizations")
     say_unused(settings, data.family.choice_settings)
     fits = parameterizations.fit_forms(
         data,
@@ -279,13 +301,21 @@ def parameterizations(
     end(trusted=found is not None and bool(found.verdict.form))
 
 
-app.command()(verify.verify)
-app.command()(groups.groups)
-app.command()(many.fit_many)
-app.command()(calibrate.calibrate)
+app.command(rich_help_panel=VERIFY, short_help="Compare fits with the exact posteriors.")(
+    verify.verify
+)
+app.command(rich_help_panel=START, short_help="Estimate every group, however many there are.")(
+    groups.groups
+)
+app.command(rich_help_panel=DEEPEN, short_help="Fit many files, outcomes, programs and priors.")(
+    many.fit_many
+)
+app.command(
+    rich_help_panel=VERIFY, short_help="Check by simulation that posteriors cover the truth."
+)(calibrate.calibrate)
 
 
-@app.command()
+@app.command(rich_help_panel=DEEPEN, short_help="Copy a shipped Stan program, to be edited.")
 def new_program(
     name: Annotated[str, typer.Argument(help="Name of a shipped program.")],
     target: Annotated[Path, typer.Argument(help="The new file, ending in .stan.")],
@@ -300,7 +330,7 @@ def new_program(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAIN, short_help="List or remove compiled programs.")
 def cache(
     prune: Annotated[
         int | None, typer.Option(metavar="DAYS", help="Remove what was not used for DAYS days.")
@@ -320,7 +350,7 @@ def cache(
         show(toolchain.cache_entries(), "Compiled programs")
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAIN, short_help="Find or assemble CmdStan now.")
 def setup(
     cmdstan: Annotated[
         str | None, typer.Option(help="CmdStan to set up: a folder, or found, release, assembled.")
@@ -336,7 +366,7 @@ def setup(
     say(f"CmdStan {found.version}, {found.origin}: {found.path}")
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAIN, short_help="Check compiler, make, CmdStan and cache.")
 def doctor() -> None:
     """Check compiler, make, CmdStan and cache, and say what mends what is wrong."""
     from partialpool.programs import toolchain
@@ -350,7 +380,9 @@ def doctor() -> None:
     raise typer.Exit(3 if failed else 0)
 
 
-app.command()(rerun.rerun)
+app.command(
+    rich_help_panel=VERIFY, short_help="Make a result again, and say whether it is the same."
+)(rerun.rerun)
 for each in app.registered_commands:
     each.cls = Once
 

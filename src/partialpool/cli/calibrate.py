@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from partialpool.cli.console import end, progress, say, show, warn
-from partialpool.cli.options import Include, Output, Programs
+from partialpool.cli.options import Include, Programs
+from partialpool.cli.places import Output
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 from partialpool.text import safe

@@ -201,7 +201,7 @@ def readable_shrinkage(table: pd.DataFrame, data: GroupedData, fits: list[Fit]) 
         {
             data.group_label: table["group"],
             **{name: [_size(name, value) for value in table[name]] for name in data.stats.sizes},
-            data.family.words.raw: [statistic(data, mean) for mean in table["sample_mean"]],
+            data.words.raw: [statistic(data, mean) for mean in table["sample_mean"]],
         }
     )
     for name in [column for column in table.columns if column in titles]:
@@ -243,7 +243,7 @@ def readable_groups(
         cells = {
             data.group_label: row["group"],
             **{name: _size(name, row[name]) for name in data.stats.sizes},
-            data.family.words.raw: statistic(data, row["raw_mean"]),
+            data.words.raw: statistic(data, row["raw_mean"]),
             "mean (MCSE)": f"{format_estimate(row['mean'], row['digits_mean'])} "
             f"({short(row['mcse_mean'])})",
             "sd": _sd(row, turned=data.exp),
@@ -371,9 +371,11 @@ def readable_choices(summary: pd.DataFrame, *, exp: bool = False) -> pd.DataFram
 
 
 def _with_interval(row: pd.Series[Any], name: str) -> str:
-    from partialpool.text import format_estimate, short
+    from partialpool.text import beside, format_estimate, short
 
-    low, high = (short(row[f"{name}_{end}"]) for end in ("q2.5", "q97.5"))
+    ends = [row[f"{name}_{end}"] for end in ("q2.5", "q97.5")]
+    width = ends[1] - ends[0]
+    low, high = (short(end) if abs(end) < 100 * width else beside(end, width) for end in ends)
     return f"{format_estimate(row[name], row[f'{name}_mcse'])} [{low}, {high}]"
 
 
@@ -421,12 +423,17 @@ def readable_prior_predictive(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the description of prior observations into text, one row a source."""
     import pandas as pd
 
+    from partialpool.text import beside
+
     shown = ("q2.5", "q25", "median", "q75", "q97.5")
     heads = ("2.5 %", "25 %", "50 %", "75 %", "97.5 %")
     rows = [
         {
             "program": row["source"],
-            **{head: f"{row[name]:.3g}" for head, name in zip(heads, shown, strict=True)},
+            **{
+                head: beside(row[name], row["q97.5"] - row["q2.5"], least=3)
+                for head, name in zip(heads, shown, strict=True)
+            },
             "finite": f"{100 * row['finite']:.4g} %",
             "widths of the data": f"{row['ranges']:.3g}",
             "verdict": row["verdict"],

@@ -21,12 +21,12 @@ from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
-    Output,
     Retry,
     SamplingOptions,
-    expand,
     load_program,
 )
+from partialpool.cli.parsing import expand
+from partialpool.cli.places import Place
 from partialpool.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def groups(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     program: Annotated[
         str,
         typer.Option("--program", "-p", metavar="NAME|FILE", help="The marginal program, edited."),
@@ -61,7 +62,6 @@ def groups(
     ] = True,
     include: Include = None,
     retry: Retry = False,
-    output: Output = Path("results"),
 ) -> None:
     """Estimate every group by partial pooling, from data of any size, however many groups."""
     from partialpool.report.many_groups import Chosen
@@ -78,7 +78,7 @@ def groups(
         include=include,
         chosen=chosen,
         retry=retry,
-        output=output,
+        place=place,
     )
 
 
@@ -101,18 +101,18 @@ def estimate_groups(
     include: list[Path] | None = None,
     chosen: Chosen | None = None,
     retry: bool = False,
-    output: Path,
+    place: Place,
 ) -> None:
     """Fit the hyperparameters, and show and save what follows for the groups."""
     from partialpool.fitting import diagnostics
-    from partialpool.report import many_groups, results
+    from partialpool.report import many_groups
     from partialpool.tables import exponential, group_posterior
 
     chosen = chosen or many_groups.Chosen(seed=sampling.seed)
     group_posterior.positions(data.stats, [*chosen.groups, *chosen.draws_of])
     loaded = load_program(program, data, include)
     group_posterior.check_marginal(loaded, data)
-    target = results.check_target(output / f"{data.name}-groups")
+    target = place.folder(data, "groups")
     [fit] = sampling.fit(
         [loaded], data, priors, retry=retry, inputs=group_posterior.no_group_drawn(data)
     )
@@ -124,7 +124,7 @@ def estimate_groups(
     show(
         readable_groups(made.tables["groups"], made.tables.get("ranks"), made.shown, data),
         headed(
-            f"Posterior of the {data.family.words.thetas}, {exponential.axis_title(data)}"
+            f"Posterior of the {data.words.thetas}, {exponential.axis_title(data)}"
             + ("" if chosen.groups else f": the {which} of {data.stats.J:,}"),
             trusted,
         ),

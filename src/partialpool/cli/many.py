@@ -12,12 +12,12 @@ from partialpool.cli.console import end, progress, readable_fits, say, show, war
 from partialpool.cli.options import (
     Csv,
     DataOptions,
-    Output,
     Programs,
     SamplingOptions,
-    expand,
     load_program,
 )
+from partialpool.cli.parsing import OUTPUT, expand
+from partialpool.cli.places import Output
 from partialpool.report.results import write_table
 from partialpool.text import counted
 
@@ -45,7 +45,9 @@ def fit_many(
     workers: Annotated[
         int | None, typer.Option(help="Local processes; one for each processor by default.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the folder of results.")] = "fit-many",
+    name: Annotated[
+        str, typer.Option(help="Name of the folder of results.", rich_help_panel=OUTPUT)
+    ] = "fit-many",
     output: Output = Path("results"),
 ) -> None:
     """Fit each data file, outcome, program and setting of priors, on Dask; a rerun goes on."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
-import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperCommand
 
 from partialpool.cli.console import progress, say, warn
+from partialpool.cli.parsing import DATA, MODEL, SAMPLING
 from partialpool.errors import InputError
 from partialpool.settings import Settings
 
@@ -25,69 +22,6 @@ if TYPE_CHECKING:
     from partialpool.priors.hyperparameters import Priors
     from partialpool.programs import Program
     from partialpool.programs.toolchain import CmdStan
-
-
-def expand(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace each dataclass parameter of a command by its fields, as options of their own.
-
-    Typer builds a command's options from its signature. A parameter annotated with a dataclass
-    becomes one option for each field; the command receives the dataclass built from them.
-    """
-    hints = typing.get_type_hints(command, include_extras=True)
-    own = inspect.signature(command).parameters
-    bundles = {name: hints[name] for name in own if dataclasses.is_dataclass(hints[name])}
-    parameters = [
-        inspect.Parameter(name, p.kind, default=p.default, annotation=hints[name])
-        for name, p in own.items()
-        if name not in bundles
-    ]
-    for bundle in bundles.values():
-        field_hints = typing.get_type_hints(bundle, include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=field_hints[field.name],
-            )
-            for field in dataclasses.fields(bundle)
-        ]
-
-    @functools.wraps(command)
-    def run(**given: Any) -> Any:
-        built = {
-            name: bundle(**{f.name: given.pop(f.name) for f in dataclasses.fields(bundle)})
-            for name, bundle in bundles.items()
-        }
-        return command(**given, **built)
-
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
-
-
-class Once(TyperCommand):
-    """A command that refuses an option of one value that is given twice, where the last would win.
-
-    Raises
-    ------
-    InputError
-        With the option.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look at the options in their order before they are parsed."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        for param in {id(each): each for each in order}.values():
-            harmless = param.multiple if hasattr(param, "multiple") else True
-            harmless |= getattr(param, "is_flag", False) and not param.secondary_opts
-            if order.count(param) > 1 and not harmless:
-                name = "/".join((max(param.opts, key=len), *param.secondary_opts))
-                raise InputError(
-                    f"{name} is given {order.count(param)} times, and takes one value: leave all "
-                    "but one out"
-                )
-        return super().parse_args(ctx, args)
 
 
 EXAMPLE = ["homework"]
@@ -105,10 +39,34 @@ Csv = Annotated[
 class DataOptions:
     """Options that say how the data file is read, and which priors hold."""
 
+    panel: ClassVar[str] = DATA
+
     group: Annotated[str | None, typer.Option(help="Name of the group column.")] = None
     value: Annotated[str | None, typer.Option(help="Name of the value column.")] = None
-    delimiter: Annotated[str, typer.Option(help="Character between fields.")] = ","
-    decimal: Annotated[str, typer.Option(help="Character before decimals: . or ,")] = "."
+    delimiter: Annotated[
+        str | None, typer.Option(help="Character between fields, such as ';' or '\\t'.")
+    ] = None
+    decimal: Annotated[str | None, typer.Option(help="Mark before decimals: . or ,")] = None
+    thousands: Annotated[
+        str | None, typer.Option(help="Mark between thousands: . , ' _ or a blank.")
+    ] = None
+    unit: Annotated[
+        str | None, typer.Option(help="What stands beside the numbers, such as % or kg.")
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of a file that is not UTF-8, such as cp1252.")
+    ] = None
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of an Excel workbook; the first by default.")
+    ] = None
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Each column is a group; with --group, each row is one."),
+    ] = False
+    order: Annotated[
+        str | None,
+        typer.Option(help="Order of groups in tables and figures: data, label, mean or size."),
+    ] = None
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="Leave out rows in which a number is missing.")
     ] = False
@@ -154,6 +112,14 @@ class DataOptions:
             "figures.",
         ),
     ] = False
+    log: Annotated[
+        bool,
+        typer.Option(
+            "--log",
+            help="Model the logarithms of the observations, which must be above 0: show geometric "
+            "means, and ratios of them, in the unit of the data.",
+        ),
+    ] = False
     most_observations: Annotated[
         int,
         typer.Option(
@@ -163,7 +129,11 @@ class DataOptions:
     ] = 100_000
     prior: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="Set a hyperparameter; may be repeated."),
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Set a hyperparameter; may be repeated.",
+            rich_help_panel=MODEL,
+        ),
     ] = None
 
     def load(self, files: Sequence[str], *, value: str | None = None) -> GroupedData:
@@ -201,10 +171,18 @@ class DataOptions:
             level=self.level,
             delimiter=self.delimiter,
             decimal=self.decimal,
+            thousands=self.thousands,
+            unit=self.unit,
+            encoding=self.encoding,
+            sheet=self.sheet,
+            wide=self.wide,
+            order=self.order,
             drop_missing=self.drop_missing,
             most_observations=self.most_observations,
             progress=progress,
         )
+        if self.log:
+            data = data.logarithms()
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def only_logarithms(self, data: GroupedData, why: str) -> None:
@@ -219,6 +197,7 @@ class DataOptions:
         from partialpool.fitting.inputs import priors_for
         from partialpool.priors.hyperparameters import parse_prior_settings
         from partialpool.tables.exponential import axis_title
+        from partialpool.text import in_full
 
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))
@@ -230,7 +209,7 @@ class DataOptions:
             say(f"Note: {note}.")
         by_source: dict[str, list[str]] = {}
         for name, number in priors.values.items():
-            by_source.setdefault(priors.sources[name], []).append(f"{name} = {number:g}")
+            by_source.setdefault(priors.sources[name], []).append(f"{name} = {in_full(number)}")
         for source, settings in by_source.items():
             say(f"Priors ({source}): {', '.join(settings)}")
         for conflict in data.family.prior_conflicts(priors, data.stats):
@@ -241,6 +220,8 @@ class DataOptions:
 @dataclass(frozen=True)
 class SamplingOptions:
     """Options that say how Stan samples, and with which CmdStan."""
+
+    panel: ClassVar[str] = SAMPLING
 
     chains: Annotated[int, typer.Option(help="Markov chains.")] = Settings.chains
     warmup: Annotated[int, typer.Option(help="Warmup iterations a chain.")] = Settings.warmup
@@ -261,7 +242,10 @@ class SamplingOptions:
         typer.Option("--survivors", help="Where chains fail, go on with the others, labelled."),
     ] = False
     extra_data: Annotated[
-        Path | None, typer.Option(help="JSON or TOML file of further inputs of a program.")
+        Path | None,
+        typer.Option(
+            help="JSON or TOML file of further inputs of a program.", rich_help_panel=MODEL
+        ),
     ] = None
     column: Annotated[
         list[str] | None,
@@ -269,6 +253,7 @@ class SamplingOptions:
             metavar="NAME=COLUMN",
             help="Give an input of a program a column of the data, or several (NAME=A,B) for a "
             "matrix; may be repeated.",
+            rich_help_panel=MODEL,
         ),
     ] = None
     theta: Annotated[
@@ -277,6 +262,7 @@ class SamplingOptions:
             metavar="NAME",
             help="What a program calls the effects of groups: alpha, or 'a[county]' where a "
             "column indexes them.",
+            rich_help_panel=MODEL,
         ),
     ] = None
     cmdstan: Annotated[
@@ -428,7 +414,6 @@ def _say_retry(fit: Fit, found: Remedy) -> None:
     say(f"  Trying again with {found.words}.")
 
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder that results are put in.")]
 Programs = Annotated[
     list[str] | None,
     typer.Option(
@@ -448,6 +433,11 @@ Insist = Annotated[
     bool,
     typer.Option("--insist", help="Draw conclusions also from fits that fail their diagnostics."),
 ]
+
+
+def chosen_names(named: Sequence[str] | None, without: Sequence[str] | None) -> tuple[str, ...]:
+    """What was chosen in place of the programs that are compared unasked, for a folder's name."""
+    return tuple(named or ()) or tuple(f"without-{name}" for name in without or ())
 
 
 def load_chosen(

@@ -23,19 +23,22 @@ from partialpool.cli.options import (
     Csv,
     DataOptions,
     Include,
-    Output,
     Programs,
     SamplingOptions,
     Without,
-    expand,
+    chosen_names,
     load_chosen,
     load_program,
     say_unused,
 )
+from partialpool.cli.parsing import expand
+from partialpool.cli.places import Place
 from partialpool.errors import InputError
 from partialpool.text import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from partialpool.data import GroupedData
@@ -53,6 +56,7 @@ def priors(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     choice: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +66,6 @@ def priors(
     ] = None,
     program: Programs = None,
     include: Include = None,
-    output: Output = Path("results"),
 ) -> None:
     """Refit partial pooling under other priors, and say which answers depend on them.
 
@@ -74,7 +77,7 @@ def priors(
     from partialpool.tables import exponential
 
     data, settings = data_options.read(csv)
-    target = results.check_target(output / f"{data.name}-priors")
+    target = place.folder(data, "priors", program or choice or ())
     if program:
         if choice:
             raise InputError(
@@ -115,8 +118,8 @@ def priors(
             parts.figure(
                 folder / "priors",
                 lambda: prior_sensitivity(
-                    found.densities,
-                    estimates,
+                    _marked(found.densities, fitted.fits),
+                    _marked(estimates, fitted.fits),
                     axis_title=exponential.axis_title(data),
                     group_title=data.group_label,
                     tau_title=data.axis_title,
@@ -144,6 +147,18 @@ def priors(
             say(sentence)
     warn_missing(parts.failed)
     finish(target, list(fitted.fits.values()), complete=len(fitted.fits) == len(chosen))
+
+
+def _marked(frame: pd.DataFrame, fits: Mapping[str, Fit]) -> pd.DataFrame:
+    """Name the choices whose fits failed a diagnostic as such, for a figure."""
+    from partialpool.fitting import diagnostics
+
+    failed = {
+        name: f"{name} (not to be trusted)"
+        for name, fit in fits.items()
+        if not diagnostics.trusted(diagnostics.check(fit))
+    }
+    return frame.assign(choice=frame["choice"].replace(failed))
 
 
 def _of_programs(
@@ -198,15 +213,16 @@ def prior_predictive(
     csv: Csv,
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     program: Programs = None,
     without: Without = None,
     include: Include = None,
-    output: Output = Path("results"),
 ) -> None:
     """Draw from the priors of programs alone: what they expect before any data, on their scale."""
     from partialpool.report import results
 
     data, priors = data_options.read(csv)
+    target = place.folder(data, "prior-predictive", chosen_names(program, without))
     loaded = sampling.point(load_chosen(data, program, without, include))
     from partialpool.studies.prior_predictive import from_programs  # slow
     from partialpool.tables import exponential
@@ -220,11 +236,10 @@ def prior_predictive(
         extra=sampling.extra(loaded, data, priors),
         progress=progress,
     )
-    target = output / f"{data.name}-prior-predictive"
     with results.kept(target, data, {each.name: each for each in found.fits}) as (folder, parts):
         table = _write_expected(folder, parts, found, data)
     if len(table):
-        rows = data.family.words.rows.capitalize()
+        rows = data.words.rows.capitalize()
         show(
             readable_prior_predictive(table),
             f"{rows} that the priors expect, {exponential.axis_title(data)}",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from partialpool.cli.console import end, finish, progress, say, show, warn
-from partialpool.cli.options import EXAMPLE, Csv, DataOptions, Output, SamplingOptions, expand
+from partialpool.cli.options import EXAMPLE, Csv, DataOptions, SamplingOptions
+from partialpool.cli.parsing import expand
+from partialpool.cli.places import Place
 from partialpool.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def verify(
     data_options: DataOptions,
     sampling: SamplingOptions,
+    place: Place,
     csv: Csv = EXAMPLE,
     program: Annotated[
         list[str] | None,
@@ -36,7 +38,6 @@ def verify(
     alternatives: Annotated[
         bool, typer.Option(help="Verify refits under the alternative priors, too.")
     ] = True,
-    output: Output = Path("results"),
 ) -> None:
     """Compare fits with the exact posteriors, which quadrature knows.
 
@@ -54,7 +55,7 @@ def verify(
         data, "fits and exact posteriors are compared on the scale that models have, of logarithms"
     )
     chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
-    target = results.check_target(output / f"{data.name}-verify")
+    target = place.folder(data, "verify", (*(program or ()), *(choice or ())))
     fits = sampling.fit(_possible(program, data), data, settings)
     known = {fit.name: exactness.exact_posterior(fit, data) for fit in fits}
     if chosen:

@@ -11,23 +11,30 @@ from pathlib import Path
 
 import numpy as np
 
-from partialpool.data.files import are_parquet
+from partialpool.data.engine import open_engine
+from partialpool.data.files import are_tables
 from partialpool.data.grouped import GroupedData
-from partialpool.data.rows import csv_rows, file_rows, quoted, read_number, take_header
-from partialpool.data.sources import open_engine, open_source
+from partialpool.data.rows import csv_rows, file_rows, quoted, take_header
+from partialpool.data.sources import open_source
+from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
 
 def names_of(data: GroupedData) -> tuple[str, ...]:
     """Names of the columns that there are."""
-    if data.columns or "files" not in data.reading:
+    if data.columns or "files" not in data.reading or data.reading.get("wide"):
         return tuple(data.columns)
-    paths, delimiter = _paths(data), data.reading["delimiter"]
-    if not are_parquet(paths):
-        return tuple(take_header(file_rows(paths[0], delimiter), paths[0]))
+    paths = _paths(data)
+    if not are_tables(paths):
+        return tuple(take_header(file_rows(paths[0], spelling_of(data)), paths[0]))
     with open_engine() as engine:
         return tuple(open_source(engine, paths[:1]).header)
+
+
+def spelling_of(data: GroupedData) -> Spelling:
+    """How the files of the data are written; as plain CSV where they came from elsewhere."""
+    return Spelling.recorded(data.reading)
 
 
 def group_column(data: GroupedData) -> str:
@@ -64,7 +71,7 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
             f"{quoted(names)} are by row; --most-observations keeps more rows"
         )
     roles = data.reading["columns"]
-    decimal, drop_missing = data.reading["decimal"], data.reading["drop_missing"]
+    spelling, drop_missing = spelling_of(data), data.reading["drop_missing"]
     wanted = [roles["group"], *([] if by_group else [roles["value"]]), *names]
     rows = _rows(data, wanted, keep_empty=drop_missing)
     if by_group:
@@ -73,7 +80,7 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
         same = all(kept)
     else:
         index = {label: j for j, label in enumerate(data.labels)}
-        numbers = [read_number(cells[1], decimal) for cells in rows]
+        numbers = [spelling.number(cells[1]) for cells in rows]
         there = [i for i, y in enumerate(numbers) if y is not None and y == y]
         kept = [rows[i][2:] for i in there]
         groups = [index.get(rows[i][0].strip()) for i in there]
@@ -83,9 +90,9 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
     return {name: [cells[k] for cells in kept] for k, name in enumerate(names)}
 
 
-def numbers_of(cells: Sequence[str], decimal: str) -> FloatArray | None:
+def numbers_of(cells: Sequence[str], spelling: Spelling) -> FloatArray | None:
     """Numbers that a column holds, NaN where one is missing; None where it holds other text."""
-    found = [read_number(text, decimal) for text in cells]
+    found = [spelling.number(text) for text in cells]
     return None if None in found else np.array(found, dtype=float)
 
 
@@ -95,11 +102,11 @@ def _paths(data: GroupedData) -> list[Path]:
 
 def _rows(data: GroupedData, names: Sequence[str], *, keep_empty: bool) -> list[tuple[str, ...]]:
     """What stands in some columns, row by row."""
-    paths, delimiter = _paths(data), data.reading["delimiter"]
-    if are_parquet(paths):
+    paths, spelling = _paths(data), spelling_of(data)
+    if are_tables(paths):
         with open_engine() as engine:
-            found = open_source(engine, paths).rows(names, keep_empty=keep_empty)
+            found = open_source(engine, paths, spelling).rows(names, keep_empty=keep_empty)
             return [cells for _, cells in found]
     header = names_of(data)
-    found = csv_rows(paths, header, names, delimiter=delimiter, keep_empty=keep_empty)
+    found = csv_rows(paths, header, names, spelling=spelling, keep_empty=keep_empty)
     return [cells for _, cells in found]

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data.rows import quoted, strip_labels
-from partialpool.data.sources import Source, plain
+from partialpool.data.engine import Source, plain
+from partialpool.data.labels import strip_labels
+from partialpool.data.rows import quoted
 from partialpool.data.table import (
     Cells,
     Layout,

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data.grouped import GroupedData, with_estimates
-from partialpool.data.rows import quoted, strip_labels
+from partialpool.data.labels import strip_labels
+from partialpool.data.order import in_categories
+from partialpool.data.rows import quoted
 from partialpool.errors import InputError
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import GroupStats, check_overflow, combine, group_stats, ordered
@@ -60,8 +62,9 @@ def dask_statistics(
     Returns
     -------
     GroupedData
-        Without observations. Groups in numerical order where every label is a number; else in
-        alphabetical order, and of estimates in that of the frame.
+        Without observations. Groups in the order of a categorical column; of numbers or dates where
+        every label is or has one; else in alphabetical order, and of estimates in that of the
+        frame.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def dask_statistics(
         found = _tree(rows, delayed(_joined)).compute()
         clean, notes = strip_labels(found[0], lambda _: name)
         stats = check_estimates(clean, *found[1].values(), where=name)
+        stats = in_categories(stats, frame[group].dtype)
         return with_estimates(
             stats,
             name=name,
@@ -110,6 +114,7 @@ def dask_statistics(
         GroupStats(tuple(clean), sorted_stats.n, sorted_stats.mean, sorted_stats.ss)
     )
     check_overflow(statistics, name)
+    statistics = in_categories(statistics, frame[group].dtype)
     return GroupedData(
         name=name,
         y=np.empty(0),
@@ -157,6 +162,8 @@ def _checked(part: pd.DataFrame, roles: Sequence[str], where: str, drop_missing:
     kept = np.ones(len(part), dtype=bool)
     numbers = {}
     for k, role in enumerate(roles, start=1):
+        if part.iloc[:, k].dtype.kind in "mM":
+            raise InputError(f"{where}: the {role}s are dates or lengths of time; give numbers")
         values = pd.to_numeric(part.iloc[:, k], errors="coerce")
         missing = part.iloc[:, k].isna().to_numpy()
         numbers[role] = values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -176,6 +183,8 @@ def _checked(part: pd.DataFrame, roles: Sequence[str], where: str, drop_missing:
     if blank.any():
         row = int(np.flatnonzero(kept)[np.argmax(blank)]) + 1
         raise InputError(f"{where}, row {row}: the group is blank; give every row a group")
+    if any(isinstance(label, bytes) for label in labels):
+        labels = labels.map(lambda label: label.decode() if isinstance(label, bytes) else label)
     texts = labels.astype(str).tolist()
     return texts, {role: column[kept] for role, column in numbers.items()}, int((~kept).sum())
 

@@ -7,10 +7,9 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+from partialpool.data.opening import FEATHER, PARQUET, kind_of, refuse_url, stem
+from partialpool.data.pipes import in_words, is_stream, keep_stream
 from partialpool.errors import InputError
-
-PARQUET = frozenset({".parquet", ".pq"})
-"""Endings of Parquet files; any other file is read as CSV."""
 
 _SAMPLE = 1 << 20
 
@@ -18,15 +17,21 @@ _SAMPLE = 1 << 20
 def expand(files: str | Path | Sequence[str | Path]) -> list[Path]:
     """Turn files and patterns into a list of files, those of a pattern in alphabetical order.
 
+    What comes through a pipe (`-`, `/dev/stdin`) is kept as a file until the end of the process.
+
     Raises
     ------
     InputError
-        A file that does not exist, or a pattern that matches none.
+        A file that does not exist or is named twice, a pattern that matches none, an address.
     """
     given = [files] if isinstance(files, str | Path) else list(files)
     paths: list[Path] = []
     for each in given:
         path = Path(each)
+        refuse_url(str(each))
+        if is_stream(each):
+            paths.append(keep_stream(each))
+            continue
         if path.is_file():
             paths.append(path)
             continue
@@ -34,23 +39,40 @@ def expand(files: str | Path | Sequence[str | Path]) -> list[Path]:
         matches = sorted(root.glob(str(path.relative_to(root)))) if path.name else []
         if path.is_dir():
             raise InputError(f"{path}: this is a folder; name its files, as in {path}/*.parquet")
+        matches = [match for match in matches if match.is_file()]
         if not matches:
             raise InputError(f"{path}: no such file")
-        paths.extend(match for match in matches if match.is_file())
+        paths.extend(matches)
     if not paths:
         raise InputError("no data file was named")
+    _refuse_twice(paths)
     return paths
 
 
-def are_parquet(paths: Sequence[Path]) -> bool:
-    """Tell Parquet files from CSV files by their endings.
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    """Refuse a file that is named twice, whose rows would count twice."""
+    if len(paths) == 1:
+        return
+    known: dict[Path, Path] = {}
+    for path in paths:
+        before = known.setdefault(path.resolve(), path)
+        if before is not path:
+            also = "" if before == path else f" (as {before}, too)"
+            raise InputError(
+                f"{path}: this file is named twice{also}, and its rows would count twice; name it "
+                "once"
+            )
+
+
+def are_tables(paths: Sequence[Path]) -> bool:
+    """Tell files of typed columns (Parquet, Feather) from files of text.
 
     Raises
     ------
     InputError
-        The two are mixed.
+        The two are mixed, or a file is neither.
     """
-    kinds = {path.suffix.lower() in PARQUET for path in paths}
+    kinds = {kind_of(path) in (PARQUET, FEATHER) for path in paths}
     if len(kinds) > 1:
         raise InputError(
             f"{paths[0]} and others: Parquet and CSV files are mixed; read one kind at a time"
@@ -60,13 +82,15 @@ def are_parquet(paths: Sequence[Path]) -> bool:
 
 def listed(paths: Sequence[Path]) -> str:
     """Name one file, or the first and how many more there are."""
-    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    return in_words(str(paths[0])) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def within(paths: Sequence[Path], place: str) -> str:
     """Name a place such as "folder/a.csv, line 3" without the folder, or the only file."""
+    if len(paths) == 1 and place.startswith(f"{paths[0]}, "):
+        return place.removeprefix(f"{paths[0]}, ")
     file, line = place.rsplit(", ", 1)
-    return line if len(paths) == 1 else f"{Path(file).name}, {line}"
+    return f"{Path(file).name}, {line}"
 
 
 def short_list(paths: Sequence[Path]) -> str:
@@ -76,7 +100,7 @@ def short_list(paths: Sequence[Path]) -> str:
 
 def shared_name(paths: Sequence[Path]) -> str:
     """Short name of the data: the file's, what several have in common, or their folder's."""
-    stems = [Path(path.name.removesuffix(".gz")).stem for path in paths]
+    stems = [stem(path) for path in paths]
     if len(paths) == 1:
         return stems[0]
     alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*stems, strict=False))

@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partialpool.data.rows import strip_labels
+from partialpool.data.labels import strip_labels
+from partialpool.data.memory import as_numbers, first_missing, label_texts
+from partialpool.data.order import in_categories, in_order
 from partialpool.errors import InputError
-from partialpool.families.base import Family, Statistics, order_of_labels
+from partialpool.families.base import Family, Statistics, Words
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
+from partialpool.families.order import order_of_labels
 from partialpool.families.proportions import PROPORTIONS, Proportions
 from partialpool.families.proportions import proportions as check_proportions
 from partialpool.families.rates import RATES, Rates
@@ -68,6 +71,9 @@ class GroupedData:
         Whether the estimates are logarithms (log ratios) whose exponentials people read. Models
         know the logarithms alone; tables, figures and sentences show the exponentials
         (`partialpool.tables.exponential`).
+    log
+        Whether the observations are logarithms that were taken here, of values above 0
+        (`logarithms`): their exponentials are in the unit of the data.
     """
 
     name: str
@@ -87,9 +93,10 @@ class GroupedData:
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     family: Family = NORMAL
     exp: bool = False
+    log: bool = False
 
     def __post_init__(self) -> None:
-        if self.exp:
+        if self.exp and not self.log:
             _check_logarithms(self.name, self.family, self.stats)
         more = tuple(n for n in self.family.notices(self.stats, self.y) if n not in self.notes)
         object.__setattr__(self, "notes", (*self.notes, *more))
@@ -109,6 +116,53 @@ class GroupedData:
         """The outcome with its unit, for axes and table heads."""
         return f"{self.value_label} ({self.unit})" if self.unit else self.value_label
 
+    @property
+    def words(self) -> Words:
+        """What people read of these data: the family's words, or those of geometric means."""
+        of_logarithms = self.family.words_of_logarithms if self.log else None
+        return of_logarithms or self.family.words
+
+    def logarithms(self) -> GroupedData:
+        """Take the logarithms of the observations; what is shown is on the scale of the data.
+
+        Prior settings found beside the file are for the values themselves, and are left out.
+
+        Raises
+        ------
+        InputError
+            Estimates or statistics by group instead of observations, or values that are not
+            above 0.
+        """
+        if self.family.rows_are_groups or not self.has_observations:
+            what = "estimates" if self.family.rows_are_groups else "statistics by group"
+            raise InputError(
+                f"{self.name}: logarithms (--log) are taken of observations, and here are {what}; "
+                "take them in the data, before anything is added up"
+                + ("" if self.family.rows_are_groups else ", or raise --most-observations")
+            )
+        if not (self.y > 0).all():
+            at = int(np.argmin(self.y))
+            raise InputError(
+                f"{self.name}: value {self.y[at]:g} of group {self.labels[self.group[at]]!r} is "
+                "not above 0 and has no logarithm; leave --log out"
+            )
+        y = np.log(self.y)
+        left = (
+            f"the prior settings of {self.priors_source} are for the values, not for their "
+            "logarithms, and are not used"
+        )
+        return replace(
+            self,
+            y=y,
+            stats=group_stats(y, self.group, self.labels),
+            priors={},
+            priors_source="",
+            notes=(*self.notes, *([left] if self.priors else [])),
+            reading={**self.reading, "log": True} if self.reading else {},
+            exp=True,
+            log=True,
+        )
+
     def summary(self) -> pd.DataFrame:
         """Describe each group: `group` and the columns of the family's statistics."""
         return self.stats.summary()
@@ -116,6 +170,13 @@ class GroupedData:
     def without_observations(self) -> GroupedData:
         """Keep only the statistics by group."""
         return replace(self, y=self.y[:0], group=self.group[:0])
+
+    def in_order(self, by: str) -> GroupedData:
+        """Put the groups in another order: `data`, `label`, `mean` or `size`.
+
+        See `partialpool.data.order.in_order`.
+        """
+        return in_order(self, by)
 
 
 def _check_logarithms(name: str, family: Family, stats: Statistics) -> None:
@@ -144,7 +205,8 @@ def from_values(
     Parameters
     ----------
     labels
-        Group of each observation, as text, length N.
+        Group of each observation: text, or what has a text, length N. A pandas categorical gives
+        the groups its order.
     values
         Outcome of each observation, length N.
     name
@@ -155,21 +217,19 @@ def from_values(
     Raises
     ------
     InputError
-        Different lengths, no values, values that are not finite, a blank label, or values whose
-        squares overflow.
+        Different lengths, no values, values that are missing, not finite or no numbers, a blank or
+        missing label, or values whose squares overflow.
     """
-    y = _as_numbers(values, f"{name}: the values")
-    if y.ndim != 1 or len(labels) != len(y):
-        raise InputError(f"{name}: {len(labels)} labels for values of shape {y.shape}")
+    y = as_numbers(values, what=f"{name}: the values", one=f"{name}, value")
+    texts, categories = label_texts(labels, what=f"{name}, value")
+    if len(texts) != len(y):
+        raise InputError(f"{name}: {len(texts)} labels for values of shape {y.shape}")
     if len(y) == 0:
         raise InputError(f"{name}: there are no observations; at least one is needed")
-    if not np.isfinite(y).all():
-        bad = int(np.flatnonzero(~np.isfinite(y))[0])
+    if (bad := first_missing(y)) is not None:
         raise InputError(f"{name}: value {bad + 1} is {y[bad]}; outcomes must be finite numbers")
-    clean, notes = strip_labels(
-        [str(label) for label in labels], lambda i: f"{name}, value {i + 1}"
-    )
-    return group_values(name, y, clean, notes=notes, **about)
+    clean, notes = strip_labels(texts, lambda i: f"{name}, value {i + 1}")
+    return group_values(name, y, clean, notes=notes, categories=categories, **about)
 
 
 def from_estimates(
@@ -185,7 +245,8 @@ def from_estimates(
     Parameters
     ----------
     labels
-        Group of each estimate, as text, length J.
+        Group of each estimate: text, or what has a text, length J. A pandas categorical gives the
+        groups its order.
     estimates, se
         Estimates and their standard errors, in one unit, length J.
     name
@@ -200,22 +261,21 @@ def from_estimates(
         blank label, or a group with more than one estimate.
     """
     columns = {
-        "estimate": _as_numbers(estimates, f"{name}: the estimates"),
-        "standard error": _as_numbers(se, f"{name}: the standard errors"),
+        what: as_numbers(numbers, what=f"{name}: the {what}s", one=f"{name}, {what}")
+        for what, numbers in (("estimate", estimates), ("standard error", se))
     }
+    texts, _ = label_texts(labels, what=f"{name}, estimate")
     for what, numbers in columns.items():
-        if numbers.shape != (len(labels),):
-            raise InputError(f"{name}: {len(labels)} labels for {what}s of shape {numbers.shape}")
-        if not np.isfinite(numbers).all():
-            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        if len(numbers) != len(texts):
+            raise InputError(f"{name}: {len(texts)} labels for {what}s of shape {numbers.shape}")
+        if (bad := first_missing(numbers)) is not None:
             raise InputError(
-                f"{name}: the {what} of {labels[bad]!r} is {numbers[bad]}; it must be a finite "
+                f"{name}: the {what} of {texts[bad]!r} is {numbers[bad]}; it must be a finite "
                 "number"
             )
-    clean, notes = strip_labels(
-        [str(label) for label in labels], lambda i: f"{name}, estimate {i + 1}"
-    )
+    clean, notes = strip_labels(texts, lambda i: f"{name}, estimate {i + 1}")
     stats = check_estimates(clean, *columns.values(), where=name)
+    stats = in_categories(stats, getattr(labels, "dtype", None))
     return with_estimates(stats, name=name, notes=notes, **about)
 
 
@@ -258,19 +318,32 @@ def from_proportions(
         Different lengths, a blank label, counts that are not whole or negative, or more successes
         than trials.
     """
+    given = {"successes": successes, "trials": trials}
+    clean, numbers, notes = _counts_in_memory(labels, given, name)
+    stats = check_proportions(clean, numbers["successes"], numbers["trials"], where=name)
+    stats = in_categories(stats, getattr(labels, "dtype", None))
+    return with_proportions(stats, name=name, notes=notes, **about)
+
+
+def _counts_in_memory(
+    labels: Sequence[str], given: Mapping[str, Any], name: str
+) -> tuple[list[str], dict[str, FloatArray], tuple[str, ...]]:
+    """Labels without blanks, finite numbers by name, and notes."""
+    texts, _ = label_texts(labels, what=f"{name}, row")
     columns = {
-        "successes": _as_numbers(successes, f"{name}: the successes"),
-        "trials": _as_numbers(trials, f"{name}: the trials"),
+        what: as_numbers(values, what=f"{name}: the {what}", one=f"{name}, {what}")
+        for what, values in given.items()
     }
     for what, numbers in columns.items():
-        if numbers.shape != (len(labels),):
-            raise InputError(f"{name}: {len(labels)} labels for {what} of shape {numbers.shape}")
-        if not np.isfinite(numbers).all():
-            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
-            raise InputError(f"{name}: the {what} of {labels[bad]!r} are {numbers[bad]}")
-    clean, notes = strip_labels([str(label) for label in labels], lambda i: f"{name}, row {i + 1}")
-    stats = check_proportions(clean, *columns.values(), where=name)
-    return with_proportions(stats, name=name, notes=notes, **about)
+        if len(numbers) != len(texts):
+            raise InputError(f"{name}: {len(texts)} labels for {what} of shape {numbers.shape}")
+        if (bad := first_missing(numbers)) is not None:
+            raise InputError(
+                f"{name}: of the {what}, that of {texts[bad]!r} is {numbers[bad]}; it must be a "
+                "finite number"
+            )
+    clean, notes = strip_labels(texts, lambda i: f"{name}, row {i + 1}")
+    return clean, columns, notes
 
 
 def with_proportions(stats: Proportions, *, name: str, **about: Any) -> GroupedData:
@@ -314,19 +387,10 @@ def from_rates(
         Different lengths, a blank label, counts that are not whole, numbers below 0, or events in
         an exposure of 0.
     """
-    given = np.ones(len(labels)) if exposure is None else exposure
-    columns = {
-        "events": _as_numbers(events, f"{name}: the events"),
-        "exposure": _as_numbers(given, f"{name}: the exposure"),
-    }
-    for what, numbers in columns.items():
-        if numbers.shape != (len(labels),):
-            raise InputError(f"{name}: {len(labels)} labels for {what} of shape {numbers.shape}")
-        if not np.isfinite(numbers).all():
-            bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
-            raise InputError(f"{name}: the {what} of {labels[bad]!r} is {numbers[bad]}")
-    clean, notes = strip_labels([str(label) for label in labels], lambda i: f"{name}, row {i + 1}")
-    stats = check_rates(clean, *columns.values(), where=name)
+    given = {"events": events, "exposure": np.ones(len(labels)) if exposure is None else exposure}
+    clean, numbers, notes = _counts_in_memory(labels, given, name)
+    stats = check_rates(clean, numbers["events"], numbers["exposure"], where=name)
+    stats = in_categories(stats, getattr(labels, "dtype", None))
     return with_rates(stats, name=name, notes=notes, **about)
 
 
@@ -342,16 +406,17 @@ def with_rates(stats: Rates, *, name: str, **about: Any) -> GroupedData:
     )
 
 
-def _as_numbers(values: Sequence[float] | FloatArray, what: str) -> FloatArray:
-    """Values as doubles; None is a missing one."""
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} are no numbers ({error})") from None
-
-
-def group_values(name: str, y: FloatArray, labels: Sequence[str], **about: Any) -> GroupedData:
+def group_values(
+    name: str,
+    y: FloatArray,
+    labels: Sequence[str],
+    *,
+    categories: Sequence[str] = (),
+    **about: Any,
+) -> GroupedData:
     """Group outcomes by their labels, one each, all checked but for squares that overflow.
+
+    Groups come in the order of the categories, where there are some.
 
     Raises
     ------
@@ -367,6 +432,9 @@ def group_values(name: str, y: FloatArray, labels: Sequence[str], **about: Any) 
                 "divide the outcome by a suitable unit first"
             )
     order = order_of_labels(labels)
+    if categories:
+        occurring = set(order)
+        order = [each for each in categories if each in occurring]
     index = {label: j for j, label in enumerate(order)}
     group = np.array([index[label] for label in labels], dtype=np.int64)
     return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, order), **about)

@@ -9,17 +9,17 @@ import numpy as np
 from partialpool.data.description import about_files, read_description
 from partialpool.data.files import sha256_of
 from partialpool.data.grouped import GroupedData, group_values
+from partialpool.data.labels import strip_labels
+from partialpool.data.opening import stated_delimiter
 from partialpool.data.rows import (
     check_header,
-    check_marks,
-    check_text,
     checked_observations,
     csv_rows,
     file_rows,
     find_columns,
-    strip_labels,
     take_header,
 )
+from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 
 
@@ -28,8 +28,11 @@ def read_csv(
     *,
     group: str | None = None,
     value: str | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    unit: str | None = None,
+    encoding: str | None = None,
     drop_missing: bool = False,
 ) -> GroupedData:
     """Read grouped data from a CSV file with a header line.
@@ -41,13 +44,20 @@ def read_csv(
     Parameters
     ----------
     path
-        The file: UTF-8, one observation a row.
+        The file: text, also compressed, or an Excel workbook; one observation a row.
     group, value
         Names of the columns that hold the groups and the outcome.
     delimiter
-        Character between fields.
+        Character between fields: a comma, or what a first line such as `sep=;` states.
     decimal
-        Character before the decimals of a number: `.` or `,`.
+        Mark before the decimals of a number: `.` or `,`. Where it is not given it is the point,
+        and points that seem to stand between thousands are refused.
+    thousands
+        Mark between thousands: `.`, `,`, a blank, an apostrophe or `_`; none where not given.
+    unit
+        What stands beside the numbers, such as `%`.
+    encoding
+        How bytes are characters; UTF-8 (or UTF-16 with a byte-order mark) where not given.
     drop_missing
         Leave out rows whose outcome is missing (and say how many) instead of refusing the file.
 
@@ -57,11 +67,26 @@ def read_csv(
         Whatever makes the file unusable, with line, column and value.
     """
     path = Path(path)
-    check_marks(delimiter, decimal)
     if not path.is_file():
         what = "this is a folder; name a CSV file" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}")
-    check_text(path)
+    spelling = Spelling.of(
+        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
+    )
+    if delimiter is None:
+        spelling = spelling.delimited(stated_delimiter(path, spelling))
+    return read_rows(path, spelling, group=group, value=value, drop_missing=drop_missing)
+
+
+def read_rows(
+    path: Path,
+    spelling: Spelling,
+    *,
+    group: str | None = None,
+    value: str | None = None,
+    drop_missing: bool = False,
+) -> GroupedData:
+    """Read the observations of a file whose spelling is settled, as `read_csv` does."""
     settings = read_description(path)
     group = group or settings.get("group")
     value = value or settings.get("value")
@@ -71,13 +96,13 @@ def read_csv(
             "errors; partialpool.read reads these"
         )
 
-    header = take_header(file_rows(path, delimiter), path)
-    check_header(header, path=path, delimiter=delimiter)
+    header = take_header(file_rows(path, spelling), path)
+    check_header(header, path=path, delimiter=spelling.delimiter)
     names = find_columns(header, group, value, path=path)
-    rows = [*csv_rows([path], header, names, delimiter=delimiter, keep_empty=drop_missing)]
+    rows = [*csv_rows([path], header, names, spelling=spelling, keep_empty=drop_missing)]
     found = [
         *checked_observations(
-            rows, paths=[path], value=names[1], decimal=decimal, drop_missing=drop_missing
+            rows, paths=[path], value=names[1], spelling=spelling, drop_missing=drop_missing
         )
     ]
     labels, y = zip(*found, strict=True)
@@ -94,8 +119,7 @@ def read_csv(
         reading={
             "files": [str(path.absolute())],
             "columns": dict(zip(("group", "value"), names, strict=True)),
-            "delimiter": delimiter,
-            "decimal": decimal,
+            **spelling.record,
             "drop_missing": drop_missing,
         },
         **about_files([path], settings, group_label=names[0], value_label=names[1]),

@@ -24,6 +24,7 @@ from partialpool.data.counts import (
     scan_counts,
 )
 from partialpool.data.description import about_files, read_description
+from partialpool.data.engine import open_engine
 from partialpool.data.estimates import (
     LEVEL,
     check_level,
@@ -32,7 +33,7 @@ from partialpool.data.estimates import (
     make_estimates,
 )
 from partialpool.data.files import (
-    are_parquet,
+    are_tables,
     expand,
     fingerprint,
     listed,
@@ -40,11 +41,16 @@ from partialpool.data.files import (
     short_list,
 )
 from partialpool.data.grouped import GroupedData, with_estimates, with_proportions, with_rates
-from partialpool.data.observations import read_csv
+from partialpool.data.observations import read_rows
+from partialpool.data.opening import about_sheets, is_compressed, stated_delimiter
+from partialpool.data.order import in_order
+from partialpool.data.pipes import in_words
 from partialpool.data.rows import check_header, file_rows, take_header
-from partialpool.data.sources import open_engine, open_source
+from partialpool.data.sources import open_source
+from partialpool.data.spelling import Spelling
 from partialpool.data.summaries import find_summaries, make_summaries, summary_layout
 from partialpool.data.table import read_table
+from partialpool.data.wide import read_wide
 from partialpool.errors import InputError
 from partialpool.progress import Progress
 
@@ -129,8 +135,14 @@ def read(
     *,
     columns: Columns | None = None,
     level: float | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    unit: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    wide: bool = False,
+    order: str | None = None,
     drop_missing: bool = False,
     most_observations: int = MOST_OBSERVATIONS,
     progress: Progress | None = None,
@@ -141,18 +153,27 @@ def read(
     ----------
     files
         A file, a pattern such as `data/part-*.parquet`, or several of them, as CSV (also
-        compressed, `.csv.gz`) or Parquet. The columns that are named, here or else in the TOML
-        file beside the first file, decide what they hold: observations (`value`), summaries by
-        group (`n`, `mean`, `sd`), estimates with known standard errors (`estimate` and `se`,
-        `variance` or `ci`) proportions (`successes` and `trials`)
-        or rates (`count` and `exposure`). Where none is named, the
-        header does; without known names there, they hold observations.
+        compressed), Parquet, Feather or Excel; `-` for standard input. The columns that are named,
+        here or else in the TOML file beside the first file, decide what they hold: observations
+        (`value`), summaries by group (`n`, `mean`, `sd`), estimates with known standard errors
+        (`estimate` and `se`, `variance` or `ci`), proportions (`successes` and `trials`) or rates
+        (`count` and `exposure`). Where none is named, the header does; without known names there,
+        they hold observations.
     columns
         Names of columns.
     level
         Probability of the intervals of `ci`, 0.95 where neither this nor the TOML file says.
-    delimiter, decimal
+    delimiter, decimal, thousands, unit, encoding
         As for `partialpool.data.read_csv`.
+    sheet
+        Sheet of an Excel workbook; the first where not given.
+    wide
+        Whether each column holds the observations of one group, or, where a column of groups is
+        named, each row those of its group.
+    order
+        Order of the groups: `data` (as they first occur), `label`, `mean` (largest first) or
+        `size` (most observations or smallest standard error first). Where it is not given, labels
+        that are numbers, numbered or dates are in their order, and others as they first occur.
     drop_missing
         Leave out rows in which a number is missing (and say how many) instead of refusing the
         data.
@@ -172,48 +193,101 @@ def read(
     InputError
         Whatever makes the data unusable, with file, line and value.
     """
-    columns = columns or Columns()
+    spelling = Spelling.of(
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        unit=unit,
+        encoding=encoding,
+        sheet=sheet,
+    )
     paths = expand(files)
+    try:
+        if delimiter is None:
+            spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
+        sheets = about_sheets(paths, spelling)
+        data = _read(
+            paths,
+            columns or Columns(),
+            spelling,
+            level=level,
+            wide=wide,
+            order=order,
+            drop_missing=drop_missing,
+            most_observations=most_observations,
+            progress=progress,
+        )
+    except InputError as error:
+        raise InputError(in_words(str(error))) from None
+    again = {
+        "files": [str(path.absolute()) for path in paths],
+        "columns": {**data.reading.get("columns", {}), **(columns or Columns()).named},
+        **spelling.record,
+        **({"wide": True} if wide else {}),
+        **({"order": order} if order else {}),
+        "drop_missing": drop_missing,
+        "most_observations": most_observations,
+    }
+    if spelling.unit and not data.unit:
+        data = replace(data, unit=spelling.unit)
+    return replace(data, notes=(*sheets, *data.notes), reading={**data.reading, **again})
+
+
+def _read(
+    paths: Sequence[Path],
+    columns: Columns,
+    spelling: Spelling,
+    *,
+    level: float | None,
+    wide: bool,
+    order: str | None,
+    drop_missing: bool,
+    most_observations: int,
+    progress: Progress | None,
+) -> GroupedData:
+    """Read files of any kind, whose spelling is settled."""
     settings = read_description(paths[0])
-    text = {"delimiter": delimiter, "decimal": decimal}
-    kind = _kind(columns.named, settings, paths, delimiter)
+    if wide:
+        data = read_wide(paths, columns.named, spelling, settings=settings)
+        return _few(in_order(data, order) if order else data, most_observations)
+    kind = _kind(columns.named, settings, paths, spelling)
     if level is not None and kind != _ESTIMATES:
         raise InputError("--level is the probability of the intervals that --ci names")
     if kind == _OBSERVATIONS:
         data = _observations(
-            paths, columns, {**text, "drop_missing": drop_missing}, most_observations, progress
-        )
-    else:
-        named = _roles(kind, columns, settings, paths)
-        level = level if level is not None else settings.get("level")
-        if level is not None and "low" not in named and kind == _ESTIMATES:
-            raise InputError("--level is the probability of the intervals that --ci names")
-        level = check_level(LEVEL if level is None else level)
-        data = _by_group(
-            kind,
             paths,
-            named,
-            settings,
-            level=level,
-            text=text,
-            drop_missing=drop_missing,
-            progress=progress,
+            columns,
+            {"spelling": spelling, "drop_missing": drop_missing},
+            most_observations,
+            progress,
         )
-    again = {
-        "files": [str(path.absolute()) for path in paths],
-        "columns": {**data.reading.get("columns", {}), **columns.named},
-        **text,
-        "drop_missing": drop_missing,
-        "most_observations": most_observations,
-    }
-    return replace(data, reading={**data.reading, **again})
+        return in_order(data, order) if order else data
+    named = _roles(kind, columns, settings, paths)
+    level = level if level is not None else settings.get("level")
+    if level is not None and "low" not in named and kind == _ESTIMATES:
+        raise InputError("--level is the probability of the intervals that --ci names")
+    level = check_level(LEVEL if level is None else level)
+    return _by_group(
+        kind,
+        paths,
+        named,
+        settings,
+        level=level,
+        spelling=spelling,
+        order=order,
+        drop_missing=drop_missing,
+        progress=progress,
+    )
 
 
 # --- what the files hold ------------------------------------------------------------------------
 
 
 def _kind(
-    named: Mapping[str, Any], settings: Mapping[str, Any], paths: Sequence[Path], delimiter: str
+    named: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    paths: Sequence[Path],
+    spelling: Spelling,
 ) -> str:
     """Tell what the files hold by the columns that the user names, the TOML file, or the header."""
     beside = paths[0].with_suffix(".toml")
@@ -233,9 +307,7 @@ def _kind(
             return next(iter(found))
     group = named.get("group") or settings.get("group")
     given = {"group": group} if group else {}
-    if len(delimiter) != 1:
-        return _OBSERVATIONS
-    header = _header(paths, delimiter)
+    header = _header(paths, spelling)
     if find_summaries(header, given):
         return _SUMMARIES
     if find_proportions(header, given):
@@ -243,12 +315,12 @@ def _kind(
     return _ESTIMATES if find_estimates(header, given) else _OBSERVATIONS
 
 
-def _header(paths: Sequence[Path], delimiter: str) -> list[str]:
+def _header(paths: Sequence[Path], spelling: Spelling) -> list[str]:
     """Names of the columns of the first file."""
-    if are_parquet(paths):
+    if are_tables(paths):
         with open_engine() as engine:
             return open_source(engine, paths[:1]).header
-    return take_header(file_rows(paths[0], delimiter), paths[0])
+    return take_header(file_rows(paths[0], spelling), paths[0])
 
 
 def _roles(
@@ -284,11 +356,9 @@ def _observations(
     progress: Progress | None,
 ) -> GroupedData:
     """Read observations, row by row where they are few."""
-    plain = paths[0].suffix.lower() != ".gz" and not are_parquet(paths)
+    plain = not are_tables(paths) and not is_compressed(paths[0])
     if len(paths) == 1 and plain and paths[0].stat().st_size < _LARGE_FILE:
-        data = read_csv(paths[0], group=columns.group, value=columns.value, **how)
-        if most_observations < data.stats.N:
-            data = data.without_observations()
+        data = read_rows(paths[0], group=columns.group, value=columns.value, **how)
     else:
         data = scan.scan_data(
             paths,
@@ -298,8 +368,14 @@ def _observations(
             progress=progress,
             **how,
         )
-    if data.has_observations:
+    return _few(data, most_observations)
+
+
+def _few(data: GroupedData, most_observations: int) -> GroupedData:
+    """Keep the observations where they are few, and say where they are not kept."""
+    if most_observations >= data.stats.N:
         return data
+    data = data.without_observations()
     note = (
         f"more than {most_observations:,} observations, so models are fitted to the statistics "
         "by group"
@@ -314,7 +390,8 @@ def _by_group(
     settings: Mapping[str, Any],
     *,
     level: float,
-    text: Mapping[str, str],
+    spelling: Spelling,
+    order: str | None,
     drop_missing: bool,
     progress: Progress | None,
 ) -> GroupedData:
@@ -322,8 +399,8 @@ def _by_group(
     large = sum(path.stat().st_size for path in paths) >= _LARGE_FILE
     shown = progress if progress and large else Progress()
     with open_engine() as engine, shown.task(f"Reading {listed(paths)}"):
-        source = open_source(engine, paths, **text)
-        check_header(source.header, path=paths[0], delimiter=text["delimiter"])
+        source = open_source(engine, paths, spelling)
+        check_header(source.header, path=paths[0], delimiter=spelling.delimiter)
         layout = _LAYOUTS[kind](source.header, named, path=paths[0])
         table = scan_counts(source, layout) if large and kind == _PROPORTIONS else None
         if table is None:
@@ -336,7 +413,7 @@ def _by_group(
     }
     if kind == _SUMMARIES:
         about |= about_files(paths, settings, group_label=found["group"])
-        return GroupedData(
+        data = GroupedData(
             y=np.empty(0),
             group=np.empty(0, dtype=np.int64),
             stats=make_summaries(table, where=source.where),
@@ -344,18 +421,21 @@ def _by_group(
             reading={"columns": found},
             **about,
         )
+        return in_order(data, order, first=table.labels) if order else data
     if kind == _PROPORTIONS:
         counts, notes = make_proportions(table, where=source.where)
         label = " / ".join(found[role] for role in ("successes", "trials") if role in found)
         about |= about_files(paths, settings, group_label=found["group"], value_label=label)
         reading = {"columns": found}
-        return with_proportions(counts, notes=(*table.notes, *notes), reading=reading, **about)
+        data = with_proportions(counts, notes=(*table.notes, *notes), reading=reading, **about)
+        return in_order(data, order, first=table.labels) if order else data
     if kind == _RATES:
         events, notes = make_rates(table, where=source.where)
         label = " / ".join(found[role] for role in ("count", "exposure") if role in found)
         about |= about_files(paths, settings, group_label=found["group"], value_label=label)
         reading = {"columns": found}
-        return with_rates(events, notes=(*table.notes, *notes), reading=reading, **about)
+        data = with_rates(events, notes=(*table.notes, *notes), reading=reading, **about)
+        return in_order(data, order, first=table.labels) if order else data
     stats, notes = make_estimates(table, found, level=level, where=source.where)
     about |= about_files(paths, settings, group_label=found["group"], value_label=found["estimate"])
     reading = {}
@@ -363,4 +443,5 @@ def _by_group(
         found["ci"] = [found.pop("low"), found.pop("high")]  # type: ignore[assignment]
         reading["level"] = level
     reading["columns"] = found
-    return with_estimates(stats, notes=(*table.notes, *notes), reading=reading, **about)
+    data = with_estimates(stats, notes=(*table.notes, *notes), reading=reading, **about)
+    return in_order(data, order, first=table.labels) if order else data

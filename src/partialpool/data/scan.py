@@ -8,7 +8,7 @@ same: where the engine meets something wrong, the file is read again to say what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,17 @@ from typing import Any
 import numpy as np
 
 from partialpool.data.description import about_files, read_description
+from partialpool.data.engine import REWRITTEN, Numbers, Source, UnexplainedError, open_engine, plain
 from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
-from partialpool.data.rows import check_header, find_columns, strip_labels
-from partialpool.data.sources import (
-    MIXED_LINE_ENDS,
-    Numbers,
-    Source,
-    UnexplainedError,
-    open_engine,
-    open_source,
-    plain,
-)
+from partialpool.data.labels import strip_labels
+from partialpool.data.opening import stated_delimiter
+from partialpool.data.order import as_they_occur
+from partialpool.data.rows import check_header, find_columns, refuse_doubtful_points
+from partialpool.data.sources import open_source
+from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
+from partialpool.families.codes import CODES, describe
 from partialpool.families.moments import GroupStats, check_overflow, ordered
 from partialpool.progress import Progress
 from partialpool.types import FloatArray, IntArray
@@ -42,8 +40,11 @@ def scan_statistics(
     *,
     group: str | None = None,
     value: str | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    unit: str | None = None,
+    encoding: str | None = None,
     drop_missing: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -56,7 +57,7 @@ def scan_statistics(
         A file, a pattern such as `data/part-*.parquet`, or several of them; all CSV (also
         compressed, `.csv.gz`) or all Parquet, and all with the same columns. A TOML file of the
         first file's name beside it is read as for a small file.
-    group, value, delimiter, decimal, drop_missing
+    group, value, delimiter, decimal, thousands, unit, encoding, drop_missing
         As for `partialpool.data.read_csv`. In Parquet a null or NaN outcome is missing.
     threads
         Threads of the engine; all processors where None.
@@ -75,13 +76,18 @@ def scan_statistics(
     InputError
         Whatever makes the data unusable, with file, line or row, and value.
     """
+    spelling = Spelling.of(
+        delimiter=delimiter, decimal=decimal, thousands=thousands, unit=unit, encoding=encoding
+    )
+    paths = expand(files)
+    if delimiter is None:
+        spelling = spelling.delimited(stated_delimiter(paths[0], spelling))
     return scan_data(
-        files,
+        paths,
         most_observations=0,
         group=group,
         value=value,
-        delimiter=delimiter,
-        decimal=decimal,
+        spelling=spelling,
         drop_missing=drop_missing,
         threads=threads,
         progress=progress,
@@ -94,8 +100,7 @@ def scan_data(
     most_observations: int,
     group: str | None = None,
     value: str | None = None,
-    delimiter: str = ",",
-    decimal: str = ".",
+    spelling: Spelling | None = None,
     drop_missing: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -104,15 +109,16 @@ def scan_data(
 
     Parameters
     ----------
-    files, group, value, delimiter, decimal, drop_missing, threads, progress
-        As for `scan_statistics`.
+    files, group, value, spelling, drop_missing, threads, progress
+        As for `scan_statistics`, with a spelling that is settled.
     most_observations
         Largest number of observations that are kept.
 
     Returns
     -------
     GroupedData
-        In the order of the files; without observations (`y` empty) where there are more.
+        In the order of the files, groups as `read_csv` orders them; without observations (`y`
+        empty) where there are more.
 
     Raises
     ------
@@ -125,8 +131,9 @@ def scan_data(
         open_engine(threads) as engine,
         (progress or Progress()).task(f"Reading {listed(paths)}"),
     ):
-        source = open_source(engine, paths, delimiter=delimiter, decimal=decimal)
-        check_header(source.header, path=paths[0], delimiter=delimiter)
+        spelling = spelling or Spelling()
+        source = open_source(engine, paths, spelling)
+        check_header(source.header, path=paths[0], delimiter=spelling.delimiter)
         label, outcome = find_columns(
             source.header,
             group or settings.get("group"),
@@ -145,7 +152,9 @@ def scan_data(
         notes=notes,
         **about_files(paths, settings, group_label=label, value_label=outcome),
     )
-    return data if kept is None else replace(data, group=kept[0], y=kept[1])
+    if kept is None:
+        return data
+    return as_they_occur(replace(data, group=kept[0], y=kept[1]))
 
 
 @dataclass(frozen=True)
@@ -193,25 +202,26 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
         ).fetchone()
         pivot = float(first[0]) if first else 0.0
         raw = _group_by(rows, outcome.unchecked, pivot)
-        if raw is None:
+        if raw is None or ((gaps := _lacks(raw)) and gaps > source.count_missing(outcome)):
             raw = _group_by(rows, outcome.number, pivot)
     except duckdb.Error as error:
         problem = rows.explain(error)
-        if isinstance(problem, UnexplainedError) and source.relax():
+        if isinstance(problem, UnexplainedError) and source.rewrite():
             found, others = _statistics(rows)
-            return found, (MIXED_LINE_ENDS, *others)
+            return found, (REWRITTEN, *others)
         raise problem from None
     if raw is None:
         raise InputError(
             f"{source.where}: the squares of the values overflow; "
             "divide the outcome by a suitable unit first"
         )
-    counted, n = (plain(raw[key]).astype(np.int64) for key in ("rows", "n"))
-    dropped = int(counted.sum() - n.sum())
+    n, dropped = plain(raw["n"]).astype(np.int64), _lacks(raw)
     wrong = dropped and not (rows.drop_missing and source.count_missing(outcome) == dropped)
     blank = np.ma.getmaskarray(raw["label"]) & (n > 0)
-    if wrong or n.sum() == 0 or blank.any():
+    if wrong or n.sum() == 0 or blank.any() or source.mixes_units(outcome):
         raise rows.explain(None)
+    if not source.spelling.certain and (begin := source.begin(outcome.name)):
+        refuse_doubtful_points(*zip(*begin, strict=True), paths=source.paths, column=outcome.name)
     kept = np.flatnonzero(n > 0)
     kept = kept[np.argsort(np.asarray(raw["label"], dtype=object)[kept])]
     labels = [str(label) for label in np.asarray(raw["label"])[kept]]
@@ -228,17 +238,46 @@ def _statistics(rows: Observations) -> tuple[GroupStats, tuple[str, ...]]:
     if (lost[variance > 0] > _DIGITS).any():
         stats = _second_pass(rows, stats, labels)
     left_out = f"{dropped} {'row' if dropped == 1 else 'rows'} without an outcome left out"
-    return ordered(stats), ((left_out,) if dropped else ()) + changed
+    if source.knows_range:
+        low, high = source.range(outcome)
+    else:
+        low, high = plain(raw["low"])[kept].min(), plain(raw["high"])[kept].max()
+    codes = _codes(rows, float(low), float(high))
+    return ordered(stats), ((left_out,) if dropped else ()) + changed + codes
+
+
+def _lacks(raw: Mapping[str, Any]) -> int:
+    """Count the rows without a number."""
+    return int(plain(raw["rows"]).sum() - plain(raw["n"]).sum())
+
+
+def _codes(rows: Observations, low: float, high: float) -> tuple[str, ...]:
+    """Note codes for missing values, where the smallest or the largest value may be one."""
+    if not {low, high} & set(CODES):
+        return ()
+    number, table = rows.outcome.number, rows.source.table
+    known = ", ".join(f"CAST({code!r} AS DOUBLE)" for code in CODES)
+    values = f"(SELECT {number} AS v FROM {table}) WHERE v IS NOT NULL AND v"
+    found = rows.source.engine.execute(
+        f"SELECT v, count(*) FROM {values} IN ({known}) GROUP BY 1"
+    ).fetchall()
+    others = rows.source.engine.execute(
+        f"SELECT min(v), max(v) FROM {values} NOT IN ({known})"
+    ).fetchone()
+    if others is None or others[0] is None:
+        return ()
+    return tuple(describe(dict(found), *others))
 
 
 def _group_by(rows: Observations, number: str, pivot: float) -> dict[str, Any] | None:
     """Count and sum by group; None where a sum is not finite."""
     import duckdb
 
+    ends = "" if rows.source.knows_range else "min(v) AS low, max(v) AS high,"
     try:
         raw: dict[str, Any] = rows.source.engine.execute(
-            f"SELECT CAST(label AS VARCHAR) AS label, rows, n, mean, variance FROM ("
-            f"SELECT {rows.label} AS label, count(*) AS rows, count(v) AS n, "
+            f"SELECT CAST(label AS VARCHAR) AS label, * EXCLUDE (label) FROM ("
+            f"SELECT {rows.label} AS label, count(*) AS rows, count(v) AS n, {ends} "
             f"avg(v - {pivot!r}) AS mean, var_pop(v - {pivot!r}) AS variance "
             f"FROM (SELECT *, {number} AS v FROM {rows.source.table}) GROUP BY 1)"
         ).fetchnumpy()

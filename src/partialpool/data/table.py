@@ -14,16 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data.engine import Numbers, Source, plain
 from partialpool.data.files import within
-from partialpool.data.rows import (
-    SHOWN,
-    LabelCheck,
-    is_decimal_comma,
-    quoted,
-    read_number,
-    strip_labels,
-)
-from partialpool.data.sources import Numbers, Source, plain
+from partialpool.data.labels import LabelCheck, strip_labels
+from partialpool.data.rows import SHOWN, quoted, refuse_doubtful_points
+from partialpool.data.spelling import Advice
 from partialpool.errors import InputError
 from partialpool.types import BoolArray, FloatArray
 
@@ -177,7 +172,12 @@ def read_table(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
         Whatever makes a row unusable, with its place and what stands there.
     """
     found = _by_columns(source, layout, drop_missing=drop_missing)
-    return _row_by_row(source, layout, drop_missing=drop_missing) if found is None else found
+    if found is None:
+        found = _row_by_row(source, layout, drop_missing=drop_missing)
+    for role in layout.roles if not source.spelling.certain else ():
+        if begin := source.begin(column := layout.columns[role]):
+            refuse_doubtful_points(*zip(*begin, strict=True), paths=source.paths, column=column)
+    return found
 
 
 def _by_columns(source: Source, layout: Layout, *, drop_missing: bool) -> Table | None:
@@ -187,8 +187,11 @@ def _by_columns(source: Source, layout: Layout, *, drop_missing: bool) -> Table 
     numbers = {role: source.numbers(layout.columns[role]) for role in layout.roles}
     source.engine.execute("SET preserve_insertion_order = true")
     try:
-        labels, read = _columns(source, layout.columns["group"], numbers)
-        wrong = _wrong(source, numbers, read)
+        for way in ("quick", "number"):
+            labels, read = _columns(source, layout.columns["group"], numbers, way)
+            if not (wrong := _wrong(source, numbers, read)):
+                break
+        wrong = wrong or any(map(source.mixes_units, numbers.values()))
     except duckdb.Error:
         return None
     filled = layout.fill(read)
@@ -214,11 +217,11 @@ def _table(layout: Layout, labels: Sequence[str], values: Values, *, left_out: i
 
 
 def _columns(
-    source: Source, label: str, numbers: Mapping[str, Numbers]
+    source: Source, label: str, numbers: Mapping[str, Numbers], way: str
 ) -> tuple[Any, dict[str, FloatArray]]:
     """Labels as they stand in the files, and numbers, NaN where there is none."""
     selected = [f"CAST({source.label(label)} AS VARCHAR) AS label"]
-    selected += [f"{column.number} AS v{k}" for k, column in enumerate(numbers.values())]
+    selected += [f"{getattr(column, way)} AS v{k}" for k, column in enumerate(numbers.values())]
     raw = source.engine.execute(f"SELECT {', '.join(selected)} FROM {source.table}").fetchnumpy()
     values = {role: plain(raw[f"v{k}"]) for k, role in enumerate(numbers)}
     return np.ma.filled(raw["label"], ""), values
@@ -243,12 +246,11 @@ def _row_by_row(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
     blocks: list[Values] = []
     total = 0
     check = LabelCheck()
+    advice = {role: Advice(source.spelling) for role in layout.roles}
     rows = source.rows(list(layout.columns.values()), keep_empty=drop_missing)
     while block := list(itertools.islice(rows, _BLOCK)):
         cells = {role: [row[1][k] for row in block] for k, role in enumerate(layout.columns)}
-        values, problems, gaps = _checked(
-            layout, cells, decimal=source.decimal, drop_missing=drop_missing
-        )
+        values, problems, gaps = _checked(layout, cells, advice, drop_missing=drop_missing)
         for i, ((place, _), label) in enumerate(zip(block, cells["group"], strict=True)):
             problem = problems.get(i) or ("" if gaps[i] else check.problem(label))
             if problem:
@@ -260,14 +262,18 @@ def _row_by_row(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
         total += len(block)
     if total == 0:
         raise InputError(f"{source.where}: at least one row is needed, and there is none")
+    hints = "".join(dict.fromkeys(each.options for each in advice.values()))
     if len(places) > 1:
         shown = ", ".join(within(source.paths, place) for place in places[:SHOWN])
         more = " ..." if len(places) > SHOWN else ""
         raise InputError(
-            f"{first}. {len(places):,} of {total:,} rows cannot be used: {shown}{more}"
+            f"{first}. {len(places):,} of {total:,} rows cannot be used: {shown}{more}{hints}"
         )
     if first:
-        raise InputError(first)
+        raise InputError(first + hints)
+    for role, each in advice.items():
+        if each.mixes_units:
+            raise InputError(f"{source.where}: column {layout.columns[role]!r}: {each.mixes_units}")
     if not labels:
         raise InputError(f"{source.where}: every row lacks {layout.any_number}")
     joined = {role: np.concatenate([block[role] for block in blocks]) for role in layout.roles}
@@ -275,20 +281,29 @@ def _row_by_row(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
 
 
 def _checked(
-    layout: Layout, cells: Mapping[str, Sequence[str]], *, decimal: str, drop_missing: bool
+    layout: Layout,
+    cells: Mapping[str, Sequence[str]],
+    advice: Mapping[str, Advice],
+    *,
+    drop_missing: bool,
 ) -> tuple[Values, dict[int, str], BoolArray]:
     """Numbers of some rows, what is wrong by position, and which others are left out."""
     problems: dict[int, str] = {}
-    read = {role: [read_number(text, decimal) for text in cells[role]] for role in layout.roles}
+    read = {
+        role: [each.spelling.number(text) for text in cells[role]] for role, each in advice.items()
+    }
+    for role, each in advice.items():
+        for text, number in zip(cells[role], read[role], strict=True):
+            if number is None or number == number:
+                each.meet(text, good=number is not None)
     values = layout.fill({role: np.array(column, dtype=float) for role, column in read.items()})
     gaps = np.any([np.isnan(column) for column in values.values()], axis=0)
     for role, column in read.items():
         for i in [i for i, x in enumerate(column) if x is None or x != x]:
             wrong, text = column[i] is None, cells[role][i]
             if wrong or (np.isnan(values[role][i]) and not drop_missing):
-                hint = ". --decimal ',' reads decimal commas" if is_decimal_comma(text) else ""
-                if not wrong:
-                    hint = ". --drop-missing leaves out rows in which a number is missing"
+                drop = ". --drop-missing leaves out rows in which a number is missing"
+                hint = "" if wrong else drop
                 problems.setdefault(i, f"{role} is {text!r}; a finite number is needed{hint}")
     gaps[list(problems)] = False
     for rule in layout.rules:

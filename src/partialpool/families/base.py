@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,6 @@ from partialpool.families.conjugate import Conjugate
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
-from partialpool.text import NUMBER
 from partialpool.types import FloatArray, IntArray
 
 Pooling = Literal["complete", "none", "partial", "other"]
@@ -57,6 +56,10 @@ DEFAULT = (COMPLETE, NONE, MARGINAL)
 DRAWN_GROUPS = 1000
 """Most groups whose means a program that integrates over them draws; of more, the estimates follow
 from the population's parameters (`partialpool.tables.group_posterior`)."""
+
+
+SCALES = (1e-60, 1e60)
+"""Least and largest sd of data that models take: beyond, densities over- and underflow."""
 
 
 class Declared(Protocol):
@@ -121,6 +124,47 @@ class LeavingOut(Posterior, Protocol):
 
     def leave_one_out(self) -> FloatArray:
         """Log predictive density of each group given all others, shape (J,)."""
+        ...
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability that each group's estimate is smaller than it is, given all others, (J,)."""
+        ...
+
+
+class NormalMeans(NamedTuple):
+    """A mean that is normal at each node of a quadrature, and the errors around it.
+
+    Attributes
+    ----------
+    weights
+        Probabilities of the nodes, shape (k,).
+    mean, sd
+        Of the mean at the nodes, in the unit of the data, shape (k,).
+    error_sd
+        The errors' sd at the nodes, shape (k,).
+    """
+
+    weights: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+    error_sd: FloatArray
+
+
+@runtime_checkable
+class PredictingGroups(Posterior, Protocol):
+    """An exact posterior that knows where the mean of a further group would lie."""
+
+    def new_group(self) -> NormalMeans:
+        """Mean of a group that there are no data of."""
+        ...
+
+
+@runtime_checkable
+class PredictingRows(Posterior, Protocol):
+    """An exact posterior that knows which mean further rows of a group would lie around."""
+
+    def known_group(self, j: int) -> NormalMeans:
+        """Mean of group j."""
         ...
 
 
@@ -215,6 +259,10 @@ class Statistics(ABC):
     def take(self, at: IntArray) -> Self:
         """Return the statistics of some groups, by index."""
 
+    def without_row(self, j: int, value: float) -> Self | None:
+        """Return the statistics without one row of group j; None where a row is a group's all."""
+        return None
+
 
 @dataclass(frozen=True)
 class Words:
@@ -299,6 +347,9 @@ class Family(ABC):
     """Folder of its programs below `stan/`; empty for the family of the lesson."""
 
     words: ClassVar[Words]
+
+    words_of_logarithms: ClassVar[Words | None] = None
+    """The same where rows are logarithms of observations, whose exponentials are shown."""
 
     programs: ClassVar[tuple[str, ...]] = SHIPPED
     """Names of its programs, in the order in which a report shows them."""
@@ -680,15 +731,20 @@ def draw_population(choice: Choice, groups: int, rng: np.random.Generator) -> di
     return {**drawn, "eta": eta, "theta": theta, "theta_new": theta_new}
 
 
-def order_of_labels(labels: Sequence[str]) -> list[str]:
-    """Order groups by number where every label is one, else as they first appear."""
-    unique = list(dict.fromkeys(labels))
-    if not all(map(NUMBER.fullmatch, unique)):
-        return unique
-    numbers = np.array(list(map(float, unique)))
-    if (np.diff(numbers) > 0).all():
-        return unique
-    return sorted(unique, key=lambda label: (float(label), label))
+def check_scale(sd: float) -> None:
+    """Refuse data whose spread no model can be sampled on.
+
+    Raises
+    ------
+    InputError
+        With the spread, and what to do.
+    """
+    least, most = SCALES
+    if not least <= sd <= most:
+        raise InputError(
+            f"the scale of the values is the trouble: their sd is {sd:.2g}, and models take sds "
+            f"from {least:g} to {most:g}; divide the outcome by a suitable unit first"
+        )
 
 
 def rounded(x: float) -> float:

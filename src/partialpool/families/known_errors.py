@@ -33,12 +33,14 @@ from partialpool.families.base import (
     Posterior,
     Statistics,
     Words,
+    check_scale,
     draw_population,
-    order_of_labels,
     rounded,
     rounded_to,
 )
+from partialpool.families.codes import missing_value_codes
 from partialpool.families.exact.classes import MOST_CLASSES
+from partialpool.families.order import order_of_labels
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -52,6 +54,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.settings import Settings
+from partialpool.text import beside, in_full
 from partialpool.types import FloatArray, IntArray
 
 _LOG_2_PI = math.log(2 * math.pi)
@@ -235,6 +238,10 @@ class KnownErrors(Family):
     rows_are_groups = True
     may_be_logarithms = True
 
+    def notices(self, stats: Estimates, y: FloatArray) -> list[str]:
+        """Say where estimates look like codes for missing ones."""
+        return missing_value_codes(stats.estimate)
+
     def default_priors(self, stats: Estimates) -> Priors:
         """Priors that leave the word to the estimates, on their scale.
 
@@ -248,7 +255,13 @@ class KnownErrors(Family):
           448-474, on scaling such priors);
         - theta of complete and no pooling: normal(m, 1000 s), which does not move an estimate by
           more than a millionth of its error's share.
+
+        Raises
+        ------
+        InputError
+            Estimates or errors have a scale that is out of reach.
         """
+        check_scale(stats.total_sd)
         s = rounded(stats.total_sd)
         m = rounded_to(stats.grand_mean, 0.01 * s)
         values = {
@@ -272,9 +285,9 @@ class KnownErrors(Family):
             distance = abs(stats.grand_mean - location) / scale
             if distance > _FAR:
                 found.append(
-                    f"the prior of {name}, normal({location:g}, {scale:g}), puts the "
-                    f"common-effect estimate {stats.grand_mean:.4g} {distance:.1f} prior sds from "
-                    "its center"
+                    f"the prior of {name}, normal({in_full(location)}, {scale:g}), puts the "
+                    f"common-effect estimate {beside(stats.grand_mean, stats.total_sd)} "
+                    f"{distance:.1f} prior sds from its center"
                 )
         spread = float(np.std(stats.estimate, ddof=1)) if stats.J > 1 else 0.0
         scale = value.get("tau_scale")

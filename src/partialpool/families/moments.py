@@ -16,9 +16,12 @@ import pandas as pd
 from partialpool.errors import InputError
 from partialpool.families.base import (
     Statistics,
-    order_of_labels,
 )
+from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
+
+_BLUR = 1e-3
+_WHOLE = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,17 @@ class GroupStats(Statistics):
         """Return the statistics of some groups."""
         labels = tuple(self.labels[j] for j in at)
         return GroupStats(labels, self.n[at], self.mean[at], self.ss[at])
+
+    def without_row(self, j: int, value: float) -> GroupStats | None:
+        """Return the statistics without one observation of group j; None where it has no other."""
+        n, off = int(self.n[j]), value - float(self.mean[j])
+        if n < 2:
+            return None
+        counts, mean, ss = self.n.copy(), self.mean.copy(), self.ss.copy()
+        counts[j] -= 1
+        mean[j] -= off / (n - 1)
+        ss[j] = max(0.0, float(ss[j]) - off**2 * n / (n - 1))
+        return GroupStats(self.labels, counts, mean, ss)
 
 
 def group_stats(y: FloatArray, group: IntArray, labels: Sequence[str]) -> GroupStats:
@@ -239,6 +253,19 @@ def ordered(stats: GroupStats) -> GroupStats:
     index = {label: j for j, label in enumerate(stats.labels)}
     at = np.array([index[label] for label in labels])
     return GroupStats(tuple(labels), stats.n[at], stats.mean[at], stats.ss[at])
+
+
+def lost_digits(stats: GroupStats) -> list[str]:
+    """Note values so large against their spread that doubles, which have 16 digits, blur it."""
+    largest, sd = float(np.abs(stats.mean).max()), stats.total_sd
+    step = float(np.spacing(largest))
+    if step <= _BLUR * sd or (sd == 0 and largest < _WHOLE):
+        return []
+    of = f"an sd of {sd:.2g}" if sd > 0 else "what they differ by"
+    return [
+        f"values near {largest:.3g} are held to steps of {step:.2g}, which blurs {of}: subtract a "
+        "constant from all values in the file first"
+    ]
 
 
 def check_overflow(stats: GroupStats, where: str) -> None:

@@ -28,13 +28,15 @@ from partialpool.families.base import (
     Family,
     Pooling,
     Words,
+    check_scale,
     draw_population,
     rounded,
     rounded_to,
 )
+from partialpool.families.codes import missing_value_codes
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.exact.pooling_extremes import Sample, draw_means
-from partialpool.families.moments import GroupStats, group_stats, size_classes
+from partialpool.families.moments import GroupStats, group_stats, lost_digits, size_classes
 from partialpool.priors import (
     Exponential,
     HalfCauchy,
@@ -48,6 +50,7 @@ from partialpool.priors import (
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, SET_BY_USER, Priors
 from partialpool.settings import Settings
+from partialpool.text import beside, in_full
 from partialpool.types import FloatArray, IntArray
 
 SAMPLED_ROWS = 500
@@ -56,6 +59,9 @@ more it would take over two seconds."""
 
 SMALLEST_SD = 1e-4
 """Least sd of a mean, in the unit of the data, of which Stan samples these programs."""
+
+LARGEST_SD = 1e15
+"""Largest sd of data of which Stan samples them; beyond, a chain's steps do not grow enough."""
 
 FEWEST_OF_OWN = 3
 """Observations of which on a group is shown with a variance of its own under no pooling."""
@@ -84,6 +90,14 @@ class Observations(Family):
         size="n",
         size_title="Observations in the group",
         least="fewest observations",
+    )
+    words_of_logarithms = replace(
+        words,
+        theta="geometric mean",
+        thetas="geometric means",
+        raw="sample geometric mean",
+        raws="sample geometric means",
+        raw_se=f"{words.raw_se}, of logarithms",
     )
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     settings = (
@@ -114,13 +128,15 @@ class Observations(Family):
         Raises
         ------
         InputError
-            All observations are equal, so the data have no scale.
+            All observations are equal, so the data have no scale, or one that is out of reach.
         """
         if stats.total_sd == 0:
             raise InputError(
                 "all values are equal: there is no variation to model; "
                 "check the file and the value column"
+                + "".join(f"; {n}" for n in lost_digits(stats))
             )
+        check_scale(stats.total_sd)
         s = rounded(stats.total_sd)
         m = rounded_to(stats.grand_mean, 0.01 * s)
         values = {
@@ -170,6 +186,10 @@ class Observations(Family):
         return Priors({name: priors.values[name] for name in names}, priors.sources)
 
     def notices(self, stats: GroupStats, y: FloatArray) -> list[str]:
+        """Say where values look like codes, have lost their digits, or are 0 or 1 alone."""
+        return [*missing_value_codes(y), *lost_digits(stats), *self._proportions(stats, y)]
+
+    def _proportions(self, stats: GroupStats, y: FloatArray) -> list[str]:
         """Say where values are 0 or 1 alone, which are not normal.
 
         Without rows: n such values with mean m have the sum of squares n m (1 - m), and n m is a
@@ -207,8 +227,9 @@ class Observations(Family):
             distance = abs(stats.grand_mean - location) / scale
             if distance > 3:
                 found.append(
-                    f"the prior of {name}, normal({location:g}, {scale:g}), puts the grand mean "
-                    f"{stats.grand_mean:.4g} {distance:.1f} prior sds from its center"
+                    f"the prior of {name}, normal({in_full(location)}, {scale:g}), puts the grand "
+                    f"mean {beside(stats.grand_mean, stats.total_sd)} {distance:.1f} prior sds "
+                    "from its center"
                 )
         spread = float(np.std(stats.mean, ddof=1)) if stats.J > 1 else 0.0
         for name, needed, what in (
@@ -551,7 +572,8 @@ class Observations(Family):
             return False
         alike = program == NONE and bool((stats.ss == 0).any())
         tiny = stats.total_sd < SMALLEST_SD * math.sqrt(stats.N)
-        hard = stats.N > SAMPLED_ROWS or alike or tiny
+        huge = stats.total_sd > LARGEST_SD
+        hard = stats.N > SAMPLED_ROWS or alike or tiny or huge
         return not rows or (hard and stats.J <= DRAWN_GROUPS)
 
     def draw_exactly(

@@ -16,9 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import GroupedData
-from partialpool.data.columns import group_column, names_of, numbers_of, read_columns
+from partialpool.data.columns import (
+    group_column,
+    names_of,
+    numbers_of,
+    read_columns,
+    spelling_of,
+)
 from partialpool.errors import InputError
-from partialpool.families.base import order_of_labels
+from partialpool.families.order import order_of_labels
 from partialpool.programs import Program
 from partialpool.programs.declarations import Declaration, read_inputs, read_outputs
 from partialpool.types import IntArray
@@ -288,17 +294,17 @@ class Columns:
 
     def _numbers(self, each: Declaration, column: str) -> NDArray[Any]:
         """Numbers of all rows: codes from 1 where labels are asked for."""
-        decimal = self._data.reading.get("decimal", ".")
+        spelling = spelling_of(self._data)
         if each.is_index and each.upper in self.sizes:
             return self._index(each, column) + 1
         if each.is_index or (each.type == "int" and column == group_column(self._data)):
             return self.axis(column).codes + 1
         cells = self._read(column)
-        numbers = numbers_of(cells, decimal)
+        numbers = numbers_of(cells, spelling)
         if numbers is None and each.type == "int":
             return self.axis(column).codes + 1
         bad = (
-            [k for k, cell in enumerate(cells) if numbers_of([cell], decimal) is None]
+            [k for k, cell in enumerate(cells) if numbers_of([cell], spelling) is None]
             if numbers is None
             else np.flatnonzero(np.isnan(numbers)).tolist()
         )

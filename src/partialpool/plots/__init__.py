@@ -15,6 +15,7 @@ from partialpool.plots.groups import data_by_group as data_by_group
 from partialpool.plots.groups import draws_by_group as draws_by_group
 from partialpool.plots.pooling import pooling_scatter as pooling_scatter
 from partialpool.plots.pooling import shrinkage_arrows as shrinkage_arrows
+from partialpool.plots.population import group_quantiles as group_quantiles
 from partialpool.plots.posterior import density as density
 from partialpool.plots.posterior import prior_and_posterior as prior_and_posterior
 from partialpool.plots.posterior import rank_plot as rank_plot
@@ -22,3 +23,4 @@ from partialpool.plots.posterior import trace_and_density as trace_and_density
 from partialpool.plots.posterior import traces as traces
 from partialpool.plots.theme import MANY as MANY
 from partialpool.plots.theme import extremes as extremes
+from partialpool.plots.theme import without_caption as without_caption

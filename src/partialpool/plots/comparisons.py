@@ -30,7 +30,7 @@ def contrast_matrix(
     order: list[str],
     models: Mapping[str, str] | None = None,
 ) -> p9.ggplot:
-    """P(theta_row > theta_column) for all pairs, one panel a model.
+    """P(theta_row > theta_column) for each pair once, one panel a model.
 
     Parameters
     ----------
@@ -49,6 +49,8 @@ def contrast_matrix(
     mirrored = c.rename(columns={"group_i": "group_j", "group_j": "group_i"})
     cells = pd.concat([c, mirrored.assign(p_greater=1 - c["p_greater"])], ignore_index=True)
     cells = cells.drop_duplicates(["model", "group_i", "group_j"])
+    place = {label: k for k, label in enumerate(kept)}
+    cells = cells[cells["group_i"].map(place) < cells["group_j"].map(place)]
     cells["model"] = pd.Categorical(cells["model"].map(shown), list(shown.values()))
     cells["said"] = [_percent(p) for p in cells["p_greater"]]
     few = len(kept) <= _MOST_CELLS

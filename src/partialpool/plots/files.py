@@ -1,4 +1,4 @@
-"""A figure to files: PNG and SVG from one drawing, the same bytes every time."""
+"""A figure to files: PNG, SVG and PDF from one drawing, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ mpl.use("agg")
 DPI = 200
 
 
-def save(figure: p9.ggplot, stem: str | Path) -> tuple[int, int]:
-    """Write `stem`.png and `stem`.svg.
+def save(figure: p9.ggplot, stem: str | Path, *, pdf: bool = False) -> tuple[int, int]:
+    """Write `stem`.png and `stem`.svg, and `stem`.pdf where asked for.
 
     Returns
     -------
@@ -31,6 +31,9 @@ def save(figure: p9.ggplot, stem: str | Path) -> tuple[int, int]:
             drawn.savefig(stem.parent / f"{stem.name}.png", dpi=DPI, metadata={"Software": None})
             _unscale(drawn)
             drawn.savefig(stem.parent / f"{stem.name}.svg", metadata={"Date": None})
+            if pdf:
+                about = {"Creator": None, "Producer": None, "CreationDate": None}
+                drawn.savefig(stem.parent / f"{stem.name}.pdf", metadata=about)
             width, height = drawn.get_size_inches()
         finally:
             pyplot.close(drawn)

@@ -33,6 +33,7 @@ def forest(
     axis_title: str = "value",
     group_title: str = "Group",
     ratios: bool = False,
+    zero: bool = True,
 ) -> p9.ggplot:
     """Estimates and what the models make of them, one row a group, then the whole.
 
@@ -47,6 +48,8 @@ def forest(
         Title of the axis of values (with its unit) and what a group is called.
     ratios
         Whether the values are ratios: the axis is logarithmic, with a line at 1 instead of 0.
+    zero
+        Whether there is a line at 0, where no effect lies.
     """
     kinds = list(dict.fromkeys(intervals["kind"]))
     grouped = intervals[~intervals["whole"]]
@@ -71,7 +74,7 @@ def forest(
     scale, height = group_axis(kept, dropped, extra=extra, flipped=True)
     return (
         p9.ggplot(frame, p9.aes("row", color="kind", group="kind"))
-        + (ratio_axis(flipped=True) if ratios else [_AT_ZERO])
+        + (ratio_axis(flipped=True) if ratios else [_AT_ZERO] if zero else [])
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), position=dodge, size=0.8)
         + p9.geom_point(p9.aes(y="middle", shape="kind"), position=dodge, size=2.1)
         + p9.scale_color_manual(dict(zip(kinds, _COLORS, strict=False)), breaks=kinds)

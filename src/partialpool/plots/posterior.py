@@ -131,7 +131,11 @@ def trace_and_density(
         + p9.geom_line(p9.aes("value", "density"), data=curves, color=BLUE, size=0.8)
         + p9.facet_wrap("panel", ncol=2, scales="free")
         + _chain_colors(traces)
-        + p9.labs(x="Left: iteration after warmup; right: value", y="Left: value; right: density")
+        + p9.labs(
+            x="",
+            y="",
+            caption=caption("Trace: value by iteration after warmup, one colour a chain."),
+        )
         + theme(height=2.0 * len(parameters) + 0.7)
         + p9.theme(legend_position="none")
     )

@@ -6,6 +6,8 @@ common kinds of colour blindness tell apart; models differ in shape or panel as 
 
 from __future__ import annotations
 
+import itertools
+import re
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -46,6 +48,18 @@ _FALLBACKS = (
     "Noto Sans",
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
+    "Noto Sans CJK KR",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "IPAGothic",
+    "TakaoGothic",
+    "NanumGothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Malgun Gothic",
     "Noto Sans Arabic",
     "Noto Sans Hebrew",
     "Noto Sans Devanagari",
@@ -61,6 +75,8 @@ _FALLBACKS = (
 )
 _WRAP = 28
 _LONGEST = 140
+_MOST_LINES = 3
+_KEPT_OF_RUN = 2
 
 
 @cache
@@ -98,24 +114,68 @@ def text(label: str, *, width: int = _WRAP) -> str:
     r"""Prepare a label for a figure, so that it shows as given.
 
     Dollar signs are kept from starting mathematics. A character without a glyph in any font at
-    hand is replaced by its name or code point. Lines longer than `width` are wrapped; of a label
-    longer than 140 characters the middle is left out.
+    hand is replaced by its name or code point, and a run of such letters by the first and the last
+    of their code points. Lines longer than `width` are wrapped; of a label longer than 140
+    characters the middle is left out. A label of more than three lines is set without its line
+    ends, and is shortened if that does not do.
     """
-    shown = "".join(_glyph(character) for character in label)
+    shown = "".join(_glyph(character) for character in _without_runs(label))
     if len(shown) > _LONGEST:
         shown = f"{shown[: _LONGEST - 40]} … {shown[-37:]}"
-    lines = [
-        part
-        for line in shown.split("\n")
-        for part in textwrap.wrap(line, width, replace_whitespace=False, break_on_hyphens=False)
-        or [""]
-    ]
+    lines = [part for line in shown.split("\n") for part in _wrapped(line, width) or [""]]
+    if "\n" in label and len(lines) > _MOST_LINES:
+        lines = _wrapped(" ".join(shown.split()), width)
+        if len(lines) > _MOST_LINES:
+            lines = [*lines[: _MOST_LINES - 1], f"… {lines[-1]}"]
     return "\n".join(lines).replace("$", r"\$")
+
+
+def _without_runs(label: str) -> str:
+    """Shorten runs of letters without a glyph, which would be a line of code points."""
+
+    def shortened(run: re.Match[str]) -> str:
+        points = [f"{ord(character):04X}" for character in run[0]]
+        if len(points) > _KEPT_OF_RUN + 1:
+            points = [*points[:_KEPT_OF_RUN], "…", points[-1]]
+        return f"[U+{' '.join(points)}]"
+
+    if not any(_is_letter_without_glyph(character) for character in label):
+        return label
+    parts = itertools.groupby(label, _is_letter_without_glyph)
+    return "".join(
+        re.sub("(?s).{2,}", shortened, "".join(run)) if bare else "".join(run)
+        for bare, run in parts
+    )
+
+
+def _is_letter_without_glyph(character: str) -> bool:
+    return unicodedata.category(character)[0] == "L" and ord(character) not in _drawable()
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Wrap a line; letters of double width, such as Chinese ones, count twice."""
+    if not any(unicodedata.east_asian_width(character) in "WF" for character in line):
+        return textwrap.wrap(line, width, replace_whitespace=False, break_on_hyphens=False)
+    lines, taken = [""], 0
+    for character in line:
+        wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if taken + wide > width:
+            lines.append("")
+            taken = 0
+        lines[-1] += character
+        taken += wide
+    return lines
 
 
 def caption(sentence: str) -> str:
     """Wrap a caption, made of text that is already prepared, to the width of a figure."""
     return textwrap.fill(sentence, 96, break_long_words=False)
+
+
+def without_caption(figure: p9.ggplot) -> tuple[p9.ggplot, str]:
+    """Take the caption out of a figure, for a page that sets its own below it."""
+    words = getattr(figure.labels, "caption", None) or ""
+    return figure + p9.labs(caption=""), " ".join(words.split()).replace(r"\$", "$")
 
 
 def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.theme:
@@ -128,6 +188,7 @@ def theme(*, height: float = 3.6, width: float = WIDTH, grid: str = "xy") -> p9.
         panel_grid_major_x=line if "x" in grid else blank,
         panel_grid_major_y=line if "y" in grid else blank,
         axis_text=p9.element_text(color="#333333"),
+        axis_title=p9.element_text(size=9.5),
         axis_text_y=p9.element_text(ma="right"),
         axis_line_x=p9.element_line(color="#888888", size=0.5),
         strip_text=p9.element_text(ha="left", ma="left", weight="bold", size=10),

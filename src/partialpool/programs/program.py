@@ -41,7 +41,7 @@ _TITLES = {
     COMMON_VARIANCE: "no pooling, common variance",
     CENTERED: "partial pooling, centered",
     NONCENTERED: "partial pooling, non-centered",
-    MARGINAL: "partial pooling, marginal",
+    MARGINAL: "partial pooling",
 }
 
 

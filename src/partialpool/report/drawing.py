@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import partialpool
 from partialpool.progress import Progress
@@ -43,6 +43,21 @@ class Figure:
     alt: str
 
 
+class Drawn(NamedTuple):
+    """What became of some figures.
+
+    Attributes
+    ----------
+    failed
+        Key to what went wrong, for the figures that failed.
+    captions
+        Key to the caption that the plot would have had, which explains its marks.
+    """
+
+    failed: dict[str, str]
+    captions: dict[str, str]
+
+
 @contextlib.contextmanager
 def drawing_processes(count: int | None = None) -> Iterator[list[Worker]]:
     """Start drawing processes, so that they are ready when there is something to draw.
@@ -67,9 +82,10 @@ def draw_all(
     folder: Path,
     *,
     workers: Sequence[Worker],
+    pdf: bool = False,
     progress: Progress | None = None,
-) -> dict[str, str]:
-    """Draw every figure into `folder`, as `key`.png and `key`.svg.
+) -> Drawn:
+    """Draw every figure into `folder`, as `key`.png and `key`.svg, without captions.
 
     Parameters
     ----------
@@ -79,29 +95,32 @@ def draw_all(
         Where to; it must exist.
     workers
         From `drawing_processes`.
+    pdf
+        Whether to write PDF, too.
     progress
         Where to report.
 
     Returns
     -------
-    dict
-        Key to what went wrong, for the figures that failed. A drawing process that dies takes
-        only the figure with it that it was drawing.
+    Drawn
+        What went wrong, and the captions. A drawing process that dies takes only the figure with
+        it that it was drawing.
     """
     progress = progress or Progress()
     waiting: queue.SimpleQueue[Figure] = queue.SimpleQueue()
     for figure in figures:
         waiting.put(figure)
-    failed: dict[str, str] = {}
+    drawn = Drawn({}, {})
     with progress.task(f"Drawing {counted(len(figures), 'figures')}", total=len(figures)) as task:
 
         def work(worker: Worker) -> None:
             with contextlib.suppress(queue.Empty):
                 while True:
                     figure = waiting.get_nowait()
-                    problem = worker.draw(figure, folder)
+                    problem, caption = worker.draw(figure, folder, pdf=pdf)
                     if problem:
-                        failed[figure.key] = problem
+                        drawn.failed[figure.key] = problem
+                    drawn.captions[figure.key] = caption
                     task.advance()
 
         threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
@@ -109,7 +128,7 @@ def draw_all(
             thread.start()
         for thread in threads:
             thread.join()
-    return failed
+    return drawn
 
 
 def _cores() -> int:
@@ -129,24 +148,24 @@ class Worker:
         """Start the process ahead of its first figure; what takes time is then behind it."""
         self._process = _start(EARLY)
 
-    def draw(self, figure: Figure, folder: Path) -> str:
-        """Draw a figure; say what went wrong, or nothing."""
+    def draw(self, figure: Figure, folder: Path, *, pdf: bool = False) -> tuple[str, str]:
+        """Draw a figure; say what went wrong, or nothing, and give the plot's caption."""
         if self._ended:
-            return "interrupted"
+            return "interrupted", ""
         if self._process is None or self._process.poll() is not None:
             self._process = _start()
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            task = (figure.function, figure.arguments, str(folder / figure.key))
+            task = (figure.function, figure.arguments, str(folder / figure.key), pdf)
             process.stdin.write(pickle.dumps(task))
             process.stdin.flush()
-            answer = pickle.load(process.stdout)
+            problem, caption = pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
             _close(process)
-            return f"the drawing process ended with code {process.returncode}"
-        return str(answer)
+            return f"the drawing process ended with code {process.returncode}", ""
+        return str(problem), str(caption)
 
     def end(self) -> None:
         """End the process; nothing is drawn any more."""

@@ -21,22 +21,23 @@ EARLY = "early"
 _PLOTS = "partialpool.plots"
 
 
-def draw(function: str, arguments: dict[str, Any], stem: str) -> str:
-    """Draw one figure into its files.
+def draw(function: str, arguments: dict[str, Any], stem: str, pdf: bool = False) -> tuple[str, str]:
+    """Draw one figure into its files, without its caption.
 
     Returns
     -------
-    str
-        What went wrong; empty where nothing did.
+    problem, caption
+        What went wrong, empty where nothing did; and the caption, for the page to set below it.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             plots = import_module(_PLOTS)
-            plots.save(getattr(plots, function)(**arguments), stem)
+            figure, caption = plots.without_caption(getattr(plots, function)(**arguments))
+            plots.save(figure, stem, pdf=pdf)
     except Exception as error:  # whatever a figure fails of, the report goes on without it
-        return f"{type(error).__name__}: {error}"
-    return ""
+        return f"{type(error).__name__}: {error}", ""
+    return "", caption
 
 
 def serve() -> None:

@@ -16,7 +16,7 @@ from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
 from partialpool.report import model_figures
 from partialpool.report.drawing import Figure
-from partialpool.report.sentences import leading_movers
+from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
     capital,
     group_word,
@@ -43,6 +43,7 @@ from partialpool.text import safe
 
 _REPLICATES = 40
 _MOST_VALUES = 20_000
+_ENDS = {"low": "q2.5", "middle": "median", "high": "q97.5"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Plan:
     section: str
     key: str
     make: Callable[[], Figure]
+    folded: bool = False
+    """Whether the page shows it only when it is asked for."""
 
 
 def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Plan]:
@@ -69,19 +72,18 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         if comparison.data.has_observations
         else []
     )
+    both = bool(comparison.model("none") and comparison.model("partial"))
     for number_, fit in enumerate(comparison.fits, start=1):
         for name, make in model_figures.of_model(comparison, fit, models.get(fit.name)):
             key = f"{number_}-{safe(fit.name)}-{name}"
-            plans.append(Plan(f"model:{fit.name}", key, _bound(make, key)))
+            folded = both and name != "prior"
+            plans.append(Plan(f"model:{fit.name}", key, _bound(make, key), folded))
         for name, function in (("traces", "traces"), ("ranks", "rank_plot")):
             key = f"{number_}-{safe(fit.name)}-{name}"
-            plans.append(
-                Plan(
-                    "diagnostics", key, _bound(model_figures.chains(comparison, fit, function), key)
-                )
-            )
-    if comparison.model("none") and comparison.model("partial"):
-        plans.append(Plan("shrinkage", "shrinkage", lambda: _scatter(comparison)))
+            drawn = _bound(model_figures.chains(comparison, fit, function), key)
+            plans.append(Plan("diagnostics", key, drawn, comparison.trusted[fit.name]))
+    if both:
+        plans.append(Plan("shrinkage", "models", lambda: _models(comparison)))
     partial, best = (
         comparison.model("partial"),
         comparison.model("partial") or comparison.model("none"),
@@ -101,9 +103,13 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
     if len(comparison.table("posterior_checks", model=checked.name)):
         plans.append(Plan("checks", "check-statistics", lambda: _statistics(comparison, checked)))
         if not comparison.data.family.rows_are_groups:
-            plans.append(Plan("checks", "check-density", lambda: _density(comparison, checked)))
+            plans.append(
+                Plan("checks", "check-density", lambda: _density(comparison, checked), folded=True)
+            )
+    if partial is not None and len(fitness.given_others(comparison, partial)):
+        plans.append(Plan("checks", "population", lambda: _population(comparison, partial)))
     if len(comparison.table("loo_pointwise", model=checked.name)):
-        plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked)))
+        plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked), folded=True))
     return plans
 
 
@@ -116,7 +122,10 @@ def _data(comparison: Comparison) -> Figure:
     if data.family.rows_are_groups:
         return _raw(comparison)
     frame = pd.DataFrame(
-        {"group": np.array(data.labels, dtype=object)[data.group], "value": data.y}
+        {
+            "group": np.array(data.labels, dtype=object)[data.group],
+            "value": exponential.shown(data, data.y),
+        }
     ).iloc[np.argsort(data.group, kind="stable")]
     summary = data.summary()
     extremes = lowest(summary, "mean"), highest(summary, "mean")
@@ -127,13 +136,13 @@ def _data(comparison: Comparison) -> Figure:
         {"observations": frame.reset_index(drop=True), **model_figures.axes(comparison)},
         f"The observations by {data.group_label}.",
         f"Box plots of {data.axis_title} in {groups_of(data.stats.J)}. "
-        + run("Sample means", *ends),
+        + run(capital(data.words.raws), *ends),
     )
 
 
 def _raw(comparison: Comparison) -> Figure:
     """Draw each group's own estimate with the intervals that its standard error gives."""
-    words = comparison.data.family.words
+    words = comparison.data.words
     data, raw = comparison.data, comparison.data.stats.raw
     (low, high), (first, third) = (data.stats.intervals(level) for level in (0.95, 0.5))
     columns = zip(QUANTILES, (low, first, raw, third, high), strict=True)
@@ -148,40 +157,45 @@ def _raw(comparison: Comparison) -> Figure:
             "estimates": frame,
             "reference": exponential.shown(data, data.stats.grand_mean),
             "reference_label": model_figures.grand_mean(comparison),
-            "point": data.family.words.raw,
-            **model_figures.effect_axes(comparison),
+            "point": data.words.raw,
+            **model_figures.ratios(comparison),
         },
-        f"The {data.family.words.raws} by {data.group_label}, with {words.intervals}.",
+        f"The {data.words.raws} by {data.group_label}, with {words.intervals}.",
         f"{capital(words.raws)} of {groups_of(data.stats.J)} with their intervals. "
         + run(capital(words.raws), *ends),
     )
 
 
-def _scatter(comparison: Comparison) -> Figure:
+def _models(comparison: Comparison) -> Figure:
+    """Draw no pooling and partial pooling on one axis, with the mean of the population."""
     shown = [fit for fit in (comparison.model("none"), comparison.model("partial")) if fit]
     names = [fit.name for fit in shown]
     frame = shrinkage.without_foreign_centers(comparison.table("estimates"), comparison.fits)
-    thetas, center = comparison.data.family.words.thetas, "μ"
-    theta, kind = "θ", "Posterior means"
-    if comparison.data.exp:
-        theta, center, kind = "exp(θ)", "exp(μ)", "Geometric posterior means"
-    return Figure(
-        "shrinkage",
-        "pooling_scatter",
+    frame = frame[frame["model"].isin(names) & frame["parameter"].isin(["theta", "mu"])]
+    frame = frame[(frame["parameter"] == "mu") | (frame["group"] != "")]
+    whole = frame["parameter"] == "mu"
+    intervals = pd.DataFrame(
         {
-            "estimates": frame[frame["model"].isin(names)],
-            "models": comparison.titles,
-            **model_figures.effect_axes(comparison),
-        },
-        f"{kind} of {theta} under {' and '.join(fit.title for fit in shown)}.",
-        f"{kind} of the {thetas} under {' and '.join(fit.title for fit in shown)}, "
-        f"with the posterior mean of {center} dashed.",
+            "row": np.where(whole, _mean_of_all(comparison), frame["group"]),
+            "whole": whole,
+            "kind": frame["model"].map({fit.name: capital(fit.title) for fit in shown}),
+            **{name: frame[of] for name, of in _ENDS.items()},
+        }
+    )
+    both = " and ".join(fit.title for fit in shown)
+    thetas = comparison.data.words.thetas
+    return Figure(
+        "models",
+        "forest",
+        {"intervals": intervals, "zero": False, **model_figures.effect_axes(comparison)},
+        f"The {thetas} under {both} side by side, with the mean of the population.",
+        f"Intervals of {thetas} under {both}, a pair for each of {comparison.data.stats.J} groups.",
     )
 
 
 def _most(comparison: Comparison, model: str) -> str:
     """Name the group that moves most, for an alt text; nothing where several do."""
-    raw = comparison.data.family.words.raw
+    raw = comparison.data.words.raw
     first = leading_movers(comparison, comparison.table("shrinkage", model=model))
     if len(first) != 1:
         return ""
@@ -192,7 +206,7 @@ def _most(comparison: Comparison, model: str) -> str:
 def _arrows(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("shrinkage", model=fit.name)
     target = float(frame["target"].iloc[0])
-    words = comparison.data.family.words
+    words = comparison.data.words
     mean = "geometric posterior mean" if comparison.data.exp else "posterior mean"
     return Figure(
         "arrows",
@@ -200,7 +214,7 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
         {
             "shrinkage": frame,
             "center": target if np.isfinite(target) else None,
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
             **sizes(comparison.data),
         },
         f"From the {words.raw} to the {mean} under {fit.title}, by {words.size_title.lower()}.",
@@ -212,12 +226,11 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
     """Draw estimates, their posterior, the mean of the population and a new group in one."""
     data, stats = comparison.data, comparison.data.stats
     low, high = stats.intervals(0.95)
-    columns = {"low": "q2.5", "middle": "median", "high": "q97.5"}
     raw = pd.DataFrame(
         {
             "row": list(stats.labels),
             "whole": False,
-            "kind": data.family.words.raw.capitalize(),
+            "kind": data.words.raw.capitalize(),
             "low": exponential.shown(data, low),
             "middle": exponential.shown(data, stats.raw),
             "high": exponential.shown(data, high),
@@ -231,7 +244,7 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
         (new, f"New {group_word(comparison)}", True),
     ]
     posterior = [
-        pd.DataFrame({name: part[column] for name, column in columns.items()}).assign(
+        pd.DataFrame({name: part[column] for name, column in _ENDS.items()}).assign(
             row=row or part["group"], whole=whole, kind=capital(fit.title)
         )
         for part, row, whole in shown
@@ -250,11 +263,11 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
         "forest",
         {
             "intervals": pd.concat([raw, *posterior], ignore_index=True),
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
         },
-        f"The {data.family.words.raws} and what {fit.title} makes of them, with the mean of all "
+        f"The {data.words.raws} and what {fit.title} makes of them, with the mean of all "
         f"and the prediction for a new {group_word(comparison)}.",
-        f"Forest plot of {stats.J} {data.family.words.raws} with 95 % intervals and their "
+        f"Forest plot of {stats.J} {data.words.raws} with 95 % intervals and their "
         f"posteriors under {fit.title}{least}.",
     )
 
@@ -319,7 +332,7 @@ def _contrasts(comparison: Comparison, fit: Fit) -> Figure:
             "order": order,
             "models": comparison.titles,
         },
-        f"Probability that one {comparison.data.family.words.theta} is larger than another.",
+        f"Probability that one {comparison.data.words.theta} is larger than another.",
         f"Matrix of P(θ of the row > θ of the column) for {len(kept)} groups; from highest to "
         f"lowest: {', '.join(kept[:8])}{' and so on' if len(kept) > 8 else ''}.",
     )
@@ -406,7 +419,7 @@ def _predictions(comparison: Comparison, fit: Fit) -> Figure:
         "caterpillar",
         {
             "estimates": drawn,
-            **model_figures.effect_axes(comparison),
+            **model_figures.ratios(comparison),
         },
         f"Predictive intervals of {of}, under {fit.title}.",
         f"Caterpillar plot of predictive intervals under {fit.title}.",
@@ -415,13 +428,15 @@ def _predictions(comparison: Comparison, fit: Fit) -> Figure:
 
 def _statistics(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("posterior_checks", model=fit.name)
+    if not comparison.data.family.rows_are_groups:
+        frame = frame[frame["group"] != ""]
     outside = (frame["observed"] < frame["q2.5"]) | (frame["observed"] > frame["q97.5"])
     axes, what = (
         model_figures.axes(comparison),
         "Standard deviation, minimum and maximum of each group",
     )
     if comparison.data.family.rows_are_groups:
-        raws = comparison.data.family.words.raws
+        raws = comparison.data.words.raws
         axes, what = {"axis_title": "", "group_title": ""}, f"Statistics of all {raws}"
     return Figure(
         "check-statistics",
@@ -436,22 +451,46 @@ def _statistics(comparison: Comparison, fit: Fit) -> Figure:
 def _density(comparison: Comparison, fit: Fit) -> Figure:
     drawn = list(replicates(fit, comparison.data))
     step = max(1, len(drawn) // _REPLICATES)
+    shown = exponential.shown(comparison.data, comparison.data.y)
     every = max(1, comparison.data.stats.N // _MOST_VALUES)
     frames = [
-        pd.DataFrame({"replicate": k, "value": y[::every]})
+        pd.DataFrame({"replicate": k, "value": exponential.shown(comparison.data, y[::every])})
         for k, y in enumerate(drawn[::step][:_REPLICATES])
     ]
     return Figure(
         "check-density",
         "check_density",
         {
-            "observed": pd.DataFrame({"value": comparison.data.y[::every]}),
+            "observed": pd.DataFrame({"value": shown[::every]}),
             "replicates": pd.concat(frames, ignore_index=True),
             "axis_title": comparison.data.axis_title,
         },
         f"Density of the observations and of data sets replicated under {fit.title}.",
         f"Density of {comparison.data.axis_title}: observations over {len(frames)} replicated data "
         "sets.",
+    )
+
+
+def _population(comparison: Comparison, fit: Fit) -> Figure:
+    rows = fitness.given_others(comparison, fit)
+    below = rows["below"].to_numpy(dtype=float)
+    tails = np.minimum(below, 1 - below)
+    far = int(np.argmin(tails))
+    farthest = ""
+    if (tails > tails[far]).sum() == len(tails) - 1:
+        share = number(float(below[far]), 0.0005)
+        farthest = (
+            f"; the farthest is {rows['group'].iloc[far]}, with probability "
+            f"{share} of a smaller value"
+        )
+    words = comparison.data.words
+    return Figure(
+        "population",
+        "group_quantiles",
+        {"shares": rows[["group", "below"]], "of": group_word(comparison)},
+        f"Each {words.raw} against what the other groups lead one to expect under {fit.title}, "
+        "beside draws from the population.",
+        f"Quantile plot of {len(rows)} groups{farthest}.",
     )
 
 

@@ -38,6 +38,7 @@ def write(
     delta: float | None = None,
     insist: bool = False,
     equal_effects: bool = False,
+    pdf: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -64,6 +65,8 @@ def write(
     equal_effects
         Whether to add the Bayes factor of equal effects; `bayes_factor.check` says whether it is
         known.
+    pdf
+        Whether figures are written as PDF, too.
     processes
         Drawing processes; the number of cores, at most four, where None.
     progress
@@ -96,7 +99,7 @@ def write(
         about = parts.make(
             "the report",
             lambda: _fill(
-                folder, data, fits, files, asked=asked, workers=workers, progress=progress
+                folder, data, fits, files, asked=asked, workers=workers, pdf=pdf, progress=progress
             ),
         )
         if about is None:
@@ -120,6 +123,7 @@ def _fill(
     *,
     asked: Mapping[str, Any],
     workers: Sequence[Worker],
+    pdf: bool,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write tables, figures and the page; return the manifest."""
@@ -133,7 +137,9 @@ def _fill(
         if (model := statements.of_program(fit.record.source, fit.record.priors))
     }
     start = time.perf_counter()
-    pictures, failed = _figures(comparison, models, folder / "figures", workers, progress)
+    pictures, failed = _figures(
+        comparison, models, folder / "figures", workers, pdf=pdf, progress=progress
+    )
     timings |= {"figures": time.perf_counter() - start}
     timings["whole"] = sum(timings.values())
     about = manifest(comparison, files, failed, timings)
@@ -154,6 +160,8 @@ def _figures(
     models: dict[str, statements.Model],
     folder: Path,
     workers: Sequence[Worker],
+    *,
+    pdf: bool,
     progress: Progress,
 ) -> tuple[dict[str, list[page.Picture]], dict[str, str]]:
     """Draw what can be drawn; pictures by section, and reasons by key for the rest."""
@@ -168,7 +176,8 @@ def _figures(
             prepared[each.key] = each.make()
         except Exception as error:  # one figure that fails must not take the others with it
             failed[each.key] = f"{type(error).__name__}: {error}"
-    failed |= draw_all(list(prepared.values()), folder, workers=workers, progress=progress)
+    drawn = draw_all(list(prepared.values()), folder, workers=workers, pdf=pdf, progress=progress)
+    failed |= drawn.failed
     pictures: dict[str, list[page.Picture]] = {}
     for each in plans:
         if each.key in failed:
@@ -176,7 +185,9 @@ def _figures(
                 file.unlink()
             shown = page.Picture(each.key, "", problem=failed[each.key])
         else:
-            shown = page.picture(prepared[each.key], folder)
+            shown = page.picture(
+                prepared[each.key], folder, drawn.captions[each.key], folded=each.folded
+            )
         pictures.setdefault(each.section, []).append(shown)
     return pictures, failed
 
@@ -187,7 +198,7 @@ def _tables(comparison: Comparison, folder: Path) -> None:
     }
     for key, frame in tables.items():
         write_table(frame, folder / f"{key}.csv")
-    columns = meanings.table(tables, comparison.data.family.words)
+    columns = meanings.table(tables, comparison.data.words)
     write_table(
         exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
     )

@@ -178,14 +178,15 @@ def _fill(
         with progress.task("Saving tables, figure and draws"):
             for name, frame in more.items():
                 results.write_table(frame, folder / "tables" / f"{name}.csv")
-            columns = meanings.table(found, data.family.words)
+            columns = meanings.table(found, data.words)
             columns = exponential.described(columns) if data.exp else columns
             results.write_table(columns, folder / "tables" / "columns.csv")
-            problem = drawing.result().get(figure.key)
+            drawn_figure = drawing.result()
+            problem = drawn_figure.failed.get(figure.key)
             picture = (
                 page.Picture(figure.key, "", problem=problem)
                 if problem
-                else page.picture(figure, folder / "figures")
+                else page.picture(figure, folder / "figures", drawn_figure.captions[figure.key])
             )
             said = [_extremes(data, priors), *_left_out(data)]
             parts.make(
@@ -228,7 +229,7 @@ def supported(table: pd.DataFrame, column: str, *, exp: bool = False) -> pd.Seri
 
 def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
     """From raw to posterior means, of as many groups as can be told apart, evenly by their size."""
-    words, sizes = data.family.words, wording.sizes(data)
+    words, sizes = data.words, wording.sizes(data)
     columns = ["group", "raw_mean", "mean", sizes["size"]]
     size = table[sizes["size"]].to_numpy()
     order = np.argsort(-size if sizes["size"] == "se" else size, kind="stable")
@@ -261,7 +262,7 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
         center, spread = format_estimate(ratio, 0.1 * ratio * sd), f"{spread} of its logarithm"
     return (
         f"Complete pooling would put every group at {center} ({spread}), no pooling each at about "
-        f"its {data.family.words.raw} (raw_mean in groups.csv)."
+        f"its {data.words.raw} (raw_mean in groups.csv)."
     )
 
 
@@ -319,7 +320,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     """Posterior of the groups that are shown, with their ranks where these are known."""
     table = comparison.table("groups")
     frame = table[table["group"].isin(shown)].set_index("group", drop=False).loc[list(shown)]
-    words, exp = comparison.data.family.words, comparison.data.exp
+    words, exp = comparison.data.words, comparison.data.exp
     frame = frame.assign(
         **{f"mcse_{name}": supported(frame, name, exp=exp) for name in ("mean", "q2.5", "q97.5")}
     )

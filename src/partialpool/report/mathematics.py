@@ -47,10 +47,13 @@ class Names:
         is one row.
     values
         Hyperparameter to its value: the value is shown in its place.
+    logarithms
+        Whether `y` is the logarithm of what was observed.
     """
 
     by_group: Set[str]
     values: Mapping[str, float]
+    logarithms: bool = False
 
 
 def write(model: Model, names: Names) -> list[Markup]:
@@ -232,6 +235,8 @@ def _symbol(word: str, names: Names, *, power: str = "") -> Markup:
         return Markup("<msubsup>{}{}{}</msubsup>").format(name, index, _mn(power))
     if power:
         return Markup("<msup>{}{}</msup>").format(name, _mn(power))
+    if word == "y" and names.logarithms:
+        return _mi("log", upright=True) + _space() + _sub(name, index)
     return _sub(name, index) if index else name
 
 

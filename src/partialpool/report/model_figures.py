@@ -14,7 +14,7 @@ from partialpool.fitting.normality import CONDITIONAL
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
-from partialpool.report.wording import highest, lowest, named, number, rows_of, run
+from partialpool.report.wording import capital, highest, lowest, named, number, rows_of, run
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import is_shipped
@@ -33,6 +33,16 @@ def axes(comparison: Comparison) -> dict[str, Any]:
 
 def effect_axes(comparison: Comparison) -> dict[str, Any]:
     """Titles and kind of axis that figures of effects take."""
+    measured = f"{capital(comparison.data.words.theta)}: {exponential.axis_title(comparison.data)}"
+    return (
+        axes(comparison)
+        | {"axis_title": measured}
+        | ({"ratios": True} if comparison.data.exp else {})
+    )
+
+
+def ratios(comparison: Comparison) -> dict[str, Any]:
+    """Titles and kind of axis that figures on the scale of the rows take."""
     return axes(comparison) | ({"ratios": True} if comparison.data.exp else {})
 
 
@@ -182,14 +192,14 @@ def _boxes(comparison: Comparison, fit: Fit, key: str) -> Figure:
         {"draws": frame, "left_out": left_out, **effect_axes(comparison)},
         f"Box plots of the draws of {_theta(comparison)} by {comparison.data.group_label} under "
         f"{fit.title}.",
-        f"Box plots of posterior draws of the {comparison.data.family.words.thetas} under "
+        f"Box plots of posterior draws of the {comparison.data.words.thetas} under "
         f"{fit.title}. " + _ends(comparison, fit, "theta"),
     )
 
 
 def grand_mean(comparison: Comparison) -> str:
     """What the mean of all data is called, as a line in a figure."""
-    said = comparison.data.family.words.reference
+    said = comparison.data.words.reference
     return f"geometric {said}" if comparison.data.exp else said
 
 
@@ -208,7 +218,7 @@ def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
         arguments,
         f"Central 50 % and 95 % intervals of {_theta(comparison)} by {comparison.data.group_label}"
         f"{'' if mu.empty else f', and of {_center(comparison)}'}, under {fit.title}.",
-        f"Caterpillar plot of the {comparison.data.family.words.thetas} under {fit.title}. "
+        f"Caterpillar plot of the {comparison.data.words.thetas} under {fit.title}. "
         + _ends(comparison, fit, "theta"),
     )
 
@@ -352,8 +362,7 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
             {"draws": _draws(comparison, fit, panels), "labels": labels},
             f"{kind} under {fit.title}"
             + (
-                f": of the {comparison.data.family.words.thetas}, those with the fewest effective "
-                "draws."
+                f": of the {comparison.data.words.thetas}, those with the fewest effective draws."
                 if len(rows)
                 else "."
             ),

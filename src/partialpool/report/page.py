@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from partialpool.families.base import MARGINAL
 from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.report import (
@@ -29,10 +30,11 @@ from partialpool.report import (
 from partialpool.report.drawing import Figure
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.exactness import is_shipped
 
-_QUESTIONS = (
-    "How well is a new observation in a known group predicted?",
-    "How well is a whole new group predicted?",
+_MARGINAL = (
+    "It is sampled in its marginal form: what is normal given τ is integrated out by algebra and "
+    "drawn afterwards. The posterior is the same as that of the centered and the non-centered form."
 )
 
 
@@ -47,6 +49,7 @@ class Picture:
     width: int = 0
     height: int = 0
     problem: str = ""
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,17 @@ class Section:
     priors: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
     children: Sequence[Section] = ()
+    folded: str = ""
+    """What its tables are called, where they are shown only when they are asked for."""
 
 
-def picture(figure: Figure, folder: Path) -> Picture:
-    """Embed a drawn figure."""
+def picture(figure: Figure, folder: Path, marks: str, *, folded: bool = False) -> Picture:
+    """Embed a drawn figure; `marks` says in its caption what the marks are."""
     raw = (folder / f"{figure.key}.png").read_bytes()
     width, height = struct.unpack(">II", raw[16:24])
     source = "data:image/png;base64," + base64.b64encode(raw).decode("ascii")
-    return Picture(figure.key, figure.caption, figure.alt, source, width, height)
+    caption = f"{figure.caption} {marks}".strip()
+    return Picture(figure.key, caption, figure.alt, source, width, height, folded=folded)
 
 
 def _said(say: Callable[..., list[str]], *arguments: Any) -> list[str]:
@@ -135,6 +141,7 @@ def sections(
             [*_said(trust.verdicts, comparison), *_said(verification.line, comparison)],
             [_view(views.diagnostics, comparison), _view(verification.view, comparison)],
             shown("diagnostics"),
+            folded="Every check of every fit" if all(comparison.trusted.values()) else "",
         ),
         Section(
             "shrinkage",
@@ -217,11 +224,13 @@ def model_section(
             by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
-        names = mathematics.Names(by_group, fit.record.priors)
+        names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
     said = _said(says or trust.withheld, comparison, fit)
     lacks = [f"The program has {absence}." for absence in fit.record.lacking]
+    if fit.name == MARGINAL and is_shipped(fit):
+        lacks.append(_MARGINAL)
     return Section(
         f"model-{list(comparison.titles).index(fit.name) + 1}",
         wording.capital(fit.title),

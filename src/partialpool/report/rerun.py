@@ -116,7 +116,7 @@ def _data(
         raise InputError(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
-    recorded = how.pop("files")
+    recorded, log = how.pop("files"), how.pop("log", False)
     columns = reading.Columns(**how.pop("columns"))
     data = reading.read(files or recorded, columns=columns, progress=progress, **how)
     if data.sha256 != record["sha256"]:
@@ -125,6 +125,8 @@ def _data(
             f"{data.sha256[:12]}..., then {record['sha256'][:12]}...); name the old file with "
             "--data"
         )
+    if log:
+        data = data.logarithms()
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 

@@ -58,10 +58,13 @@ def check_target(target: str | Path) -> Path:
             f"{target}: exists and is no result folder of partialpool; "
             "choose another place with --output"
         )
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    try:
+        Path(tempfile.mkdtemp(prefix=".partialpool-", dir=there)).rmdir()  # permissions mislead
+    except OSError as error:
         raise InputError(
-            f"{target.parent}: results cannot be written there; choose another place with --output"
-        )
+            f"{target.parent}: results cannot be written there ({error.strerror}); choose another "
+            "place with --output"
+        ) from None
     return target
 
 

@@ -12,7 +12,7 @@ _LITTLE, _MUCH = 0.25, 1.0
 
 
 def line(comparison: Comparison) -> list[str]:
-    """Say how far the posterior depends on the prior of tau, as far as the draws can tell."""
+    """Say how far the posterior depends on the prior of tau, with its numbers."""
     table = comparison.table("prior_choices")
     fit = comparison.model("partial")
     if len(table) < 2 or fit is None or not comparison.concludes(fit.name):
@@ -23,16 +23,14 @@ def line(comparison: Comparison) -> list[str]:
     said = []
     of_size = _spread(own) != "τ"
     if len(others):
-        most = max(rows_of(others), key=lambda row: abs(row["largest_movement"]))
-        size = abs(float(most["largest_movement"]))
-        matters = "little" if size < _LITTLE else "much" if size >= _MUCH else "somewhat"
+        most, size, matters = _movement(rows_of(others))
         priors = "another prior" if len(others) == 1 else f"{len(others)} other priors"
         said.append(
             f"The prior of {_spread(own)} matters {matters}: under {priors} "
             f"{'the median of τ' if of_size else 'on the scale of the data its median'} "
             f"is {_range(others, 'tau_median')} where {own['tau_prior'].replace('tau', 'τ')} gives "
             f"{_plain(own['tau_median'])}, its 97.5 % quantile {_range(others, 'tau_q97.5')} "
-            f"instead of {_plain(own['tau_q97.5'])}, and the {comparison.data.family.words.theta} "
+            f"instead of {_plain(own['tau_q97.5'])}, and the {comparison.data.words.theta} "
             f"that depends most on it, of {group_word(comparison)} {most['moved']}, moves by "
             f"{number(size, 0.005)} of its posterior sds."
         )
@@ -42,6 +40,31 @@ def line(comparison: Comparison) -> list[str]:
             "partialpool priors fits again."
         )
     return [" ".join(said)]
+
+
+def verdict(comparison: Comparison) -> list[str]:
+    """Say in short how much the prior of tau matters, as far as the draws can tell."""
+    table = comparison.table("prior_choices")
+    fit = comparison.model("partial")
+    if len(table) < 2 or fit is None or not comparison.concludes(fit.name):
+        return []
+    others = table.iloc[1:]
+    others = others[others["reliable"].astype(bool)]
+    if others.empty:
+        return []
+    size, matters = _movement(rows_of(others))[1:]
+    words = comparison.data.words
+    return [
+        f"The prior of τ matters {matters}: under {len(others)} others no {words.theta} moves by "
+        f"more than {number(size, 0.005)} of its posterior sds."
+    ]
+
+
+def _movement(others: list[Row]) -> tuple[Row, float, str]:
+    """Return the prior under which a group moves most, how far that is, and whether it matters."""
+    most = max(others, key=lambda row: abs(row["largest_movement"]))
+    size = abs(float(most["largest_movement"]))
+    return most, size, "little" if size < _LITTLE else "much" if size >= _MUCH else "somewhat"
 
 
 def view(comparison: Comparison) -> cells.View | None:

@@ -35,6 +35,8 @@ def of_data(comparison: Comparison, column: str) -> cells.Maker:
         value = float(row[column])
         if not math.isfinite(value):
             return cells.number_cell(value)
+        if column == "sd" and comparison.data.log:
+            return cells.Cell(text.format_estimate(value, math.nan), value)
         if column in ("sd", "se"):  # of rows or of logarithms: never turned
             said = text.of_data(value, comparison.data.stats.total_sd, error=True)
         else:
@@ -50,15 +52,15 @@ def size(comparison: Comparison) -> cells.Columns:
     if column == "n":
         return [("n", cells.count("n"))]
     if comparison.data.stats.sizes[column].dtype.kind in "iu":
-        return [(comparison.data.family.words.size_title, cells.count(column))]
+        return [(comparison.data.words.size_title, cells.count(column))]
     if not comparison.data.family.gaussian:
-        return [(comparison.data.family.words.size_title, cells.digits(column, ".6g"))]
-    return [(comparison.data.family.words.size_title, of_data(comparison, column))]
+        return [(comparison.data.words.size_title, cells.digits(column, ".6g"))]
+    return [(comparison.data.words.size_title, of_data(comparison, column))]
 
 
 def raw(comparison: Comparison, column: str) -> cells.Columns:
     """Column of the groups' own estimates."""
-    return [(capital(comparison.data.family.words.raw), of_data(comparison, column))]
+    return [(capital(comparison.data.words.raw), of_data(comparison, column))]
 
 
 _COUNTS = {"successes": "Successes", "events": "Events"}
@@ -73,13 +75,18 @@ _SUMMARY = {
 }
 
 
+_SUMMARY_OF_LOGS = {"mean": "Geometric mean", "sd": "Geometric sd"}
+
+
 def groups(comparison: Comparison) -> cells.View | None:
     """How much is known of each group, and what it says by itself."""
     data, frame = comparison.data, comparison.table("groups")
     measured = exponential.axis_title(data)
-    note = f"Standard errors are {LOGARITHMS}." if data.exp else ""
+    note = "The geometric sd is a factor." if data.log else ""
+    note = f"Standard errors are {LOGARITHMS}." if data.exp and not data.log else note
+    titles = _SUMMARY | (_SUMMARY_OF_LOGS if data.log else {})
     counts = [(title, cells.count(c)) for c, title in _COUNTS.items() if c in frame]
-    shown = [(title, of_data(comparison, c)) for c, title in _SUMMARY.items() if c in frame]
+    shown = [(title, of_data(comparison, c)) for c, title in titles.items() if c in frame]
     return cells.view(
         f"{measured} by {data.group_label}",
         frame,
@@ -168,7 +175,7 @@ def shrinkage(comparison: Comparison) -> cells.View | None:
             columns.append((capital(title), cells.with_error(name)))
     return cells.view(
         f"{'Geometric p' if comparison.data.exp else 'P'}osterior means of the "
-        f"{comparison.data.family.words.thetas} (Monte Carlo standard error in brackets)",
+        f"{comparison.data.words.thetas} (Monte Carlo standard error in brackets)",
         frame,
         columns,
         csv="shrinkage_wide",
@@ -179,7 +186,7 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
     """How far each mean moved, and its pooling factor."""
     frame, exp = comparison.table("shrinkage", model=fit.name), comparison.data.exp
     error = frame["mcse"] * (frame["displacement"] / frame["estimate"]) if exp else frame["mcse"]
-    own = comparison.data.family.words.raw
+    own = comparison.data.words.raw
     note = f"λ = 1 is complete pooling (the group's own {own} has no say), λ = 0 is none."
     return cells.view(
         f"Movement under {fit.title}",
@@ -432,6 +439,6 @@ def priors(fit: Fit) -> dict[str, str]:
     by_source: dict[str, list[str]] = {}
     for name in fit.record.inputs or list(values):
         if name in values:
-            shown = f"{name} = {values[name]:g}"
+            shown = f"{name} = {text.in_full(values[name])}"
             by_source.setdefault(str(sources.get(name, "")), []).append(shown)
     return {source: ", ".join(shown) for source, shown in by_source.items()}

@@ -106,12 +106,12 @@ def named(comparison: Comparison, label: str) -> str:
 
 def noun(comparison: Comparison) -> str:
     """What a group's parameter is called beside its group, in one word: "mean", "effect"."""
-    return comparison.data.family.words.theta.removeprefix("group ")
+    return comparison.data.words.theta.removeprefix("group ")
 
 
 def nouns(comparison: Comparison) -> str:
     """Several of what `noun` names."""
-    return comparison.data.family.words.thetas.removeprefix("group ")
+    return comparison.data.words.thetas.removeprefix("group ")
 
 
 def groups_of(count: int) -> str:
@@ -184,13 +184,13 @@ def size_of(comparison: Comparison, row: Row) -> str:
     [column] = comparison.data.stats.sizes
     whole = comparison.data.stats.sizes[column].dtype.kind in "iu"
     digits = ".7g" if whole else ".4g"
-    return f"{comparison.data.family.words.size} = {row[column]:{digits}}".replace("-", "−")
+    return f"{comparison.data.words.size} = {row[column]:{digits}}".replace("-", "−")
 
 
 def sizes(data: GroupedData) -> dict[str, str]:
     """Arguments of a figure that orders groups by how much is known of them."""
     [column] = data.stats.sizes
-    words = data.family.words
+    words = data.words
     return {
         "size": column,
         "size_title": words.size_title,

@@ -59,7 +59,7 @@ def judge(
     The form is chosen by diagnostics first, then by the effective draws of its slowest quantity
     for each gradient. Seconds decide nothing between the centered and the non-centered form, whose
     gradients cost the same: seconds depend on what else the machine is doing. The marginal form is
-    judged beside them, since not every model has one.
+    judged beside them, and named first where it stands, since not every model has one.
     """
     titles = {fit.name: fit.title for fit in fits}
     rows = {str(row["form"]): row for row in table.to_dict("records")}
@@ -70,13 +70,18 @@ def judge(
         form, reason = _standing(forms, rows, pairs, titles)
     else:
         form, reason = _choice(forms, rows, titles)
-    said.append(reason)
+    marginal = _marginal(rows, form, titles, data) if MARGINAL in rows else ""
+    if marginal and rows[MARGINAL]["trusted"] and differ.empty:
+        said += [
+            f"Use {marginal}",
+            f"Without such a form: {reason[:1].lower()}{reason[1:]}",
+        ]
+    else:
+        said += [reason, f"Beside them stands {marginal}" if marginal else ""]
     if form:
         said.append(_expectation(form, rows, fits, data))
     if differ.empty:
         said.append(_agreement(pairs, titles))
-    if MARGINAL in rows:
-        said.append(_marginal(rows, form, titles, data))
     said.append(_wanting_information(fits, data))
     said.append(
         "Leave-one-out scores have no say in this: the forms are one model, with one posterior"
@@ -217,15 +222,16 @@ def _expectation(form: str, rows: _Rows, fits: Sequence[Fit], data: GroupedData)
 def _marginal(rows: _Rows, form: str, titles: Mapping[str, str], data: GroupedData) -> str:
     """Compare the marginal form with the advised one, by seconds: its gradients cost less."""
     if not rows[MARGINAL]["trusted"]:
-        return f"{titles[MARGINAL]} failed its diagnostics"
+        return f"{titles[MARGINAL]}, which failed its diagnostics"
     speed = ""
     if form:
         ratio = rows[MARGINAL]["ess_per_second"] / rows[form]["ess_per_second"]
-        speed = f" and gives {ratio:.2g} times the effective draws a second" if ratio > 0 else ""
+        if ratio > 0:
+            speed = f", with {ratio:.2g} times the effective draws a second of {titles[form]}"
     return (
-        f"{titles[MARGINAL]} passed its diagnostics{speed}: it samples no theta that could be tied "
-        f"to tau. There is such a form only where the {data.family.words.thetas} can be integrated "
-        "out, as under normal likelihoods"
+        f"{titles[MARGINAL]}, which passed its diagnostics{speed}, and samples no theta that "
+        f"could be tied to tau. There is such a form only where the {data.words.thetas} can "
+        "be integrated out, as under normal likelihoods"
     )
 
 

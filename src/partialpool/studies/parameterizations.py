@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import FORMS
+from partialpool.families.base import FORMS, MARGINAL
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
 from partialpool.priors.hyperparameters import Priors
@@ -126,7 +126,7 @@ def fit_forms(
     """
     shown_groups(data, groups)
     drawn = data.family.inputs(data.stats, draw_groups=True)
-    return fit_programs(
+    fits = fit_programs(
         [programs.load(name, family=data.family.name) for name in forms_of(data)],
         data,
         priors=priors,
@@ -135,6 +135,10 @@ def fit_forms(
         extra={name: given for name, given in drawn.items() if name.endswith("_drawn")},
         progress=progress,
     )
+    return [
+        fit.with_record(title=f"{fit.title}, marginal") if fit.name == MARGINAL else fit
+        for fit in fits
+    ]
 
 
 def forms_of(data: GroupedData) -> tuple[str, ...]:
@@ -148,7 +152,7 @@ def forms_of(data: GroupedData) -> tuple[str, ...]:
     lacking = [name for name in FORMS if name not in data.family.programs]
     if lacking:
         raise InputError(
-            f"there is no {lacking[0]} of {data.family.words.data}: {data.family.words.population} "
+            f"there is no {lacking[0]} of {data.words.data}: {data.words.population} "
             "has no such form; partialpool compare fits programs that are named"
         )
     return FORMS

@@ -23,6 +23,7 @@ from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
 from partialpool.settings import Settings
 from partialpool.tables import exponential
+from partialpool.text import beside, in_full
 from partialpool.types import FloatArray
 
 FAR = 20.0
@@ -203,14 +204,15 @@ def _ends_are_rows(data: GroupedData) -> bool:
 
 def _sentences(table: pd.DataFrame, data: GroupedData) -> list[str]:
     """Name the sources that cannot be shown, and why."""
-    said, rows = [], data.family.words.rows
+    said, rows = [], data.words.rows
     vague = table[table["verdict"] == "vague"]
     if len(vague):
         ends = dict.fromkeys((_short(vague["ranges"].min()), _short(vague["ranges"].max())))
         wide = vague.iloc[int(vague["ranges"].argmax())]
         unit = f" {data.unit}" if data.unit else ""
-        at = (*_span(data), wide["q2.5"], wide["q97.5"])
-        low, high, least, most = (_short(exponential.shown(data, x)) for x in at)
+        span = [float(exponential.shown(data, x)) for x in _span(data)]
+        low, high = (in_full(float(beside(x, span[1] - span[0], least=3))) for x in span)
+        least, most = (_short(exponential.shown(data, wide[q])) for q in ("q2.5", "q97.5"))
         where = "between" if _ends_are_rows(data) else "for the most part between"
         logs = " (on the scale of the logarithms)" if data.exp else ""
         said.append(

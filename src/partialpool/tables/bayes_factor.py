@@ -67,7 +67,7 @@ def _of_choice(choice: Choice, data: GroupedData) -> float:
     posterior = data.family.exact_alternative(choice, data.stats)
     if not isinstance(posterior, TestingSpread):
         raise InputError(
-            f"--bayes-factor: it is not known of {data.family.words.rows} without a known standard "
+            f"--bayes-factor: it is not known of {data.words.rows} without a known standard "
             "error; leave the option out"
         )
     return posterior.log_bayes_factor_of_no_spread

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,9 @@ from partialpool.types import FloatArray
 
 _CELLS = 20_000_000
 _MOST, _FEWEST = 1000, 20
+UNEQUAL, SKEWNESS, FARTHEST = "Unequal sds", "Skewness", "Farthest observation"
+"""Statistics of all observations; they have no unit."""
+
 _QUANTILES = {"q2.5": 0.025, "q25": 0.25, "median": 0.5, "q75": 0.75, "q97.5": 0.975}
 
 
@@ -45,7 +50,7 @@ def replicates(fit: Fit, data: GroupedData) -> Iterator[FloatArray]:
 
 
 def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
-    """Compare the sd, the minimum and the maximum of each group with their replicates.
+    """Compare statistics of each group, and of all data together, with their replicates.
 
     Returns
     -------
@@ -54,40 +59,55 @@ def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         "Maximum"), `group`, `n`, `observed`, `q2.5`, `q25`, `median`, `q75`, `q97.5` of the
         replicates (all in the unit of the data), `p_value` (share of replicates at least as
         large, ties half: Gelman et al., *Bayesian Data Analysis*, 3rd ed., sec. 6.3). No sd for
-        groups of one observation. Where each group is one estimate the statistics are of all
-        of them: see `_whole_checks`.
+        groups of one observation. Rows without a group are on all data: see `_within`. Where each
+        group is one estimate the statistics are of all of them: see `_whole_checks`.
     """
     if data.family.rows_are_groups:
         return _whole_checks(fits, data)
     order = np.argsort(data.group, kind="stable")
     starts = np.searchsorted(data.group[order], np.arange(data.stats.J))
-    observed = _statistics(data.y[order], starts, data.stats.counts)
+    labels, n = np.array(data.labels, dtype=object), data.stats.counts
+    observed, seen_within = _statistics(data.y[order], starts, n)
     frames = []
     for fit in fits:
-        rows = [_statistics(y[order], starts, data.stats.counts) for y in replicates(fit, data)]
-        if not rows:
+        found = [_statistics(y[order], starts, n) for y in replicates(fit, data)]
+        if not found:
             continue
         for name, seen in observed.items():
             kept = np.isfinite(seen)
             if not kept.any():
                 continue
-            drawn = np.stack([row[name][kept] for row in rows])
-            edges = np.quantile(drawn, list(_QUANTILES.values()), axis=0)
-            above = (drawn > seen[kept]).mean(axis=0) + 0.5 * (drawn == seen[kept]).mean(axis=0)
-            frame = pd.DataFrame(
-                {
-                    "model": fit.name,
-                    "statistic": name,
-                    "group": np.array(data.labels, dtype=object)[kept],
-                    "n": data.stats.counts[kept],
-                    "observed": seen[kept],
-                    **dict(zip(_QUANTILES, edges, strict=True)),
-                    "p_value": above,
-                }
-            )
-            frames.append(frame)
+            drawn = np.stack([by_group[name][kept] for by_group, _ in found])
+            frames.append(_checked(fit, name, (labels[kept], n[kept]), seen[kept], drawn))
+        for name, value in seen_within.items():
+            drawn = np.array([[within[name]] for _, within in found])
+            whole = np.array([""], dtype=object), np.array([data.stats.N])
+            frames.append(_checked(fit, name, whole, np.array([value]), drawn))
     columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
     return variables.stacked(frames, columns)
+
+
+def _checked(
+    fit: Fit,
+    name: str,
+    groups: tuple[NDArray[Any], NDArray[Any]],
+    seen: FloatArray,
+    drawn: FloatArray,
+) -> pd.DataFrame:
+    """Rows of a statistic: `groups` are labels and sizes, `drawn` has a row a replicate."""
+    edges = np.quantile(drawn, list(_QUANTILES.values()), axis=0)
+    above = (drawn > seen).mean(axis=0) + 0.5 * (drawn == seen).mean(axis=0)
+    return pd.DataFrame(
+        {
+            "model": fit.name,
+            "statistic": name,
+            "group": groups[0],
+            "n": groups[1],
+            "observed": seen,
+            **dict(zip(_QUANTILES, edges, strict=True)),
+            "p_value": above,
+        }
+    )
 
 
 def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
@@ -139,14 +159,42 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
 
 def _statistics(
     y: FloatArray, starts: NDArray[np.int64], n: NDArray[np.int64]
-) -> dict[str, FloatArray]:
-    """Statistics by group of observations that are sorted by group."""
+) -> tuple[dict[str, FloatArray], dict[str, float]]:
+    """Statistics by group, and of all, of observations that are sorted by group."""
     mean = np.add.reduceat(y, starts) / n
-    squares = np.add.reduceat((y - np.repeat(mean, n)) ** 2, starts)
+    residuals = y - np.repeat(mean, n)
+    squares = np.add.reduceat(residuals**2, starts)
     with np.errstate(invalid="ignore", divide="ignore"):
         sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
-    return {
+    by_group = {
         "Sample sd": sd,
         "Minimum": np.minimum.reduceat(y, starts),
         "Maximum": np.maximum.reduceat(y, starts),
+    }
+    return by_group, _within(residuals, squares, n)
+
+
+def _within(residuals: FloatArray, squares: FloatArray, n: NDArray[np.int64]) -> dict[str, float]:
+    """Statistics of the deviations from the groups' means; without unit, none where all are 0.
+
+    - "Unequal sds": Bartlett's statistic without its correction, (N - J) log s^2 -
+      sum (n_j - 1) log s_j^2, of the groups whose sd is known and not 0;
+    - "Skewness": mean cube of the deviations over the cube of their root mean square;
+    - "Farthest observation": largest deviation in pooled sds, the group's size allowed for.
+    """
+    spare, known = n - 1, (n > 1) & (squares > 0)
+    total = float(squares.sum())
+    if total == 0 or spare.sum() == 0:
+        return {}
+    pooled = total / float(spare.sum())
+    own = squares[known] / spare[known]
+    common = squares[known].sum() / spare[known].sum()
+    unequal = float((spare[known] * np.log(common / own)).sum())
+    expected = np.repeat(np.sqrt(np.maximum(spare, 1) / n), n)
+    scaled = residuals / math.sqrt(total / len(residuals))
+    far = float(np.abs(residuals / expected).max()) / math.sqrt(pooled)
+    return {
+        **({UNEQUAL: unequal} if known.sum() > 1 else {}),
+        SKEWNESS: float((scaled**3).mean()),
+        FARTHEST: far,
     }

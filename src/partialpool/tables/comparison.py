@@ -16,6 +16,7 @@ from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress
 from partialpool.tables import (
     bayes_factor,
+    common_variance,
     contrasts,
     exactness,
     predictions,
@@ -24,9 +25,11 @@ from partialpool.tables import (
     variables,
 )
 from partialpool.tables.checks import group_checks
-from partialpool.tables.scores import Loo, compare_loo, leave_one_group_out, loo_by_model
+from partialpool.tables.group_scores import leave_one_group_out
+from partialpool.tables.misfit import check_counts
+from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
-_OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks")
+_OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks", "check_counts")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,9 @@ def compute(
         "variance": lambda: shrinkage.variance(fits, data),
         "contrasts": lambda: contrasts.contrasts(fits, data, delta=delta),
         "claims": lambda: contrasts.claims(tables["contrasts"]),
+        "claims_by_variance": lambda: common_variance.claims_by_variance(
+            fits, data, tables["contrasts"]
+        ),
         "ranks": lambda: contrasts.ranks(fits, data),
         "rank_summary": lambda: contrasts.rank_summary(fits, data),
         "predictions": lambda: predictions.predictions(fits, data),
@@ -134,17 +140,18 @@ def compute(
         "leave_one_group_out_groups": lambda: left_out().groups,
         **data.family.classical(data.stats),
         "posterior_checks": lambda: group_checks(fits, data),
+        "check_counts": lambda: check_counts(fits, data, tables["posterior_checks"]),
     }
     if equal_effects:
         priors = Priors(fits[0].record.priors)
         makers["bayes_factor"] = lambda: bayes_factor.bayes_factors(data, priors)
     missing: dict[str, str] = {}
     if data.family.rows_are_groups:
-        for key in ("loo", "loo_pointwise"):
+        for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
     if not data.has_observations:
         for key in _OF_OBSERVATIONS:
-            del makers[key]
+            makers.pop(key, None)
             missing[key] = "it needs the observations, and only statistics by group are at hand"
     progress = progress or Progress()
     checked = {fit.name: diagnostics.check(fit) for fit in fits}

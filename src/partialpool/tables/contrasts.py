@@ -19,6 +19,7 @@ from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import covariance_of_means, means, quantiles, usable
 from partialpool.tables import variables
+from partialpool.tables.exponential import EXCLUDES_ZERO
 from partialpool.types import FloatArray
 
 LIMIT = 200
@@ -134,7 +135,7 @@ def claims(table: pd.DataFrame) -> pd.DataFrame:
         direction = np.maximum(part["p_greater"], 1 - part["p_greater"])
         counts = {
             "marginal 95 % intervals do not overlap": (~part["marginal_overlap"]).sum(),
-            "95 % interval of the difference excludes 0": part["interval_excludes_zero"].sum(),
+            EXCLUDES_ZERO: part["interval_excludes_zero"].sum(),
             f"P(direction) > {CLAIM}": (direction > CLAIM).sum(),
         }
         if part["p_equivalent"].notna().any():

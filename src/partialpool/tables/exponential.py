@@ -37,7 +37,11 @@ EXCLUDES_ZERO = "95 % interval of the difference excludes 0"
 EXCLUDES_ONE = "95 % interval of the ratio excludes 1"
 """The criterion of a claim about a ratio."""
 
-_SPREAD, _SPREAD_OF_LOGS = "Sd of the estimates", "Sd of the logarithms"
+_ENDS = ("Smallest estimate", "Largest estimate", "Minimum", "Maximum")
+_SPREAD, SPREAD_OF_LOGS = ("Sd of the estimates", "Sample sd"), "Sd of the logarithms"
+OF_LOGARITHMS = "estimates_of_logarithms"
+"""Key of the table of estimates as the models have them, beside the one that is turned."""
+
 _LOG = re.compile(r"^(?:natural\s+)?(?:log|ln)(?:arithms?)?(?:\s+of(?:\s+the)?)?[\s_-]+", re.I)
 
 _LOCATIONS = (
@@ -97,6 +101,8 @@ def of_comparison(comparison: Comparison) -> Comparison:
     if not comparison.data.exp:
         return comparison
     turned = {key: table(key, frame) for key, frame in comparison.tables.items()}
+    if "estimates" in turned:
+        turned[OF_LOGARITHMS] = comparison.tables["estimates"]
     return replace(comparison, tables=turned)
 
 
@@ -129,7 +135,7 @@ def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
     elif key in ("changes", "choices"):
         rows = frame["quantity"].isin(PARAMETERS).to_numpy()
     elif "statistic" in frame and key == "posterior_checks":
-        rows = frame["statistic"].isin(["Smallest estimate", "Largest estimate"]).to_numpy()
+        rows = frame["statistic"].isin(_ENDS).to_numpy()
     turned = frame.copy()
     for column in locations:
         turned[column] = _turned(frame[column], rows)
@@ -139,7 +145,7 @@ def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
             of_ratio = np.exp(frame[of].to_numpy(dtype=float)) * before
         turned[column] = np.where(rows, of_ratio, before)
     if key == "posterior_checks":
-        turned["statistic"] = turned["statistic"].replace(_SPREAD, _SPREAD_OF_LOGS)
+        turned["statistic"] = turned["statistic"].replace(dict.fromkeys(_SPREAD, SPREAD_OF_LOGS))
     return turned.rename(columns={"interval_excludes_zero": "interval_excludes_one"})
 
 

@@ -255,7 +255,7 @@ def check_marginal(program: Program, data: GroupedData) -> None:
     ):
         model = "normal model" if data.family.gaussian else "model"
         raise InputError(
-            f"{program.title}: the {data.family.words.thetas} follow from "
+            f"{program.title}: the {data.words.thetas} follow from "
             f"{', '.join(needed[:-1])} and {needed[-1]} only under the {model} of "
             "hierarchical_marginal; name that program or an edited copy of it, in which the "
             "priors may be others"

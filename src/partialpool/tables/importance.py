@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from arviz_stats.base.array import array_stats
@@ -23,9 +24,27 @@ def k_threshold(draws: int) -> float:
     return min(1 - 1 / math.log10(draws), 0.7) if draws > 1 else -math.inf
 
 
-def leave_out(
-    log_density: FloatArray, *, r_eff: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+class Weighted(NamedTuple):
+    """What leaving out each row's data by weights gives.
+
+    Attributes
+    ----------
+    elpd, p_loo, k
+        Log predictive density of the row's data without it, how much larger it is with it, and the
+        Pareto shape of the weights, shape (row,). NaN where a density is not finite; k alone is NaN
+        where the weights have no tail to fit.
+    log_weights
+        Logs of the weights that leave the row out, shape (row, draw); each row of weights adds up
+        to 1.
+    """
+
+    elpd: FloatArray
+    p_loo: FloatArray
+    k: FloatArray
+    log_weights: FloatArray
+
+
+def leave_out(log_density: FloatArray, *, r_eff: float) -> Weighted:
     """Leave each row's data out by weighting the draws with one over their density.
 
     Parameters
@@ -34,13 +53,6 @@ def leave_out(
         Log density of each row's data in each draw, shape (row, chain, draw).
     r_eff
         Effective number of draws, a draw: see `relative_ess`.
-
-    Returns
-    -------
-    elpd, p_loo, k
-        Arrays of shape (row,): log predictive density of the row's data without it, how much
-        larger it is with it, and the Pareto shape of the weights. NaN where a density is not
-        finite; k alone is NaN where the weights have no tail to fit.
     """
     rows = log_density.reshape(len(log_density), -1)
     weights, k = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
@@ -52,7 +64,7 @@ def leave_out(
                 weights[i] = -rows[i] - _log_sum(-rows[i])
         elpd = _log_sum(weights + rows)
         p_loo = _log_sum(rows) - math.log(rows.shape[1]) - elpd
-    return elpd, p_loo, k
+    return Weighted(elpd, p_loo, k, weights)
 
 
 def _log_sum(x: FloatArray) -> FloatArray:

@@ -70,6 +70,7 @@ MEANINGS = {
     "interval_excludes_zero": "whether the 95 % interval of the difference excludes 0",
     "criterion": "when a pair is called different",
     "claims": "pairs called different",
+    "program": "name of the Stan program",
     "pairs": "pairs compared",
     "rank": "rank among the groups, 1 = highest {noun}",
     "probability": "posterior probability of the rank",
@@ -96,6 +97,10 @@ MEANINGS = {
     "bad_k": "Pareto k beyond the threshold, or not computable",
     "advice": "what to do about it",
     "observation": "number of the observation, from 1, in the order of the data",
+    "checks": "statistics by group: sd, minimum and maximum",
+    "outside": "how many of them lie outside the 95 % interval of their replicates",
+    "expected": "how many would, on average, if the model held",
+    "below": "probability of a smaller own estimate of the group, given the other groups",
     "k": "Pareto shape of the importance weights",
     "method": "classical method",
     "sigma2": "variance within groups, unit squared",
@@ -139,6 +144,7 @@ _OWN = {
     ("loo_pointwise", "threshold"): "largest k that can be relied on",
     ("leave_one_group_out_groups", "elpd"): "joint log predictive density of the left-out group",
     ("posterior_checks", "median"): "median of the replicates",
+    ("check_counts", "p_value"): "probability of so many or more, if the model held",
     ("posterior_checks", "p_value"): "share of replicates at least as large as observed",
 }
 

@@ -58,6 +58,7 @@ Function: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 _BLOCK = 400_000
 _FAR = 60.0
+_MOST_TERMS = 500
 """Largest logit of a mean, and of a proportion beyond what its counts ask for."""
 
 
@@ -484,14 +485,29 @@ class BetaBinomialPosterior:
         Given (mu, s) the groups are independent, so leaving one out divides by its probability:
         p(y_j | y_-j) = 1 / E[1 / p(y_j | mu, s) | y].
         """
+        return self._left_out[0]
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability of fewer successes than each group has, given all others, shape (J,).
+
+        As many successes count half.
+        """
+        return self._left_out[1]
+
+    @cached_property
+    def _left_out(self) -> tuple[FloatArray, FloatArray]:
+        """Log probability of what was seen of each group given all others, and that of less."""
         own = self.fine.nodes
-        found: dict[tuple[int, int], float] = {}
-        for pair in zip(self.successes.tolist(), self.trials.tolist(), strict=True):
-            if pair not in found:
-                log_p = log_beta_binomial(pair[0], pair[1], own.mu, own.size)
-                found[pair] = -float(special.logsumexp(-log_p, b=own.weight))
-        pairs = zip(self.successes.tolist(), self.trials.tolist(), strict=True)
-        return np.array([found[pair] for pair in pairs])
+        found: dict[tuple[int, int], tuple[float, float]] = {}
+        pairs = list(zip(self.successes.tolist(), self.trials.tolist(), strict=True))
+        for y, n in dict.fromkeys(pairs):
+            log_p = log_beta_binomial(y, n, own.mu, own.size)
+            without = special.softmax(np.log(own.weight) - log_p)
+            below = _fewer(y, n, own.mu, own.size) + 0.5 * np.exp(log_p)
+            log_density = -float(special.logsumexp(-log_p, b=own.weight))
+            found[y, n] = log_density, float(without @ below)
+        values = np.array([found[pair] for pair in pairs])
+        return values[:, 0], values[:, 1]
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, FloatArray]:
         """Draw `mu` and `size` independently from their posterior, each of the given shape."""
@@ -514,6 +530,19 @@ def log_beta_binomial(
     mu, size = np.asarray(mu, dtype=float), np.asarray(size, dtype=float)
     rising = log_rising(mu * size, y) + log_rising((1 - mu) * size, n - y) - log_rising(size, n)
     return np.asarray(constant + rising)
+
+
+def _fewer(successes: int, trials: int, mu: FloatArray, size: FloatArray) -> FloatArray:
+    """Probability of fewer successes than these, shape of mu; of very many, up to 1 / trials."""
+    if min(successes, trials - successes) > _MOST_TERMS:
+        share = (successes - 0.5) / trials
+        return np.asarray(special.betainc(mu * size, (1 - mu) * size, share))
+    upper = successes > trials - successes  # the shorter of both sums
+    terms = range(successes, trials + 1) if upper else range(successes)
+    total = np.zeros_like(mu)
+    for y in terms:
+        total += np.exp(log_beta_binomial(y, trials, mu, size))
+    return 1 - total if upper else total
 
 
 def _together(prior: Beta, successes: int, trials: int) -> float:
@@ -587,6 +616,20 @@ class BetaPosterior:
         y, n = self.successes.astype(float), self.trials.astype(float)
         a, b = whole[0] - y, whole[1] - (n - y)
         return log_beta_binomial(y, n, a / (a + b), a + b)
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability of fewer successes than each group has, given all others, shape (J,).
+
+        As many successes count half.
+        """
+        whole = self.parameters
+        found = []
+        for y, n in zip(self.successes.tolist(), self.trials.tolist(), strict=True):
+            a, b = whole[0] - y, whole[1] - (n - y)
+            mu, size = a / (a + b), a + b
+            half = 0.5 * np.exp(log_beta_binomial(y, n, mu, size))
+            found.append(float((_fewer(y, n, mu, size) + half)[0]))
+        return np.array(found)
 
 
 def beta_binomial(

@@ -20,6 +20,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from partialpool.families.base import NormalMeans
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.pooling_extremes import draw_means
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
@@ -200,6 +201,17 @@ class CommonVariancePosterior:
             Columns as `HierarchicalPosterior.contrasts` has them.
         """
         return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
+
+    def new_group(self) -> NormalMeans:
+        """Mean of a group that there are no data of: its prior."""
+        sigma = np.exp(self.coarse.sigma.nodes.ravel())
+        mean, sd = (np.full(sigma.shape, x) for x in (self.theta.location, self.theta.scale))
+        return NormalMeans(self.coarse.sigma.weights.ravel(), mean, sd, sigma)
+
+    def known_group(self, j: int) -> NormalMeans:
+        """Mean of group j."""
+        theta, sigma = self.coarse.theta(j), np.exp(self.coarse.sigma.nodes.ravel())
+        return NormalMeans(theta.weights, theta.origin + theta.means, theta.sds, sigma)
 
     def draws(
         self, *, rng: np.random.Generator, shape: tuple[int, int]

@@ -352,13 +352,29 @@ class GammaPoissonPosterior:
         Given (a, b) the groups are independent, so leaving one out divides by its probability:
         p(x_j | x_-j) = 1 / E[1 / p(x_j | a, b) | x].
         """
+        return self._left_out[0]
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability of fewer events than each group has, given all others, shape (J,).
+
+        As many events count half.
+        """
+        return self._left_out[1]
+
+    @cached_property
+    def _left_out(self) -> tuple[FloatArray, FloatArray]:
+        """Log probability of what was seen of each group given all others, and that of less."""
         own = self.fine.nodes
         pairs = zip(self.problem.events.tolist(), self.problem.exposure.tolist(), strict=True)
-        found = [
-            -special.logsumexp(-log_negative_binomial(x, e, own.shape, own.rate), b=own.weight)
-            for x, e in pairs
-        ]
-        return np.array(found, dtype=np.float64)
+        found = []
+        for x, e in pairs:
+            log_p = log_negative_binomial(x, e, own.shape, own.rate)
+            without = special.softmax(np.log(own.weight) - log_p)
+            below = _fewer(x, e, own.shape, own.rate) + 0.5 * np.exp(log_p)
+            log_density = -float(special.logsumexp(-log_p, b=own.weight))
+            found.append((log_density, float(without @ below)))
+        values = np.array(found)
+        return values[:, 0], values[:, 1]
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, FloatArray]:
         """Draw `mu` and `size` (b) independently from their posterior, each of the given shape."""
@@ -376,6 +392,13 @@ def log_negative_binomial(
     x, e, a, b = (np.asarray(part, dtype=float) for part in (events, exposure, shape, rate))
     known = special.xlogy(x, e) - special.gammaln(x + 1)
     return np.asarray(known + log_rising(a, x) - a * np.log1p(e / b) - x * np.log(b + e))
+
+
+def _fewer(events: int, exposure: float, shape: FloatArray, rate: FloatArray) -> FloatArray:
+    """Probability of fewer events than these, shape of `shape`."""
+    if events == 0:
+        return np.zeros_like(shape)
+    return np.asarray(special.betainc(shape, events, rate / (rate + exposure)))
 
 
 @dataclass(frozen=True)
@@ -441,6 +464,19 @@ class GammaPosterior:
         return log_negative_binomial(
             self.events, self.exposure, a[0] - self.events, b[0] - self.exposure
         )
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability of fewer events than each group has, given all others, shape (J,).
+
+        As many events count half.
+        """
+        a, b = self.parameters
+        found = []
+        for x, e in zip(self.events.tolist(), self.exposure.tolist(), strict=True):
+            shape, rate = a - x, b - e
+            half = 0.5 * np.exp(log_negative_binomial(x, e, shape, rate))
+            found.append(float((_fewer(x, e, shape, rate) + half)[0]))
+        return np.array(found)
 
 
 def gamma_poisson(

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from partialpool.families.base import NormalMeans
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.plane import Outer
 from partialpool.families.exact.problem import Conditional, Problem
@@ -207,6 +208,18 @@ class HierarchicalPosterior:
             P(theta[group] > theta[other]), and its change by refinement `prob_error`.
         """
         return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
+
+    def new_group(self) -> NormalMeans:
+        """Mean of a group that there are no data of."""
+        given = self.coarse.given
+        sd = np.sqrt(given.mu_variance + given.tau2)
+        mean = self.problem.origin + given.mu_mean
+        return NormalMeans(self.coarse.weights, mean, sd, np.sqrt(given.sigma2))
+
+    def known_group(self, j: int) -> NormalMeans:
+        """Mean of group j."""
+        theta, sigma = self.coarse.theta(j), np.sqrt(self.coarse.given.sigma2)
+        return NormalMeans(theta.weights, theta.origin + theta.means, theta.sds, sigma)
 
     def _positions(self, groups: Sequence[str] | None) -> list[int]:
         wanted = self.labels if groups is None else groups

@@ -295,19 +295,30 @@ class KnownErrorsPosterior:
         is one over the posterior mean of one over it, since what is left out is a factor of the
         likelihood: p(y_j | y_-j) = 1 / E[1 / p(y_j | y_-j, tau) | y].
         """
+        return np.array([-special.logsumexp(turned) for _, turned in self._left_out()])
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability that each estimate is smaller than it is, given all others, shape (J,)."""
+        return np.array(
+            [special.softmax(turned) @ special.ndtr(z) for z, turned in self._left_out()]
+        )
+
+    def _left_out(self) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield for each estimate, over tau, its distance in sds from what the others predict.
+
+        Beside it the logs of the weights of tau without the estimate, which do not add up to 1.
+        """
         grid = self.fine
         h, variance = grid.moments
         precision, tau2 = 1 / variance, grid.values**2
         log_weights = np.log(np.maximum(grid.weights, np.finfo(float).tiny))
-        found = np.empty(len(self.labels))
-        for j, (y, se) in enumerate(zip(self.problem.y, self.problem.se, strict=True)):
+        for y, se in zip(self.problem.y, self.problem.se, strict=True):
             w = 1 / (se**2 + tau2)
             rest = precision - w
             without = (precision * h - w * y) / rest
             spread = se**2 + tau2 + 1 / rest
-            log_density = -0.5 * (_LOG_2_PI + np.log(spread) + (y - without) ** 2 / spread)
-            found[j] = -special.logsumexp(log_weights - log_density)
-        return found
+            z = (y - without) / np.sqrt(spread)
+            yield z, log_weights + 0.5 * (_LOG_2_PI + np.log(spread) + z**2)
 
     def conditional_effects(self, tau: FloatArray) -> pd.DataFrame:
         """Effects given tau: how the estimates come apart as tau grows.
@@ -411,13 +422,22 @@ class FixedErrorsPosterior:
 
     def leave_one_out(self) -> FloatArray:
         """Log predictive density of each estimate given all others, under complete pooling."""
+        z, spread = self._left_out()
+        return -0.5 * (_LOG_2_PI + np.log(spread) + z**2)
+
+    def leave_one_out_cdf(self) -> FloatArray:
+        """Probability that each estimate is smaller than it is, given all others."""
+        return np.asarray(special.ndtr(self._left_out()[0]))
+
+    def _left_out(self) -> tuple[FloatArray, FloatArray]:
+        """Distance of each estimate in sds from what the others predict, and that variance."""
         if self.pooling == "none":
             raise InputError("Under no pooling the other groups say nothing of a group.")
         precision, w = self.sd**-2, self.se**-2
         rest = precision - w
         without = self.mean - w / rest * (self.y - self.mean)
         spread = self.se**2 + 1 / rest
-        return -0.5 * (_LOG_2_PI + np.log(spread) + (self.y - without) ** 2 / spread)
+        return (self.y - without) / np.sqrt(spread), spread
 
 
 def known_errors(

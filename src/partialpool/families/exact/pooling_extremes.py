@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from partialpool.families.base import NormalMeans
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.families.exact.statistics import (
@@ -73,6 +74,13 @@ class Grid:
         spread = np.hypot(sds, np.exp(self.sigma.nodes.ravel()))
         weights = self.sigma.weights.ravel()
         return HeavyMixture(weights, means, spread, self.sample.mean, variance)
+
+    @property
+    def means(self) -> NormalMeans:
+        """The mean at the nodes, with the sd of values around it."""
+        mean, sd = self._moments
+        sigma = np.exp(self.sigma.nodes.ravel())
+        return NormalMeans(self.sigma.weights.ravel(), self.sample.mean + mean, sd, sigma)
 
     @cached_property
     def _moments(self) -> tuple[FloatArray, FloatArray]:
@@ -171,6 +179,14 @@ class CompletePoolingPosterior:
         fine, coarse = [self.sample.fine], [self.sample.coarse]
         return table(_quantities({0: ""}), coarse, fine, probs)
 
+    def new_group(self) -> NormalMeans:
+        """The mean of all groups."""
+        return self.sample.coarse.means
+
+    def known_group(self, j: int) -> NormalMeans:
+        """The mean of all groups."""
+        return self.sample.coarse.means
+
 
 @dataclass(frozen=True)
 class NoPoolingPosterior:
@@ -193,6 +209,10 @@ class NoPoolingPosterior:
     def log_marginal_likelihood(self) -> float:
         """Log of p(y), with all constants."""
         return math.fsum(sample.log_marginal_likelihood for sample in self.samples)
+
+    def known_group(self, j: int) -> NormalMeans:
+        """Mean of group j."""
+        return self.samples[j].coarse.means
 
     def summary(
         self, *, probs: Sequence[float] = DEFAULT_PROBS, groups: Sequence[str] | None = None

@@ -12,9 +12,10 @@ import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.base import Statistics, order_of_labels
+from partialpool.families.base import Statistics
 from partialpool.families.conjugate import BETA
 from partialpool.families.exact.rising import distinct_pairs
+from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
 
 MOST_TRIALS = 10**9

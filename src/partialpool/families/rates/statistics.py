@@ -12,8 +12,9 @@ import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.base import Statistics, order_of_labels
+from partialpool.families.base import Statistics
 from partialpool.families.conjugate import GAMMA
+from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
 
 MOST_EVENTS = 10**9

@@ -12,8 +12,8 @@ from partialpool.report.sentences.groups import not_a_test as not_a_test
 from partialpool.report.sentences.groups import ranked as ranked
 from partialpool.report.sentences.groups import shrinkage as shrinkage
 from partialpool.report.sentences.models import complete as complete
-from partialpool.report.sentences.models import in_short as in_short
 from partialpool.report.sentences.models import none as none
 from partialpool.report.sentences.models import partial as partial
 from partialpool.report.sentences.prediction import checked as checked
 from partialpool.report.sentences.prediction import predicted as predicted
+from partialpool.report.sentences.short import in_short as in_short

@@ -11,6 +11,7 @@ from partialpool.report.wording import (
     highest,
     lowest,
     named,
+    number,
     raw_number,
     tied,
 )
@@ -19,13 +20,20 @@ from partialpool.tables.comparison import Comparison
 
 def about_data(comparison: Comparison) -> list[str]:
     """Size and spread of the data, and what to be wary of."""
-    data, stats, words = comparison.data, comparison.data.stats, comparison.data.family.words
+    data, stats, words = comparison.data, comparison.data.stats, comparison.data.words
     [column] = stats.sizes
     frame = pd.DataFrame({"group": list(stats.labels), "raw": stats.raw, **stats.sizes})
     frame = frame.assign(weight=stats.weight, raw_se=stats.raw_se)
     be = "is" if stats.N == 1 else "are"
     said = [f"There {be} {data.family.count(stats)}{_sizes(comparison, frame, column)}."]
-    if data.exp:
+    if data.log:
+        said.append(
+            "The models are fitted to the logarithms of the observations, and exponentials are "
+            "shown: means are geometric means in the unit of the data, differences are ratios and "
+            "sds of means are factors, while σ, τ, R, standard errors and priors are those of the "
+            "logarithms."
+        )
+    elif data.exp:
         said.append(
             "The estimates are logarithms, and their exponentials are shown: means are geometric "
             "means, differences are ratios and sds are factors, while models, priors, τ, standard "
@@ -43,9 +51,10 @@ def about_data(comparison: Comparison) -> list[str]:
             f"{_with_groups(comparison, frame, 'raw', high, high['raw'])}."
         )
     middle = raw_number(comparison, stats.grand_mean, data.unit)
-    spread = raw_number(comparison, stats.total_sd)
+    spread = number(stats.total_sd) if data.log else raw_number(comparison, stats.total_sd)
     if not data.family.rows_are_groups:
-        said.append(f"Their mean is {middle} and their standard deviation {spread}. {ends}")
+        mean, of = ("geometric mean", " of logarithms") if data.log else ("mean", "")
+        said.append(f"Their {mean} is {middle} and their standard deviation{of} {spread}. {ends}")
     elif stats.J > 1:
         introduced = words.middle
         if data.exp:
@@ -58,7 +67,7 @@ def about_data(comparison: Comparison) -> list[str]:
 
 def _weak_extreme(comparison: Comparison, frame: pd.DataFrame) -> list[str]:
     """Warn where the group of which least is known is the highest or the lowest."""
-    words, stats = comparison.data.family.words, comparison.data.stats
+    words, stats = comparison.data.words, comparison.data.stats
     least = lowest(frame, "weight")
     alone = len(tied(frame, "weight", least["weight"])) == 1
     if not alone or least["weight"] >= 0.6 * frame["weight"].mean():

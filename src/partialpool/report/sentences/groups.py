@@ -9,6 +9,7 @@ import pandas as pd
 
 from partialpool.fitting import Fit
 from partialpool.report import precision
+from partialpool.report.sentences import claims
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     capital,
@@ -59,14 +60,13 @@ def apart(comparison: Comparison, fit: Fit) -> list[str]:
     if pairs.empty:
         return []
     apart = _pairs(comparison, pairs[~pairs["marginal_overlap"]])
-    [warning] = not_a_test(comparison)
     if len(pairs) == 1:
-        return [f"The two 95 % intervals {'do not ' * len(apart)}overlap. {warning}"]
+        return [f"The two 95 % intervals {'do not ' * len(apart)}overlap."]
     if not apart:
-        return [f"All {len(pairs)} pairs of 95 % intervals overlap. {warning}"]
+        return [f"All {len(pairs)} pairs of 95 % intervals overlap."]
     return [
         f"The 95 % intervals do not overlap for {len(apart)} of {len(pairs)} pairs: "
-        f"{listed(apart)}. {warning}"
+        f"{listed(apart)}."
     ]
 
 
@@ -78,7 +78,7 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
     if held:
         return held
     rows = comparison.table("shrinkage", model=fit.name)
-    words, raws = comparison.data.family.words, _moving(comparison)
+    words, raws = comparison.data.words, _moving(comparison)
     towards_mu = "exp(μ)" if comparison.data.exp else "μ"
     said = []
     if len(rows) and rows["target"].notna().all():
@@ -141,7 +141,7 @@ def _share(value: float) -> str:
 
 def _moving(comparison: Comparison) -> str:
     """What partial pooling moves, several of them."""
-    words = comparison.data.family.words
+    words = comparison.data.words
     return words.raws if comparison.data.family.rows_are_groups else words.thetas
 
 
@@ -164,7 +164,7 @@ def moved_most(comparison: Comparison, fit: Fit) -> list[str]:
     if len(first) > 1:
         return [_movers(comparison, first, len(every))]
     data, stats = comparison.data, comparison.data.stats
-    raw, what = data.family.words.raw, "an estimate" if data.family.rows_are_groups else "a mean"
+    raw, what = data.words.raw, "an estimate" if data.family.rows_are_groups else "a mean"
     if not data.family.gaussian:
         what = f"a {raw}"
     said = (
@@ -209,7 +209,7 @@ def leading_movers(comparison: Comparison, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _movers(comparison: Comparison, rows: pd.DataFrame, J: int) -> str:
     """Say of several groups that they move furthest, alike within Monte Carlo error."""
-    words = comparison.data.family.words
+    words = comparison.data.words
     if (rows["moved"] <= NOISE * rows["noise"]).all() and len(rows) == J:
         return "No group moves by more than Monte Carlo error."
     who = capital(everyone(comparison, [str(group) for group in rows["group"]]))
@@ -228,16 +228,18 @@ def compared(comparison: Comparison) -> list[str]:
     first, second = comparison.model("none"), comparison.model("partial")
     said = withheld(comparison, first, second)
     shown = [fit for fit in (first, second) if fit is not None and comparison.concludes(fit.name)]
-    claims = rows_of(comparison.table("claims"))
-    for criterion in dict.fromkeys(row["criterion"] for row in claims):
+    counted = rows_of(comparison.table("claims"))
+    for criterion in dict.fromkeys(row["criterion"] for row in counted):
         counts = [
             f"{row['claims']} of {row['pairs']} under {fit.title}"
             for fit in shown
-            for row in claims
+            for row in counted
             if row["model"] == fit.name and row["criterion"] == criterion
         ]
         if counts:
             said.append(f"Pairs for which “{criterion}” holds: {listed(counts)}.")
+    said += claims.two_things(comparison)
+    said += claims.overlapping(comparison, shown[-1]) if shown else []
     if len(shown) == 2:
         pairs = [comparison.table("contrasts", model=fit.name) for fit in shown]
         if all(len(p) for p in pairs):

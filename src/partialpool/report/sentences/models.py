@@ -1,4 +1,4 @@
-"""Sentences on what each model says, and the results in short."""
+"""Sentences on what each model says."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 import pandas as pd
 
+from partialpool import text
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.report import precision
-from partialpool.report.sentences.groups import NOISE, apart, displacements, moved_most
+from partialpool.report.sentences.groups import NOISE, apart, displacements
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
-    Row,
     a_group,
     capital,
     draws_of,
@@ -30,7 +30,7 @@ from partialpool.report.wording import (
     scalar,
     with_interval,
 )
-from partialpool.tables import exponential, variables
+from partialpool.tables import variables
 from partialpool.tables.comparison import Comparison
 
 
@@ -47,7 +47,7 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         said.append(f"{capital(what)} is {with_interval(theta, comparison.data.unit)}.")
     if sigma2 is not None:
         said.append(
-            "The variance of all observations has posterior median "
+            f"The variance of all observations{_of_logs(comparison)} has posterior median "
             f"{median_with_interval(sigma2, 'sigma2')}."
         )
     if alone:
@@ -57,6 +57,11 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         "tell one from another."
     )
     return said
+
+
+def _of_logs(comparison: Comparison) -> str:
+    """Say of variances that they are those of logarithms, where that is so."""
+    return ", on the scale of the logarithms," if comparison.data.log else ""
 
 
 def _common(comparison: Comparison) -> str:
@@ -80,7 +85,7 @@ def none(comparison: Comparison, fit: Fit) -> list[str]:
     said += _lifted(comparison, fit)
     own = "observations" if not comparison.data.family.rows_are_groups else "estimate"
     if not comparison.data.family.gaussian:
-        own = comparison.data.family.words.data
+        own = comparison.data.words.data
     said.append(
         f"Each {group_word(comparison)} is estimated from its own {own} alone: the model "
         f"has no overall {noun(comparison)} and says nothing about {a_group(comparison)} that "
@@ -99,8 +104,8 @@ def _lifted(comparison: Comparison, fit: Fit) -> list[str]:
     clear = moved[moved.abs() > NOISE * noise]
     if clear.empty:
         return []
-    words = comparison.data.family.words
-    location, scale = (f"{fit.record.priors[name]:g}".replace("-", "−") for name in names)
+    words = comparison.data.words
+    location, scale = (text.in_full(fit.record.priors[name]).replace("-", "−") for name in names)
     ordered = rows.loc[moved.abs().sort_values(kind="stable").index]
     least, most = (rows_of(ordered)[at] for at in (0, -1))
     farthest = f"{moved_by(comparison, most, signed=False)} ({named(comparison, most['group'])})"
@@ -160,7 +165,8 @@ def partial(comparison: Comparison, fit: Fit) -> list[str]:
 def _of_population(comparison: Comparison) -> str:
     """What mu is, where its number is shown."""
     if comparison.data.exp:
-        return "geometric mean of the population of effects, exp(μ),"
+        what = "groups" if comparison.data.log else "effects"
+        return f"geometric mean of the population of {what}, exp(μ),"
     if comparison.data.family.rows_are_groups:
         return f"mean of the population of {nouns(comparison)}, μ,"
     return "mean of the population of groups, μ,"
@@ -209,56 +215,8 @@ def _variances(comparison: Comparison, fit: Fit) -> list[str]:
             f"with probability {percent(max(larger, 1 - larger), draws)}"
         )
     return [
-        f"The variance within groups (posterior median {sigma2}) is {compares}. The share of the "
+        f"The variance within groups{_of_logs(comparison)} (posterior median {sigma2}) is "
+        f"{compares}. The share of the "
         "variance that lies between groups, R, has posterior median "
         f"{median_with_interval(rows['icc'], 'icc')}."
     ]
-
-
-def in_short(comparison: Comparison) -> list[str]:
-    """State the main results, one sentence each."""
-    fit = comparison.model("partial")
-    if fit is None or not comparison.concludes(fit.name):
-        return []
-    said = []
-    mu = scalar(comparison, fit, "mu")
-    if mu is not None and fit.keeps(CENTER):
-        said.append(_population_in_short(comparison, fit, mu))
-    said += moved_most(comparison, fit)
-    first = comparison.model("none")
-    between = "ratio" if comparison.data.exp else "difference"
-    criterion = exponential.EXCLUDES_ONE if comparison.data.exp else exponential.EXCLUDES_ZERO
-    claims = comparison.table("claims", criterion=criterion)
-    if first is not None and comparison.concludes(first.name) and len(claims):
-        counts = claims.set_index("model")["claims"]
-        if {first.name, fit.name} <= set(counts.index):
-            pairs = int(claims["pairs"].iloc[0])
-            found = counts[first.name], counts[fit.name]
-            excluded = 1 if comparison.data.exp else 0
-            sense = f"in the sense that the 95 % interval of the {between} excludes {excluded}."
-            if pairs == 1:
-                verbs = ["differ" if count else "do not differ" for count in found]
-                said.append(
-                    f"The two groups {verbs[0]} under no pooling and {verbs[1]} under partial "
-                    f"pooling, {sense}"
-                )
-            else:
-                verb = "differs" if found[0] == 1 else "differ"
-                said.append(
-                    f"Of {pairs} pairs of groups, {found[0] or 'none'} {verb} under no pooling and "
-                    f"{found[1] or 'none'} under partial pooling, {sense}"
-                )
-    return said
-
-
-def _population_in_short(comparison: Comparison, fit: Fit, mu: Row) -> str:
-    shown = with_interval(mu, comparison.data.unit)
-    if not comparison.data.family.rows_are_groups:
-        return f"The population of groups has mean μ = {shown}."
-    mean = "geometric mean exp(μ)" if comparison.data.exp else "mean μ"
-    said = f"The population of {nouns(comparison)} has {mean} = {shown}"
-    tau = scalar(comparison, fit, "tau")
-    if tau is None or not fit.keeps(POPULATION):
-        return f"{said}."
-    scale = ", on the scale of the logarithms," if comparison.data.exp else ""
-    return f"{said} and{scale} sd τ = {with_interval(tau)}."

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
-
-from partialpool.families.base import Words
 from partialpool.fitting import Fit
 from partialpool.report import precision
+from partialpool.report.sentences import fitness
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     Row,
@@ -21,12 +19,6 @@ from partialpool.report.wording import (
 )
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION_IN_NEW_GROUP
-
-_SPREADS = (
-    *("Sd of the estimates", "Sd of the logarithms", "Cochran's Q"),
-    "Pearson's chi-squared",
-)
-_PERSONS = ("Cochran", "Pearson")
 
 
 def predicted(comparison: Comparison) -> list[str]:
@@ -42,7 +34,8 @@ def predicted(comparison: Comparison) -> list[str]:
             said.append(_new_observation(comparison, fit, row))
             below |= bool(row["q2.5"] < 0)
         said += _new_effect(comparison, fit)
-    if below and comparison.data.has_observations and comparison.data.y.min() >= 0:
+    data = comparison.data
+    if below and data.has_observations and not data.log and data.y.min() >= 0:
         said.append(
             "Predictions reach below 0, where no observation lies: a normal distribution knows no "
             "such bound."
@@ -118,7 +111,7 @@ def _scores(comparison: Comparison) -> list[str]:
 
 
 def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
-    """How many observed statistics the replicated data sets miss."""
+    """How many observed statistics the replicated data sets miss, and what that means."""
     if fit is None:
         return []
     held = withheld(comparison, fit)
@@ -129,63 +122,28 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
         return []
     outside = rows[(rows["observed"] < rows["q2.5"]) | (rows["observed"] > rows["q97.5"])]
     if comparison.data.family.rows_are_groups:
-        return [_replicated(rows, outside, fit, comparison.data.family.words)]
+        return [fitness.replicated(rows, outside, fit, comparison.data.words)]
+    said = fitness.fits_the_data(comparison)
+    by_group, outside = rows[rows["group"] != ""], outside[outside["group"] != ""]
     which = [f"{row['statistic'].lower()} of {row['group']}" for row in rows_of(outside)]
-    said = [
-        f"Of {len(rows)} statistics by group (sd, minimum, maximum), {len(outside) or 'none'} "
+    expected = rows_of(comparison.table("check_counts", model=fit.name))
+    said.append(
+        f"Of {len(by_group)} statistics by group (sd, minimum, maximum), {len(outside) or 'none'} "
         f"{'lies' if len(outside) == 1 else 'lie'} outside the 95 % interval of what {fit.title} "
         "replicates"
         + (f": {listed(which)}" if which else "")
-        + f". By chance about {_about(0.05 * len(rows))} would."
-    ]
-    if comparison.data.y.min() >= 0 and (rows["q2.5"] < 0).any():
+        + "."
+        + (
+            f" If the model held, about {fitness.about(expected[0]['expected'])} would: fewer than "
+            "one in twenty, as each group's own data have taught the model where it lies."
+            if expected
+            else ""
+        )
+    )
+    logs = comparison.data.log
+    if not logs and comparison.data.y.min() >= 0 and (by_group["q2.5"] < 0).any():
         said.append(
             "The model replicates negative values; the data have none. Its normal distribution "
             "knows no lower bound."
         )
     return said
-
-
-def _about(count: float) -> str:
-    """Write an expected count, which need not be a whole number."""
-    return f"{count:.0f}" if count >= 10 else f"{count:.1g}"
-
-
-def _replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit, words: Words) -> str:
-    """Say whether estimates of groups drawn anew look like those at hand."""
-    names = listed([_statistic(name) for name in rows["statistic"]])
-    if outside.empty:
-        return (
-            f"Data sets of new groups, drawn from the population under {fit.title}, look like "
-            f"these data: {names} lie within the 95 % intervals of what it replicates."
-        )
-    narrow = (outside["observed"] < outside["q2.5"]) & outside["statistic"].isin(_SPREADS)
-    why = f"{words.population} may not fit"
-    if fit.pooling == "complete":
-        why = f"one {words.theta} for all groups may not fit"
-    if narrow.all():
-        why = words.too_alike
-    found = [
-        f"{_article(row['statistic'])} ({number(row['observed'])}, where 95 % of replicates lie "
-        f"between {_rough(row['q2.5'])} and {_rough(row['q97.5'])})"
-        for row in rows_of(outside)
-    ]
-    return (
-        f"Data sets of new groups, drawn from the population under {fit.title}, differ from these "
-        f"data in {listed(found)}: {why}."
-    )
-
-
-def _rough(value: float) -> str:
-    """Write an end of what replicates span, which is good to a hundredth or so."""
-    return number(value, 0.01 * abs(value))
-
-
-def _statistic(name: str) -> str:
-    """Name of a statistic within a sentence."""
-    return name if name.startswith(_PERSONS) else f"{name[:1].lower()}{name[1:]}"
-
-
-def _article(name: str) -> str:
-    """Name of a statistic with its article, where it takes one."""
-    return _statistic(name) if name.startswith(_PERSONS) else f"the {_statistic(name)}"

@@ -1,0 +1,163 @@
+"""The report in short: verdicts, one sentence each, with their numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from partialpool.fitting import Fit
+from partialpool.fitting.normality import CENTER, POPULATION
+from partialpool.report import precision, tau_priors
+from partialpool.report.sentences import claims
+from partialpool.report.sentences.fitness import fits_the_data
+from partialpool.report.sentences.groups import moved_most
+from partialpool.report.wording import (
+    Row,
+    capital,
+    draws_of,
+    group_word,
+    listed,
+    median_with_interval,
+    named,
+    nouns,
+    percent,
+    rows_of,
+    scalar,
+    with_interval,
+)
+from partialpool.tables import variables
+from partialpool.tables.comparison import Comparison
+
+_CLEAR, _PROBABLE = 0.01, 0.05
+_BEYOND = 0.975
+_MOST = 3
+
+
+def in_short(comparison: Comparison) -> list[str]:
+    """State the verdicts, what speaks against the model first."""
+    said = fits_the_data(comparison)
+    fit = comparison.model("partial")
+    if fit is None or not comparison.concludes(fit.name):
+        return said
+    mu = scalar(comparison, fit, "mu")
+    if mu is not None and fit.keeps(CENTER):
+        said.append(_population(comparison, mu))
+    said += _differ(comparison, fit)
+    said += _stand_out(comparison, fit)
+    said += moved_most(comparison, fit)
+    said += tau_priors.verdict(comparison)
+    said += claims.in_short(comparison, fit)
+    return said + _distrust(comparison)
+
+
+def _population(comparison: Comparison, mu: Row) -> str:
+    shown = with_interval(mu, comparison.data.unit)
+    of = nouns(comparison) if comparison.data.family.rows_are_groups else "groups"
+    mean = "geometric mean exp(μ)" if comparison.data.exp else "mean μ"
+    return f"The population of {of} has {mean} = {shown}."
+
+
+def _differ(comparison: Comparison, fit: Fit) -> list[str]:
+    """Say whether groups differ: the spread between them, and a classical test beside it."""
+    tau = scalar(comparison, fit, "tau")
+    if tau is None or comparison.data.stats.J < 2 or not fit.keeps(POPULATION):
+        return []
+    quantities = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
+    scale = ", on the scale of the logarithms," if comparison.data.exp else ""
+    unit = "" if comparison.data.exp else comparison.data.unit
+    spread = f"their sd τ{scale} has posterior median {median_with_interval(tau, 'tau', unit)}"
+    share = ""
+    for name, symbol, of in (("icc", "R", "the variance"), ("i2", "I²", "an estimate's variance")):
+        if name in quantities:
+            shown = median_with_interval(quantities[name], name)
+            share = f", and the share of {of} that lies between them, {symbol}, {shown}"
+    test, p = _test(comparison)
+    verdict = f"What the {nouns(comparison)} have between them"
+    if p is not None:
+        what = f"the {nouns(comparison)} of the groups"
+        verdict = (
+            f"{capital(what)} differ"
+            if p < _CLEAR
+            else f"{capital(what)} probably differ"
+            if p < _PROBABLE
+            else f"Whether {what} differ, these data do not tell"
+        )
+    said = f"{verdict}: {spread}{share}{f' ({test})' if test else ''}."
+    icc = quantities.get("icc")
+    if p is not None and p < _PROBABLE and icc is not None and icc["median"] < 0.5:
+        said += " That σ² is larger than τ² is no evidence that they are equal."
+    return [said]
+
+
+def _test(comparison: Comparison) -> tuple[str, float | None]:
+    """Write the classical test of equal groups, and give its p-value."""
+    stats = comparison.data.stats
+    for key, statistic in (("variance_components", "f"), ("meta_analysis", "q")):
+        for row in rows_of(comparison.table(key)):
+            value, p = row.get(statistic, math.nan), row.get("p_value", math.nan)
+            if not (math.isfinite(value) and math.isfinite(p)):
+                continue
+            shown = "p < 0.0001" if p < 1e-4 else f"p = {p:.1g}"
+            if statistic == "f":
+                degrees = f"{stats.J - 1} and {stats.N - stats.J} degrees of freedom"
+                return f"F = {value:.3g} on {degrees}, {shown}", float(p)
+            return f"Cochran's Q = {value:.3g} on {row['df']:g} degrees of freedom, {shown}", p
+    return "", None
+
+
+def _stand_out(comparison: Comparison, fit: Fit) -> list[str]:
+    """Name the groups that can be told from the mean of the population."""
+    data = comparison.data
+    theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
+    if theta is None or mu is None or not fit.keeps(CENTER) or data.stats.J < 2:
+        return []
+    above = (theta > mu).mean(axis=(1, 2))
+    draws = draws_of(comparison, fit)
+    parts = [
+        _side(comparison, p, side, draws) for p, side in ((above, "above"), (1 - above, "below"))
+    ]
+    center = "exp(μ)" if data.exp else "μ"
+    found = [part for part in parts if part]
+    if not found:
+        return [
+            f"No {group_word(comparison)} can be told from the mean of all: none lies above or "
+            f"below {center} with a probability of {100 * _BEYOND:g} % or more."
+        ]
+    rest = "no other can be told from it" if len(found) < data.stats.J else ""
+    said = f"{capital(' and '.join(found))} the mean of all, {center}"
+    return [f"{said}{f'; {rest}' if rest else ''}."]
+
+
+def _side(comparison: Comparison, p: Any, side: str, draws: float) -> str:
+    """Name the groups on one side of the mean, with their probabilities where they are few."""
+    order = [int(j) for j in np.argsort(-p, kind="stable") if p[j] >= _BEYOND]
+    labels = [comparison.data.labels[j] for j in order]
+    if not labels:
+        return ""
+    verb = "lies" if len(labels) == 1 else "lie"
+    if len(labels) > _MOST:
+        return (
+            f"{len(labels)} {nouns(comparison)} {verb} {side} (each with a probability of "
+            f"{100 * _BEYOND:g} % or more)"
+        )
+    shown = [
+        f"{named(comparison, label)} ({percent(float(p[j]), draws)})"
+        for label, j in zip(labels, order, strict=True)
+    ]
+    return f"{listed(shown)} {verb} {side}"
+
+
+def _distrust(comparison: Comparison) -> list[str]:
+    """Name what is not to be relied on, although the fits passed."""
+    said = [
+        f"Not every score is reliable: {comparison.titles[row['model']]}, for {row['question']}."
+        for key in ("loo", "leave_one_group_out")
+        for row in rows_of(comparison.table(key))
+        if row["bad_k"] and comparison.concludes(row["model"])
+    ]
+    warned = [fit.title for fit in comparison.fits if fit.record.warnings]
+    if warned:
+        said.append(f"There are warnings on {' and '.join(warned)}: see the section on the models.")
+    return said
