@@ -11,6 +11,7 @@ import pytest
 from scipy import integrate, optimize, special, stats
 
 from partialpool.data import GroupedData
+from partialpool.data.columns import read_columns
 from partialpool.data.examples import example
 from partialpool.data.grouped import from_proportions
 from partialpool.data.reading import read
@@ -18,6 +19,7 @@ from partialpool.errors import InputError
 from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE
 from partialpool.families.exact.beta_binomial import log_beta_binomial
 from partialpool.families.exact.rising import log_rising, tail_counts
+from partialpool.families.proportions import classical
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors.populations import Beta, Power, parse_beta, parse_power
 
@@ -94,6 +96,44 @@ def test_batting_averages(
     known += [0.2492] * 5 + [0.2402, 0.2311, 0.2221]
     found = table.loc["theta", "mean"].reindex(list(batting.labels))
     assert found.to_numpy() == pytest.approx(np.array(known), abs=5e-5)
+
+
+def test_maximum_likelihood_of_the_first_experiments(tumors: GroupedData) -> None:
+    found = classical.population(tumors.stats.take(np.arange(70))).iloc[1]
+    assert found[["alpha", "beta"]].tolist() == pytest.approx([2.30478, 14.0798], rel=2e-5)
+
+
+def test_equal_groups_have_a_population_without_spread() -> None:
+    data = from_proportions(list("abcde"), [4, 5, 5, 6, 5], [10] * 5)
+    one, population = classical.population(data.stats).to_dict("records")
+    assert math.isinf(population["size"])
+    assert population["tau"] == 0
+    assert population["log_likelihood"] == one["log_likelihood"]
+    assert one["log_likelihood"] == pytest.approx(
+        stats.binom.logpmf([4, 5, 5, 6, 5], 10, 0.5).sum()
+    )
+
+
+def test_james_stein_of_efron_and_morris(batting: GroupedData) -> None:
+    """Efron and Morris (1975): the errors over the rest of the season."""
+    table = classical.predictors(batting.stats)
+    rest = np.array(
+        [float(cell) for cell in read_columns(batting, ["rest_of_season"])["rest_of_season"]]
+    )
+    raw, shrunk = table["raw_mean"].to_numpy(), table["james_stein"].to_numpy()
+    assert raw.mean() == pytest.approx(0.2654, abs=5e-5)
+    kept = (shrunk[0] - raw.mean()) / (raw[0] - raw.mean())
+    assert kept == pytest.approx(0.2117, abs=5e-5)
+    errors = [float(((each - rest) ** 2).sum()) for each in (raw, shrunk)]
+    assert errors == pytest.approx([0.0753, 0.0213], abs=5e-5)
+    assert errors[0] / errors[1] == pytest.approx(3.53, abs=5e-3)
+    low, high = table["exact_q2.5"], table["exact_q97.5"]
+    own = stats.binomtest(18, 45).proportion_ci(method="exact")
+    assert (low[0], high[0]) == pytest.approx((own.low, own.high))
+    wilson = stats.binomtest(18, 45).proportion_ci(method="wilson")
+    assert [end[0] for end in batting.stats.intervals(0.95)] == pytest.approx(
+        [wilson.low, wilson.high]
+    )
 
 
 # Algebra

@@ -18,6 +18,7 @@ from partialpool.errors import InputError
 from partialpool.families.base import COMPLETE, MARGINAL, NONE
 from partialpool.families.exact.gamma_poisson import log_negative_binomial
 from partialpool.families.exact.rising import on_nodes
+from partialpool.families.rates import classical
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors.populations import Gamma, parse_gamma
 
@@ -137,6 +138,23 @@ def test_a_group_without_exposure_learns_from_the_population_alone() -> None:
     seen, new = table.loc[("theta", "b")], table.loc[("theta_new", "")]
     assert seen["median"] == pytest.approx(new["median"], rel=1e-9)
     assert table.loc[("lambda", "b"), "mean"] == pytest.approx(1)
+
+
+def test_maximum_likelihood_is_the_highest(pumps: GroupedData) -> None:
+    one, best = classical.population(pumps.stats).to_dict("records")
+    assert one["mu"] == pytest.approx(75 / 350.24)
+    own = pumps.stats
+    for factor in (0.9, 1.1):
+        for shape, size in (
+            (factor * best["shape"], best["size"]),
+            (best["shape"], factor * best["size"]),
+        ):
+            there = log_negative_binomial(own.events, own.exposure, shape, size).sum()
+            assert there < best["log_likelihood"] - 1e-3
+    plug_in = classical.predictors(own)["plug_in"][8]
+    assert plug_in == pytest.approx((best["shape"] + 4) / (best["size"] + 2.1))
+    equal = from_rates(list("abcde"), [4, 5, 5, 6, 5], [10.0] * 5)
+    assert math.isinf(classical.population(equal.stats)["size"][1])
 
 
 def test_priors_of_a_number_above_zero() -> None:

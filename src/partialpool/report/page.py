@@ -159,6 +159,8 @@ def sections(
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(companions.maximum_likelihood, comparison),
+                _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
                 _view(spread.view, comparison),
             ],

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +41,7 @@ from partialpool.families.exact.beta_binomial import (
     log_beta_binomial,
 )
 from partialpool.families.exact.rising import tail_counts
+from partialpool.families.proportions import classical
 from partialpool.families.proportions.statistics import Proportions
 from partialpool.priors.choices import BASE
 from partialpool.priors.hyperparameters import STANDARD, Priors
@@ -406,8 +408,11 @@ class ProportionsFamily(CountsFamily):
         return stats.raw, np.arange(trials.size), stats
 
     def classical(self, stats: Proportions) -> dict[str, Callable[[], pd.DataFrame]]:
-        """There are none so far."""
-        return {}
+        """Maximum likelihood of the population, and estimates of the groups without priors."""
+        return {
+            "maximum_likelihood": partial(classical.population, stats),
+            "predictors": partial(classical.predictors, stats),
+        }
 
 
 def spreads(mu: FloatArray, size: FloatArray) -> dict[str, FloatArray]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +41,7 @@ from partialpool.families.exact.gamma_poisson import (
     log_negative_binomial,
 )
 from partialpool.families.exact.rising import on_nodes, tail_counts
+from partialpool.families.rates import classical
 from partialpool.families.rates.statistics import Rates
 from partialpool.priors.choices import BASE
 from partialpool.priors.hyperparameters import SCALED, STANDARD, Priors
@@ -407,8 +409,11 @@ class RatesFamily(CountsFamily):
         return stats.raw, np.arange(exposure.size), stats
 
     def classical(self, stats: Rates) -> dict[str, Callable[[], pd.DataFrame]]:
-        """There are none so far."""
-        return {}
+        """Maximum likelihood of the population, and estimates of the groups without priors."""
+        return {
+            "maximum_likelihood": partial(classical.population, stats),
+            "predictors": partial(classical.predictors, stats),
+        }
 
 
 def spreads(mu: FloatArray, size: FloatArray) -> dict[str, FloatArray]:
