@@ -107,6 +107,14 @@ def report(
             help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
         ),
     ] = False,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Give the probability that a group, any group and a new one lie above this; may "
+            "be repeated.",
+        ),
+    ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
     retry: Retry = False,
     insist: Insist = False,
@@ -114,7 +122,7 @@ def report(
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
     from partialpool.report import results, spread
     from partialpool.tables import bayes_factor as equality
-    from partialpool.tables import exponential
+    from partialpool.tables import exponential, thresholds
 
     data, priors = data_options.read(csv)
     if bayes_factor:
@@ -124,7 +132,7 @@ def report(
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, place=place)
         return
-    delta = exponential.log_delta(data, delta)
+    delta, limits = exponential.log_delta(data, delta), thresholds.check(threshold or (), data)
     target = place.folder(data)
     loaded = load_chosen(data, program, without, include)
     from partialpool.fitting import diagnostics
@@ -145,6 +153,7 @@ def report(
         delta=delta,
         insist=insist,
         equal_effects=bayes_factor,
+        thresholds=limits,
         pdf=pdf,
         progress=progress,
     )

@@ -38,6 +38,7 @@ def write(
     delta: float | None = None,
     insist: bool = False,
     equal_effects: bool = False,
+    thresholds: Sequence[float] = (),
     pdf: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
@@ -65,6 +66,8 @@ def write(
     equal_effects
         Whether to add the Bayes factor of equal effects; `bayes_factor.check` says whether it is
         known.
+    thresholds
+        Values that groups lie above or below, as people read them.
     pdf
         Whether figures are written as PDF, too.
     processes
@@ -95,7 +98,12 @@ def write(
             for fit in fits:
                 fit.save(folder / files[fit.name])
                 task.advance()
-        asked = {"delta": delta, "insist": insist, "equal_effects": equal_effects}
+        asked = {
+            "delta": delta,
+            "insist": insist,
+            "equal_effects": equal_effects,
+            "thresholds": tuple(thresholds),
+        }
         about = parts.make(
             "the report",
             lambda: _fill(

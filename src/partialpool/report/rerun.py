@@ -187,8 +187,16 @@ def _write(
     if kind == "report":
         from partialpool.report.folder import write
 
-        asked = {key: bool(manifest.get(key)) for key in ("insist", "equal_effects")}
-        write(target, data, fits, delta=manifest.get("delta"), progress=progress, **asked)
+        write(
+            target,
+            data,
+            fits,
+            delta=manifest.get("delta"),
+            insist=bool(manifest.get("insist")),
+            equal_effects=bool(manifest.get("equal_effects")),
+            thresholds=tuple(manifest.get("thresholds", ())),
+            progress=progress,
+        )
         return
     if kind in fits_folder.KINDS:
         fits_folder.write(target, data, fits, kind=kind)

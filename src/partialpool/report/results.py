@@ -300,6 +300,7 @@ def manifest(
         "data": about_data(data),
         "delta": comparison.delta,
         "insist": comparison.insist,
+        "thresholds": sorted(set(comparison.table("thresholds").get("threshold", ()))),
         "equal_effects": "bayes_factor" in {*comparison.tables, *comparison.missing},
         "fits": [
             {

@@ -24,6 +24,7 @@ from partialpool.tables import (
     shrinkage,
     variables,
 )
+from partialpool.tables import thresholds as above
 from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
 from partialpool.tables.misfit import check_counts
@@ -95,6 +96,7 @@ def compute(
     delta: float | None = None,
     insist: bool = False,
     equal_effects: bool = False,
+    thresholds: Sequence[float] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Compute every table.
@@ -105,6 +107,8 @@ def compute(
         As in `Comparison`.
     equal_effects
         Whether to compute the Bayes factor of equal effects (`bayes_factor`), too.
+    thresholds
+        Values that groups lie above or below (`partialpool.tables.thresholds`).
     progress
         Where to report.
 
@@ -142,6 +146,8 @@ def compute(
         "posterior_checks": lambda: group_checks(fits, data),
         "check_counts": lambda: check_counts(fits, data, tables["posterior_checks"]),
     }
+    if thresholds:
+        makers["thresholds"] = lambda: above.thresholds(fits, data, thresholds)
     if equal_effects:
         priors = Priors(fits[0].record.priors)
         makers["bayes_factor"] = lambda: bayes_factor.bayes_factors(data, priors)

@@ -128,6 +128,8 @@ MEANINGS = {
     "exact_q97.5": f"upper end of the exact 95 % interval, {_UNIT}",
     "plug_in": f"posterior mean with the population of maximum likelihood, {_UNIT}",
     "james_stein_arcsine": f"James-Stein estimate on the scale of the arcsine, {_UNIT}",
+    "of": "what lies above the threshold: the group of the row, any group, or a new one",
+    "p_above": "posterior probability of lying above the threshold",
     "tau_prior": "prior of tau (or of what decides tau), the other priors being as they are",
     "tau_median": "posterior median of tau, on the scale of the model",
     "tau_q2.5": "2.5 % quantile of tau, on the scale of the model",
@@ -146,6 +148,7 @@ MEANINGS = {
 """Column to its meaning, where a table gives it no other; words of the family stand in braces."""
 
 _OWN = {
+    ("thresholds", "threshold"): "the value that matters, as people read the data",
     ("groups", "mean"): f"sample mean, {_UNIT}",
     ("groups", "sd"): f"sample standard deviation, {_UNIT}",
     ("predictions", "mean"): f"mean of the predictive distribution, {_UNIT}",
