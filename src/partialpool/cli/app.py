@@ -115,6 +115,14 @@ def report(
             "be repeated.",
         ),
     ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Later outcomes of the same groups, in the same columns: score predictions of "
+            "proportions or rates by them.",
+        ),
+    ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
     retry: Retry = False,
     insist: Insist = False,
@@ -123,8 +131,12 @@ def report(
     from partialpool.report import results, spread
     from partialpool.tables import bayes_factor as equality
     from partialpool.tables import exponential, thresholds
+    from partialpool.tables.holdout import matched
 
     data, priors = data_options.read(csv)
+    later = data_options.load_later(holdout, data) if holdout else None
+    if later is not None:
+        matched(data, later)
     if bayes_factor:
         equality.check(data, priors)
         for sentence in spread.line(equality.bayes_factors(data, priors)):
@@ -154,6 +166,7 @@ def report(
         insist=insist,
         equal_effects=bayes_factor,
         thresholds=limits,
+        later=later,
         pdf=pdf,
         progress=progress,
     )

@@ -185,6 +185,14 @@ class DataOptions:
             data = data.logarithms()
         return dataclasses.replace(data, exp=True) if self.exp else data
 
+    def load_later(self, file: str, data: GroupedData) -> GroupedData:
+        """Read later outcomes of the same groups, from the columns that the data have."""
+        from partialpool.data.examples import find
+        from partialpool.data.reading import Columns, read
+
+        columns = Columns(**data.reading["columns"])
+        return read(find(file), columns=columns, drop_missing=self.drop_missing, progress=progress)
+
     def only_logarithms(self, data: GroupedData, why: str) -> None:
         """Refuse --exp where a command has no exponentials to show; a file's own `exp` is noted."""
         if self.exp:

@@ -567,6 +567,16 @@ class Family(ABC):
         """Draw that outcome given theta, shape of theta."""
         raise NotImplementedError
 
+    def log_outcome(self, stats: Any, theta: FloatArray) -> FloatArray:
+        """Log probability of each group's counts given theta, with constants, shape of theta."""
+        raise NotImplementedError
+
+    def replicate_given(
+        self, stats: Any, theta: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw each group's own estimate anew given theta, shape of theta, (J, ...)."""
+        raise NotImplementedError
+
     def shares(self, stats: Any, tau: FloatArray) -> dict[str, FloatArray]:
         """Draws of what tells how much of the variance lies between groups, by name.
 

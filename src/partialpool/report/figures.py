@@ -14,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import model_figures
+from partialpool.report import later, model_figures
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -98,6 +98,8 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
         plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best)))
     checked = best or comparison.fits[0]
+    if len(comparison.table("holdout_groups")):
+        plans.append(Plan("prediction", "holdout", lambda: later.figure(comparison)))
     if len(_drawn_predictions(comparison, checked)):
         plans.append(Plan("prediction", "predictions", lambda: _predictions(comparison, checked)))
     if len(comparison.table("posterior_checks", model=checked.name)):

@@ -39,6 +39,7 @@ def write(
     insist: bool = False,
     equal_effects: bool = False,
     thresholds: Sequence[float] = (),
+    later: GroupedData | None = None,
     pdf: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
@@ -68,6 +69,8 @@ def write(
         known.
     thresholds
         Values that groups lie above or below, as people read them.
+    later
+        Later outcomes of the same groups, by which predictions are scored.
     pdf
         Whether figures are written as PDF, too.
     processes
@@ -103,6 +106,7 @@ def write(
             "insist": insist,
             "equal_effects": equal_effects,
             "thresholds": tuple(thresholds),
+            "later": later,
         }
         about = parts.make(
             "the report",
@@ -150,7 +154,7 @@ def _fill(
     )
     timings |= {"figures": time.perf_counter() - start}
     timings["whole"] = sum(timings.values())
-    about = manifest(comparison, files, failed, timings)
+    about = manifest(comparison, files, failed, timings, later=asked["later"])
 
     def page_of() -> str:
         sections = page.sections(comparison, pictures, models)

@@ -18,6 +18,7 @@ from partialpool.programs import statements
 from partialpool.report import (
     cells,
     companions,
+    later,
     mathematics,
     sentences,
     spread,
@@ -187,8 +188,9 @@ def sections(
         Section(
             "prediction",
             "Prediction",
-            _said(sentences.predicted, comparison),
+            [*_said(later.lines, comparison), *_said(sentences.predicted, comparison)],
             [
+                _view(later.view, comparison),
                 _view(views.predictions, comparison, checked),
                 _view(
                     views.scores,

@@ -130,6 +130,16 @@ def _data(
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 
+def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
+    """Read the later outcomes again that predictions were scored by, where there were some."""
+    record = manifest.get("holdout")
+    if not record:
+        return None
+    how = dict(record["reading"])
+    files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
+    return reading.read(files, columns=columns, **how)
+
+
 def _fit(
     record: Mapping[str, Any],
     folder: Path,
@@ -195,6 +205,7 @@ def _write(
             insist=bool(manifest.get("insist")),
             equal_effects=bool(manifest.get("equal_effects")),
             thresholds=tuple(manifest.get("thresholds", ())),
+            later=_later(manifest),
             progress=progress,
         )
         return

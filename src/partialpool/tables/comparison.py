@@ -19,6 +19,7 @@ from partialpool.tables import (
     common_variance,
     contrasts,
     exactness,
+    holdout,
     predictions,
     prior_choices,
     shrinkage,
@@ -97,6 +98,7 @@ def compute(
     insist: bool = False,
     equal_effects: bool = False,
     thresholds: Sequence[float] = (),
+    later: GroupedData | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compute every table.
@@ -109,6 +111,8 @@ def compute(
         Whether to compute the Bayes factor of equal effects (`bayes_factor`), too.
     thresholds
         Values that groups lie above or below (`partialpool.tables.thresholds`).
+    later
+        Later outcomes of the same groups, to score predictions by (`partialpool.tables.holdout`).
     progress
         Where to report.
 
@@ -146,6 +150,9 @@ def compute(
         "posterior_checks": lambda: group_checks(fits, data),
         "check_counts": lambda: check_counts(fits, data, tables["posterior_checks"]),
     }
+    if later is not None:
+        makers["holdout_groups"] = lambda: holdout.groups(fits, data, later)
+        makers["holdout"] = lambda: holdout.summary(tables["holdout_groups"])
     if thresholds:
         makers["thresholds"] = lambda: above.thresholds(fits, data, thresholds)
     if equal_effects:

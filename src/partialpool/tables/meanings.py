@@ -128,6 +128,13 @@ MEANINGS = {
     "exact_q97.5": f"upper end of the exact 95 % interval, {_UNIT}",
     "plug_in": f"posterior mean with the population of maximum likelihood, {_UNIT}",
     "james_stein_arcsine": f"James-Stein estimate on the scale of the arcsine, {_UNIT}",
+    "later": f"later proportion or rate of the group, {_UNIT}",
+    "groups": "groups with later outcomes",
+    "log_score": "log predictive probability of later counts; higher is better",
+    "log_score_diff": "log_score minus that of the best model",
+    "rmse": f"root of the mean squared error of the posterior means, {_UNIT}",
+    "within_50": "share of later outcomes inside the central 50 % of what was predicted",
+    "within_95": "share of later outcomes inside the central 95 % of what was predicted",
     "of": "what lies above the threshold: the group of the row, any group, or a new one",
     "p_above": "posterior probability of lying above the threshold",
     "tau_prior": "prior of tau (or of what decides tau), the other priors being as they are",
@@ -148,6 +155,10 @@ MEANINGS = {
 """Column to its meaning, where a table gives it no other; words of the family stand in braces."""
 
 _OWN = {
+    ("holdout_groups", "size"): "trials or exposure of the later outcome",
+    ("holdout_groups", "below"): "predictive probability of less, the same counted half",
+    ("holdout_groups", "q2.5"): f"2.5 % quantile of what was predicted, {_UNIT}",
+    ("holdout_groups", "q97.5"): f"97.5 % quantile of what was predicted, {_UNIT}",
     ("thresholds", "threshold"): "the value that matters, as people read the data",
     ("groups", "mean"): f"sample mean, {_UNIT}",
     ("groups", "sd"): f"sample standard deviation, {_UNIT}",

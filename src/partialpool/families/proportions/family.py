@@ -302,6 +302,19 @@ class ProportionsFamily(CountsFamily):
         """Draw successes in so many trials, shape of theta."""
         return rng.binomial(int(size), theta).astype(np.float64)
 
+    def log_outcome(self, stats: Proportions, theta: FloatArray) -> FloatArray:
+        """Log binomial probability of each group's successes, shape of theta."""
+        shape = (-1,) + (1,) * (theta.ndim - 1)
+        counts = stats.successes.reshape(shape), stats.trials.reshape(shape)
+        return np.asarray(distributions.binom.logpmf(*counts, theta))
+
+    def replicate_given(
+        self, stats: Proportions, theta: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw the proportions of as many trials anew, shape of theta."""
+        trials = stats.trials.reshape((-1,) + (1,) * (theta.ndim - 1))
+        return np.asarray(rng.binomial(trials, theta) / trials)
+
     def prior_marginal(self, stats: Proportions, priors: Mapping[str, float]) -> FloatArray | None:
         """Log prior predictive probability of each group's successes under no pooling."""
         if not {"theta_alpha", "theta_beta"} <= set(priors):

@@ -314,6 +314,19 @@ class RatesFamily(CountsFamily):
         """Draw events in so much exposure, shape of theta."""
         return rng.poisson(size * theta).astype(np.float64)
 
+    def log_outcome(self, stats: Rates, theta: FloatArray) -> FloatArray:
+        """Log Poisson probability of each group's events, shape of theta."""
+        shape = (-1,) + (1,) * (theta.ndim - 1)
+        means = stats.exposure.reshape(shape) * theta
+        return np.asarray(distributions.poisson.logpmf(stats.events.reshape(shape), means))
+
+    def replicate_given(
+        self, stats: Rates, theta: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw the raw rates of the same exposures anew, shape of theta."""
+        exposure = stats.exposure.reshape((-1,) + (1,) * (theta.ndim - 1))
+        return np.asarray(rng.poisson(exposure * theta) / exposure)
+
     def prior_marginal(self, stats: Rates, priors: Mapping[str, float]) -> FloatArray | None:
         """Log prior predictive probability of each group's events under no pooling."""
         if not {"theta_alpha", "theta_beta"} <= set(priors):
