@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,20 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from helpers import densities
 from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
-from partialpool.data.grouped import from_estimates
+from partialpool.data.grouped import from_estimates, from_proportions, from_rates
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import FORMS, Family, Statistics
 from partialpool.fitting import Fit
 from partialpool.fitting.inputs import priors_for, stan_data
 from partialpool.priors import Uniform
-from partialpool.priors.choices import BASE, PriorChoice, parse_choice
-from partialpool.priors.distributions import parse_scale_prior
+from partialpool.priors.choices import BASE, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import toolchain
 from partialpool.settings import Settings
@@ -50,8 +50,28 @@ def estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return from_estimates(labels, offset + scale * y, scale * se, name="estimates")
 
 
-EXAMPLES: dict[str, Make] = {"normal": observations, "known_errors": estimates}
-"""Name of each family to what makes a small data set of it, in any unit and from any origin."""
+def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    rng = np.random.default_rng(14)
+    trials = np.array([5, 9, 14, 20, 30, 45, 70, 12])
+    successes = rng.binomial(trials, rng.beta(2, 4, 8))
+    return from_proportions([f"site {j}" for j in range(8)], successes, trials, name="proportions")
+
+
+def rates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    rng = np.random.default_rng(15)
+    exposure = np.array([0.5, 1.0, 2.5, 4.0, 7.0, 10.0, 16.0, 1.5])
+    events = rng.poisson(exposure * rng.gamma(3, 0.8, 8))
+    return from_rates([f"site {j}" for j in range(8)], events, exposure, name="rates")
+
+
+EXAMPLES: dict[str, Make] = {
+    "normal": observations,
+    "known_errors": estimates,
+    "proportions": proportions,
+    "rates": rates,
+}
+"""Name of each family to what makes a small data set of it; of one with a unit and an origin, in
+any unit and from any origin."""
 
 SHIPPED = tuple(dict.fromkeys(name for each in FAMILIES.values() for name in each.programs))
 PROGRAMS = (*SHIPPED, "sensitivity")
@@ -73,13 +93,39 @@ def needs(made: GroupedData, program: str) -> None:
         pytest.skip(f"data of the family {made.family.name} have no {program}")
 
 
-def base_of(made: GroupedData) -> PriorChoice:
+def base_of(made: GroupedData) -> Any:
     return made.family.base_choice(priors_for(made))
 
 
 def error_sds(made: GroupedData) -> list[float]:
     """Values of the error's sd to look at: 1 alone where errors are known."""
     return [0.7, 1.9] if made.stats.error_sd else [1.0]
+
+
+def only_gaussian(made: GroupedData) -> None:
+    """Leave a test out that is about a normal population."""
+    if not made.family.gaussian:
+        pytest.skip(f"data of the family {made.family.name} have no normal population")
+
+
+def of_size(mu: float, size: float) -> tuple[float, float, float]:
+    """Center, tau and mean sd within groups of a beta population."""
+    tau = math.sqrt(mu * (1 - mu) / (1 + size))
+    return mu, tau, tau * math.sqrt(size)
+
+
+def of_gamma(mu: float, size: float) -> tuple[float, float, float]:
+    """Center, tau and sd of the events in one unit of exposure of a gamma population."""
+    return mu, math.sqrt(mu / size), math.sqrt(mu)
+
+
+def populations(family: Family) -> list[tuple[float, float, float]]:
+    """Populations to look at: center, tau, and the sd of errors."""
+    if not family.gaussian:
+        make = of_size if family.name == "proportions" else of_gamma
+        return [make(mu, size) for mu in (0.1, 0.5) for size in (0.7, 30.0, 4000.0)]
+    sds = [0.7, 1.9] if family.name == "normal" else [1.0]
+    return [(m, t, sd) for sd in sds for m, t in ((0.0, 0.3), (4.0, 1.0), (9.0, 20.0))]
 
 
 def one(value: float) -> NDArray[np.float64]:
@@ -118,6 +164,7 @@ def test_statistics_of_some_groups_are_those_groups_(made: GroupedData) -> None:
         assert getattr(some, name).tolist() == column[at].tolist()
     whole = made.summary().set_index("group")
     pd.testing.assert_frame_equal(some.summary().set_index("group"), whole.loc[list(some.labels)])
+    assert some.raw.tolist() == made.stats.raw[at].tolist()
 
 
 # Algebra
@@ -130,14 +177,15 @@ def test_the_marginal_density_is_the_likelihood_over_the_population(made: Groupe
         apart = [
             float(made.family.log_marginal(alone, one(center), one(tau), one(sd))[0, 0, 0])
             - integrated(made.family, alone, center, tau, sd)
-            for sd in error_sds(made)
-            for center, tau in ((0.0, 0.3), (4.0, 1.0), (9.0, 20.0))
+            for center, tau, sd in populations(made.family)
         ]
         assert apart == pytest.approx([apart[0]] * len(apart), abs=1e-9)
 
 
 def integrated(family: Family, alone: Statistics, center: float, tau: float, sd: float) -> float:
     """Log of the likelihood of one group's data, integrated over its theta by quadrature."""
+    if not family.gaussian:
+        return _integrated_over_kind(family, alone, center, (sd / tau) ** 2)
 
     def density(theta: float) -> float:
         likelihood = family.log_likelihood(alone, np.array([[theta]]), np.array([[sd]]))
@@ -149,8 +197,35 @@ def integrated(family: Family, alone: Statistics, center: float, tau: float, sd:
     return math.log(integrate.quad(density, at - reach, at + reach, epsabs=0, epsrel=1e-12)[0])
 
 
+def _integrated_over_kind(family: Family, alone: Statistics, center: float, size: float) -> float:
+    """The same where theta is a probability or a rate, over its logit or its logarithm."""
+    low, high = (-90, 90) if family.name == "proportions" else (-500, 12)
+    u, step = np.linspace(low, high, 1000 * (high - low) + 1, retstep=True)
+    assert alone.kind is not None
+    theta, slope = alone.kind.theta(u)
+    log_density = family.log_likelihood(alone, theta[None], np.ones((1, 1)))
+    if family.name == "proportions":
+        a, b = center * size, (1 - center) * size
+        population = a * np.log(theta) - b * np.logaddexp(0, u) - special.betaln(a, b)
+    else:
+        population = stats.gamma.logpdf(theta, center * size, scale=1 / size) + np.log(slope)
+    return float(special.logsumexp(log_density + population)) + math.log(step)
+
+
 def test_the_likelihood_is_that_of_the_rows(made: GroupedData) -> None:
     rng = np.random.default_rng(3)
+    if not made.family.gaussian:
+        theta = rng.beta(2, 4, (made.stats.J, 3))
+        found = made.family.log_likelihood(made.stats, theta, np.ones((1, 3)))
+        counts = made.stats.columns
+        if made.family.name == "rates":
+            means = counts["exposure"][:, None] * theta
+            rows = stats.poisson.logpmf(counts["events"][:, None], means)
+            assert np.diff(found) == pytest.approx(np.diff(rows.sum(axis=0)), rel=1e-9)
+            return
+        rows = stats.binom.logpmf(counts["successes"][:, None], counts["trials"][:, None], theta)
+        assert np.diff(found) == pytest.approx(np.diff(rows.sum(axis=0)), rel=1e-9)
+        return
     own = made.stats
     row_sd = np.sqrt(own.counts / own.weight)[made.group]  # in units of the error's sd
     found, known = [], []
@@ -180,6 +255,7 @@ def test_pooling_factors_go_from_complete_to_none(made: GroupedData) -> None:
 
 @pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e4), (30.0, -700.0)])
 def test_default_priors_move_with_the_data(make: Make, scale: float, offset: float) -> None:
+    only_gaussian(make())
     plain, moved = base_of(make()), base_of(make(scale, offset))
     p = np.array([0.1, 0.5, 0.9])
     step = plain.mu.scale
@@ -197,7 +273,10 @@ def test_default_priors_are_complete_and_conflict_with_nothing(made: GroupedData
     assert set(made.family.choice_settings) <= set(made.family.settings)
     assert set(priors.sources) == set(priors.values)
     assert made.family.prior_conflicts(priors, made.stats) == []
-    far = {"mu_location": made.stats.grand_mean + 1e3 * priors.values["mu_scale"]}
+    if made.family.gaussian:
+        far = {"mu_location": made.stats.grand_mean + 1e3 * priors.values["mu_scale"]}
+    else:
+        far = {"theta_alpha": 2000.0, "theta_beta": 1.0}
     assert len(made.family.prior_conflicts(priors_for(made, far), made.stats)) == 1
 
 
@@ -211,12 +290,15 @@ def test_named_choices_are_distinct_and_can_be_asked_for(made: GroupedData) -> N
     assert sensitivity.choose(list(named), made, priors) == tuple(named.values())
     for choice in named.values():
         scales = {name: prior for name, prior in choice.priors.items() if name != "mu"}
-        for prior in scales.values():
-            assert parse_scale_prior(str(prior)) == prior
+        for name, prior in choice.priors.items():
+            assert choice.parsers[name](str(prior)) == prior
+        assert choice.spread in choice.priors
         written = ", ".join(f"{name}={prior}" for name, prior in choice.priors.items())
         read = parse_choice(f"mine: {written}", named)
         assert read.priors == choice.priors
-        assert set(choice.inputs()) >= {f"{name}_family" for name in scales}
+        text = programs.find_program("sensitivity", family=made.family.name).read_text("utf-8")
+        assert all(re.search(rf"\b{name};", text) for name in choice.inputs())
+        assert all(any(given.startswith(name) for given in choice.inputs()) for name in scales)
 
 
 def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
@@ -243,6 +325,9 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
 
 def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
     """Over mu, tau and the error's sd, theta integrated out by the algebra tested above."""
+    if not made.family.gaussian:
+        _compare_with_grid_of_sizes(made)
+        return
     choice, own = base_of(made), made.stats
     found = made.family.exact_posterior(FORMS[0], own, priors_for(made)).summary()
     found = found.set_index(["parameter", "group"])
@@ -278,6 +363,37 @@ def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
         assert value == pytest.approx(found.loc[which, "mean"], abs=2e-4 * found.loc[which, "sd"])
 
 
+def _compare_with_grid_of_sizes(made: GroupedData) -> None:
+    """Over the logit or the log of the mean and the log of the size of the population."""
+    choice: Any = base_of(made)
+    own, family = made.stats, made.family
+    posterior: Any = family.exact_posterior("hierarchical_marginal", own, priors_for(made))
+    found = posterior.summary().set_index(["parameter", "group"])
+    z, v = np.linspace(-4, 3, 160)[:, None], np.linspace(-6, 25, 500)[None, :]
+    if family.name == "proportions":
+        mu, size = np.broadcast_arrays(1 / (1 + np.exp(-z)), np.exp(v))
+        tau = np.sqrt(mu * (1 - mu) / (1 + size))
+        sigma, log_slope = tau * np.sqrt(size), np.log(mu * (1 - mu) * size)
+    else:
+        mu, size = np.broadcast_arrays(np.exp(z), np.exp(v))
+        tau, sigma, log_slope = np.sqrt(mu / size), np.sqrt(mu), np.log(mu * size**2)
+    log_weight = choice.log_density(mu, tau, sigma) + log_slope
+    flat = [each.reshape(1, -1) for each in (mu, tau, sigma)]
+    log_weight = log_weight + family.log_marginal(own, *flat).sum(axis=0).reshape(mu.shape)
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    expected = {("mu", ""): mu, ("tau", ""): tau}
+    for j, label in enumerate(made.labels):
+        factor = size / (size + own.weight[j])
+        expected["lambda", label] = factor
+        expected["theta", label] = own.raw[j] + factor * (mu - own.raw[j])
+    for which, values in expected.items():
+        row = found.loc[which]
+        if np.isfinite(row["mean"]):
+            scale = row["sd"] if np.isfinite(row["sd"]) else row["q97.5"] - row["q2.5"]
+            assert (weight * values).sum() == pytest.approx(row["mean"], abs=3e-4 * scale)
+
+
 @pytest.mark.parametrize("program", SHIPPED)
 def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program: str) -> None:
     needs(made, program)
@@ -285,8 +401,10 @@ def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program
     kinds = {"complete": "complete", "no": "none", "hierarchical": "partial"}
     assert posterior.pooling == kinds[program.split("_")[0]]
     table = posterior.summary()
-    assert table["error"].max() < 1e-6
-    assert np.isfinite(table[["mean", "median"]]).all(axis=None)
+    assert table["error"].max() < (1e-6 if made.family.gaussian else 1e-3)
+    if made.family.gaussian:  # elsewhere means of the population need not exist
+        assert np.isfinite(table["mean"]).all()
+    assert np.isfinite(table["median"]).all()
     assert (table["parameter"] == "theta").sum() == (
         1 if posterior.pooling == "complete" else made.stats.J
     )
@@ -370,8 +488,12 @@ def test_starts_lie_in_the_support(
     needs(made, name)
     program = programs.load(name, family=made.family.name)
     executable = toolchain.compile_program(program.path, cmdstan=cmdstan)
-    narrow = replace(base_of(made), tau=Uniform(0.01 * made.stats.total_sd))
-    choices = [base_of(made), narrow] if name == "sensitivity" else [None]
+    choices: list[Any] = [None]
+    if name == "sensitivity":
+        choices = [*made.family.named_choices(made.stats, priors_for(made)).values()]
+    if name == "sensitivity" and made.family.gaussian:
+        narrow = Uniform(0.01 * made.stats.total_sd)
+        choices = [base_of(made), replace(base_of(made), tau=narrow)]
     for choice in choices:
         extra = {} if choice is None else choice.inputs()
         inputs = stan_data(program, made, priors_for(made), extra=extra)

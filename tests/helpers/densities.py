@@ -14,7 +14,7 @@ from scipy import integrate, optimize, stats
 
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
-from partialpool.priors.choices import PriorChoice
+from partialpool.priors.choices import Choice, PriorChoice
 from partialpool.tables import variables
 
 Values = Mapping[str, Any]
@@ -153,7 +153,7 @@ def _covariance(values: Values, data: GroupedData) -> NDArray[np.float64]:
     return found
 
 
-def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.float64]:
+def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
     """Log density of a shipped program of any family at the draws of a fit, up to a constant.
 
     It is put together from what the family says in Python: the prior of `choice`, the population,
@@ -168,13 +168,15 @@ def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.fl
     """
     sampled, family, groups = set(fit.record.parameters or ()), data.family, data.stats
     error_sd = variables.error_sd(fit, data)
-    assert error_sd is not None
+    assert error_sd is not None or fit.pooling != "partial"
     if fit.pooling != "partial":
         theta = variables.theta(fit, data)
         assert theta is not None
         prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
         return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
     tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
+    if not family.gaussian:
+        return np.ravel(_of_counts(fit, data, choice, mu, tau, error_sd))
     total = choice.tau.log_density(tau)
     if choice.sigma is not None:
         total = total + choice.sigma.log_density(error_sd[0])
@@ -194,6 +196,24 @@ def log_joint(fit: Fit, data: GroupedData, choice: PriorChoice) -> NDArray[np.fl
         for t, s in zip(tau.ravel(), sd.ravel(), strict=True)
     ]
     return np.ravel(total) + np.array(integrals)
+
+
+def _of_counts(
+    fit: Fit, data: GroupedData, choice: Choice, mu: Any, tau: Any, error_sd: Any
+) -> Any:
+    """Log density where theta is beta or gamma around mu, of mu and of size or shape."""
+    total = choice.log_density(mu, tau, error_sd[0])
+    if data.family.name == "rates":  # which samples mu in place of the size
+        total = total + np.log((error_sd[0] / tau) ** 2 / mu)
+    if "theta" not in (fit.record.parameters or ()):
+        return total + data.family.log_marginal(data.stats, mu, tau, error_sd[0]).sum(axis=0)
+    theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
+    size = (error_sd[0] / tau) ** 2
+    if data.family.name == "rates":
+        population = stats.gamma.logpdf(theta, mu * size, scale=1 / size).sum(axis=0)
+        return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
+    population = stats.beta.logpdf(theta, mu * size, (1 - mu) * size).sum(axis=0)
+    return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
 
 
 def _integral_over_mu(data: GroupedData, choice: PriorChoice, tau: float, error_sd: float) -> float:

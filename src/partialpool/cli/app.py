@@ -107,6 +107,22 @@ def report(
             help="Add the Bayes factor of equal effects, tau = 0, where it is known.",
         ),
     ] = False,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Give the probability that a group, any group and a new one lie above this; may "
+            "be repeated.",
+        ),
+    ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Later outcomes of the same groups, in the same columns: score predictions of "
+            "proportions or rates by them.",
+        ),
+    ] = None,
     pdf: Annotated[
         bool,
         typer.Option("--pdf", help="Write the figures as PDF, too.", rich_help_panel=OUTPUT),
@@ -134,10 +150,14 @@ def report(
     """Fit the models and write the whole comparison: one HTML file, tables, figures and draws."""
     from partialpool.report import exports, results, spread
     from partialpool.tables import bayes_factor as equality
-    from partialpool.tables import exponential
+    from partialpool.tables import exponential, thresholds
+    from partialpool.tables.holdout import matched
 
     formats = exports.check_formats(formats or ())
     data, priors = data_options.read(csv)
+    later = data_options.load_later(holdout, data) if holdout else None
+    if later is not None:
+        matched(data, later)
     if bayes_factor:
         equality.check(data, priors)
         for sentence in spread.line(equality.bayes_factors(data, priors)):
@@ -145,7 +165,7 @@ def report(
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, place=place)
         return
-    delta = exponential.log_delta(data, delta)
+    delta, limits = exponential.log_delta(data, delta), thresholds.check(threshold or (), data)
     target = place.folder(data)
     loaded = load_chosen(data, program, without, include)
     from partialpool.fitting import diagnostics
@@ -166,6 +186,8 @@ def report(
         delta=delta,
         insist=insist,
         equal_effects=bayes_factor,
+        thresholds=limits,
+        later=later,
         pdf=pdf,
         formats=formats,
         draws=tidy_draws,

@@ -31,7 +31,11 @@ def calibrate(
         int | None, typer.Option(min=1, help="Fits at a time; one for each processor if not set.")
     ] = None,
     family: Annotated[
-        str, typer.Option(help="Family of data: normal, or known_errors (estimates with errors).")
+        str,
+        typer.Option(
+            help="Family of data: normal, known_errors (estimates with errors), proportions or "
+            "rates."
+        ),
     ] = "normal",
     cmdstan: Annotated[
         str | None, typer.Option(help="CmdStan to use: a folder, or found, release or assembled.")

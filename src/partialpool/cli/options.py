@@ -30,7 +30,8 @@ Csv = Annotated[
     typer.Argument(
         metavar="DATA...",
         help="Data: a file (CSV, Parquet, Excel), several, a quoted pattern, or - for what comes "
-        "through a pipe; 'homework' and 'eight_schools' are shipped examples.",
+        "through a pipe; 'homework', 'eight_schools', 'batting', 'tumors' and 'pumps' are shipped "
+        "examples.",
     ),
 ]
 
@@ -99,6 +100,17 @@ class DataOptions:
     ] = None
     mean: Annotated[str | None, typer.Option(help="Summaries: column of the sample mean.")] = None
     sd: Annotated[str | None, typer.Option(help="Summaries: column of the sample sd.")] = None
+    successes: Annotated[
+        str | None,
+        typer.Option(help="Proportions: column of the successes; 0 or 1 without --trials."),
+    ] = None
+    trials: Annotated[
+        str | None, typer.Option(help="Proportions: column of the trials they are of.")
+    ] = None
+    count: Annotated[str | None, typer.Option(help="Rates: column of the events counted.")] = None
+    exposure: Annotated[
+        str | None, typer.Option(help="Rates: column of their exposure; 1 in each row without.")
+    ] = None
     exp: Annotated[
         bool,
         typer.Option(
@@ -141,6 +153,11 @@ class DataOptions:
                 "--outcome names columns of observations; estimates with standard errors are one "
                 "outcome a file"
             )
+        if value and (self.successes or self.trials or self.count or self.exposure):
+            raise InputError(
+                "--outcome names columns of observations; proportions and rates are one outcome a "
+                "file"
+            )
         data = read(
             find(files[0]) if len(files) == 1 else files,
             columns=Columns(
@@ -153,6 +170,10 @@ class DataOptions:
                 se=self.se,
                 variance=self.variance,
                 ci=self.ci,
+                successes=self.successes,
+                trials=self.trials,
+                count=self.count,
+                exposure=self.exposure,
             ),
             level=self.level,
             delimiter=self.delimiter,
@@ -171,6 +192,14 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         return dataclasses.replace(data, exp=True) if self.exp else data
+
+    def load_later(self, file: str, data: GroupedData) -> GroupedData:
+        """Read later outcomes of the same groups, from the columns that the data have."""
+        from partialpool.data.examples import find
+        from partialpool.data.reading import Columns, read
+
+        columns = Columns(**data.reading["columns"])
+        return read(find(file), columns=columns, drop_missing=self.drop_missing, progress=progress)
 
     def only_logarithms(self, data: GroupedData, why: str) -> None:
         """Refuse --exp where a command has no exponentials to show; a file's own `exp` is noted."""

@@ -13,7 +13,18 @@ from partialpool.data.opening import stated_delimiter
 from partialpool.data.spelling import Spelling
 from partialpool.errors import InputError
 
-_TEXTS = ("title", "group", "value", "estimate", "se", "variance")
+_TEXTS = (
+    "title",
+    "group",
+    "value",
+    "estimate",
+    "se",
+    "variance",
+    "successes",
+    "trials",
+    "count",
+    "exposure",
+)
 _LABELS = ("group_label", "value_label", "unit")
 _READING = ("delimiter", "decimal", "thousands", "missing", "encoding", "sheet", "wide", "order")
 _KEYS = (*_TEXTS, "ci", "level", "exp", *_READING, *_LABELS, "priors")
@@ -26,10 +37,11 @@ def read_description(path: Path) -> dict[str, Any]:
     -------
     dict
         What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
-        `se` and `variance` (columns), `delimiter`, `decimal`, `thousands`, `encoding`, `sheet`
-        and `order` (how the file is read), `group_label`, `value_label` and `unit`; two columns
-        under `ci`; texts under `missing`; a number under `level`; true or false under `exp` and
-        `wide`; finite numbers by name under `priors`.
+        `se`, `variance`, `successes`, `trials`, `count` and `exposure` (columns), `delimiter`,
+        `decimal`, `thousands`, `encoding`, `sheet` and `order` (how the file is read),
+        `group_label`, `value_label` and `unit`; two columns under `ci`; texts under `missing`; a
+        number under `level`; true or false under `exp` and `wide`; finite numbers by name under
+        `priors`.
 
     Raises
     ------

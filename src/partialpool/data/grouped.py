@@ -23,6 +23,10 @@ from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
 from partialpool.families.order import order_of_labels
+from partialpool.families.proportions import PROPORTIONS, Proportions
+from partialpool.families.proportions import proportions as check_proportions
+from partialpool.families.rates import RATES, Rates
+from partialpool.families.rates import rates as check_rates
 from partialpool.types import FloatArray, IntArray
 
 
@@ -182,10 +186,11 @@ class GroupedData:
 
 def _check_logarithms(name: str, family: Family, stats: Statistics) -> None:
     """Refuse exponentials of what is no estimate of a logarithm."""
-    if not family.rows_are_groups:
+    if not family.may_be_logarithms:
         raise InputError(
             f"{name}: exponentials (--exp) are for estimates of logarithms with known standard "
-            "errors, such as log odds ratios, and these data are observations; leave --exp out"
+            f"errors, such as log odds ratios, and these data are {family.words.data}; leave --exp "
+            "out"
         )
     with np.errstate(over="ignore"):
         ratios = np.exp(stats.raw)
@@ -287,6 +292,121 @@ def with_estimates(stats: Estimates, *, name: str, **about: Any) -> GroupedData:
         group=np.arange(stats.J),
         stats=stats,
         family=KNOWN_ERRORS,
+        **about,
+    )
+
+
+def from_proportions(
+    labels: Sequence[str],
+    successes: Sequence[float] | FloatArray,
+    trials: Sequence[float] | FloatArray,
+    *,
+    name: str = "data",
+    **about: Any,
+) -> GroupedData:
+    """Make grouped data from successes of trials; those of one group are added up.
+
+    Parameters
+    ----------
+    labels
+        Group of each row, as text.
+    successes, trials
+        Whole numbers, of the length of `labels`.
+    name
+        Short name of the data set.
+    **about
+        Any other field of `GroupedData` that describes the data (`unit`, `title`, `priors` ...).
+
+    Raises
+    ------
+    InputError
+        Different lengths, a blank label, counts that are not whole or negative, or more successes
+        than trials.
+    """
+    given = {"successes": successes, "trials": trials}
+    clean, numbers, notes = _counts_in_memory(labels, given, name)
+    stats = check_proportions(clean, numbers["successes"], numbers["trials"], where=name)
+    stats = in_categories(stats, getattr(labels, "dtype", None))
+    return with_proportions(stats, name=name, notes=notes, **about)
+
+
+def _counts_in_memory(
+    labels: Sequence[str], given: Mapping[str, Any], name: str
+) -> tuple[list[str], dict[str, FloatArray], tuple[str, ...]]:
+    """Labels without blanks, finite numbers by name, and notes."""
+    texts, _ = label_texts(labels, what=f"{name}, row")
+    columns = {
+        what: as_numbers(values, what=f"{name}: the {what}", one=f"{name}, {what}")
+        for what, values in given.items()
+    }
+    for what, numbers in columns.items():
+        if len(numbers) != len(texts):
+            raise InputError(f"{name}: {len(texts)} labels for {what} of shape {numbers.shape}")
+        if (bad := first_missing(numbers)) is not None:
+            raise InputError(
+                f"{name}: of the {what}, that of {texts[bad]!r} is {numbers[bad]}; it must be a "
+                "finite number"
+            )
+    clean, notes = strip_labels(texts, lambda i: f"{name}, row {i + 1}")
+    return clean, columns, notes
+
+
+def with_proportions(stats: Proportions, *, name: str, **about: Any) -> GroupedData:
+    """Make grouped data of checked proportions, each of which is the one row of its group."""
+    return GroupedData(
+        name=name,
+        y=stats.raw,
+        group=np.arange(stats.J),
+        stats=stats,
+        family=PROPORTIONS,
+        **about,
+    )
+
+
+def from_rates(
+    labels: Sequence[str],
+    events: Sequence[float] | FloatArray,
+    exposure: Sequence[float] | FloatArray | None = None,
+    *,
+    name: str = "data",
+    **about: Any,
+) -> GroupedData:
+    """Make grouped data from events in an exposure; those of one group are added up.
+
+    Parameters
+    ----------
+    labels
+        Group of each row, as text.
+    events
+        Whole numbers, of the length of `labels`.
+    exposure
+        For how long, or of how much, they were counted; 1 in each row where None.
+    name
+        Short name of the data set.
+    **about
+        Any other field of `GroupedData` that describes the data (`unit`, `title`, `priors` ...).
+
+    Raises
+    ------
+    InputError
+        Different lengths, a blank label, counts that are not whole, numbers below 0, or events in
+        an exposure of 0.
+    """
+    given = {"events": events, "exposure": np.ones(len(labels)) if exposure is None else exposure}
+    clean, numbers, notes = _counts_in_memory(labels, given, name)
+    stats = check_rates(clean, numbers["events"], numbers["exposure"], where=name)
+    stats = in_categories(stats, getattr(labels, "dtype", None))
+    return with_rates(stats, name=name, notes=notes, **about)
+
+
+def with_rates(stats: Rates, *, name: str, **about: Any) -> GroupedData:
+    """Make grouped data of checked rates, each of which is the one row of its group."""
+    return GroupedData(
+        name=name,
+        y=stats.raw,
+        group=np.arange(stats.J),
+        stats=stats,
+        family=RATES,
         **about,
     )
 

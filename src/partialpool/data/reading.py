@@ -15,6 +15,14 @@ from typing import Any
 import numpy as np
 
 from partialpool.data import scan
+from partialpool.data.counts import (
+    find_proportions,
+    make_proportions,
+    make_rates,
+    proportion_layout,
+    rate_layout,
+    scan_counts,
+)
 from partialpool.data.description import about_files, read_description, spelling_of_file
 from partialpool.data.engine import open_engine
 from partialpool.data.estimates import (
@@ -32,7 +40,7 @@ from partialpool.data.files import (
     sha256_of,
     short_list,
 )
-from partialpool.data.grouped import GroupedData, with_estimates
+from partialpool.data.grouped import GroupedData, with_estimates, with_proportions, with_rates
 from partialpool.data.observations import read_rows
 from partialpool.data.opening import about_sheets, is_compressed
 from partialpool.data.order import in_order
@@ -53,10 +61,20 @@ _LARGE_FILE = 2_000_000  # by the engine, which takes a twentieth of the time
 _HASHED_WHOLE = 16_000_000
 _OBSERVATIONS, _SUMMARIES = "observations", "summaries"
 _ESTIMATES = "estimates with known standard errors"
+_PROPORTIONS = "successes of trials"
+_RATES = "events in an exposure"
 _ROLES = {
     _OBSERVATIONS: ("value",),
     _SUMMARIES: ("n", "mean", "sd"),
     _ESTIMATES: ("estimate", "se", "variance", "ci"),
+    _PROPORTIONS: ("successes", "trials"),
+    _RATES: ("count", "exposure"),
+}
+_LAYOUTS = {
+    _SUMMARIES: summary_layout,
+    _ESTIMATES: estimate_layout,
+    _PROPORTIONS: proportion_layout,
+    _RATES: rate_layout,
 }
 _PRECISION = ("se", "variance", "ci")
 
@@ -79,6 +97,12 @@ class Columns:
     se, variance, ci
         Column of their standard errors, or of the squares of these, or columns of the lower and
         the upper ends of intervals.
+    successes, trials
+        Columns of successes and of the trials that they are of, in a file of proportions; without
+        `trials` each row is one trial, and `successes` is 0 or 1.
+    count, exposure
+        Columns of the events and of the exposure that they were counted in, in a file of rates;
+        without `exposure` it is 1 in each row.
     """
 
     group: str | None = None
@@ -90,6 +114,10 @@ class Columns:
     se: str | None = None
     variance: str | None = None
     ci: tuple[str, str] | None = None
+    successes: str | None = None
+    trials: str | None = None
+    count: str | None = None
+    exposure: str | None = None
 
     def __post_init__(self) -> None:
         """Take a list of two columns as a pair."""
@@ -129,9 +157,10 @@ def read(
         A file, a pattern such as `data/part-*.parquet`, or several of them, as CSV (also
         compressed), Parquet, Feather or Excel; `-` for standard input. The columns that are named,
         here or else in the TOML file beside the first file, decide what they hold: observations
-        (`value`), summaries by group (`n`, `mean`, `sd`) or estimates with known standard errors
-        (`estimate` and `se`, `variance` or `ci`). Where none is named, the header does; without
-        known names there, they hold observations.
+        (`value`), summaries by group (`n`, `mean`, `sd`), estimates with known standard errors
+        (`estimate` and `se`, `variance` or `ci`), proportions (`successes` and `trials`) or rates
+        (`count` and `exposure`). Where none is named, the header does; without known names there,
+        they hold observations.
     columns
         Names of columns.
     level
@@ -287,6 +316,8 @@ def _kind(
     header = _header(paths, spelling)
     if find_summaries(header, given):
         return _SUMMARIES
+    if find_proportions(header, given):
+        return _PROPORTIONS
     return _ESTIMATES if find_estimates(header, given) else _OBSERVATIONS
 
 
@@ -378,10 +409,12 @@ def _by_group(
     with open_engine() as engine, shown.task(f"Reading {listed(paths)}"):
         source = open_source(engine, paths, spelling)
         check_header(source.header, path=paths[0], delimiter=spelling.delimiter)
-        settle = summary_layout if kind == _SUMMARIES else estimate_layout
-        layout = settle(source.header, named, path=paths[0])
-        table = read_table(source, layout, drop_missing=drop_missing)
+        layout = _LAYOUTS[kind](source.header, named, path=paths[0])
+        table = scan_counts(source, layout) if large and kind == _PROPORTIONS else None
+        if table is None:
+            table = read_table(source, layout, drop_missing=drop_missing)
     found = dict(layout.columns)
+    reading: dict[str, Any]
     about: dict[str, Any] = {
         "source": short_list(paths),
         "sha256": sha256_of(paths[0]) if len(paths) == 1 else fingerprint(paths),
@@ -397,9 +430,23 @@ def _by_group(
             **about,
         )
         return in_order(data, order, first=table.labels) if order else data
+    if kind == _PROPORTIONS:
+        counts, notes = make_proportions(table, where=source.where)
+        label = " / ".join(found[role] for role in ("successes", "trials") if role in found)
+        about |= about_files(paths, settings, group_label=found["group"], value_label=label)
+        reading = {"columns": found}
+        data = with_proportions(counts, notes=(*table.notes, *notes), reading=reading, **about)
+        return in_order(data, order, first=table.labels) if order else data
+    if kind == _RATES:
+        events, notes = make_rates(table, where=source.where)
+        label = " / ".join(found[role] for role in ("count", "exposure") if role in found)
+        about |= about_files(paths, settings, group_label=found["group"], value_label=label)
+        reading = {"columns": found}
+        data = with_rates(events, notes=(*table.notes, *notes), reading=reading, **about)
+        return in_order(data, order, first=table.labels) if order else data
     stats, notes = make_estimates(table, found, level=level, where=source.where)
     about |= about_files(paths, settings, group_label=found["group"], value_label=found["estimate"])
-    reading: dict[str, Any] = {}
+    reading = {}
     if "low" in found:
         found["ci"] = [found.pop("low"), found.pop("high")]  # type: ignore[assignment]
         reading["level"] = level

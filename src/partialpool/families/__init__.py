@@ -7,11 +7,13 @@ file a family; `exact` integrates.
 
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.normal import NORMAL
+from partialpool.families.proportions import PROPORTIONS
+from partialpool.families.rates import RATES
 
-FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS)}
+FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS, RATES)}
 """Every family, by its name."""
 
 FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)
 """Prior settings of the shipped programs of all families."""
 
-__all__ = ["FAMILIES", "FAMILY_SETTINGS", "KNOWN_ERRORS", "NORMAL"]
+__all__ = ["FAMILIES", "FAMILY_SETTINGS", "KNOWN_ERRORS", "NORMAL", "PROPORTIONS", "RATES"]

@@ -5,11 +5,15 @@ is called, which priors suit, and what is known in closed form. The statistics t
 (`GroupedData.stats`), and so does the family (`GroupedData.family`); whatever handles fits asks
 these two and names no model.
 
-Both families here are *Gaussian*: given theta_j, a group's own estimate `raw` is normal around it
+Most families are *Gaussian*: given theta_j, a group's own estimate `raw` is normal around it
 with variance `error_sd`^2 / `weight`. For observations `error_sd` is the sd within groups, which is
 sampled, and `weight` the group's size; for estimates with known standard errors `error_sd` is 1 and
 `weight` is 1 / se^2. With theta_j ~ normal(center, tau^2) everything about the groups follows
-(Gelman et al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
+(Gelman et al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4). In every family tau is the sd
+of theta in the population, and the pooling factor is the weight that the mean of the population has
+in the posterior mean of theta: of proportions and rates too it is
+`error_sd`^2 / (`error_sd`^2 + `weight` tau^2), where `error_sd` is the root of the mean variance of
+a single trial, or of the events in one unit of exposure, within groups.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from statistics import NormalDist
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -25,8 +30,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
-from partialpool.priors import ScalePrior
-from partialpool.priors.choices import PriorChoice
+from partialpool.families.conjugate import Conjugate
+from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
@@ -184,6 +189,9 @@ class Statistics(ABC):
 
     labels: tuple[str, ...]
 
+    kind: ClassVar[Conjugate | None] = None
+    """What theta is given the population, where that is not normal."""
+
     error_sd: ClassVar[str]
     """The parameter that is the error's sd; empty where it is known to be 1."""
 
@@ -195,7 +203,8 @@ class Statistics(ABC):
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
         """Name of each statistic to its values, shape (J,)."""
-        return {name: value for name, value in vars(self).items() if name != "labels"}
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in names if name != "labels"}
 
     @property
     @abstractmethod
@@ -237,6 +246,11 @@ class Statistics(ABC):
     def total_sd(self) -> float:
         """Spread of all data, groups ignored; the scale of default priors and of digits."""
 
+    def intervals(self, level: float) -> tuple[FloatArray, FloatArray]:
+        """Ends of an interval about each group's own estimate, shape (J,) each."""
+        z = NormalDist().inv_cdf(0.5 + level / 2)
+        return self.raw - z * self.raw_se, self.raw + z * self.raw_se
+
     @abstractmethod
     def summary(self) -> pd.DataFrame:
         """Describe each group, one row a group: `group` and the family's columns."""
@@ -268,6 +282,18 @@ class Words:
         What a group has of which least is known: "fewest observations".
     raw_se
         How the standard error of `raw` comes about, after a colon; empty where it is given.
+    data
+        What the data are: "observations".
+    middle
+        How `Statistics.grand_mean` is introduced: "Their mean is".
+    reference
+        What `Statistics.grand_mean` is called beside a line in a figure: "grand mean".
+    population
+        What groups drawn anew may not fit: "a normal population of effects".
+    intervals
+        What `Statistics.intervals` gives at 50 and 95 %.
+    too_alike
+        What may be where the groups differ less than groups drawn anew.
     """
 
     theta: str
@@ -279,6 +305,12 @@ class Words:
     size_title: str
     least: str
     raw_se: str = ": pooled sd within groups over the root of n"
+    data: str = "observations"
+    middle: str = "Their mean is"
+    reference: str = "grand mean"
+    intervals: str = "intervals of 0.67 and 1.96 standard errors either way"
+    population: str = "a normal population of group means"
+    too_alike: str = "the group means lie closer together than their errors lead one to expect"
 
 
 @dataclass(frozen=True)
@@ -295,14 +327,14 @@ class Design:
         Prior settings of the shipped programs; all of them are proper, and wide against what a
         data set of these sizes says, so that the prior matters as well as the likelihood.
     scales
-        Priors of the sds that the program `sensitivity` is given; for each sd one of these is
-        chosen anew for each data set.
+        Priors of the sds, or of the size, that the program `sensitivity` is given; for each of
+        these one is chosen anew for each data set.
     """
 
     family: str
     sizes: tuple[float, ...]
     priors: Priors
-    scales: tuple[ScalePrior, ...]
+    scales: tuple[Any, ...]
 
 
 class Family(ABC):
@@ -334,6 +366,21 @@ class Family(ABC):
     rows_are_groups: ClassVar[bool] = False
     """Whether each group is one row, so that leaving out a row leaves out its group."""
 
+    population: ClassVar[tuple[str, ...]] = ("mu", "tau", "sigma")
+    """Parameters of partial pooling that are not of one group, as figures and tables show them."""
+
+    has_icc: ClassVar[bool] = True
+    """Whether tau^2 / (tau^2 + sigma^2) is a share that means something."""
+
+    support: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """Ends of what theta and mu may be."""
+
+    gaussian: ClassVar[bool] = True
+    """Whether estimates are normal around theta, and theta is normal around mu."""
+
+    may_be_logarithms: ClassVar[bool] = False
+    """Whether theta may be a logarithm whose exponential people read."""
+
     # --- priors -------------------------------------------------------------------------------
 
     @abstractmethod
@@ -353,16 +400,36 @@ class Family(ABC):
         return []
 
     @abstractmethod
-    def base_choice(self, priors: Priors) -> PriorChoice:
+    def base_choice(self, priors: Priors) -> Choice:
         """Priors of the shipped hierarchical programs, under the settings given."""
 
     @abstractmethod
-    def named_choices(self, stats: Any, priors: Priors) -> dict[str, PriorChoice]:
+    def named_choices(self, stats: Any, priors: Priors) -> Mapping[str, Choice]:
         """Every choice of priors that can be asked for by name, the base first."""
 
-    def default_choices(self, stats: Any, priors: Priors) -> tuple[PriorChoice, ...]:
+    def default_choices(self, stats: Any, priors: Priors) -> tuple[Choice, ...]:
         """Return the named choices that suit these data."""
         return tuple(self.named_choices(stats, priors).values())
+
+    def expected(self, choice: Any, stats: Any, u: FloatArray, z: FloatArray) -> FloatArray:
+        """Draw what is expected of a row in a new group before the data are seen.
+
+        Parameters
+        ----------
+        choice
+            Priors.
+        stats
+            The statistics, of which the errors or sizes of the groups are taken.
+        u, z
+            Uniform numbers, shape (2, S), and standard normal ones, shape (3, S).
+        """
+        mu = choice.mu.location + choice.mu.scale * z[0]
+        tau = choice.tau.quantile(u[0])
+        if choice.sigma is None:  # the error of one of the estimates
+            error = np.quantile(stats.raw_se, u[1], method="inverted_cdf")
+        else:
+            error = choice.sigma.quantile(u[1])
+        return np.asarray(mu + tau * z[1] + error * z[2])
 
     # --- programs -----------------------------------------------------------------------------
 
@@ -437,6 +504,82 @@ class Family(ABC):
         theta_j is integrated out under theta_j ~ normal(center, tau^2).
         """
 
+    def replicated(
+        self,
+        stats: Any,
+        center: FloatArray,
+        tau: FloatArray,
+        error_sd: FloatArray,
+        rng: np.random.Generator,
+    ) -> FloatArray:
+        """Draw each group's own estimate, for groups drawn anew from the population.
+
+        Parameters
+        ----------
+        stats
+            The statistics, of which the sizes of the groups are taken.
+        center, tau, error_sd
+            Draws of the population, shape (S,); a tau of 0 is one theta for all groups.
+        rng
+            Where randomness comes from.
+
+        Returns
+        -------
+        array
+            Shape (S, J).
+        """
+        theta_and_error = np.hypot(tau[:, None], stats.raw_se)
+        return np.asarray(
+            center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
+        )
+
+    def whole_statistics(self, stats: Any, y: FloatArray) -> dict[str, FloatArray]:
+        """Statistics of whole data sets, each a row of `y`, that no model fits directly.
+
+        Parameters
+        ----------
+        stats
+            The statistics, of which the errors or sizes of the groups are taken.
+        y
+            Each group's own estimate, shape (S, J).
+
+        Returns
+        -------
+        dict
+            Name to values, shape (S,).
+        """
+        se = stats.raw_se
+        weights = (se.min() / se) ** 2
+        center = (y * weights).sum(axis=1, keepdims=True) / weights.sum()
+        return {
+            "Smallest estimate": y.min(axis=1),
+            "Largest estimate": y.max(axis=1),
+            "Sd of the estimates": y.std(axis=1, ddof=min(1, y.shape[1] - 1)),
+            "Cochran's Q": (((y - center) / se) ** 2).sum(axis=1),
+        }
+
+    def next_size(self, stats: Any) -> float:
+        """How much of a group is predicted next, where outcomes are counts: trials or exposure."""
+        return 1
+
+    def outcome(self, size: float) -> str:
+        """What is predicted then, in words; empty where it is an observation around theta."""
+        return ""
+
+    def draw_outcome(self, theta: FloatArray, size: float, rng: np.random.Generator) -> FloatArray:
+        """Draw that outcome given theta, shape of theta."""
+        raise NotImplementedError
+
+    def log_outcome(self, stats: Any, theta: FloatArray) -> FloatArray:
+        """Log probability of each group's counts given theta, with constants, shape of theta."""
+        raise NotImplementedError
+
+    def replicate_given(
+        self, stats: Any, theta: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw each group's own estimate anew given theta, shape of theta, (J, ...)."""
+        raise NotImplementedError
+
     def shares(self, stats: Any, tau: FloatArray) -> dict[str, FloatArray]:
         """Draws of what tells how much of the variance lies between groups, by name.
 
@@ -504,13 +647,13 @@ class Family(ABC):
         raise InputError(f"{program}: its exact posterior is not known")
 
     @abstractmethod
-    def exact_alternative(self, choice: PriorChoice, stats: Any) -> Contrasting:
+    def exact_alternative(self, choice: Any, stats: Any) -> Posterior:
         """Exact posterior of the hierarchical model under a choice of priors."""
 
     @abstractmethod
     def draw_alternative(
         self,
-        choice: PriorChoice,
+        choice: Any,
         stats: Any,
         *,
         rng: np.random.Generator,
@@ -546,7 +689,7 @@ class Family(ABC):
         groups: int,
         *,
         priors: Priors,
-        choice: PriorChoice,
+        choice: Any,
         rng: np.random.Generator,
         one_sd: bool = False,
     ) -> dict[str, FloatArray]:
@@ -592,9 +735,7 @@ class Family(ABC):
         """Name of each table of classical companions to what computes it."""
 
 
-def draw_population(
-    choice: PriorChoice, groups: int, rng: np.random.Generator
-) -> dict[str, FloatArray]:
+def draw_population(choice: Choice, groups: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """Draw the sds and mu of partial pooling, its groups, and a group that has no data."""
     drawn = {name: prior.quantile(rng.uniform()) for name, prior in choice.priors.items()}
     eta = rng.standard_normal(groups)

@@ -225,6 +225,11 @@ class KnownErrors(Family):
         size_title="Standard error",
         least="largest standard errors",
         raw_se="",
+        data="estimates",
+        middle="Their mean, weighted by 1 / se², is",
+        reference="mean of the estimates, weighted by 1 / se²",
+        population="a normal population of effects",
+        too_alike="the estimates lie closer together than their standard errors lead one to expect",
     )
     settings = (
         *("theta_location", "theta_scale"),
@@ -232,6 +237,7 @@ class KnownErrors(Family):
     )
     choice_settings = ("mu_location", "mu_scale", "tau_df", "tau_scale")
     rows_are_groups = True
+    may_be_logarithms = True
 
     def notices(self, stats: Estimates, y: FloatArray) -> list[str]:
         """Say where estimates look like codes for missing ones."""

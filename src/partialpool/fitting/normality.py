@@ -23,8 +23,8 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.fitting.summarize import means
-from partialpool.programs import Program, is_shipped, lacking
-from partialpool.programs.statements import Model, Statement, read
+from partialpool.programs import Program, find_program, is_shipped, lacking
+from partialpool.programs.statements import Model, Statement, beyond_priors, read
 from partialpool.types import FloatArray
 
 POPULATION = "population"
@@ -72,6 +72,8 @@ def kept(
     """
     if is_shipped(program.path, data.family.name):
         return ALL
+    if not data.family.gaussian:
+        return ALL if _differs_in_priors(program, data) else ()
     model = read(program.path.read_text(encoding="utf-8"))
     name = program.effects
     population, centered = _population(model, name)
@@ -88,6 +90,14 @@ def kept(
         MEANS: bool(observations) or _balances(tree["posterior"].to_dataset(), data),
     }
     return tuple(name for name, holds in found.items() if holds)
+
+
+def _differs_in_priors(program: Program, data: GroupedData) -> bool:
+    """Whether a program is a copy of a shipped one, but for its priors."""
+    family = data.family
+    own = beyond_priors(program.path)
+    shipped = (find_program(name, family=family.name) for name in family.programs)
+    return any(own == beyond_priors(path) for path in shipped)
 
 
 def absences(program: Program, parts: Collection[str]) -> list[str]:

@@ -25,7 +25,7 @@ from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
 from partialpool.fitting.record import FitRecord
 from partialpool.fitting.tree import dataset
-from partialpool.priors.choices import PriorChoice
+from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import CENTERED, DRAWN_GROUPS, MARGINAL, NONCENTERED, Program
 from partialpool.progress import Progress
@@ -155,9 +155,7 @@ def draw_exact(
     return _fit(program, data, priors, settings, drawn, extra, warnings, since=start)
 
 
-def draw_choice(
-    program: Program, choice: PriorChoice, data: GroupedData, *, settings: Settings
-) -> Fit:
+def draw_choice(program: Program, choice: Choice, data: GroupedData, *, settings: Settings) -> Fit:
     """Draw independently from the posterior under a choice of priors, as a fit of `sensitivity`.
 
     Raises
@@ -173,7 +171,7 @@ def draw_choice(
         shape=(settings.chains, settings.draws),
         draw_groups=stats.J <= DRAWN_GROUPS,
     )
-    of_mu = choice.mu.log_density(drawn["mu"])
+    of_mu = choice.priors["mu"].log_density(drawn["mu"])
     sds = (drawn["tau"], drawn["sigma"]) if "sigma" in drawn else (drawn["tau"],)
     drawn["lprior"] = choice.log_density(drawn["mu"], *sds) - of_mu
     drawn["lprior_mu"] = np.asarray(of_mu)

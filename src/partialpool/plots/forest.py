@@ -34,6 +34,7 @@ def forest(
     group_title: str = "Group",
     ratios: bool = False,
     zero: bool = True,
+    words: str = "Point: estimate or posterior median; line: 95 % interval.",
 ) -> p9.ggplot:
     """Estimates and what the models make of them, one row a group, then the whole.
 
@@ -50,6 +51,8 @@ def forest(
         Whether the values are ratios: the axis is logarithmic, with a line at 1 instead of 0.
     zero
         Whether there is a line at 0, where no effect lies.
+    words
+        What the points and lines are.
     """
     kinds = list(dict.fromkeys(intervals["kind"]))
     grouped = intervals[~intervals["whole"]]
@@ -84,7 +87,7 @@ def forest(
         + p9.labs(
             y=text(axis_title, width=70),
             x=text(group_title, width=18),
-            caption=caption("Point: estimate or posterior median; line: 95 % interval."),
+            caption=caption(words),
         )
         + theme(height=1.45 * height + 1.6, grid="x")
     )

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from partialpool.errors import InputError
 from partialpool.priors.distributions import (
     SCALE_FAMILIES,
     Normal,
+    Prior,
     ScalePrior,
     parse_location_prior,
     parse_scale_prior,
@@ -29,14 +31,73 @@ from partialpool.priors.distributions import (
 BASE = "base"
 """Name of the choice that the others are held against."""
 
-_PARAMETERS = ("mu", "tau", "sigma")
 _PART = re.compile(r"\s*(\w+)\s*(?:=|~)\s*(\w+\s*\([^()]*\))\s*[,;]?", re.ASCII)
-_USAGE = "[NAME:] tau=half_cauchy(5), sigma=half_normal(10), mu=normal(20, 10)"
 
 
 @dataclass(frozen=True)
-class PriorChoice:
-    """Priors of the hierarchical model under one name.
+class Choice(ABC):
+    """Priors of a hierarchical model under one name.
+
+    Attributes
+    ----------
+    name
+        What tables and figures call it.
+    """
+
+    name: str
+
+    parsers: ClassVar[Mapping[str, Callable[[str], Prior]]]
+    """Parameter that has a prior to what reads its text."""
+
+    usage: ClassVar[str]
+    """How a choice is written."""
+
+    spread: ClassVar[str]
+    """The parameter that says how much groups differ, whose prior matters most."""
+
+    @property
+    @abstractmethod
+    def priors(self) -> Mapping[str, Any]:
+        """Parameter to its prior."""
+
+    @abstractmethod
+    def log_density(
+        self, mu: ArrayLike, tau: ArrayLike, sigma: ArrayLike = 1.0
+    ) -> NDArray[np.float64]:
+        """Joint log density of the parameters that have a prior, with its constant, if any."""
+
+    @abstractmethod
+    def tau_density(self, tau: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Prior density of tau, which a posterior is drawn over; None where it has none."""
+
+    def bears(self, power: float) -> bool:
+        """Whether the priors to this power have a posterior, whatever the data."""
+        return True
+
+    def icc_density(self, icc: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Prior density of the intraclass correlation; None where it is not known."""
+        return None
+
+    @abstractmethod
+    def inputs(self) -> dict[str, Any]:
+        """Inputs of the program `sensitivity` that select these priors."""
+
+    def describe(self) -> str:
+        """The sampling statements, for example ``tau ~ half-Cauchy(0, 5)``."""
+        return ", ".join(prior.describe(name) for name, prior in self.priors.items())
+
+    def difference(self, base: Choice) -> str:
+        """The sampling statements in which the choice differs from another."""
+        return ", ".join(
+            prior.describe(name)
+            for name, prior in self.priors.items()
+            if prior != base.priors.get(name)
+        )
+
+
+@dataclass(frozen=True)
+class PriorChoice(Choice):
+    """Priors of a hierarchical model with a normal population.
 
     Attributes
     ----------
@@ -49,10 +110,17 @@ class PriorChoice:
         is known.
     """
 
-    name: str
     mu: Normal
     tau: ScalePrior
     sigma: ScalePrior | None = None
+
+    parsers: ClassVar[Mapping[str, Callable[[str], Prior]]] = {
+        "mu": parse_location_prior,
+        "tau": parse_scale_prior,
+        "sigma": parse_scale_prior,
+    }
+    usage = "[NAME:] tau=half_cauchy(5), sigma=half_normal(10), mu=normal(20, 10)"
+    spread = "tau"
 
     @property
     def priors(self) -> dict[str, Normal | ScalePrior]:
@@ -60,24 +128,16 @@ class PriorChoice:
         found: dict[str, Normal | ScalePrior] = {"mu": self.mu, "tau": self.tau}
         return found if self.sigma is None else {**found, "sigma": self.sigma}
 
-    def describe(self) -> str:
-        """The three sampling statements, for example ``tau ~ half-Cauchy(0, 5)``."""
-        return ", ".join(prior.describe(name) for name, prior in self.priors.items())
-
-    def difference(self, base: PriorChoice) -> str:
-        """The sampling statements in which the choice differs from another."""
-        return ", ".join(
-            prior.describe(name)
-            for name, prior in self.priors.items()
-            if prior != base.priors.get(name)
-        )
-
     def log_density(
         self, mu: ArrayLike, tau: ArrayLike, sigma: ArrayLike = 1.0
     ) -> NDArray[np.float64]:
         """Joint log density of the parameters that have a prior, with its constant."""
         density = self.mu.log_density(mu) + self.tau.log_density(tau)
         return density if self.sigma is None else density + self.sigma.log_density(sigma)
+
+    def tau_density(self, tau: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Prior density of tau."""
+        return np.exp(self.tau.log_density(tau))
 
     def inputs(self) -> dict[str, Any]:
         """Inputs of the program `sensitivity` that select these priors."""
@@ -92,7 +152,10 @@ class PriorChoice:
         return found
 
 
-def parse_choice(text: str, named: Mapping[str, PriorChoice]) -> PriorChoice:
+ChoiceOf = TypeVar("ChoiceOf", bound=Choice)
+
+
+def parse_choice(text: str, named: Mapping[str, ChoiceOf]) -> ChoiceOf:
     """Read a choice from text such as ``wide: tau=half_cauchy(25), mu=normal(8, 10)``.
 
     Parameters
@@ -111,22 +174,23 @@ def parse_choice(text: str, named: Mapping[str, PriorChoice]) -> PriorChoice:
     if not parts or not name or _PART.sub("", body).strip():
         near = difflib.get_close_matches(text.strip(), named, n=1)
         raise InputError(
-            f"--choice {text}: neither the name of a choice nor priors of the form {_USAGE}."
+            f"--choice {text}: neither the name of a choice nor priors of the form "
+            f"{named[BASE].usage}."
             + (f" Did you mean {near[0]}?" if near else "")
             + f" Names: {', '.join(named)}."
         )
-    given: dict[str, Normal | ScalePrior] = {}
+    given: dict[str, Any] = {}
+    parsers = named[BASE].parsers
     for parameter, prior in parts:
-        if parameter not in _PARAMETERS or parameter in given:
+        if parameter not in parsers or parameter in given:
             problem = "given twice" if parameter in given else "no parameter with a prior"
             raise InputError(
-                f"--choice {text}: {parameter} is {problem}; give each of mu, tau, sigma once"
+                f"--choice {text}: {parameter} is {problem}; give each of {', '.join(parsers)} once"
             )
-        parse = parse_location_prior if parameter == "mu" else parse_scale_prior
-        given[parameter] = parse(prior)
+        given[parameter] = parsers[parameter](prior)
     if name == BASE:
         raise InputError(
             f"--choice {text}: {BASE!r} is the name of the priors that the programs are given; "
             "change those with --prior, or take another name"
         )
-    return replace(named[BASE], name=name, **given)  # type: ignore[arg-type]
+    return replace(named[BASE], name=name, **given)

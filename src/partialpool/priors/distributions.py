@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, TypeAlias, TypeVar
 
@@ -26,26 +27,31 @@ from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
 
-def _number(value: float) -> str:
+def plain_number(value: float) -> str:
+    """Write a number with all its digits, a whole one without a point."""
     return repr(float(value)).removesuffix(".0")
 
 
 @dataclass(frozen=True)
-class _Prior:
+class Prior:
     """What every family shares: positive finite settings and the text forms."""
 
     family: ClassVar[str]
     title: ClassVar[str]
+    may_be_zero: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = float(getattr(self, field.name))
             object.__setattr__(self, field.name, value)
             unrestricted = field.name == "location"
-            if not math.isfinite(value) or (value <= 0 and not unrestricted):
+            low_enough = value < 0 if field.name in self.may_be_zero else value <= 0
+            if not math.isfinite(value) or (low_enough and not unrestricted):
                 need = "a finite number" if unrestricted else "a finite number above 0"
+                if field.name in self.may_be_zero:
+                    need = "0, or a finite number above it"
                 raise InputError(
-                    f"{self.family}: {field.name} is {_number(value)}; give {need}, "
+                    f"{self.family}: {field.name} is {plain_number(value)}; give {need}, "
                     f"as in {self.usage()}."
                 )
 
@@ -68,11 +74,11 @@ class _Prior:
         return self._settings()
 
     def _settings(self) -> str:
-        return ", ".join(_number(getattr(self, field.name)) for field in fields(self))
+        return ", ".join(plain_number(getattr(self, field.name)) for field in fields(self))
 
 
 @dataclass(frozen=True)
-class Normal(_Prior):
+class Normal(Prior):
     """Normal prior of a location, with mean `location` and standard deviation `scale`."""
 
     location: float
@@ -97,7 +103,7 @@ class Normal(_Prior):
 
 
 @dataclass(frozen=True)
-class _ScalePrior(_Prior):
+class _ScalePrior(Prior):
     """A prior of a standard deviation: density zero below 0."""
 
     @property
@@ -151,7 +157,7 @@ class _ZeroCentred(_ScalePrior):
     scale: float
 
     def _arguments(self) -> str:
-        return f"0, {_number(self.scale)}"
+        return f"0, {plain_number(self.scale)}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ class Uniform(_ScalePrior):
         return self.upper
 
     def _arguments(self) -> str:
-        return f"0, {_number(self.upper)}"
+        return f"0, {plain_number(self.upper)}"
 
     def _log_density(self, x: FloatArray) -> FloatArray:
         return np.full_like(x, -math.log(self.upper))
@@ -236,7 +242,7 @@ class HalfT(_ScalePrior):
         return self.df + 1
 
     def _arguments(self) -> str:
-        return f"{_number(self.df)}, 0, {_number(self.scale)}"
+        return f"{plain_number(self.df)}, 0, {plain_number(self.scale)}"
 
     def _log_density(self, x: FloatArray) -> FloatArray:
         constant = (
@@ -332,7 +338,7 @@ SCALE_FAMILIES: dict[str, type[ScalePrior]] = {
 
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*", re.DOTALL)
 
-_Family = TypeVar("_Family", bound=_Prior)
+_Family = TypeVar("_Family", bound=Prior)
 
 
 def parse_scale_prior(text: str) -> ScalePrior:
@@ -351,8 +357,8 @@ def parse_scale_prior(text: str) -> ScalePrior:
         For an unknown family (the known ones are listed), a wrong number of settings, a
         setting that is no number, or one outside its range.
     """
-    family, settings = _split(text, list(SCALE_FAMILIES.values()))
-    return _build(text, SCALE_FAMILIES[family], settings)
+    family, settings = split_call(text, list(SCALE_FAMILIES.values()))
+    return build(text, SCALE_FAMILIES[family], settings)
 
 
 def parse_location_prior(text: str) -> Normal:
@@ -363,11 +369,18 @@ def parse_location_prior(text: str) -> Normal:
     InputError
         As `parse_scale_prior` does.
     """
-    _, settings = _split(text, [Normal])
-    return _build(text, Normal, settings)
+    _, settings = split_call(text, [Normal])
+    return build(text, Normal, settings)
 
 
-def _split(text: str, known: list[type[ScalePrior]] | list[type[Normal]]) -> tuple[str, list[str]]:
+def split_call(text: str, known: Sequence[type[Prior]]) -> tuple[str, list[str]]:
+    """Take the text of a prior apart: the name of one of the known families, and its settings.
+
+    Raises
+    ------
+    InputError
+        Text of another form, or an unknown family.
+    """
     usages = ", ".join(prior.usage() for prior in known)
     match = _CALL.fullmatch(text)
     if match is None:
@@ -381,7 +394,14 @@ def _split(text: str, known: list[type[ScalePrior]] | list[type[Normal]]) -> tup
     return family, [part.strip() for part in inside.split(",")] if inside.strip() else []
 
 
-def _build(text: str, prior: type[_Family], settings: list[str]) -> _Family:
+def build(text: str, prior: type[_Family], settings: list[str]) -> _Family:
+    """Make a prior of a family from the text of its settings.
+
+    Raises
+    ------
+    InputError
+        Another number of settings, or one that is no number or out of range.
+    """
     names = [field.name for field in fields(prior)]
     if len(settings) != len(names):
         raise InputError(

@@ -52,6 +52,7 @@ class Priors:
 
 
 SCALED, SET_BY_USER = "scaled to the data", "set by the user"
+STANDARD = "the same for all data"
 """Sources of settings, besides the data's file."""
 
 

@@ -105,6 +105,12 @@ def count(column: str) -> Maker:
     return lambda row: Cell(f"{row[column]:.0f}", float(row[column]))
 
 
+def whole_or(make: Maker, column: str, flag: str) -> Maker:
+    """Whole number where a column says so, and what is made of other rows elsewhere."""
+    whole = count(column)
+    return lambda row: whole(row) if row[flag] and math.isfinite(row[column]) else make(row)
+
+
 def estimate(column: str, mcse: str, *, name: str = "") -> Maker:
     """Number with the digits that the error in another column supports.
 

@@ -124,6 +124,82 @@ def _posterior_row(comparison: Comparison, fit: Fit) -> dict[str, Any]:
     return found
 
 
+_PARAMETERS = {
+    "mu": "μ",
+    "size": "Size",
+    "shape": "Shape",
+    "alpha": "α",
+    "beta": "β",
+    "tau": "τ",
+}
+
+
+def maximum_likelihood(comparison: Comparison) -> cells.View | None:
+    """Maximum likelihood of the population of counts, beside its posterior."""
+    frame = comparison.table("maximum_likelihood")
+    if frame.empty:
+        return None
+    rows, fit = rows_of(frame), comparison.model("partial")
+    if fit is not None:
+        row: dict[Any, Any] = {
+            "method": f"posterior median, {fit.title}",
+            "log_likelihood": math.nan,
+        }
+        own = comparison.table("estimates", model=fit.name).set_index("parameter")
+        for name in _PARAMETERS:
+            known = name in frame and name in own.index
+            row[name] = own.loc[name, "median"] if known else math.nan
+            row[f"mcse_{name}"] = own.loc[name, "mcse_median"] if known else math.nan
+        rows.append(row)
+    shown = [(title, name) for name, title in _PARAMETERS.items() if name in frame]
+    return cells.view(
+        "Classical companions: maximum likelihood",
+        pd.DataFrame(rows),
+        [
+            ("Method", cells.text("method")),
+            *((title, cells.supported(name, f"mcse_{name}", ".4g")) for title, name in shown),
+            ("Log likelihood", cells.digits("log_likelihood", ".2f")),
+        ],
+        csv="maximum_likelihood",
+        note="Computed without a prior; where the groups differ by no more than chance lets them, "
+        "the population of highest likelihood is one of equal groups, of infinite size.",
+    )
+
+
+_PREDICTORS = {
+    "plug_in": "Plug-in estimate",
+    "james_stein": "James–Stein",
+    "james_stein_arcsine": "James–Stein, arcsine",
+}
+
+
+def predictors(comparison: Comparison) -> cells.View | None:
+    """Estimates of counts without priors, beside the posterior means."""
+    frame = comparison.table("predictors")
+    if frame.empty:
+        return None
+    exact = [("exact_q2.5", "2.5 %, exact"), ("exact_q97.5", "97.5 %, exact")]
+    named = [*exact, *_PREDICTORS.items()]
+    kept = [(name, title) for name, title in named if name in frame and frame[name].notna().any()]
+    columns: cells.Columns = [
+        (comparison.data.group_label, cells.text("group")),
+        *raw(comparison, "raw_mean"),
+        *((title, of_data(comparison, name)) for name, title in kept),
+    ]
+    fit = comparison.model("partial")
+    if fit is not None:
+        bayes = comparison.table("shrinkage", model=fit.name)[["group", "estimate", "mcse"]]
+        frame = frame.merge(bayes, on="group", how="left")
+        columns.append((capital(fit.title), cells.estimate("estimate", "mcse")))
+    return cells.view(
+        f"Classical companions: estimates of the {comparison.data.words.thetas}",
+        frame,
+        columns,
+        csv="predictors",
+        note="The plug-in estimate takes the population of maximum likelihood as known.",
+    )
+
+
 def weights(comparison: Comparison) -> cells.View | None:
     """What each estimate counts in the mean effect, and its classical shrinkage."""
     frame = comparison.table("weights")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from partialpool import plots
 from partialpool.families.exact import KnownErrorsPosterior
@@ -15,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import model_figures
+from partialpool.report import later, model_figures
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -93,12 +92,14 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
         plans.append(Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial)))
     if partial and comparison.data.family.rows_are_groups:
         plans.append(Plan("shrinkage", "forest", lambda: _forest(comparison, partial)))
-        if is_shipped(partial):
+        if is_shipped(partial) and comparison.data.family.gaussian:
             plans.append(Plan("shrinkage", "effects", lambda: _effects(comparison, partial)))
     if best and comparison.data.stats.J > 1:
         plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
         plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best)))
     checked = best or comparison.fits[0]
+    if len(comparison.table("holdout_groups")):
+        plans.append(Plan("prediction", "holdout", lambda: later.figure(comparison)))
     if len(_drawn_predictions(comparison, checked)):
         plans.append(Plan("prediction", "predictions", lambda: _predictions(comparison, checked)))
     if len(comparison.table("posterior_checks", model=checked.name)):
@@ -144,10 +145,10 @@ def _data(comparison: Comparison) -> Figure:
 def _raw(comparison: Comparison) -> Figure:
     """Draw each group's own estimate with the intervals that its standard error gives."""
     words = comparison.data.words
-    data, raw, se = comparison.data, comparison.data.stats.raw, comparison.data.stats.raw_se
-    quantiles = {
-        name: exponential.shown(data, raw + se * special.ndtri(p)) for name, p in QUANTILES.items()
-    }
+    data, raw = comparison.data, comparison.data.stats.raw
+    (low, high), (first, third) = (data.stats.intervals(level) for level in (0.95, 0.5))
+    columns = zip(QUANTILES, (low, first, raw, third, high), strict=True)
+    quantiles = {name: exponential.shown(data, values) for name, values in columns}
     frame = pd.DataFrame({"parameter": "y", "group": list(data.labels), **quantiles})
     extremes = lowest(frame, "median"), highest(frame, "median")
     ends = ((exponential.statistic(data, row["median"]), row["group"]) for row in extremes)
@@ -161,8 +162,7 @@ def _raw(comparison: Comparison) -> Figure:
             "point": data.words.raw,
             **model_figures.ratios(comparison),
         },
-        f"The {data.words.raws} by {data.group_label}, with intervals of 0.67 and 1.96 "
-        "standard errors either way.",
+        f"The {data.words.raws} by {data.group_label}, with {words.intervals}.",
         f"{capital(words.raws)} of {groups_of(data.stats.J)} with their intervals. "
         + run(capital(words.raws), *ends),
     )
@@ -226,15 +226,16 @@ def _arrows(comparison: Comparison, fit: Fit) -> Figure:
 
 def _forest(comparison: Comparison, fit: Fit) -> Figure:
     """Draw estimates, their posterior, the mean of the population and a new group in one."""
-    data, stats, z = comparison.data, comparison.data.stats, special.ndtri(0.975)
+    data, stats = comparison.data, comparison.data.stats
+    low, high = stats.intervals(0.95)
     raw = pd.DataFrame(
         {
             "row": list(stats.labels),
             "whole": False,
             "kind": data.words.raw.capitalize(),
-            "low": exponential.shown(data, stats.raw - z * stats.raw_se),
+            "low": exponential.shown(data, low),
             "middle": exponential.shown(data, stats.raw),
-            "high": exponential.shown(data, stats.raw + z * stats.raw_se),
+            "high": exponential.shown(data, high),
         }
     )
     theta = comparison.table("estimates", model=fit.name)
@@ -380,6 +381,11 @@ def _drawn_predictions(comparison: Comparison, fit: Fit) -> pd.DataFrame:
     rows = comparison.table("predictions", model=fit.name)
     if rows.empty:
         return rows
+    family = comparison.data.family
+    if not family.gaussian:  # counts, which have another unit than what they are predicted from
+        rows = rows[rows["quantity"] != NEW_GROUP_MEAN]
+        new = f"a new {group_word(comparison)}"
+        return rows.assign(parameter=np.where(rows["group"] == "", new, "y"))
     known = rows[rows["quantity"] == NEW_OBSERVATION].assign(parameter="y")
     single = rows[(rows["group"] == "") & (rows["quantity"] != NEW_OBSERVATION)]
     names = single["quantity"]
@@ -396,6 +402,17 @@ def _drawn_predictions(comparison: Comparison, fit: Fit) -> pd.DataFrame:
 
 def _predictions(comparison: Comparison, fit: Fit) -> Figure:
     drawn = _drawn_predictions(comparison, fit)
+    family = comparison.data.family
+    if not family.gaussian:
+        what = family.outcome(family.next_size(comparison.data.stats))
+        titles = {"axis_title": capital(what), "group_title": comparison.data.group_label}
+        return Figure(
+            "predictions",
+            "caterpillar",
+            {"estimates": drawn, **titles},
+            f"Predictive intervals of the {what}, under {fit.title}.",
+            f"Caterpillar plot of predictive intervals of the {what} under {fit.title}.",
+        )
     names = dict.fromkeys(drawn["parameter"].replace("y", "new observation in each group"))
     article = "the" if comparison.data.family.rows_are_groups else "a"
     of = listed([f"{article} {name}" for name in names])
@@ -421,7 +438,8 @@ def _statistics(comparison: Comparison, fit: Fit) -> Figure:
         "Standard deviation, minimum and maximum of each group",
     )
     if comparison.data.family.rows_are_groups:
-        axes, what = {"axis_title": "", "group_title": ""}, "Statistics of all estimates"
+        raws = comparison.data.words.raws
+        axes, what = {"axis_title": "", "group_title": ""}, f"Statistics of all {raws}"
     return Figure(
         "check-statistics",
         "check_statistics",

@@ -39,6 +39,8 @@ def write(
     delta: float | None = None,
     insist: bool = False,
     equal_effects: bool = False,
+    thresholds: Sequence[float] = (),
+    later: GroupedData | None = None,
     pdf: bool = False,
     formats: Sequence[str] = (),
     draws: bool = False,
@@ -68,6 +70,10 @@ def write(
     equal_effects
         Whether to add the Bayes factor of equal effects; `bayes_factor.check` says whether it is
         known.
+    thresholds
+        Values that groups lie above or below, as people read them.
+    later
+        Later outcomes of the same groups, by which predictions are scored.
     pdf
         Whether figures are written as PDF, too.
     formats
@@ -104,7 +110,13 @@ def write(
                 task.advance()
             if draws:
                 write_draws(fits, folder / "draws")
-        asked = {"delta": delta, "insist": insist, "equal_effects": equal_effects}
+        asked = {
+            "delta": delta,
+            "insist": insist,
+            "equal_effects": equal_effects,
+            "thresholds": tuple(thresholds),
+            "later": later,
+        }
         about = parts.make(
             "the report",
             lambda: _fill(
@@ -160,7 +172,7 @@ def _fill(
     )
     timings |= {"figures": time.perf_counter() - start}
     timings["whole"] = sum(timings.values())
-    about = manifest(comparison, files, failed, timings)
+    about = manifest(comparison, files, failed, timings, later=asked["later"])
 
     def page_of() -> str:
         sections = page.sections(comparison, pictures, models)

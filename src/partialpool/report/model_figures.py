@@ -11,11 +11,13 @@ import pandas as pd
 from partialpool import plots
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
+from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import statements
 from partialpool.report.drawing import Figure
 from partialpool.report.wording import capital, highest, lowest, named, number, rows_of, run
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
+from partialpool.tables.exactness import is_shipped
 from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
@@ -95,7 +97,8 @@ def _draws(
 
 def _scalars(comparison: Comparison, fit: Fit) -> list[str]:
     """Scalars that figures show, those of the shipped programs first."""
-    known = [name for name in ("mu", "tau", "sigma", "theta", "sigma2") if name in fit.posterior]
+    order = (*comparison.data.family.population, "theta", "sigma2")
+    known = [name for name in order if name in fit.posterior]
     return [n for n in known if variables.scalar(fit, comparison.data, n) is not None]
 
 
@@ -121,7 +124,8 @@ def of_model(
     if "sigma2" in by_group:
         yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
     between = variables.tau(fit, comparison.data) is not None and fit.keeps(CONDITIONAL)
-    if between and "sigma2" in fit.posterior:
+    sds = comparison.data.family.population
+    if between and "sigma" in sds and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(comparison, fit, model, key)
@@ -195,10 +199,8 @@ def _boxes(comparison: Comparison, fit: Fit, key: str) -> Figure:
 
 def grand_mean(comparison: Comparison) -> str:
     """What the mean of all data is called, as a line in a figure."""
-    if not comparison.data.family.rows_are_groups:
-        return "grand mean"
-    kind = "geometric mean of the estimates" if comparison.data.exp else "mean of the estimates"
-    return f"{kind}, weighted by 1 / se²"
+    said = comparison.data.words.reference
+    return f"geometric {said}" if comparison.data.exp else said
 
 
 def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
@@ -260,17 +262,22 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
 
 def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
-    for name in ("mu", "tau", "sigma"):
+    family = comparison.data.family
+    for name in family.population:
         found = variables.scalar(fit, comparison.data, name)
-        if found is not None:
+        if found is not None and (family.gaussian or name in ("mu", "tau")):
             draws[name] = found
-    if {"tau", "sigma"} <= set(draws) and fit.keeps(CONDITIONAL):
-        draws["R"] = draws["tau"] ** 2 / (draws["tau"] ** 2 + draws["sigma"] ** 2)
-    bounds = {"mu": (-np.inf, np.inf), "tau": (0, np.inf), "sigma": (0, np.inf), "R": (0, 1)}
+    sds = variables.tau(fit, comparison.data), variables.sigma(fit, comparison.data)
+    known = sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL)
+    if sds[0] is not None and sds[1] is not None and known and family.has_icc:
+        draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
+    bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
+    bounds["mu"] = comparison.data.family.support
     curves, overlaid = [], []
     stated = {
         name: statements.prior_of(model, name, fit.record.priors) if model else None
-        for name in ("mu", "tau", "sigma")
+        for name in (*draws, "tau", "sigma")
+        if name != "R"
     }
     for name, values in draws.items():
         low, high = bounds[name]
@@ -278,6 +285,8 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         curves.append(curve.assign(parameter=name))
         grid = curve["value"].to_numpy()
         prior = stated.get(name)
+        if not family.gaussian and name in ("tau", "R"):
+            overlaid += _prior_of_spread(comparison, fit, name, grid)
         if prior is not None:
             overlaid.append(
                 pd.DataFrame({"value": grid, "density": prior.density(grid), "parameter": name})
@@ -304,6 +313,19 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         f"Posterior densities with prior densities under {fit.title}. "
         + " ".join(_summary(comparison, fit, name) for name in draws if name != "R"),
     )
+
+
+def _prior_of_spread(
+    comparison: Comparison, fit: Fit, name: str, grid: FloatArray
+) -> list[pd.DataFrame]:
+    """Prior density of tau or R of a shipped program that states it in terms of another one."""
+    if not is_shipped(fit):
+        return []
+    choice = comparison.data.family.base_choice(Priors(fit.record.priors))
+    density = choice.tau_density(grid) if name == "tau" else choice.icc_density(grid)
+    if density is None:
+        return []
+    return [pd.DataFrame({"value": grid, "density": density, "parameter": name})]
 
 
 def _prior_of_share(tau: statements.Prior, sigma: statements.Prior) -> pd.DataFrame:

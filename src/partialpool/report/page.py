@@ -18,10 +18,12 @@ from partialpool.programs import statements
 from partialpool.report import (
     cells,
     companions,
+    later,
     mathematics,
     sentences,
     spread,
     tau_priors,
+    thresholds,
     trust,
     verification,
     views,
@@ -159,6 +161,8 @@ def sections(
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(companions.maximum_likelihood, comparison),
+                _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
                 _view(spread.view, comparison),
             ],
@@ -171,19 +175,22 @@ def sections(
                 *_said(sentences.compared, comparison),
                 *_said(sentences.not_a_test, comparison),
                 *_said(sentences.ranked, comparison, best),
+                *_said(thresholds.lines, comparison),
             ],
             [
                 _view(views.claims, comparison),
                 _view(views.contrasts, comparison),
                 _view(views.ranks, comparison, best) if best else None,
+                _view(thresholds.view, comparison),
             ],
             shown("comparisons"),
         ),
         Section(
             "prediction",
             "Prediction",
-            _said(sentences.predicted, comparison),
+            [*_said(later.lines, comparison), *_said(sentences.predicted, comparison)],
             [
+                _view(later.view, comparison),
                 _view(views.predictions, comparison, checked),
                 _view(
                     views.scores,
@@ -223,7 +230,7 @@ def model_section(
             # theta also where the program integrates over it and draws none
             by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
-            by_group |= {"y", *comparison.data.stats.sizes}
+            by_group |= {"y", *comparison.data.stats.columns}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)

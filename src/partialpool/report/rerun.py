@@ -134,6 +134,16 @@ def _data(
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 
+def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
+    """Read the later outcomes again that predictions were scored by, where there were some."""
+    record = manifest.get("holdout")
+    if not record:
+        return None
+    how = dict(record["reading"])
+    files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
+    return reading.read(files, columns=columns, **how)
+
+
 def _fit(
     record: Mapping[str, Any],
     folder: Path,
@@ -191,10 +201,17 @@ def _write(
     if kind == "report":
         from partialpool.report.folder import write
 
-        asked: dict[str, Any] = {
-            key: bool(manifest.get(key)) for key in ("insist", "equal_effects")
-        }
-        write(target, data, fits, delta=manifest.get("delta"), progress=progress, **asked)
+        write(
+            target,
+            data,
+            fits,
+            delta=manifest.get("delta"),
+            insist=bool(manifest.get("insist")),
+            equal_effects=bool(manifest.get("equal_effects")),
+            thresholds=tuple(manifest.get("thresholds", ())),
+            later=_later(manifest),
+            progress=progress,
+        )
         return
     if kind in fits_folder.KINDS:
         fits_folder.write(target, data, fits, kind=kind)

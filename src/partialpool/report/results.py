@@ -291,6 +291,8 @@ def manifest(
     files: Mapping[str, str],
     failed: Mapping[str, str],
     timings: Mapping[str, Any],
+    *,
+    later: GroupedData | None = None,
 ) -> dict[str, Any]:
     """Collect what is needed to know where the numbers come from, and to make them again."""
     data = comparison.data
@@ -300,6 +302,8 @@ def manifest(
         "data": about_data(data),
         "delta": comparison.delta,
         "insist": comparison.insist,
+        "holdout": None if later is None else about_data(later),
+        "thresholds": sorted(set(comparison.table("thresholds").get("threshold", ()))),
         "equal_effects": "bayes_factor" in {*comparison.tables, *comparison.missing},
         "fits": [
             {

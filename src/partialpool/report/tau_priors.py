@@ -21,11 +21,13 @@ def line(comparison: Comparison) -> list[str]:
     doubtful = others.loc[~others["reliable"].astype(bool), "choice"].tolist()
     others = others[others["reliable"].astype(bool)]
     said = []
+    of_size = _spread(own) != "τ"
     if len(others):
         most, size, matters = _movement(rows_of(others))
         priors = "another prior" if len(others) == 1 else f"{len(others)} other priors"
         said.append(
-            f"The prior of τ matters {matters}: under {priors} on the scale of the data its median "
+            f"The prior of {_spread(own)} matters {matters}: under {priors} "
+            f"{'the median of τ' if of_size else 'on the scale of the data its median'} "
             f"is {_range(others, 'tau_median')} where {own['tau_prior'].replace('tau', 'τ')} gives "
             f"{_plain(own['tau_median'])}, its 97.5 % quantile {_range(others, 'tau_q97.5')} "
             f"instead of {_plain(own['tau_q97.5'])}, and the {comparison.data.words.theta} "
@@ -70,6 +72,7 @@ def view(comparison: Comparison) -> cells.View | None:
     table = comparison.table("prior_choices")
     if len(table) < 2:
         return None
+    spread = _spread(rows_of(table)[0])
     shown = table.assign(
         prior=table["tau_prior"].str.replace("tau", "τ"),
         moved=[_of(row) for row in rows_of(table)],
@@ -77,7 +80,7 @@ def view(comparison: Comparison) -> cells.View | None:
         interval=table["tau_q2.5"].map(_plain) + " to " + table["tau_q97.5"].map(_plain),
     )
     return cells.view(
-        "Other priors of τ",
+        f"Other priors of {spread}",
         shown,
         [
             ("Prior", cells.text("prior")),
@@ -92,6 +95,12 @@ def view(comparison: Comparison) -> cells.View | None:
         "weights can be relied on where k is below 0.7, or where they hardly differ."
         + (f" τ is {views.LOGARITHMS}." if comparison.data.exp else ""),
     )
+
+
+def _spread(row: Row) -> str:
+    """What the prior is of."""
+    named = [name for name in ("size", "shape") if name in row["tau_prior"]]
+    return f"the {named[0]}" if named else "τ"
 
 
 def _of(row: Row) -> str:

@@ -51,6 +51,10 @@ def size(comparison: Comparison) -> cells.Columns:
     [column] = comparison.data.stats.sizes
     if column == "n":
         return [("n", cells.count("n"))]
+    if comparison.data.stats.sizes[column].dtype.kind in "iu":
+        return [(comparison.data.words.size_title, cells.count(column))]
+    if not comparison.data.family.gaussian:
+        return [(comparison.data.words.size_title, cells.digits(column, ".6g"))]
     return [(comparison.data.words.size_title, of_data(comparison, column))]
 
 
@@ -59,10 +63,13 @@ def raw(comparison: Comparison, column: str) -> cells.Columns:
     return [(capital(comparison.data.words.raw), of_data(comparison, column))]
 
 
+_COUNTS = {"successes": "Successes", "events": "Events"}
 _SUMMARY = {
     "mean": "Sample mean",
     "sd": "Sample sd",
     "estimate": "Estimate",
+    "proportion": "Proportion",
+    "rate": "Raw rate",
     "q2.5": "2.5 %",
     "q97.5": "97.5 %",
 }
@@ -78,11 +85,12 @@ def groups(comparison: Comparison) -> cells.View | None:
     note = "The geometric sd is a factor." if data.log else ""
     note = f"Standard errors are {LOGARITHMS}." if data.exp and not data.log else note
     titles = _SUMMARY | (_SUMMARY_OF_LOGS if data.log else {})
+    counts = [(title, cells.count(c)) for c, title in _COUNTS.items() if c in frame]
     shown = [(title, of_data(comparison, c)) for c, title in titles.items() if c in frame]
     return cells.view(
         f"{measured} by {data.group_label}",
         frame,
-        [(data.group_label, cells.text("group")), *size(comparison), *shown],
+        [(data.group_label, cells.text("group")), *counts, *size(comparison), *shown],
         csv="groups",
         note=note,
     )
@@ -371,7 +379,9 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
     frame = frame.iloc[np.argsort(frame["group"].to_numpy() != "", kind="stable")]
     dropped = len(frame) - len(cells.cut(frame))
     frame = precision.predicted(comparison, fit, cells.cut(frame))
-    frame = frame.assign(quantity=[_predicted(comparison, q) for q in frame["quantity"]])
+    whole = (frame["quantity"] != NEW_GROUP_MEAN) & (not comparison.data.family.gaussian)
+    shown = [_predicted(comparison, q) for q in frame["quantity"]]
+    frame = frame.assign(quantity=shown, whole=whole)
     exp = comparison.data.exp
     grouped: cells.Columns = [(comparison.data.group_label, cells.text("group"))]
     return cells.view(
@@ -382,9 +392,10 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
             *(grouped if (frame["group"] != "").any() else []),
             ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
             ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
-            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
-            ("Median", cells.estimate("median", "mcse_median")),
-            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
+            *(
+                (title, cells.whole_or(cells.estimate(name, f"mcse_{name}"), name, "whole"))
+                for title, name in (("2.5 %", "q2.5"), ("Median", "median"), ("97.5 %", "q97.5"))
+            ),
         ],
         csv="predictions",
         dropped=dropped,

@@ -182,7 +182,8 @@ def capital(words: str) -> str:
 def size_of(comparison: Comparison, row: Row) -> str:
     """Say how much is known of a group, by the column of its size in a row of a table."""
     [column] = comparison.data.stats.sizes
-    digits = ".7g" if column == "n" else ".4g"
+    whole = comparison.data.stats.sizes[column].dtype.kind in "iu"
+    digits = ".7g" if whole else ".4g"
     return f"{comparison.data.words.size} = {row[column]:{digits}}".replace("-", "−")
 
 

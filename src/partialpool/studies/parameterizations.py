@@ -127,7 +127,7 @@ def fit_forms(
     shown_groups(data, groups)
     drawn = data.family.inputs(data.stats, draw_groups=True)
     fits = fit_programs(
-        [programs.load(name, family=data.family.name) for name in FORMS],
+        [programs.load(name, family=data.family.name) for name in forms_of(data)],
         data,
         priors=priors,
         settings=(settings or Settings()).settled(ADAPT_DELTA_IN_FUNNEL),
@@ -139,6 +139,23 @@ def fit_forms(
         fit.with_record(title=f"{fit.title}, marginal") if fit.name == MARGINAL else fit
         for fit in fits
     ]
+
+
+def forms_of(data: GroupedData) -> tuple[str, ...]:
+    """Names of the forms to be compared.
+
+    Raises
+    ------
+    InputError
+        The hierarchical model of these data has no non-centered form.
+    """
+    lacking = [name for name in FORMS if name not in data.family.programs]
+    if lacking:
+        raise InputError(
+            f"there is no {lacking[0]} of {data.words.data}: {data.words.population} "
+            "has no such form; partialpool compare fits programs that are named"
+        )
+    return FORMS
 
 
 def compare_forms(

@@ -43,6 +43,8 @@ def joint_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
         The fit has no theta, or not the sd of the errors that the family needs.
     """
     theta, error_sd = variables.theta(fit, data), variables.error_sd(fit, data)
+    if theta is not None and not data.family.gaussian:  # counts have no sd of their own
+        error_sd = np.ones((1, *theta.shape[1:]))
     if theta is None or error_sd is None:
         raise InputError(f"{fit.name}: its likelihood needs draws of theta and of sigma")
     return data.family.log_likelihood(data.stats, theta, error_sd)

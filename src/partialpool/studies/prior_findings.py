@@ -8,7 +8,7 @@ import pandas as pd
 
 from partialpool import programs
 from partialpool.priors import Uniform
-from partialpool.priors.choices import PriorChoice
+from partialpool.priors.choices import Choice
 from partialpool.studies.power_scaling import THRESHOLD
 from partialpool.tables.variables import label
 
@@ -17,7 +17,7 @@ MOVED = 0.3
 
 
 def findings(
-    choices: Sequence[PriorChoice],
+    choices: Sequence[Choice],
     fits: Container[str],
     summary: pd.DataFrame,
     power: pd.DataFrame,
@@ -66,7 +66,7 @@ def findings(
     for choice in choices:
         if choice.name in fits and choice.name not in known:
             said += flags(choice.name, power[power["choice"] == choice.name])
-    if len(power) and isinstance(choices[0].tau, Uniform):
+    if len(power) and isinstance(choices[0].priors[choices[0].spread], Uniform):
         said.append(
             "Power-scaling cannot see a uniform prior (to any power it stays the same): "
             "what the uniform prior of tau does shows in the other choices only"

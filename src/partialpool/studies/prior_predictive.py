@@ -17,7 +17,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, diagnostics, fit_programs
-from partialpool.priors.choices import PriorChoice
+from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program, toolchain
 from partialpool.progress import Progress
@@ -61,9 +61,7 @@ class PriorPredictive:
     fits: tuple[Fit, ...] = ()
 
 
-def from_choices(
-    choices: Sequence[PriorChoice], data: GroupedData, *, seed: int = 1
-) -> PriorPredictive:
+def from_choices(choices: Sequence[Choice], data: GroupedData, *, seed: int = 1) -> PriorPredictive:
     """Draw an observation in a new group from each choice of priors, exactly and independently."""
     rng = np.random.default_rng(seed)
     u = rng.uniform(size=(2, _SIZE))
@@ -71,13 +69,7 @@ def from_choices(
     values = {}
     for choice in choices:
         with np.errstate(over="ignore", invalid="ignore"):
-            mu = choice.mu.location + choice.mu.scale * z[0]
-            tau = choice.tau.quantile(u[0])
-            if choice.sigma is None:  # the error of one of the estimates
-                error = np.quantile(data.stats.raw_se, u[1], method="inverted_cdf")
-            else:
-                error = choice.sigma.quantile(u[1])
-            values[choice.name] = mu + tau * z[1] + error * z[2]
+            values[choice.name] = data.family.expected(choice, data.stats, u, z)
     return describe_observations(values, data)
 
 

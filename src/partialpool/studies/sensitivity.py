@@ -20,7 +20,7 @@ from partialpool.errors import InputError, SamplingError
 from partialpool.fitting import Fit, diagnostics, fit_programs
 from partialpool.fitting.summarize import summarize
 from partialpool.fitting.without_rows import draw_choice
-from partialpool.priors.choices import BASE, PriorChoice, parse_choice
+from partialpool.priors.choices import BASE, Choice, parse_choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
@@ -79,7 +79,7 @@ class PriorComparison:
         The findings in words.
     """
 
-    choices: tuple[PriorChoice, ...]
+    choices: tuple[Choice, ...]
     fits: Mapping[str, Fit]
     estimates: pd.DataFrame
     summary: pd.DataFrame
@@ -92,7 +92,7 @@ def compare_priors(
     data: GroupedData,
     *,
     priors: Priors,
-    choices: Sequence[PriorChoice] | None = None,
+    choices: Sequence[Choice] | None = None,
     settings: Settings | None = None,
     cmdstan: toolchain.CmdStan | None = None,
     confirm: bool = True,
@@ -144,7 +144,7 @@ class ChoiceFits:
         Fits a choice again, with other inputs.
     """
 
-    choices: tuple[PriorChoice, ...]
+    choices: tuple[Choice, ...]
     fits: Mapping[str, Fit]
     failures: tuple[str, ...]
     refit: Callable[..., Fit]
@@ -154,7 +154,11 @@ class ChoiceFits:
     ) -> PriorComparison:
         """Compare the answers; `confirm` and `progress` as for `compare_priors`."""
         power = _power(self.choices, self.fits, data)
-        flagged = [choice for choice in self.choices if _flagged(power, choice).any()]
+        flagged = [
+            choice
+            for choice in self.choices
+            if _flagged(power, choice).any() and choice.bears(min(REFIT_POWERS))
+        ]
         if confirm and flagged:
             doing = f"Checking by refits what power-scaling flags under {len(flagged)} of them"
             with (progress or Progress()).task(doing, len(flagged)) as task:
@@ -168,7 +172,7 @@ def fit_choices(
     data: GroupedData,
     *,
     priors: Priors,
-    choices: Sequence[PriorChoice] | None = None,
+    choices: Sequence[Choice] | None = None,
     settings: Settings | None = None,
     cmdstan: toolchain.CmdStan | None = None,
     progress: Progress | None = None,
@@ -181,7 +185,7 @@ def fit_choices(
     program = programs.load(PROGRAM, family=data.family.name)
     toolchain.compile_programs([program.path], cmdstan=cmdstan, progress=progress)
 
-    def refit(choice: PriorChoice, **changed: Any) -> Fit:
+    def refit(choice: Choice, **changed: Any) -> Fit:
         extra = {**choice.inputs(), "prior_power": 1.0, **changed}
         (fit,) = fit_programs(
             [program],
@@ -215,7 +219,7 @@ def fit_choices(
 
 
 def compare_fits(
-    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], data: GroupedData
+    choices: Sequence[Choice], fits: Mapping[str, Fit], data: GroupedData
 ) -> PriorComparison:
     """Compare fits at hand, one a choice; flags of power-scaling are not confirmed."""
     return _comparison(tuple(choices), fits, data, _power(choices, fits, data), [])
@@ -269,7 +273,7 @@ def estimates_by_choice(fits: Mapping[str, Fit], data: GroupedData) -> pd.DataFr
 
 
 def summarize_choices(
-    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], estimates: pd.DataFrame
+    choices: Sequence[Choice], fits: Mapping[str, Fit], estimates: pd.DataFrame
 ) -> pd.DataFrame:
     """Set the choices side by side, a row each.
 
@@ -324,7 +328,7 @@ def summarize_choices(
 
 
 def tau_densities(
-    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], data: GroupedData
+    choices: Sequence[Choice], fits: Mapping[str, Fit], data: GroupedData
 ) -> pd.DataFrame:
     """Densities of tau before and after the data, on one grid for all choices.
 
@@ -354,8 +358,9 @@ def tau_densities(
         )
         share = float(np.mean(values <= 1.5 * top))
         posterior = share * np.interp(grid, at, density, right=0.0)
+        prior = choice.tau_density(grid)
         for kind, shown in (
-            ("prior", np.exp(choice.tau.log_density(grid))),
+            ("prior", np.full_like(grid, np.nan) if prior is None else prior),
             ("posterior", posterior),
         ):
             about = {"choice": choice.name, "kind": kind}
@@ -363,9 +368,7 @@ def tau_densities(
     return pd.concat(frames, ignore_index=True)
 
 
-def _power(
-    choices: Sequence[PriorChoice], fits: Mapping[str, Fit], data: GroupedData
-) -> pd.DataFrame:
+def _power(choices: Sequence[Choice], fits: Mapping[str, Fit], data: GroupedData) -> pd.DataFrame:
     frames = []
     for choice in choices:
         fit = fits.get(choice.name)
@@ -379,14 +382,14 @@ def _power(
     return power.assign(refit_prior=np.nan, refit_likelihood=np.nan, confirmed=False)
 
 
-def _flagged(power: pd.DataFrame, choice: PriorChoice) -> pd.Series[bool]:
+def _flagged(power: pd.DataFrame, choice: Choice) -> pd.Series[bool]:
     """Rows of a choice that power-scaling flags."""
     return (power["choice"] == choice.name) & (power["diagnosis"] != "")
 
 
 def _confirm(
     power: pd.DataFrame,
-    choice: PriorChoice,
+    choice: Choice,
     fit: Fit,
     data: GroupedData,
     refit: Callable[..., Fit],
@@ -427,7 +430,7 @@ def _weighted(component: str, weight: float, data: GroupedData) -> dict[str, Any
 
 
 def _comparison(
-    choices: tuple[PriorChoice, ...],
+    choices: tuple[Choice, ...],
     fits: Mapping[str, Fit],
     data: GroupedData,
     power: pd.DataFrame,
@@ -448,9 +451,7 @@ def _comparison(
     )
 
 
-def choose(
-    texts: Sequence[str] | None, data: GroupedData, priors: Priors
-) -> tuple[PriorChoice, ...]:
+def choose(texts: Sequence[str] | None, data: GroupedData, priors: Priors) -> tuple[Choice, ...]:
     """Settle which choices to compare: those given as text, or the default ones.
 
     Parameters
@@ -462,7 +463,7 @@ def choose(
 
     Returns
     -------
-    tuple of PriorChoice
+    tuple of Choice
         The base choice comes first, whether named or not.
 
     Raises

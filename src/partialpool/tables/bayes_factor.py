@@ -9,7 +9,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import TestingSpread
-from partialpool.priors.choices import PriorChoice
+from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 
 _COLUMNS = ("choice", "priors", "log_bayes_factor", "bayes_factor")
@@ -63,7 +63,7 @@ def bayes_factors(data: GroupedData, priors: Priors) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def _of_choice(choice: PriorChoice, data: GroupedData) -> float:
+def _of_choice(choice: Choice, data: GroupedData) -> float:
     posterior = data.family.exact_alternative(choice, data.stats)
     if not isinstance(posterior, TestingSpread):
         raise InputError(

@@ -121,15 +121,20 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     frames = []
     for fit in fits:
         center = variables.scalar(fit, data, "mu" if fit.pooling == "partial" else "theta")
-        tau = variables.tau(fit, data) if fit.pooling == "partial" else np.zeros(1)
+        tau: FloatArray | None = np.zeros(1)
+        error_sd: FloatArray | None = np.ones((1, 1))
+        if fit.pooling == "partial":
+            tau, error_sd = variables.tau(fit, data), variables.error_sd(fit, data)
         known = fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS)
-        if center is None or tau is None or not known:
+        if center is None or tau is None or error_sd is None or not known:
             continue  # no pooling replicates each estimate around itself, which says nothing
         at = np.linspace(0, center.size - 1, min(_MOST, center.size)).astype(int)
-        spread = np.broadcast_to(tau, center.shape).ravel()[at]
-        drawn = np.hypot(spread[:, None], stats.raw_se) * rng.standard_normal((len(at), stats.J))
-        drawn += center.ravel()[at][:, None]
-        seen, replicated = _of_all(stats.raw[None], stats.raw_se), _of_all(drawn, stats.raw_se)
+        mu, spread, error = (
+            np.broadcast_to(part, center.shape).ravel()[at] for part in (center, tau, error_sd[0])
+        )
+        drawn = data.family.replicated(stats, mu, spread, error, rng)
+        seen = data.family.whole_statistics(stats, stats.raw[None])
+        replicated = data.family.whole_statistics(stats, drawn)
         for name, values in replicated.items():
             observed = float(seen[name][0])
             edges = np.quantile(values, list(_QUANTILES.values()))
@@ -142,24 +147,14 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
                         "n": stats.J,
                         "observed": observed,
                         **dict(zip(_QUANTILES, edges, strict=True)),
-                        "p_value": float((values > observed).mean()),
+                        "p_value": float(
+                            (values > observed).mean() + 0.5 * (values == observed).mean()
+                        ),
                     }
                 )
             )
     columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
     return variables.stacked(frames, columns)
-
-
-def _of_all(y: FloatArray, se: FloatArray) -> dict[str, FloatArray]:
-    """Statistics of whole data sets of estimates, each a row of `y`."""
-    weights = (se.min() / se) ** 2
-    center = (y * weights).sum(axis=1, keepdims=True) / weights.sum()
-    return {
-        "Smallest estimate": y.min(axis=1),
-        "Largest estimate": y.max(axis=1),
-        "Sd of the estimates": y.std(axis=1, ddof=min(1, y.shape[1] - 1)),
-        "Cochran's Q": (((y - center) / se) ** 2).sum(axis=1),
-    }
 
 
 def _statistics(

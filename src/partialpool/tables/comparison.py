@@ -19,11 +19,13 @@ from partialpool.tables import (
     common_variance,
     contrasts,
     exactness,
+    holdout,
     predictions,
     prior_choices,
     shrinkage,
     variables,
 )
+from partialpool.tables import thresholds as above
 from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
 from partialpool.tables.lazy import Tables
@@ -97,6 +99,8 @@ def compute(
     insist: bool = False,
     equal_effects: bool = False,
     lazily: bool = False,
+    thresholds: Sequence[float] = (),
+    later: GroupedData | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compute every table.
@@ -109,6 +113,10 @@ def compute(
         Whether to compute the Bayes factor of equal effects (`bayes_factor`), too.
     lazily
         Whether a table is computed when it is first asked for, and `missing` grows as they are.
+    thresholds
+        Values that groups lie above or below (`partialpool.tables.thresholds`).
+    later
+        Later outcomes of the same groups, to score predictions by (`partialpool.tables.holdout`).
     progress
         Where to report.
 
@@ -150,6 +158,11 @@ def compute(
         "posterior_checks": lambda: group_checks(fits, data),
         "check_counts": lambda: check_counts(fits, data, tables["posterior_checks"]),
     }
+    if later is not None:
+        makers["holdout_groups"] = lambda: holdout.groups(fits, data, later)
+        makers["holdout"] = lambda: holdout.summary(tables["holdout_groups"])
+    if thresholds:
+        makers["thresholds"] = lambda: above.thresholds(fits, data, thresholds)
     if equal_effects:
         priors = Priors(fits[0].record.priors)
         makers["bayes_factor"] = lambda: bayes_factor.bayes_factors(data, priors)

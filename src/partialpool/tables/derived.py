@@ -108,7 +108,7 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
     stats = data.stats
     sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
     follows = fit.pooling == "partial" and fit.keeps(CONDITIONAL)
-    if follows and sigma is not None and tau is not None:
+    if follows and sigma is not None and tau is not None and data.family.has_icc:
         names.append("icc")
         groups.append("")
         blocks.append(tau**2 / (tau**2 + sigma[0] ** 2))

@@ -29,6 +29,7 @@ _MOST_VALUES = 200_000_000
 _FEWEST_DRAWS = 200
 _REACH = 10.0
 _NEAR = 6.5
+_NEAR_SKEWED = 15.0
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
@@ -54,9 +55,13 @@ def draw_groups(
         `theta`, dims chain, draw, group, in the unit of the data.
     """
     hyper = Hyperdraws.of(posterior, stats)
-    at = positions(stats, groups)
-    means, sds = hyper.conditional(stats.weight[at], stats.raw[at] - hyper.origin)
-    theta = hyper.origin + means + sds * np.random.default_rng(seed).standard_normal(means.shape)
+    at, rng = positions(stats, groups), np.random.default_rng(seed)
+    own = stats.weight[at], stats.raw[at] - hyper.origin
+    if hyper.kind is None:
+        means, sds = hyper.conditional(*own)
+        theta = hyper.origin + means + sds * rng.standard_normal(means.shape)
+    else:
+        theta = hyper.kind.draw(*hyper.parameters(*own), rng)
     return xr.DataArray(
         np.moveaxis(theta, 0, -1),
         dims=("chain", "draw", "group"),
@@ -90,6 +95,8 @@ def group_contrasts(
     at = positions(stats, groups)
     if len(at) < 2:
         raise InputError("a comparison needs at least two groups; name more")
+    if hyper.kind is not None:
+        return _drawn_contrasts(hyper, stats, groups, at)
     means, sds = hyper.conditional(stats.weight[at], stats.raw[at] - hyper.origin)
     rows = []
     for i, j in itertools.combinations(range(len(at)), 2):
@@ -109,6 +116,33 @@ def group_contrasts(
                 "mcse": float(np.sqrt(batch_variance(difference)[0])),
                 "q2.5": low,
                 "q97.5": high,
+                "p_greater": float(greater.mean()),
+                "mcse_p_greater": float(np.sqrt(batch_variance(greater)[0])),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _drawn_contrasts(
+    hyper: Hyperdraws, stats: Statistics, groups: Sequence[str], at: IntArray
+) -> pd.DataFrame:
+    """`group_contrasts` from draws, where theta is not normal given the population."""
+    assert hyper.kind is not None
+    a, b = hyper.parameters(stats.weight[at], stats.raw[at] - hyper.origin)
+    means, theta = hyper.kind.mean(a, b), hyper.kind.draw(a, b, np.random.default_rng(1))
+    rows = []
+    for i, j in itertools.combinations(range(len(at)), 2):
+        difference, of_means = (theta[i] - theta[j])[None], (means[i] - means[j])[None]
+        greater = (difference > 0).astype(float)
+        low, high = np.quantile(difference, [0.025, 0.975])
+        rows.append(
+            {
+                "group_i": groups[i],
+                "group_j": groups[j],
+                "mean": float(of_means.mean()),
+                "mcse": float(np.sqrt(batch_variance(of_means)[0])),
+                "q2.5": float(low),
+                "q97.5": float(high),
                 "p_greater": float(greater.mean()),
                 "mcse_p_greater": float(np.sqrt(batch_variance(greater)[0])),
             }
@@ -148,6 +182,8 @@ def group_ranks(
     at = positions(stats, groups)
     chains, draws = hyper.mu.shape
     weight, distance = stats.weight, stats.raw - hyper.origin
+    if hyper.kind is not None:
+        distance = np.where(weight > 0, distance, 0.0)
     lowest, highest = _range(hyper, weight, distance)
     near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
     above = int((lowest > highest[at].max()).sum())
@@ -177,16 +213,18 @@ def _range(
 ) -> tuple[FloatArray, FloatArray]:
     """Bounds that no draw of a group's mean leaves, counted from the origin, shape (J,).
 
-    They lie `_REACH` conditional sds beyond any conditional mean. That mean, distance + lambda
-    (deviation - distance), is linear in lambda and in the deviation, so it lies between its values
-    at their extremes; the conditional sd is largest for the largest tau and sigma.
+    They lie `_REACH` conditional sds beyond any conditional mean, or more where theta is not
+    normal. That mean, distance + lambda (deviation - distance), is linear in lambda and in the
+    deviation, so it lies between its values at their extremes; the conditional sd is largest for
+    the largest tau and sigma.
     """
     ratio = (hyper.sigma / hyper.tau) ** 2
     factors = [r / (r + weight) for r in (ratio.min(), ratio.max())]
     ends = (hyper.deviation.min(), hyper.deviation.max())
     corners = np.stack([distance + f * (end - distance) for f in factors for end in ends])
     sd = 1 / np.sqrt(weight / hyper.sigma.max() ** 2 + 1 / hyper.tau.max() ** 2)
-    return corners.min(axis=0) - _REACH * sd, corners.max(axis=0) + _REACH * sd
+    reach = _REACH if hyper.kind is None else 2 * _NEAR_SKEWED
+    return corners.min(axis=0) - reach * sd, corners.max(axis=0) + reach * sd
 
 
 def _ranks(
@@ -203,24 +241,43 @@ def _ranks(
     `_NEAR` conditional sds of the lowest of them, or above.
     """
     rng = np.random.default_rng(seed)
-    others = distance.copy()
-    others[at] = np.finfo(float).min  # below all in every draw
+    others = np.ones(len(weight), dtype=bool)
+    others[at] = False
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(weight), _BLOCK)]
     ranks = np.empty((len(at), len(hyper.mu), len(kept)), dtype=np.int64)
     for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
         given = (hyper.tau[chain, draw], hyper.sigma[chain, draw], hyper.deviation[chain, draw])
         mean, sd = _conditional(weight[at], distance[at], *given)
-        chosen = mean + sd * rng.standard_normal(len(at))
+        chosen = _theta(hyper, weight[at], distance[at], mean, sd, (chain, draw), rng)
         order = np.argsort(chosen)
         below = np.bincount(np.searchsorted(chosen[order], chosen), minlength=len(at) + 1)
         for block in blocks:
-            mean, sd = _conditional(weight[block], others[block], *given)
-            rivals = np.flatnonzero(mean + _NEAR * sd > chosen[order[0]])
-            theta = mean[rivals] + sd[rivals] * rng.standard_normal(len(rivals))
+            mean, sd = _conditional(weight[block], distance[block], *given)
+            reach = _NEAR if hyper.kind is None else _NEAR_SKEWED
+            rivals = np.flatnonzero((mean + reach * sd > chosen[order[0]]) & others[block])
+            n, y = weight[block][rivals], distance[block][rivals]
+            theta = _theta(hyper, n, y, mean[rivals], sd[rivals], (chain, draw), rng)
             larger = theta[theta > chosen[order[0]]]
             below += np.bincount(np.searchsorted(chosen[order], larger), minlength=len(at) + 1)
         ranks[order, chain, k] = 1 + below[::-1].cumsum()[::-1][1:]
     return ranks
+
+
+def _theta(
+    hyper: Hyperdraws,
+    weight: FloatArray,
+    distance: FloatArray,
+    mean: FloatArray,
+    sd: FloatArray,
+    at: tuple[int, int],
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw theta of groups (from the origin), given one draw of the population."""
+    if hyper.kind is None:
+        return np.asarray(mean + sd * rng.standard_normal(len(mean)))
+    population = np.array(hyper.mu[at]), np.array(hyper.population_size[at])
+    a, b = hyper.kind.parameters(*population, weight, hyper.origin + distance)
+    return hyper.kind.draw(a, b, rng) - hyper.origin
 
 
 def _conditional(

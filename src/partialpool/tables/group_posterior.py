@@ -17,7 +17,7 @@ grow large, as for sizes that span decades, the groups are halved and each half 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,8 +30,10 @@ from scipy import special
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
+from partialpool.families.conjugate import Conjugate
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import MARGINAL, Program, find_program, statements
+from partialpool.tables.group_mixtures import Mixture
 from partialpool.types import FloatArray, IntArray
 
 TOLERANCE = 0.02
@@ -42,6 +44,8 @@ _FEW = 300
 _ORDERS = (5, 9, 17)
 _PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
+_NOTHING = 1e-9
+_FEWER_DRAWS = 1000
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
 
@@ -54,11 +58,17 @@ class Hyperdraws:
     ----------
     mu, tau, sigma
         Draws in the unit of the data, shape (chain, draw).
+    kind
+        What theta is given a draw, where it is not normal (`partialpool.tables.group_mixtures`).
+    most
+        Draws that such mixtures are made of, at most.
     """
 
     mu: FloatArray
     tau: FloatArray
     sigma: FloatArray
+    kind: Conjugate | None = None
+    most: int = 4000
 
     @classmethod
     def of(cls, posterior: xr.Dataset, stats: Statistics) -> Hyperdraws:
@@ -83,7 +93,8 @@ class Hyperdraws:
             if not np.isfinite(draws).all() or (name != "mu" and (draws <= 0).any()):
                 raise InputError(f"draws of {name} are not all finite and above the lower bound")
             arrays.append(draws)
-        return cls(*arrays)
+        mu, tau, sigma = arrays
+        return cls(mu, tau, sigma, stats.kind)
 
     @property
     def size(self) -> int:
@@ -99,6 +110,23 @@ class Hyperdraws:
     def deviation(self) -> FloatArray:
         """Draws of mu counted from `origin`, shape (chain, draw)."""
         return self.mu - self.origin
+
+    @cached_property
+    def population_size(self) -> FloatArray:
+        """Draws of (sigma / tau)^2: how much of a group's own data the population is worth."""
+        return (self.sigma / self.tau) ** 2
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The same draws, as mixtures of what is not normal take them."""
+        assert self.kind is not None
+        return Mixture.thinned(self.kind, self.mu, self.population_size, most=self.most)
+
+    def parameters(self, n: FloatArray, distance: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Parameters of what is not normal, each shape (P, chain, draw)."""
+        assert self.kind is not None
+        own = (part[:, None, None] for part in (n, self.origin + distance))
+        return self.kind.parameters(self.mu, self.population_size, *own)
 
     def scale(self, n: FloatArray) -> FloatArray:
         """Typical sd of the sample mean of groups of `n`, at the mean variances."""
@@ -162,11 +190,20 @@ def group_estimates(
     """
     hyper = Hyperdraws.of(posterior, stats)
     at = np.arange(stats.J) if groups is None else positions(stats, groups)
-    n = stats.weight[at]
-    distance = stats.raw[at] - hyper.origin
+    n, raw = stats.weight[at], stats.raw[at]
+    which: IntArray | slice = slice(None)
+    if hyper.kind is not None:  # of counts few pairs are different, and a group may have none
+        n, raw, which = _distinct(np.maximum(n, _NOTHING), np.where(n > 0, raw, hyper.origin))
+        if len(n) > _FEW:  # the population is known so well then that fewer draws of it do
+            hyper = replace(hyper, most=_FEWER_DRAWS)
+    distance = raw - hyper.origin
     moments = _interpolated_sizes(lambda size: _size_moments(hyper, size), n)
-    factor, mean, sd = _mean_and_sd(moments, distance)
-    shape = _shape(hyper, n, distance)
+    within = None
+    if hyper.kind is not None:
+        parts = _interpolated_sizes(lambda size: _within(hyper, size), n)
+        within = parts[0] + distance * (parts[1] + distance * parts[2])
+    factor, mean, sd = (part[which] for part in _mean_and_sd(moments, distance, within))
+    shape = _shape(hyper, n, distance)[:, which]
     columns: dict[str, object] = {
         "group": np.array(stats.labels, dtype=object)[at],
         **{name: column[at] for name, column in stats.sizes.items()},
@@ -180,6 +217,24 @@ def group_estimates(
     for k, name in enumerate(_WITH_ERROR, start=len(QUANTILES)):
         columns[f"mcse_{name}"] = sd * np.sqrt(np.maximum(shape[k], 0.0))
     return pd.DataFrame(columns, copy=False)
+
+
+def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Pairs that occur, and which of them each group has."""
+    pairs, which = np.unique(n + 1j * raw, return_inverse=True)
+    return pairs.real.copy(), pairs.imag.copy(), which
+
+
+def _within(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
+    """Mean variance of theta within a draw, as a polynomial of the distance, shape (3, P)."""
+    assert hyper.kind is not None
+    own, factor = hyper.shares(n)
+    first, second = hyper.kind.of_mean(hyper.population_size, n[:, None, None])
+    middle = hyper.origin + factor * hyper.deviation
+    axes = (1, 2)
+    constant = (first * middle + second * middle**2).mean(axes)
+    linear = (own * (first + 2 * second * middle)).mean(axes)
+    return np.stack([constant, linear, (second * own**2).mean(axes)])
 
 
 def check_marginal(program: Program, data: GroupedData) -> None:
@@ -198,9 +253,10 @@ def check_marginal(program: Program, data: GroupedData) -> None:
         or "J_drawn" not in program.inputs
         or statements.beyond_priors(program.path) != statements.beyond_priors(shipped)
     ):
+        model = "normal model" if data.family.gaussian else "model"
         raise InputError(
             f"{program.title}: the {data.words.thetas} follow from "
-            f"{', '.join(needed[:-1])} and {needed[-1]} only under the normal model of "
+            f"{', '.join(needed[:-1])} and {needed[-1]} only under the {model} of "
             "hierarchical_marginal; name that program or an edited copy of it, in which the "
             "priors may be others"
         )
@@ -252,13 +308,15 @@ def _size_moments(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
 
 
 def _mean_and_sd(
-    moments: FloatArray, distance: FloatArray
+    moments: FloatArray, distance: FloatArray, variance: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean pooling factor, and mean (from the origin) and sd of theta.
 
-    The latter follow by the laws of total expectation and variance.
+    The latter follow by the laws of total expectation and variance; `variance` is the mean of that
+    within a draw where theta is not normal.
     """
     rest, a, within = np.exp(moments[:3])
+    within = within if variance is None else variance
     b, aa, ab, bb = moments[3:]
     scaled = rest * distance
     between = a**2 * (scaled**2 * aa - 2 * scaled * ab + bb)
@@ -384,6 +442,10 @@ def _in_parts(function: Callable[[FloatArray], FloatArray], n: FloatArray) -> Fl
 
 def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray:
     """`_shape` for each group by itself, from the mixture over all draws."""
+    if hyper.kind is not None:
+        pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
+        shapes = [np.concatenate(hyper.mixture.shape_of(*p, batch_variance)) for p in pairs]
+        return np.stack(shapes, axis=1)
     step = max(1, _BLOCK // hyper.size)
     parts = []
     for start in range(0, len(n), step):

@@ -61,6 +61,9 @@ def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     """
     frames = []
     for fit in fits:
+        if not data.family.gaussian:
+            frames += _of_counts(fit, data)
+            continue
         frames += [
             frame
             for frame in (
@@ -88,7 +91,10 @@ def errors(fit: Fit, data: GroupedData, rows: pd.DataFrame) -> pd.DataFrame:
     place = {label: j for j, label in enumerate(data.labels)}
     found = []
     for quantity, group in zip(rows["quantity"], rows["group"], strict=True):
-        if quantity == NEW_OBSERVATION:
+        if not data.family.gaussian and quantity != NEW_GROUP_MEAN:
+            drawn = _outcomes(fit, data)[quantity]
+            found.append(_errors(drawn[place[group] if group else 0], None))
+        elif quantity == NEW_OBSERVATION:
             theta, sigma = known
             if theta is None or sigma is None:
                 found.append(_errors(None, None))
@@ -155,6 +161,30 @@ def mixture_quantiles(mean: FloatArray, sd: FloatArray, probabilities: FloatArra
         if done:
             break
     return np.asarray(at[:, 0])
+
+
+def _of_counts(fit: Fit, data: GroupedData) -> list[pd.DataFrame]:
+    """Predictions of counts in known groups and in a new one, and the parameter of a new group."""
+    frames = []
+    for quantity, draws in _outcomes(fit, data).items():
+        groups = list(data.labels) if len(draws) > 1 or data.stats.J == 1 else [""]
+        frames.append(_frame(fit, quantity, groups, [_drawn(each, whole=True) for each in draws]))
+    new = _in_no_known_group(fit, data, NEW_GROUP_MEAN)
+    return [*frames[:1], *([] if new is None else [new]), *frames[1:]]
+
+
+def _outcomes(fit: Fit, data: GroupedData) -> dict[str, FloatArray]:
+    """What is predicted, where it is a count, to draws of it, shape (groups or 1, chain, draw)."""
+    family, rng = data.family, np.random.default_rng(1)
+    size = family.next_size(data.stats)
+    what, found = family.outcome(size), {}
+    theta = variables.theta(fit, data)
+    if theta is not None and fit.keeps(OBSERVATIONS):
+        found[what] = family.draw_outcome(theta, size, rng)
+    new = variables.scalar(fit, data, "theta_new")
+    if new is not None and fit.keeps(OBSERVATIONS):
+        found[f"{what} of a new group"] = family.draw_outcome(new[None], size, rng)
+    return found
 
 
 _Source = tuple[FloatArray | None, tuple[FloatArray, FloatArray] | None]
@@ -225,11 +255,12 @@ def _mixture(mean: FloatArray, sd: FloatArray) -> dict[str, float]:
     return {"mean": float(mean.mean()), "sd": spread, **dict(zip(QUANTILES, at, strict=True))}
 
 
-def _drawn(draws: FloatArray) -> dict[str, float]:
-    """Moments and quantiles of draws; NaN where they are not finite."""
+def _drawn(draws: FloatArray, *, whole: bool = False) -> dict[str, float]:
+    """Moments and quantiles of draws, of whole numbers whole ones; NaN where not finite."""
     if not usable(draws[None])[0][0]:
         return dict.fromkeys(("mean", "sd", *QUANTILES), np.nan)
-    at = np.quantile(draws, list(QUANTILES.values()))
+    method = "inverted_cdf" if whole else "linear"
+    at = np.quantile(draws, list(QUANTILES.values()), method=method)  # type: ignore[call-overload]
     moments = {"mean": float(draws.mean()), "sd": float(draws.std(ddof=1))}
     return {**moments, **dict(zip(QUANTILES, at, strict=True))}
 

@@ -8,6 +8,7 @@ Research* 25(72), 1-58).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from arviz_stats.base.array import array_stats
 from partialpool.data import GroupedData
 from partialpool.fitting import Fit
 from partialpool.priors import InverseGammaVariance
-from partialpool.priors.choices import PriorChoice
+from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables import variables
 from partialpool.tables.exactness import is_shipped
@@ -26,6 +27,8 @@ from partialpool.types import FloatArray
 
 _ALIKE = 0.5
 """Effective share of the draws above which weights differ too little for their tail to matter."""
+
+_SAME = 1e-9
 
 _COLUMNS = (
     "model",
@@ -67,14 +70,14 @@ def prior_choices(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     return pd.DataFrame(columns=list(_COLUMNS))
 
 
-def others(base: PriorChoice, named: Sequence[PriorChoice]) -> list[PriorChoice]:
-    """Choices that differ from the base in the prior of tau alone, on the scale of the data."""
+def others(base: Choice, named: Sequence[Choice]) -> list[Choice]:
+    """Choices that differ from the base in the prior of the spread alone, on the data's scale."""
     return [
         choice
         for choice in named
-        if (choice.mu, choice.sigma) == (base.mu, base.sigma)
-        and choice.tau != base.tau
-        and not isinstance(choice.tau, InverseGammaVariance)
+        if {name for name, prior in choice.priors.items() if prior != base.priors[name]}
+        == {base.spread}
+        and not isinstance(choice.priors[base.spread], InverseGammaVariance)
     ]
 
 
@@ -84,19 +87,21 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
     base = family.base_choice(settings)
     tau, theta = variables.tau(fit, data), variables.theta(fit, data)
     error_sd = variables.error_sd(fit, data)
-    if tau is None or theta is None or error_sd is None:
+    varied = tau if base.spread == "tau" else variables.scalar(fit, data, base.spread)
+    if tau is None or theta is None or error_sd is None or varied is None:
         return []
+    scale = varied.reshape(-1)
     middle = np.array([int(np.argsort(stats.weight)[stats.J // 2])])
     factor = family.pooling_factor(stats.take(middle), tau, error_sd).reshape(-1)
     flat, groups = tau.reshape(-1), theta.reshape(stats.J, -1)
     center, spread = groups.mean(axis=1), groups.std(axis=1)
-    own = base.tau.log_density(flat)
+    own = base.priors[base.spread].log_density(scale)
     r_eff, limit = relative_ess(fit), k_threshold(draws_of(fit))
     rows = []
     for choice in (base, *others(base, family.default_choices(stats, settings))):
         weights, k, alike = np.full(flat.size, 1 / flat.size), np.nan, True
         if choice is not base:
-            log_ratio = choice.tau.log_density(flat) - own
+            log_ratio = choice.priors[base.spread].log_density(scale) - own
             weights, k = _weights(log_ratio, r_eff)
             alike = _share(log_ratio) > _ALIKE
         moved = (groups @ weights - center) / spread
@@ -106,7 +111,7 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
             {
                 "model": fit.name,
                 "choice": choice.name,
-                "tau_prior": choice.tau.describe("tau"),
+                "tau_prior": choice.priors[base.spread].describe(base.spread),
                 "tau_median": middle_tau,
                 "tau_q2.5": low,
                 "tau_q97.5": high,
@@ -122,6 +127,8 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
 
 def _weights(log_ratio: FloatArray, r_eff: float) -> tuple[FloatArray, float]:
     """Smoothed weights, which sum to 1, and the Pareto shape of their tail."""
+    if np.ptp(log_ratio) < _SAME:  # the other prior differs where there are no draws
+        return np.full(log_ratio.size, 1 / log_ratio.size), math.nan
     with np.errstate(all="ignore"):
         log_weights, k = array_stats.psislw(-log_ratio, r_eff=r_eff)
     weights = np.exp(log_weights - log_weights.max())

@@ -293,9 +293,11 @@ def variance_draws(fit: Fit, data: GroupedData) -> dict[str, FloatArray]:
         found["sigma2"] = sigma[0] ** 2
     if tau is not None:
         found["tau2"] = tau**2
-    if len(found) == 2:
+    if len(found) == 2 and data.family.has_icc:
         with np.errstate(invalid="ignore"):
             found["icc"] = found["tau2"] / (found["tau2"] + found["sigma2"])
+    if "sigma" not in data.family.population:
+        found.pop("sigma2", None)
     if tau is not None:
         found |= data.family.shares(data.stats, tau)
     return found

@@ -174,8 +174,9 @@ def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], Floa
     if tau is not None:
         found.append(("tau", "", tau))
     if sigma is not None and len(sigma) == 1:
-        found.append(("sigma", "", sigma[0]))
-        if tau is not None and fit.keeps(CONDITIONAL):
+        if "sigma" in data.family.population:
+            found.append(("sigma", "", sigma[0]))
+        if tau is not None and fit.keeps(CONDITIONAL) and data.family.has_icc:
             with np.errstate(all="ignore"):
                 found.append(("icc", "", tau**2 / (tau**2 + sigma[0] ** 2)))
     theta = variables.by_group(fit, data, "theta")

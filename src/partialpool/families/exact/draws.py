@@ -48,7 +48,7 @@ def exact_draws(
     """
     problem, outer = posterior.problem, posterior.coarse.tau
     x = outer.quantile(rng.uniform(size=size))
-    z = _inner_quantiles(problem.planes()[0], outer, x, rng.uniform(size=size))
+    z = inner_quantiles(problem.planes()[0], outer, x, rng.uniform(size=size))
     tau, sigma = np.exp(x), np.exp(z)
     given = problem.conditional(tau**2, sigma**2)
     mu = given.mu_mean + np.sqrt(given.mu_variance) * rng.standard_normal(size)
@@ -62,7 +62,7 @@ def exact_draws(
     return drawn
 
 
-def _inner_quantiles(plane: Plane, outer: Outer, u: FloatArray, p: FloatArray) -> FloatArray:
+def inner_quantiles(plane: Plane, outer: Outer, u: FloatArray, p: FloatArray) -> FloatArray:
     """Values of v below which the shares `p` of its conditional distributions given u lie."""
     result = np.empty_like(u)
     panels = np.clip(np.searchsorted(outer.edges, u, side="right") - 1, 0, outer.edges.size - 2)

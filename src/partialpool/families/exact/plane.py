@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.families.exact.quadrature import (
+    HIGHEST_MOMENT,
     Marginal,
     marginal,
     narrow,
@@ -98,6 +99,8 @@ class Plane:
         See `quadrature.Marginal`.
     breaks
         Values of u at which the marginal density of u is not smooth.
+    moment
+        Highest power of exp(u) and of exp(v) whose mean is wanted.
     """
 
     log_density: Callable[[FloatArray, FloatArray], FloatArray]
@@ -105,10 +108,12 @@ class Plane:
     inner: Callable[[FloatArray], tuple[FloatArray, FloatArray]]
     tail_rate: float
     breaks: tuple[float, ...] = ()
+    moment: float = HIGHEST_MOMENT
 
     def marginal(self) -> Outer:
         """Marginal density of u."""
-        lower, upper = narrow(self._profile, *(np.array([end]) for end in self.outer))
+        ends = (np.array([end]) for end in self.outer)
+        lower, upper = narrow(self._profile, *ends, moment=self.moment)
         known: Rows | None = None
 
         def log_marginal(u: FloatArray) -> FloatArray:
@@ -123,6 +128,7 @@ class Plane:
             float(upper[0]),
             tail_rate=self.tail_rate,
             breaks=self.breaks,
+            moment=self.moment,
         )
         assert known is not None
         rows = known.at(found.nodes.ravel())
@@ -185,14 +191,19 @@ class Plane:
         """Range of v that matters at each u, searched for around the ranges of rows nearby."""
         ends = self.inner(u)
         if near is None:
-            return narrow(lambda v: self.log_density(u[:, None], v), *ends)
+            return self._narrow(u, *ends)
         margin = near.upper - near.lower
         start = np.clip(near.lower - margin, *ends), np.clip(near.upper + margin, *ends)
-        lower, upper = narrow(lambda v: self.log_density(u[:, None], v), *start)
+        lower, upper = self._narrow(u, *start)
         beyond = (lower == start[0]) & (lower > ends[0]) | (upper == start[1]) & (upper < ends[1])
         if beyond.any():
             lower[beyond], upper[beyond] = self._range(u[beyond], None)
         return lower, upper
+
+    def _narrow(
+        self, u: FloatArray, lower: FloatArray, upper: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        return narrow(lambda v: self.log_density(u[:, None], v), lower, upper, moment=self.moment)
 
     def _integrals(self, rows: Rows) -> FloatArray:
         """Logs of the integrals over v, shape (rows,)."""
@@ -210,6 +221,6 @@ class Plane:
         """Largest log density at each u of a row of points: stands in for the marginal."""
         points = u.ravel()
         lower, upper = self.inner(points)
-        lower, upper = narrow(lambda v: self.log_density(points[:, None], v), lower, upper)
+        lower, upper = self._narrow(points, lower, upper)
         values = self.log_density(points[:, None], panel_nodes(lower, upper, 2 * _FEWEST))
         return np.asarray(values.max(axis=1)).reshape(u.shape)

@@ -116,12 +116,16 @@ def invert(
 
 
 def narrow(
-    log_density: LogDensity, lower: FloatArray, upper: FloatArray
+    log_density: LogDensity,
+    lower: FloatArray,
+    upper: FloatArray,
+    *,
+    moment: float = HIGHEST_MOMENT,
 ) -> tuple[FloatArray, FloatArray]:
     """Shrink ranges to where log densities matter, one row a density.
 
     A scan of each range keeps the points that are within `DROP` of the row's maximum (also
-    after multiplication by ``exp(HIGHEST_MOMENT * u)`` to the right of it) and one point more
+    after multiplication by ``exp(moment * u)`` to the right of it) and one point more
     on each side; the scan is repeated on what is left, until that is so many intervals that the
     four of them that may lie outside add little work.
 
@@ -131,6 +135,8 @@ def narrow(
         Maps points of shape (rows, k) to values of that shape.
     lower, upper
         Finite ends of the ranges, shape (rows,).
+    moment
+        Highest power of exp(u) whose mean is wanted; 0 where u stands for something bounded.
     """
     rows = np.arange(lower.size)
     fractions = np.linspace(0.0, 1.0, _SCAN)
@@ -139,7 +145,7 @@ def narrow(
         values = log_density(points)
         best = np.argmax(values, axis=1)
         peak = points[rows, best][:, None]
-        envelope = values + HIGHEST_MOMENT * np.maximum(points - peak, 0.0)
+        envelope = values + moment * np.maximum(points - peak, 0.0)
         kept = envelope >= values[rows, best][:, None] - DROP
         first = np.maximum(np.argmax(kept, axis=1) - 1, 0)
         last = np.minimum(_SCAN - np.argmax(kept[:, ::-1], axis=1), _SCAN - 1)
@@ -261,6 +267,7 @@ def marginal(
     *,
     tail_rate: float,
     breaks: tuple[float, ...] = (),
+    moment: float = HIGHEST_MOMENT,
 ) -> Marginal:
     """Find panels on which a density of one variable is resolved.
 
@@ -274,13 +281,15 @@ def marginal(
         See `Marginal`.
     breaks
         Points at which the density is not smooth.
+    moment
+        As for `narrow`.
     """
     inner = [point for point in breaks if lower < point < upper]
     edges = np.unique(np.concatenate([np.linspace(lower, upper, 9), inner]))
     values = _at_panels(log_density, edges)
     resolved = np.zeros(len(values), dtype=bool)
     for _ in range(_MOST_HALVINGS):
-        resolved |= _is_resolved(edges, values)
+        resolved |= _is_resolved(edges, values, moment)
         if resolved.all() or resolved.size > _MOST_PANELS:
             break
         edges, values, resolved = _halve(log_density, edges, values, ~resolved)
@@ -299,12 +308,12 @@ def _at_panels(log_density: LogDensity, edges: FloatArray) -> FloatArray:
     return log_density(nodes.ravel()).reshape(nodes.shape)
 
 
-def _is_resolved(edges: FloatArray, values: FloatArray) -> NDArray[np.bool_]:
+def _is_resolved(edges: FloatArray, values: FloatArray, moment: float) -> NDArray[np.bool_]:
     """Whether the last coefficients of density and highest moment are below the tolerance."""
     _, weights, to_series = rule(ORDER)
     nodes, half = panel_nodes(edges[:-1], edges[1:]), 0.5 * np.diff(edges)
     density = np.exp(values - values.max())
-    growth = np.exp(HIGHEST_MOMENT * (nodes - nodes.flat[np.argmax(values)]))
+    growth = np.exp(moment * (nodes - nodes.flat[np.argmax(values)]))
     total = half @ (density @ weights)
     resolved = (half * (density @ weights) < 1e-9 * total) | (2 * half <= _WIDEST)
     for part in (density, density * growth):

@@ -165,7 +165,8 @@ def table(
     for quantity in quantities:
         first, _ = values(quantity.on(coarse), p)
         second, unit = values(quantity.on(fine), p, first[2:])
-        error = float(difference(second, first).max() / unit)
+        apart = float(difference(second, first).max())
+        error = apart / unit if apart else 0.0  # of what is known for certain, unit is 0
         records.append((quantity.parameter, quantity.group, *second, error))
     columns = ["parameter", "group", "mean", "sd", *map(quantile_column, p), "error"]
     return pd.DataFrame.from_records(records, columns=columns)

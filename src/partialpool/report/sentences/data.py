@@ -56,8 +56,10 @@ def about_data(comparison: Comparison) -> list[str]:
         mean, of = ("geometric mean", " of logarithms") if data.log else ("mean", "")
         said.append(f"Their {mean} is {middle} and their standard deviation{of} {spread}. {ends}")
     elif stats.J > 1:
-        mean = "geometric mean" if data.exp else "mean"
-        said.append(f"Their {mean}, weighted by 1 / se², is {middle}. {ends}")
+        introduced = words.middle
+        if data.exp:
+            introduced = introduced.replace("mean", "geometric mean")
+        said.append(f"{introduced} {middle}. {ends}")
     else:
         said.append(ends)
     return [*said, *_weak_extreme(comparison, frame), *(f"{capital(n)}." for n in data.notes)]
@@ -78,7 +80,7 @@ def _weak_extreme(comparison: Comparison, frame: pd.DataFrame) -> list[str]:
         if abs(end["raw"] - stats.grand_mean) < end["raw_se"]:  # no more extreme than its error
             continue
         who = capital(named(comparison, end["group"]))
-        if comparison.data.family.rows_are_groups:
+        if comparison.data.family.rows_are_groups and comparison.data.family.gaussian:
             said.append(
                 f"{who} has the {word} {words.raw} and the largest {words.size}. An estimate with "
                 "a large error is more easily extreme, so this may be a difference between groups "
@@ -105,15 +107,16 @@ def _sizes(comparison: Comparison, frame: pd.DataFrame, column: str) -> str:
     """Say how much is known of the groups."""
     small, large = lowest(frame, column), highest(frame, column)
     first, last = (everyone(comparison, tied(frame, column, r[column])) for r in (small, large))
-    if column == "n":
+    if frame[column].dtype.kind in "iu":
         if len(frame) == 1:
             return ""
-        if small["n"] == large["n"]:
-            return f", {small['n']} in each"
-        return f", from {small['n']} ({first}) to {large['n']} ({last})"
+        if small[column] == large[column]:
+            return f", {small[column]} in each"
+        return f", from {small[column]} ({first}) to {large[column]} ({last})"
     low, high = (f"{row[column]:.4g}".replace("-", "−") for row in (small, large))
     if len(frame) == 1:
         return f" of {low}"
     if small[column] == large[column]:
-        return f" of {low} each"
-    return f" from {low} ({first}) to {high} ({last})"
+        return f" of {low} each" if comparison.data.family.gaussian else f", {low} in each"
+    comma = "" if comparison.data.family.gaussian else ","
+    return f"{comma} from {low} ({first}) to {high} ({last})"

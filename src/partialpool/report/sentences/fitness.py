@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from partialpool.families.base import Words
 from partialpool.fitting import Fit
 from partialpool.report.wording import (
     Row,
@@ -39,7 +40,11 @@ _CERTAIN = 6.0
 
 _NEAR = 4.0
 _TRY_LOG = "try --log."
-_SPREADS = ("Sd of the estimates", "Sd of the logarithms", "Cochran's Q")
+_SPREADS = (
+    *("Sd of the estimates", "Sd of the logarithms", "Cochran's Q"),
+    "Pearson's chi-squared",
+)
+_PERSONS = ("Cochran", "Pearson")
 
 
 @dataclass(frozen=True)
@@ -267,6 +272,11 @@ def _outlying(comparison: Comparison, fit: Fit) -> list[Finding]:
         f"what it does, or give the {nouns(comparison)} a student_t population in a program of "
         "your own."
     )
+    if not comparison.data.family.gaussian:
+        remedy = (
+            "It widens τ and so weakens the pooling of all others: look at it, and fit without it "
+            "to see what it does."
+        )
     return [Finding(said, remedy)]
 
 
@@ -305,10 +315,12 @@ def _unlike(comparison: Comparison, fit: Fit) -> list[Finding]:
         return []
     p = rows["p_value"].to_numpy(dtype=float)
     rare = rows.iloc[np.flatnonzero(np.minimum(p, 1 - p) < UNLIKELY / 2)]
-    return [Finding(replicated(rows, rare, fit), "")] if len(rare) else []
+    if rare.empty:
+        return []
+    return [Finding(replicated(rows, rare, fit, comparison.data.words), "")]
 
 
-def replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
+def replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit, words: Words) -> str:
     """Say whether estimates of groups drawn anew look like those at hand."""
     names = listed([_statistic(name) for name in rows["statistic"]])
     if outside.empty:
@@ -317,9 +329,11 @@ def replicated(rows: pd.DataFrame, outside: pd.DataFrame, fit: Fit) -> str:
             f"these data: {names} lie within the 95 % intervals of what it replicates."
         )
     narrow = (outside["observed"] < outside["q2.5"]) & outside["statistic"].isin(_SPREADS)
-    why = "a normal population of effects may not fit"
+    why = f"{words.population} may not fit"
+    if fit.pooling == "complete":
+        why = f"one {words.theta} for all groups may not fit"
     if narrow.all():
-        why = "the estimates lie closer together than their standard errors lead one to expect"
+        why = words.too_alike
     found = [
         f"{_the(row['statistic'])} ({number(row['observed'])}, where 95 % of replicates lie "
         f"between {_rough(row['q2.5'])} and {_rough(row['q97.5'])})"
@@ -338,12 +352,12 @@ def _rough(value: float) -> str:
 
 def _statistic(name: str) -> str:
     """Name of a statistic within a sentence."""
-    return name if name.startswith("Cochran") else f"{name[:1].lower()}{name[1:]}"
+    return name if name.startswith(_PERSONS) else f"{name[:1].lower()}{name[1:]}"
 
 
 def _the(name: str) -> str:
     """Name of a statistic with its article, where it takes one."""
-    return _statistic(name) if name.startswith("Cochran") else f"the {_statistic(name)}"
+    return _statistic(name) if name.startswith(_PERSONS) else f"the {_statistic(name)}"
 
 
 def about(count: float) -> str:

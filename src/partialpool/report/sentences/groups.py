@@ -165,6 +165,8 @@ def moved_most(comparison: Comparison, fit: Fit) -> list[str]:
         return [_movers(comparison, first, len(every))]
     data, stats = comparison.data, comparison.data.stats
     raw, what = data.words.raw, "an estimate" if data.family.rows_are_groups else "a mean"
+    if not data.family.gaussian:
+        what = f"a {raw}"
     said = (
         f"{capital(named(comparison, most['group']))} moves most from its {raw}: by "
         f"{moved_by(comparison, most)}"

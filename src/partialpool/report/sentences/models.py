@@ -84,6 +84,8 @@ def none(comparison: Comparison, fit: Fit) -> list[str]:
         said += apart(comparison, fit)
     said += _lifted(comparison, fit)
     own = "observations" if not comparison.data.family.rows_are_groups else "estimate"
+    if not comparison.data.family.gaussian:
+        own = comparison.data.words.data
     said.append(
         f"Each {group_word(comparison)} is estimated from its own {own} alone: the model "
         f"has no overall {noun(comparison)} and says nothing about {a_group(comparison)} that "

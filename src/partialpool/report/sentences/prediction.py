@@ -122,7 +122,7 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
         return []
     outside = rows[(rows["observed"] < rows["q2.5"]) | (rows["observed"] > rows["q97.5"])]
     if comparison.data.family.rows_are_groups:
-        return [fitness.replicated(rows, outside, fit)]
+        return [fitness.replicated(rows, outside, fit, comparison.data.words)]
     said = fitness.fits_the_data(comparison)
     by_group, outside = rows[rows["group"] != ""], outside[outside["group"] != ""]
     which = [f"{row['statistic'].lower()} of {row['group']}" for row in rows_of(outside)]

@@ -313,7 +313,7 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
     names.append(LOG_LIKELIHOOD)
     draws.append(joint_log_likelihood(fit, data)[None])
     theta = np.broadcast_to(simulated.truth["theta"].reshape(-1, 1), (data.stats.J, 1))
-    known = not data.stats.error_sd
+    known = not (data.stats.error_sd and data.family.gaussian)
     error_sd = np.ones((1, 1)) if known else simulated.truth[data.stats.error_sd].reshape(-1, 1)
     true.append(data.family.log_likelihood(data.stats, theta, error_sd))
     return names, np.concatenate(draws), np.concatenate(true)

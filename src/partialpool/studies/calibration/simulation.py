@@ -62,7 +62,8 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
     if program.pooling == "other":
         raise InputError(f"{program.path}: it has no theta, so there is no model to simulate from")
     family = FAMILIES[design.family]
-    priors, extra, choice = design.priors, {}, family.base_choice(design.priors)
+    priors, extra = design.priors, {}
+    choice: Any = family.base_choice(design.priors)
     if program.name == "sensitivity":
         names = [name for name in choice.priors if name != "mu"]
         picked = rng.choice(len(design.scales), size=len(names))

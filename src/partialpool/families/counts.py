@@ -1,0 +1,78 @@
+"""What families of counts share: groups that are one row, and a population that is not normal.
+
+Given the population, theta of a group is of the population's own kind again
+(`partialpool.families.conjugate`), and its mean is lambda_j mu + (1 - lambda_j) times the group's
+own estimate with lambda_j = s / (s + weight_j): the population is worth s = sigma^2 / tau^2 trials,
+or so much exposure, of the group itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from partialpool.errors import InputError
+from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE, Declared, Family
+from partialpool.types import FloatArray
+
+
+class CountsFamily(Family):
+    """Counts of groups, a row each."""
+
+    programs = (COMPLETE, NONE, CENTERED, MARGINAL)
+    rows_are_groups = True
+    gaussian = False
+
+    looked_at: ClassVar[str]
+    """What a group may have none of: "trial"."""
+
+    spread: ClassVar[str]
+    """The parameter whose prior decides how much few groups are pooled."""
+
+    def notices(self, stats: Any, y: FloatArray) -> list[str]:
+        """Name the groups of which nothing was seen."""
+        empty = [label for label, n in zip(stats.labels, stats.weight, strict=True) if n == 0]
+        if not empty:
+            return []
+        shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        several = len(empty) > 1
+        return [
+            f"{'groups' if several else 'group'} {shown} {'have' if several else 'has'} no "
+            f"{self.looked_at}, and what is said of {'them' if several else 'it'} comes from the "
+            "population, or from the prior, alone"
+        ]
+
+    def check_poolable(self, program: Declared, stats: Any) -> list[str]:
+        """Refuse partial pooling of one group; warn where few groups leave much to a prior.
+
+        Raises
+        ------
+        InputError
+            Partial pooling of one group.
+        """
+        if program.pooling != "partial":
+            return []
+        seen = int((stats.weight > 0).sum())
+        if seen == 1:
+            raise InputError(
+                f"partial pooling needs at least two groups with a {self.looked_at}: with one, the "
+                "data say nothing of the variance between groups"
+            )
+        if seen <= 3:
+            few = {2: "two", 3: "three"}[seen]
+            return [
+                f"with {few} groups the prior of the {self.spread} decides how much is pooled: "
+                "read tau and everything that follows from it as prior, not as data"
+            ]
+        return []
+
+    def weighted(self, stats: Any, weight: float) -> dict[str, Any]:
+        """Raise the likelihood to a power, which the program takes as it is."""
+        return {"likelihood_power": weight}
+
+    def pooling_factor(self, stats: Any, tau: FloatArray, error_sd: FloatArray) -> FloatArray:
+        """Draws of lambda_j = s / (s + weight_j); 1 for a group of which nothing was seen."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = stats.weight[:, None, None] * (tau / error_sd) ** 2
+        return np.asarray(1 / (1 + ratio))

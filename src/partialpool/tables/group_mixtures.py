@@ -1,0 +1,167 @@
+"""Posterior of groups that are not normal given the population: mixtures over draws of it.
+
+As in `group_posterior`, the posterior of theta_j is a mixture over the draws of the population,
+whose mean, sd and quantiles need no draw of theta. Its parts are of another kind than normal (beta,
+say: `partialpool.families.conjugate`). On a scale without bounds their densities are smooth, so
+that at the nodes of a quadrature they give shares, quantiles and Monte Carlo errors of all draws at
+once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from partialpool.families.conjugate import Conjugate
+from partialpool.families.exact.quadrature import ORDER, panel_nodes, rule
+from partialpool.fitting.summarize import QUANTILES
+from partialpool.types import FloatArray
+
+_EDGES = np.array([-9.0, -5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 5.0, 9.0])
+_TAIL = 18.0
+_FEW = 0.01
+_STEPS = 50
+_WITH_ERROR = ("q2.5", "median", "q97.5")
+
+BatchVariance = Callable[[FloatArray], FloatArray]
+"""Squared Monte Carlo error of the mean of series of shape (P, chain, draw)."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Draws of the population, thinned, and what theta is given one.
+
+    Attributes
+    ----------
+    kind
+        Kind of distribution of theta given a draw.
+    mu, size
+        Draws, shape (chain, draw).
+    """
+
+    kind: Conjugate
+    mu: FloatArray
+    size: FloatArray
+
+    @classmethod
+    def thinned(cls, kind: Conjugate, mu: FloatArray, size: FloatArray, *, most: int) -> Mixture:
+        """Keep at most so many draws, evenly over the chains."""
+        chains, draws = mu.shape
+        kept = min(draws, max(1, most // chains))
+        at = np.linspace(0, draws - 1, kept).round().astype(int)
+        return cls(kind, mu[:, at], size[:, at])
+
+    def shape_of(
+        self, weight: float, raw: float, batch_variance: BatchVariance
+    ) -> tuple[FloatArray, FloatArray]:
+        """Standardized quantiles of one group, and squared Monte Carlo errors.
+
+        Returns
+        -------
+        quantiles, errors
+            Of `QUANTILES`, in sds from the mean, and squared errors of mean, sd, 2.5 % quantile,
+            median and 97.5 % quantile, in variances.
+        """
+        a, b = self.kind.parameters(self.mu, self.size, np.array(weight), np.array(raw))
+        means, within = self.kind.mean(a, b), self.kind.variance(a, b)
+        center, sd = float(means.mean()), float(np.sqrt(within.mean() + means.var()))
+        standard = (means - center) / sd
+        errors = [standard, 0.5 * (within / sd**2 + standard**2)]
+        edges = self._edges(a, b)
+        u = panel_nodes(edges[:-1], edges[1:])
+        functions = np.stack([each.ravel() for each in self.kind.functions(u)])
+        density = np.stack([a.ravel(), b.ravel()], axis=1) @ functions
+        density -= self.kind.log_norm(a, b).reshape(-1, 1)
+        np.exp(density, out=density)
+        whole = Panels(edges, density.mean(axis=0).reshape(u.shape))
+        quantiles = []
+        for name, p in QUANTILES.items():
+            at = whole.quantile(p)
+            theta, slope = (float(value) for value in self.kind.theta(np.array(at)))
+            quantiles.append((theta - center) / sd)
+            if name in _WITH_ERROR:
+                below = (density @ whole.up_to(at)).reshape(a.shape)
+                errors.append(below * slope / (whole.density(at) * sd))
+        found = [batch_variance(each[None])[0] for each in errors]
+        return np.array(quantiles), np.array(found)
+
+    def _edges(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """Ends of panels on the scale of u, which hold all but a millionth of the mixture."""
+        mean, variance = self.kind.moments(a, b)
+        center, spread = float(mean.mean()), float(np.sqrt(variance.mean() + mean.var()))
+        edges = center + spread * _EDGES
+        left, right = (float(np.quantile(rate, _FEW)) for rate in self.kind.tails(a, b))
+        beyond = [center - _TAIL / left, center + _TAIL / right]
+        more = [edges[0] + (beyond[0] - edges[0]) * share for share in (1.0, 0.4)]
+        more += [edges[-1] + (beyond[1] - edges[-1]) * share for share in (0.4, 1.0)]
+        outside = [x for x in more if x < edges[0] or x > edges[-1]]
+        return np.sort(np.append(edges, outside))
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A density on panels, known at the nodes of a Gauss-Legendre rule.
+
+    Attributes
+    ----------
+    edges
+        Ends of the panels, shape (panels + 1,).
+    values
+        Density at the nodes, shape (panels, ORDER).
+    """
+
+    edges: FloatArray
+    values: FloatArray
+
+    @property
+    def half(self) -> FloatArray:
+        """Half of each panel's length."""
+        return 0.5 * np.diff(self.edges)
+
+    @cached_property
+    def shares(self) -> FloatArray:
+        """Share below each edge."""
+        return np.concatenate([[0.0], np.cumsum(self.half * (self.values @ rule(ORDER)[1]))])
+
+    def quantile(self, p: float) -> float:
+        """Point below which the share `p` of all lies."""
+        target = p * self.shares[-1]
+        k = int(
+            np.clip(np.searchsorted(self.shares, target, side="right") - 1, 0, len(self.half) - 1)
+        )
+        series = rule(ORDER)[2] @ self.values[k] * self.half[k]
+        rising = legendre.legint(series, lbnd=-1)
+        low, high, x = -1.0, 1.0, 0.0
+        for _ in range(_STEPS):
+            excess = float(legendre.legval(x, rising)) - (target - self.shares[k])
+            low, high = (x, high) if excess < 0 else (low, x)
+            slope = float(legendre.legval(x, series))
+            new = x - excess / slope if slope > 0 else math.nan
+            new = new if low < new < high else 0.5 * (low + high)
+            if abs(new - x) < 1e-12:
+                break
+            x = new
+        return float(self.edges[k] + self.half[k] * (1 + x))
+
+    def _place(self, u: float) -> tuple[int, float]:
+        k = int(np.clip(np.searchsorted(self.edges, u, side="right") - 1, 0, len(self.half) - 1))
+        return k, float((u - self.edges[k]) / self.half[k] - 1)
+
+    def density(self, u: float) -> float:
+        """Density at a point."""
+        k, x = self._place(u)
+        return float(legendre.legval(x, rule(ORDER)[2] @ self.values[k]))
+
+    def up_to(self, u: float) -> FloatArray:
+        """Weights of the values at all nodes in the integral up to a point."""
+        k, x = self._place(u)
+        weights = self.half[:, None] * rule(ORDER)[1]
+        weights[k + 1 :] = 0.0
+        one = legendre.legint(np.eye(ORDER), lbnd=-1, axis=0)
+        weights[k] = self.half[k] * (legendre.legval(x, one) @ rule(ORDER)[2])
+        return weights.ravel()

@@ -1,0 +1,107 @@
+"""Groups whose parameter is not normal given the population, for any number of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import optimize, special
+
+from partialpool.families.proportions import Proportions
+from partialpool.tables.group_draws import draw_groups, group_contrasts, group_ranks
+from partialpool.tables.group_posterior import group_estimates
+
+
+@pytest.fixture(scope="module")
+def posterior() -> xr.Dataset:
+    rng = np.random.default_rng(1)
+    mu = special.expit(rng.normal(-1, 0.2, (4, 250)))
+    size = np.exp(rng.normal(3, 0.7, (4, 250)))
+    tau = np.sqrt(mu * (1 - mu) / (1 + size))
+    draws = {"mu": mu, "tau": tau, "sigma": tau * np.sqrt(size)}
+    return xr.Dataset({name: (("chain", "draw"), value) for name, value in draws.items()})
+
+
+def counts(J: int, most: int) -> Proportions:
+    rng = np.random.default_rng(J)
+    trials = rng.integers(0, most + 1, J)
+    successes = rng.binomial(trials, rng.beta(4, 11, J))
+    return Proportions(tuple(f"g{j}" for j in range(J)), successes, trials)
+
+
+def parts(posterior: xr.Dataset, successes: int, trials: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters of the beta distribution of a group, in each draw."""
+    mu, tau, sigma = (posterior[name].to_numpy().ravel() for name in ("mu", "tau", "sigma"))
+    size = (sigma / tau) ** 2
+    return mu * size + successes, (1 - mu) * size + trials - successes
+
+
+def known(posterior: xr.Dataset, successes: int, trials: int) -> pd.Series:
+    """Mean, sd and quantiles of the mixture, by root finding."""
+    a, b = parts(posterior, successes, trials)
+    mean, total = a / (a + b), a + b
+    values = {
+        "mean": mean.mean(),
+        "sd": np.sqrt((mean * (1 - mean) / (total + 1)).mean() + mean.var()),
+    }
+    for name, p in {"q2.5": 0.025, "median": 0.5, "q97.5": 0.975}.items():
+        values[name] = optimize.brentq(
+            lambda x, p=p: special.betainc(a, b, x).mean() - p, 1e-12, 1 - 1e-12, xtol=1e-12
+        )
+    return pd.Series(values)
+
+
+@pytest.mark.parametrize(("J", "most"), [(40, 30), (900, 3000)])
+def test_estimates_are_those_of_the_mixture(posterior: xr.Dataset, J: int, most: int) -> None:
+    stats = counts(J, most)
+    table = group_estimates(posterior, stats).set_index("group")
+    assert table.notna().all(axis=None) or (stats.trials == 0).any()
+    for j in np.linspace(0, J - 1, 12).astype(int):
+        row = table.loc[stats.labels[j]]
+        expected = known(posterior, int(stats.successes[j]), int(stats.trials[j]))
+        found = row[list(expected.index)].astype(float)
+        assert ((found - expected).abs() < 2e-4 * expected["sd"]).all(), (found, expected)
+
+
+def test_a_group_without_trials_is_estimated_from_the_population(posterior: xr.Dataset) -> None:
+    stats = Proportions(("a", "b"), np.array([0, 3]), np.array([0, 9]))
+    row = group_estimates(posterior, stats, groups=["a"]).iloc[0]
+    expected = known(posterior, 0, 0)
+    assert np.isnan(row["raw_mean"])
+    assert row["lambda_mean"] == pytest.approx(1)
+    found = row[list(expected.index)].astype(float)
+    assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-4)
+
+
+def test_monte_carlo_errors_are_those_of_the_draws(posterior: xr.Dataset) -> None:
+    """Estimates from disjoint draws differ by about as much as the errors say."""
+    stats = counts(30, 40)
+    halves = [posterior.isel(draw=slice(k, None, 10)) for k in range(10)]
+    tables = [group_estimates(half, stats) for half in halves]
+    for name in ("mean", "q2.5", "median", "q97.5"):
+        spread = np.std([table[name] for table in tables], axis=0, ddof=1)
+        said = np.mean([table[f"mcse_{name}"] for table in tables], axis=0)
+        assert 0.7 < float(np.median(said / spread)) < 1.4
+
+
+def test_draws_contrasts_and_ranks_of_chosen_groups(posterior: xr.Dataset) -> None:
+    stats = counts(60, 50)
+    chosen = list(stats.labels[:3])
+    theta = draw_groups(posterior, stats, chosen, seed=2)
+    for label in chosen:
+        j = stats.labels.index(label)
+        expected = known(posterior, int(stats.successes[j]), int(stats.trials[j]))
+        drawn = theta.sel(group=label).to_numpy().ravel()
+        assert drawn.mean() == pytest.approx(expected["mean"], abs=5 * expected["sd"] / 31)
+    pairs = group_contrasts(posterior, stats, chosen)
+    drawn = theta.to_numpy().reshape(-1, 3)
+    first = pairs.iloc[0]
+    assert first["mean"] == pytest.approx((drawn[:, 0] - drawn[:, 1]).mean(), abs=0.02)
+    assert first["p_greater"] == pytest.approx((drawn[:, 0] > drawn[:, 1]).mean(), abs=0.07)
+    every = group_ranks(posterior, stats, list(stats.labels))
+    assert every["expected_rank"].sum() == pytest.approx(60 * 61 / 2)
+    assert every["p_best"].sum() == pytest.approx(1)
+    some = group_ranks(posterior, stats, chosen)
+    both = every.set_index("group").loc[chosen, "expected_rank"].to_numpy()
+    assert some["expected_rank"].to_numpy() == pytest.approx(both, abs=1.5)
