@@ -68,6 +68,10 @@ def test_columns_decide_the_family_and_their_checks_are_those_of_files() -> None
         found = model(columns, group="s", estimate="y", **roles).data
         assert found.family.name == "known_errors"
         np.testing.assert_allclose(found.stats.raw_se, schools.stats.raw_se, rtol=1e-6)
+    counted = {"g": ["a", "b", "c"], "hits": [3, 4, 9], "tries": [10, 12, 20]}
+    found = model(counted, group="g", successes="hits", trials="tries").data
+    assert found.family.name == "proportions"
+    assert model(counted, group="g", count="hits", exposure="tries").data.family.name == "rates"
     summaries = {"g": ["a", "b"], "n": [3, 4], "m": [1.0, 2.0], "s": [0.5, 0.7]}
     found = model(summaries, group="g", n="n", mean="m", sd="s").data
     assert found.stats.N == 7
@@ -185,6 +189,21 @@ def test_what_is_saved_opens_as_it_was(result: pp.Result, tmp_path: Path) -> Non
     assert repr(again.data) == repr(result.data)
     with pytest.raises(pp.InputError, match="holds no saved result"):
         pp.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["eight_schools", "batting", "pumps"])
+def test_every_family_is_asked_saved_and_opened(
+    cmdstan: CmdStan, tmp_path: Path, name: str
+) -> None:
+    found = pp.compare(name, programs="hierarchical_marginal")
+    label = found.data.labels[0]
+    row = found.estimates.query(f"parameter == 'theta' and group == {label!r}").iloc[0]
+    assert found[label].mean == pytest.approx(row["mean"])
+    assert len(found.verdicts()) > 2
+    assert isinstance(found.plot.arrows(), p9.ggplot)
+    again = pp.open(found.save(tmp_path / name))
+    pd.testing.assert_frame_equal(again.estimates, found.estimates)
+    assert again.data.family is found.data.family
 
 
 def test_results_are_set_side_by_side(result: pp.Result, frame: pd.DataFrame) -> None:

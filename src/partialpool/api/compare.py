@@ -103,6 +103,10 @@ def compare(
     n: str | None = None,
     mean: str | None = None,
     sd: str | None = None,
+    successes: str | None = None,
+    trials: str | None = None,
+    count: str | None = None,
+    exposure: str | None = None,
     log: bool = False,
     exp: bool = False,
     programs: str | Path | Program | Sequence[str | Path | Program] | None = None,
@@ -136,6 +140,11 @@ def compare(
         the square of this, or the two of an interval's ends with its probability (0.95).
     n, mean, sd
         In place of `value`, one summary a group: columns of its size, mean and sample sd.
+    successes, trials
+        In place of `value`, a proportion a group: columns of its successes and trials.
+    count, exposure
+        In place of `value`, a rate a group: columns of its events and of their exposure (1 for all
+        where none is named).
     log, exp
         Model the logarithms of the observations; show estimates of log ratios as ratios.
     programs
@@ -191,6 +200,10 @@ def compare(
         se=se,
         variance=variance,
         ci=ci,
+        successes=successes,
+        trials=trials,
+        count=count,
+        exposure=exposure,
     )
     about = {
         "name": name,

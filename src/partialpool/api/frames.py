@@ -18,7 +18,7 @@ from partialpool.data.order import in_order
 from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 
-_ROLES = ("value", "estimate", "n")
+_ROLES = ("value", "estimate", "n", "successes", "count")
 
 
 def grouped(
@@ -78,9 +78,9 @@ def _of_frame(
     asked = [role for role in _ROLES if getattr(columns, role) is not None]
     if len(asked) != 1:
         raise InputError(
-            "value= (observations), estimate= (estimates, with se=, variance= or ci=) or n= "
-            "(summaries, with mean= and sd=) says what the rows are: give one of them; there are "
-            f"{frame.listed}"
+            "value= (observations), estimate= (estimates, with se=, variance= or ci=), n= "
+            "(summaries, with mean= and sd=), successes= (with trials=) or count= (with exposure=) "
+            f"says what the rows are: give one of them; there are {frame.listed}"
         )
     about = {"group_label": columns.group, "title": name, **about}
     labels, of = frame.column(columns.group), getattr(columns, asked[0])

@@ -58,6 +58,7 @@ class ProportionsFamily(CountsFamily):
 
     name = "proportions"
     folder = "proportions"
+    statistics = Proportions
     words = Words(
         theta="probability",
         thetas="probabilities",

@@ -59,6 +59,7 @@ class RatesFamily(CountsFamily):
 
     name = "rates"
     folder = "rates"
+    statistics = Rates
     words = Words(
         theta="rate",
         thetas="rates",

@@ -74,7 +74,7 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
             shown = median_with_interval(quantities[name], name)
             share = f", and the share of {of} that lies between them, {symbol}, {shown}"
     test, p = _test(comparison)
-    verdict = f"What the {nouns(comparison)} have between them"
+    verdict = f"The spread of the {nouns(comparison)}"
     if p is not None:
         what = f"the {nouns(comparison)} of the groups"
         verdict = (
