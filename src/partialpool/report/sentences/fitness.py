@@ -103,9 +103,9 @@ def _tried(comparison: Comparison, fit: Fit) -> str:
     """Name the checks that were passed."""
     names = set(comparison.table("posterior_checks", model=fit.name).get("statistic", []))
     words = {
-        UNEQUAL: "the groups' sds are as alike as one sd for all makes them",
-        SKEWNESS: f"the {comparison.data.words.rows} are not skewed",
-        FARTHEST: "none lies too far out",
+        UNEQUAL: "the groups' sds differ no more than in replicated data sets",
+        SKEWNESS: f"the {comparison.data.words.rows} are no more skewed than there",
+        FARTHEST: "none lies further out",
     }
     said = [word for name, word in words.items() if name in names]
     if given_others(comparison, fit).size:
@@ -205,7 +205,7 @@ def _unequal(comparison: Comparison, fit: Fit) -> list[Finding]:
     """Notice sds within groups that differ by more than one sd for all allows."""
     row = _whole(comparison, fit, UNEQUAL)
     checks = comparison.table("posterior_checks", model=fit.name)
-    if row is None or checks.empty:
+    if row is None or checks.empty or fit.pooling != "partial":
         return []
     sds = checks[checks["statistic"].isin(["Sample sd", SPREAD_OF_LOGS])]
     logs = comparison.data.log
