@@ -48,14 +48,15 @@ def verdict(comparison: Comparison) -> list[str]:
     fit = comparison.model("partial")
     if len(table) < 2 or fit is None or not comparison.concludes(fit.name):
         return []
-    others = table.iloc[1:]
+    own, others = rows_of(table)[0], table.iloc[1:]
     others = others[others["reliable"].astype(bool)]
     if others.empty:
         return []
     size, matters = _movement(rows_of(others))[1:]
     words = comparison.data.words
+    priors = "another" if len(others) == 1 else f"{len(others)} others"
     return [
-        f"The prior of τ matters {matters}: under {len(others)} others no {words.theta} moves by "
+        f"The prior of {_spread(own)} matters {matters}: under {priors} no {words.theta} moves by "
         f"more than {number(size, 0.005)} of its posterior sds."
     ]
 
