@@ -8,6 +8,7 @@ from .api.result import Result as Result
 from .api.result import beside as beside
 from .api.result import open as open  # noqa: A004
 from .data import GroupedData as GroupedData
+from .data import example as example
 from .data import from_estimates as from_estimates
 from .data import from_values as from_values
 from .data import read_csv as read_csv
@@ -48,6 +49,7 @@ __all__ = [
     "dask_statistics",
     "diagnostics",
     "estimates",
+    "example",
     "fit_programs",
     "from_estimates",
     "from_values",

@@ -49,6 +49,12 @@ class Settings:
     survivors
         Go on with the chains that finished where others failed. The fit is labelled so, and fails
         its diagnostics: what stopped a chain may lie where the survivors have not been.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.Settings(draws=1000).chains
+    4
     """
 
     chains: int = 4

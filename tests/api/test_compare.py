@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,6 @@ import pytest
 
 import partialpool as pp
 from helpers.published import eight_schools
-from partialpool.api import compare as compare_module
-from partialpool.api import result as result_module
 from partialpool.data import example
 from partialpool.programs.toolchain import CmdStan
 from partialpool.tables import exponential, shrinkage
@@ -259,9 +258,18 @@ def test_programs_may_be_named_and_priors_left_out(
     assert fit.record.priors["theta_location"] == 20
 
 
-def test_examples_run(cmdstan: CmdStan) -> None:
+PLAIN = {"InputError", "NotTrusted", "PartialPoolError", "SamplingError", "ToolchainError"}
+"""Public names that need no example: errors and a warning; `diagnostics` is a module."""
+
+
+@pytest.mark.parametrize("name", sorted(set(pp.__all__) - PLAIN - {"diagnostics"}))
+def test_each_public_name_has_an_example_that_runs(cmdstan: CmdStan, name: str) -> None:
+    public = getattr(pp, name)
+    module = sys.modules[public.__module__]
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+    [found] = finder.find(public, name, module=module)
+    assert found.examples
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for module in (compare_module, result_module):
-            assert doctest.testmod(module).failed == 0
-            assert doctest.testmod(module).attempted > 2
+        runner.run(found)
+    assert runner.summarize(verbose=False).failed == 0

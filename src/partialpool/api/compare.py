@@ -43,6 +43,13 @@ class Model:
         The programs, in the order in which results show them.
     settings
         How they would be sampled.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> model = pp.compare("homework", programs="complete_pooling", fit=False)
+    >>> list(model.fit().fits)
+    ['complete_pooling']
     """
 
     data: GroupedData

@@ -35,6 +35,13 @@ class Quantity:
         mean, and a difference a ratio.
     warning
         Why the draws cannot be trusted; empty where they can.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> five = pp.compare("homework", programs="hierarchical_marginal")["5"]
+    >>> 9 < five.mean < 11 and five.prob(">", 8) > 0.9
+    True
     """
 
     name: str

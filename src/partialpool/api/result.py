@@ -49,6 +49,15 @@ class Result:
     ------
     InputError
         No fits, two of the same name, or draws of other groups.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> result = pp.compare("homework", programs=["no_pooling", "hierarchical_marginal"])
+    >>> result.difference("5", "6").prob(">", 0) > 0.95
+    True
+    >>> "models" in dir(result.plot)
+    True
     """
 
     def __init__(
@@ -275,6 +284,16 @@ def open(folder: str | Path) -> Result:  # noqa: A001
     ------
     InputError
         The folder holds no saved result.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> import tempfile
+    >>> result = pp.compare("homework", programs="complete_pooling")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = pp.open(result.save(f"{folder}/kept"))
+    >>> again.data  # doctest: +ELLIPSIS
+    Weekly homework in eight schools: 165 observations in 8 groups (...)
     """
     return Result.open(folder)
 

@@ -71,6 +71,16 @@ def dask_statistics(
     InputError
         A column is absent, a number is missing or not finite, a standard error is not above zero,
         or labels are blank or differ only by blanks; with the partition and the row in it.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> import pandas as pd
+    >>> import dask.dataframe as dd
+    >>> rows = pd.DataFrame({"g": list("aabb"), "y": [1.0, 2.0, 4.0, 6.0]})
+    >>> frame = dd.from_pandas(rows, npartitions=2)
+    >>> pp.dask_statistics(frame, group="g", value="y").stats.N
+    4
     """
     from dask.delayed import delayed
 

@@ -19,6 +19,12 @@ def example(name: str = "homework") -> Path:
     ------
     InputError
         There is none of this name; with the nearest.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.example("homework").name
+    'homework.csv'
     """
     if name not in EXAMPLES:
         near = difflib.get_close_matches(name, EXAMPLES, n=1)

@@ -74,6 +74,12 @@ class GroupedData:
     log
         Whether the observations are logarithms that were taken here, of values above 0
         (`logarithms`): their exponentials are in the unit of the data.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.read_csv(pp.example())  # doctest: +ELLIPSIS
+    Weekly homework in eight schools: 165 observations in 8 groups (...)
     """
 
     name: str
@@ -158,6 +164,7 @@ class GroupedData:
         )
         return replace(
             self,
+            name=f"{self.name}-log",
             y=y,
             stats=group_stats(y, self.group, self.labels),
             priors={},
@@ -224,6 +231,13 @@ def from_values(
     InputError
         Different lengths, no values, values that are missing, not finite or no numbers, a blank or
         missing label, or values whose squares overflow.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.from_values(["a", "a", "b", "b"], [1.0, 2.0, 4.0, 6.0], unit="kg")
+    >>> data.stats.mean
+    array([1.5, 5. ])
     """
     y = as_numbers(values, what=f"{name}: the values", one=f"{name}, value")
     texts, categories = label_texts(labels, what=f"{name}, value")
@@ -264,6 +278,13 @@ def from_estimates(
     InputError
         Different lengths, numbers that are not finite, a standard error that is not above zero, a
         blank label, or a group with more than one estimate.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.from_estimates(["a", "b", "c"], [28, 8, -3], [15, 10, 16], name="schools")
+    >>> data.family.count(data.stats)
+    '3 estimates with known standard errors'
     """
     columns = {
         what: as_numbers(numbers, what=f"{name}: the {what}s", one=f"{name}, {what}")

@@ -69,6 +69,12 @@ def read_csv(
     ------
     InputError
         Whatever makes the file unusable, with line, column and value.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.read_csv(pp.example()).stats.J
+    8
     """
     path = Path(path)
     if not path.is_file():

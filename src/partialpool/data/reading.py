@@ -194,6 +194,12 @@ def read(
     ------
     InputError
         Whatever makes the data unusable, with file, line and value.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.read(pp.example("eight_schools")).labels[:3]
+    ('A', 'B', 'C')
     """
     paths = expand(files)
     try:

@@ -52,6 +52,13 @@ class Fit:
         `log_prior` (`lprior`), `log_likelihood` and `posterior_predictive` (by observation).
     record
         What produced the draws: program, data, priors, settings, versions, timings.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> [fit] = pp.fit_programs("complete_pooling", pp.read_csv(pp.example()))
+    >>> fit
+    complete pooling: all 7 diagnostics passed (complete_pooling, 4 chains of 2,000 draws)
     """
 
     draws: xr.DataTree
@@ -189,6 +196,14 @@ def fit_programs(
     ------
     InputError, ToolchainError, SamplingError
         Before any compilation where the input is at fault.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.read_csv(pp.example())
+    >>> [fit] = pp.fit_programs("hierarchical_marginal", data)
+    >>> fit.posterior["theta"].dims
+    ('chain', 'draw', 'group')
     """
     settings = settings or Settings()
     progress = progress or Progress()

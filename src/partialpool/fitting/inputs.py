@@ -318,7 +318,16 @@ def _not_numbers(value: Any) -> str | None:
 
 
 def priors_for(data: GroupedData, overrides: Mapping[str, float] | None = None) -> Priors:
-    """Settle the prior settings: scaled to the data, then the data's file, then the user's."""
+    """Settle the prior settings: scaled to the data, then the data's file, then the user's.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.priors_for(pp.read_csv(pp.example())).values["mu_scale"]
+    10.0
+    >>> pp.priors_for(pp.read_csv(pp.example()), {"mu_scale": 5}).sources["mu_scale"]
+    'set by the user'
+    """
     priors = data.family.default_priors(data.stats)
     if data.priors:
         priors = priors.updated(data.priors, source=data.priors_source)

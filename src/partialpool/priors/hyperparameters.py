@@ -22,6 +22,12 @@ class Priors:
         Hyperparameter to value, for example `{"mu_location": 20.0}`.
     sources
         Hyperparameter to the origin of its value, as people read it.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.Priors({"mu_scale": 10.0}).updated({"mu_scale": 5.0}, source="the paper").values
+    {'mu_scale': 5.0}
     """
 
     values: Mapping[str, float]

@@ -66,6 +66,12 @@ class Program:
     effects
         What it calls the effects of groups: `alpha`, or `a[county]` where they are indexed by
         the labels of a column; enters the comparison as theta.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.load("hierarchical_marginal").inputs[:2]
+    ('K', 'n_k')
     """
 
     path: Path
@@ -327,6 +333,12 @@ def load(
     ------
     InputError
         No such program, or stanc rejects it; the message is stanc's, with the line.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.load("no_pooling").title
+    'no pooling'
     """
     path = find_program(name_or_path, family=family)
     include_paths = tuple(include_paths)

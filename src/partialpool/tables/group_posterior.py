@@ -187,6 +187,14 @@ def group_estimates(
     ------
     InputError
         Draws that are absent or not finite; an unknown label.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.read_csv(pp.example())
+    >>> [fit] = pp.fit_programs("hierarchical_marginal", data)
+    >>> pp.group_estimates(fit.posterior, data.stats)["group"].tolist()[:2]
+    ['1', '2']
     """
     hyper = Hyperdraws.of(posterior, stats)
     at = np.arange(stats.J) if groups is None else positions(stats, groups)

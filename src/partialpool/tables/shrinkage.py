@@ -68,6 +68,14 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     -----
     R-hat, ESS and Monte Carlo errors are those of Vehtari, Gelman, Simpson, Carpenter and
     Bürkner (2021, *Bayesian Analysis* 16, 667-718), as ArviZ computes them.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.read_csv(pp.example())
+    >>> table = pp.estimates(pp.fit_programs("complete_pooling", data), data)
+    >>> table["parameter"].tolist()
+    ['theta', 'sigma2', 'sigma']
     """
     rows = () if data.family.rows_are_groups else ("n",)
     columns = ("model", "parameter", "group", *rows, *_ESTIMATES)
@@ -180,6 +188,14 @@ def shrinkage_table(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         One row a group: `group`, `n`, `sample_mean`, then for each model that writes `theta`,
         from no pooling over partial to complete pooling, `<model>` (posterior mean of theta_j)
         and `<model>_mcse` (its Monte Carlo standard error), all in the unit of the data.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.read_csv(pp.example())
+    >>> table = pp.shrinkage_table(pp.fit_programs("no_pooling", data), data)
+    >>> list(table)[:3]
+    ['group', 'n', 'sample_mean']
     """
     stats = data.stats
     table = pd.DataFrame({"group": list(stats.labels), **stats.sizes, "sample_mean": stats.raw})
