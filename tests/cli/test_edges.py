@@ -6,6 +6,8 @@ import io
 import sys
 from pathlib import Path
 
+from partialpool.cli.options import DataOptions
+
 
 def write(folder: Path, values: list[float]) -> str:
     rows = [f"{'abc'[k % 3]},{value!r}" for k, value in enumerate(values)]
@@ -46,3 +48,15 @@ def test_options_of_files_reach_the_reader(run, tmp_path: Path) -> None:
     code, _, err = run("report", "some.csv", *how, "--order", "size", "--sheet", "A")
     assert code == 2
     assert "this is no Excel workbook and has no sheets; leave --sheet out" in err
+
+
+def test_later_outcomes_are_written_as_the_data_are(tmp_path: Path) -> None:
+    for name, hits in (("first.csv", 18), ("rest.csv", 100)):
+        rows = f"player;hits;at_bats\na;{hits};1.000\nb;1;1.000\nc;NA;900\n"
+        (tmp_path / name).write_text(rows)
+    marks = {"delimiter": ";", "decimal": ",", "thousands": ".", "drop_missing": True}
+    how = DataOptions(successes="hits", trials="at_bats", **marks)
+    data = how.load([str(tmp_path / "first.csv")])
+    later = how.load_later(str(tmp_path / "rest.csv"), data)
+    assert data.stats.trials.tolist() == later.stats.trials.tolist() == [1000, 1000]
+    assert later.stats.successes.tolist() == [100, 1]

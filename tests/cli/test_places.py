@@ -149,3 +149,37 @@ def test_a_place_that_cannot_be_written_is_found_before_sampling(
     code, out, err = run(command, "homework", "--output", "file/results")
     assert (code, "results cannot be written there" in err) == (2, True)
     assert "Sampling" not in out
+
+
+def test_no_result_is_lost_to_another_file_or_column(run, tmp_path: Path, cmdstan) -> None:
+    for year in ("2023", "2024"):
+        (tmp_path / year).mkdir()
+        rows = [f"{'abc'[k % 3]},{k % 5 + int(year) % 7},{k % 4}" for k in range(12)]
+        (tmp_path / year / "grades.csv").write_text("\n".join(["school,hours,score", *rows]))
+    made = {}
+    for file, value in (("2023", "hours"), ("2024", "hours"), ("2023", "score")):
+        columns = (
+            "--group",
+            "school",
+            "--value",
+            value,
+            "--draws",
+            "500",
+            "-p",
+            "complete_pooling",
+        )
+        code, out, _ = run("fit", f"{file}/grades.csv", *columns)
+        assert code == 0
+        made[out.rsplit("Saved in ", 1)[1].strip()] = (file, value)
+    assert list(made) == [
+        f"results/{name}"
+        for name in (
+            "grades-complete_pooling",
+            "grades-2024-complete_pooling",
+            "grades-score-complete_pooling",
+        )
+    ]
+    for folder, (file, value) in made.items():
+        reading = results.read_manifest(tmp_path / folder)["data"]["reading"]
+        assert reading["files"] == [str(tmp_path / file / "grades.csv")]
+        assert reading["columns"]["value"] == value

@@ -176,16 +176,9 @@ class DataOptions:
                 exposure=self.exposure,
             ),
             level=self.level,
-            delimiter=self.delimiter,
-            decimal=self.decimal,
-            thousands=self.thousands,
-            unit=self.unit,
-            missing=self.missing,
-            encoding=self.encoding,
-            sheet=self.sheet,
             wide=self.wide,
             order=self.order,
-            drop_missing=self.drop_missing,
+            **self._written,
             most_observations=self.most_observations,
             progress=progress,
         )
@@ -199,7 +192,13 @@ class DataOptions:
         from partialpool.data.reading import Columns, read
 
         columns = Columns(**data.reading["columns"])
-        return read(find(file), columns=columns, drop_missing=self.drop_missing, progress=progress)
+        return read(find(file), columns=columns, **self._written, progress=progress)
+
+    @property
+    def _written(self) -> dict[str, Any]:
+        """How files are written, and what is done about missing numbers."""
+        names = ("delimiter", "decimal", "thousands", "unit", "missing", "encoding", "sheet")
+        return {name: getattr(self, name) for name in (*names, "drop_missing")}
 
     def only_logarithms(self, data: GroupedData, why: str) -> None:
         """Refuse --exp where a command has no exponentials to show; a file's own `exp` is noted."""

@@ -162,7 +162,7 @@ def _names(data: GroupedData, output: Path, ending: str) -> Iterator[str]:
     yield data.name
     before = _record(output / f"{data.name}{ending}").get("reading") or {}
     columns, files = data.reading.get("columns", {}), data.reading.get("files", ())
-    column = columns.get("value") or columns.get("estimate") or columns.get("mean") or ""
+    column = _outcome(columns)
     theirs = before.get("files") or [""]
     parent = Path(files[0]).parent.name if files else ""
     if files and Path(theirs[0]).parent == Path(files[0]).parent:
@@ -171,6 +171,12 @@ def _names(data: GroupedData, output: Path, ending: str) -> Iterator[str]:
         if more:
             yield f"{data.name}-{short([str(more)])}"
     yield from (f"{data.name}-{number}" for number in itertools.count(2))
+
+
+def _outcome(columns: Mapping[str, Any]) -> str:
+    """Column that holds what is modelled; an empty text where none is named."""
+    roles = ("value", "estimate", "mean", "successes", "count")
+    return next((str(columns[role]) for role in roles if columns.get(role)), "")
 
 
 def _record(folder: Path) -> Mapping[str, Any]:
@@ -197,6 +203,6 @@ def _origin(folder: Path) -> str:
     reading = _record(folder).get("reading") or {}
     files = reading.get("files") or ["an unknown source"]
     columns = reading.get("columns") or {}
-    column = columns.get("value") or columns.get("estimate")
+    column = _outcome(columns)
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{files[0]}{more}" + (f", column {column}" if column else "")

@@ -141,6 +141,8 @@ def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
         return None
     how = dict(record["reading"])
     files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
+    if how.pop("piped", False):
+        raise InputError("the later outcomes came through a pipe, so they cannot be read again")
     return reading.read(files, columns=columns, **how)
 
 
