@@ -10,6 +10,8 @@ from .api.result import open as open  # noqa: A004
 from .data import GroupedData as GroupedData
 from .data import example as example
 from .data import from_estimates as from_estimates
+from .data import from_proportions as from_proportions
+from .data import from_rates as from_rates
 from .data import from_values as from_values
 from .data import read_csv as read_csv
 from .data.dask_frames import dask_statistics as dask_statistics
@@ -52,6 +54,8 @@ __all__ = [
     "example",
     "fit_programs",
     "from_estimates",
+    "from_proportions",
+    "from_rates",
     "from_values",
     "group_estimates",
     "load",

@@ -67,14 +67,43 @@ def test_columns_decide_the_family_and_their_checks_are_those_of_files() -> None
         found = model(columns, group="s", estimate="y", **roles).data
         assert found.family.name == "known_errors"
         np.testing.assert_allclose(found.stats.raw_se, schools.stats.raw_se, rtol=1e-6)
-    counted = {"g": ["a", "b", "c"], "hits": [3, 4, 9], "tries": [10, 12, 20]}
-    found = model(counted, group="g", successes="hits", trials="tries").data
-    assert found.family.name == "proportions"
-    assert model(counted, group="g", count="hits", exposure="tries").data.family.name == "rates"
     summaries = {"g": ["a", "b"], "n": [3, 4], "m": [1.0, 2.0], "s": [0.5, 0.7]}
     found = model(summaries, group="g", n="n", mean="m", sd="s").data
     assert found.stats.N == 7
     assert not found.has_observations
+
+
+@pytest.mark.stan
+def test_counts_in_a_frame_are_those_of_a_file() -> None:
+    batting = pd.read_csv(example("batting"))
+    roles = {"group": "player", "successes": "hits", "trials": "at_bats"}
+    found, file = model(batting, **roles).data, model("batting").data
+    assert found.family.name == file.family.name == "proportions"
+    assert found.labels == file.labels
+    for name, column in found.stats.columns.items():
+        np.testing.assert_array_equal(column, file.stats.columns[name])
+    assert (found.group_label, found.value_label) == ("player", "hits / at_bats")
+    rows = {"g": ["a", "a", "b"], "won": [1, 0, 1]}
+    assert model(rows, group="g", successes="won").data.stats.columns["trials"].tolist() == [2, 1]
+    with pytest.raises(pp.InputError, match="2 successes in 1 trial"):
+        model({"g": ["a", "b"], "won": [2, 0]}, group="g", successes="won")
+    pumps = pd.read_csv(example("pumps"))
+    time = {"exposure": "thousand_hours"}
+    found, file = model(pumps, group="pump", count="failures", **time).data, model("pumps").data
+    assert found.family.name == file.family.name == "rates"
+    np.testing.assert_array_equal(found.y, file.y)
+    found = model({"g": ["a", "b"], "n": [2, 0]}, group="g", count="n").data
+    assert found.stats.raw.tolist() == [2, 0]
+
+
+@pytest.mark.stan
+def test_a_result_of_counts_is_scored_on_later_ones() -> None:
+    made = pp.compare("batting", programs=["no_pooling", "hierarchical_marginal"])
+    rest = pd.read_csv(example("batting_rest"))
+    scores = made.on_later(pp.from_proportions(rest["player"], rest["hits"], rest["at_bats"]))
+    assert list(scores["model"]) == ["hierarchical_marginal", "no_pooling"]
+    with pytest.raises(pp.InputError, match="later outcomes are scored of proportions or rates"):
+        made.on_later(pp.from_values(["a", "b"], [1.0, 2.0]))
 
 
 @pytest.mark.stan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ def test_large_files_are_added_up_in_the_engine(
     assert counts(large) == {str(k): tuple(v) for k, v in summed.T.to_dict("list").items()}
     monkeypatch.setattr(reading, "read_table", None)
     assert counts(read(path, columns=columns)) == counts(small)  # without reading row by row
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 0.5])
+@pytest.mark.parametrize("column", ["hits", "at_bats"])
+def test_numbers_that_sums_would_hide_are_refused_in_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, bad: float
+) -> None:
+    monkeypatch.setattr(reading, "_LARGE_FILE", 0)
+    frame = pd.DataFrame({"player": ["b", "a", "a"], "hits": [1.0, 0, 1], "at_bats": [1.0, 2, 1]})
+    frame.to_parquet(tmp_path / "good.parquet")
+    assert counts(read(tmp_path / "good.parquet", columns=NAMED)) == {"a": (1, 3), "b": (1, 1)}
+    frame.loc[1, column] = bad
+    frame.to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(InputError, match="row 2"):
+        read(tmp_path / "bad.parquet", columns=NAMED)
+    if column == "hits":
+        with pytest.raises(InputError, match="row 2"):
+            read(tmp_path / "bad.parquet", columns=Columns(group="player", successes="hits"))
 
 
 @pytest.mark.parametrize("large", [False, True])

@@ -288,7 +288,7 @@ class Standard:
         self.buffer = io.BytesIO(content)
 
 
-@pytest.mark.parametrize("content", [ROWS.encode(), gzip.compress(ROWS.encode())])
+@pytest.mark.parametrize("content", [ROWS.encode(), gzip.compress(ROWS.encode(), mtime=0)])
 def test_standard_input_is_read(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Standard(content))
     found = read("-", columns=NAMED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE
 from partialpool.families.exact.beta_binomial import log_beta_binomial
 from partialpool.families.exact.rising import log_rising, tail_counts
 from partialpool.families.proportions import classical
-from partialpool.fitting.inputs import priors_for
+from partialpool.fitting.inputs import check_hyperparameters, priors_for
 from partialpool.priors.populations import Beta, Power, parse_beta, parse_power
+from partialpool.programs import Program
+from partialpool.studies.prior_predictive import from_programs
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +291,37 @@ def test_rows_of_a_group_are_added_up() -> None:
     assert data.labels == ("b", "a")
     assert data.stats.successes.tolist() == [4, 2]
     assert data.stats.trials.tolist() == [10, 5]
+
+
+def declare(*inputs: str) -> Program:
+    """Declare a program of partial pooling that has some inputs."""
+    real = {"type": "real", "dimensions": 0}
+    declared = {
+        "inputs": dict.fromkeys(inputs, real),
+        "parameters": dict.fromkeys(("mu", "size"), real),
+        "transformed parameters": {},
+        "generated quantities": {"y_rep": {"type": "int", "dimensions": 1}},
+    }
+    return Program(Path("hierarchical_marginal.stan"), declared, "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"mu_alpha": 0.0}, "mu_alpha = 0: it must be above zero"),
+        ({"size_power": 1.0}, "size_power = 1: it must be above one, or the posterior is improper"),
+    ],
+)
+def test_priors_that_leave_the_posterior_improper_are_refused(
+    batting: GroupedData, setting: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        check_hyperparameters(declare(*setting), priors_for(batting, setting))
+
+
+def test_an_improper_prior_expects_nothing(tumors: GroupedData, batting: GroupedData) -> None:
+    program = declare("prior_only", "size_lower", "size_shift", "size_power")
+    with pytest.raises(InputError, match=r"its priors are improper \(size_lower and size_shift"):
+        from_programs([program], tumors, priors=priors_for(tumors))
+    assert batting.family.improper(program.inputs, priors_for(batting)) == ""
+    assert batting.family.improper(["theta_alpha"], priors_for(tumors)) == ""

@@ -139,7 +139,7 @@ def compare(
     data
         A frame (pandas, polars, pyarrow or any that narwhals reads), a dictionary of columns, the
         path of a CSV or Parquet file or several, the name of a shipped example ("homework",
-        "eight_schools"), or `GroupedData`.
+        "eight_schools", "batting", "tumors", "pumps"), or `GroupedData`.
     group, value
         Columns of the groups and of the observations.
     estimate, se, variance, ci, level
@@ -148,10 +148,11 @@ def compare(
     n, mean, sd
         In place of `value`, one summary a group: columns of its size, mean and sample sd.
     successes, trials
-        In place of `value`, a proportion a group: columns of its successes and trials.
+        In place of `value`, proportions: columns of successes and of the trials that they are of;
+        without `trials` each row is one trial, 0 or 1.
     count, exposure
-        In place of `value`, a rate a group: columns of its events and of their exposure (1 for all
-        where none is named).
+        In place of `value`, rates: columns of events and of the exposure that they were counted in;
+        without `exposure` it is 1 in each row.
     log, exp
         Model the logarithms of the observations; show estimates of log ratios as ratios.
     programs

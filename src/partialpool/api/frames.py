@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v2 as nw
+import numpy as np
 import pandas as pd
 
-from partialpool.data import GroupedData, from_estimates, from_values
+from partialpool.data import (
+    GroupedData,
+    from_estimates,
+    from_proportions,
+    from_rates,
+    from_values,
+)
 from partialpool.data.examples import find
 from partialpool.data.memory import as_numbers, label_texts
 from partialpool.data.order import in_order
@@ -19,6 +26,12 @@ from partialpool.data.reading import Columns, read
 from partialpool.errors import InputError
 
 _ROLES = ("value", "estimate", "n", "successes", "count")
+
+_OF: Mapping[str, tuple[Callable[..., GroupedData], str]] = {
+    "successes": (from_proportions, "trials"),
+    "count": (from_rates, "exposure"),
+}
+"""Counts: what makes data of them, and the column that they are of."""
 
 
 def grouped(
@@ -79,7 +92,7 @@ def _of_frame(
     if len(asked) != 1:
         raise InputError(
             "value= (observations), estimate= (estimates, with se=, variance= or ci=), n= "
-            "(summaries, with mean= and sd=), successes= (with trials=) or count= (with exposure=) "
+            "(summaries, with mean= and sd=), successes= (of trials=) or count= (in an exposure=) "
             f"says what the rows are: give one of them; there are {frame.listed}"
         )
     about = {"group_label": columns.group, "title": name, **about}
@@ -87,6 +100,12 @@ def _of_frame(
     if columns.value is not None:
         about = {"value_label": of, **about}
         return from_values(labels, frame.column(of), name=name, **about)
+    if asked[0] in _OF:
+        make, other = _OF[asked[0]]
+        name_of = getattr(columns, other)
+        beside = np.ones(len(labels)) if name_of is None else frame.column(name_of)
+        about = {"value_label": of if name_of is None else f"{of} / {name_of}", **about}
+        return make(labels, frame.column(of), beside, name=name, **about)
     if columns.se is not None and columns.variance is None and columns.ci is None:
         about = {"value_label": of, **about}
         return from_estimates(

@@ -18,7 +18,7 @@ from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.report import exports, sentences, trust, views
 from partialpool.report import folder as report_folder
-from partialpool.tables import comparison, exponential, variables
+from partialpool.tables import comparison, exponential, holdout, thresholds, variables
 from partialpool.tables.comparison import Comparison
 
 _SHOWN = 12
@@ -143,6 +143,16 @@ class Result:
         """Observed statistics against those of replicated data sets."""
         return self.table("posterior_checks")
 
+    def on_later(self, later: GroupedData) -> pd.DataFrame:
+        """Score the models' predictions on later counts of the same groups, best first.
+
+        Raises
+        ------
+        InputError
+            Outcomes of another kind, or of no group of the data.
+        """
+        return holdout.summary(holdout.groups(self._fits, self.data, later))
+
     # --- groups -------------------------------------------------------------------------------
 
     def __getitem__(self, label: str) -> Quantity:
@@ -205,6 +215,8 @@ class Result:
         pdf: bool = False,
         formats: Sequence[str] = (),
         draws: bool = False,
+        above: Sequence[float] = (),
+        later: GroupedData | None = None,
     ) -> Path:
         """Write the whole comparison as a folder: one HTML page, tables, figures and draws.
 
@@ -218,6 +230,10 @@ class Result:
             Further forms of the tables: "parquet", "xlsx".
         draws
             Whether draws are written as Parquet, too, one row a draw.
+        above
+            Values, of each of which the probability that groups lie above is given.
+        later
+            Later counts of the same groups, by which predictions are scored.
 
         Raises
         ------
@@ -232,6 +248,8 @@ class Result:
             pdf=pdf,
             formats=exports.check_formats(formats),
             draws=draws,
+            thresholds=thresholds.check(above, self.data),
+            later=later,
         )
 
     def save(self, folder: str | Path) -> Path:

@@ -7,7 +7,21 @@ group, the family that they belong to, and the rows where they are few enough to
 """
 
 from partialpool.data.examples import example
-from partialpool.data.grouped import GroupedData, from_estimates, from_values
+from partialpool.data.grouped import (
+    GroupedData,
+    from_estimates,
+    from_proportions,
+    from_rates,
+    from_values,
+)
 from partialpool.data.observations import read_csv
 
-__all__ = ["GroupedData", "example", "from_estimates", "from_values", "read_csv"]
+__all__ = [
+    "GroupedData",
+    "example",
+    "from_estimates",
+    "from_proportions",
+    "from_rates",
+    "from_values",
+    "read_csv",
+]

@@ -26,6 +26,7 @@ from partialpool.data.table import (
 from partialpool.errors import InputError
 from partialpool.families.proportions import Proportions
 from partialpool.families.proportions import proportions as check_proportions
+from partialpool.families.proportions.statistics import MOST_TRIALS
 from partialpool.families.rates import Rates
 from partialpool.families.rates import rates as check_rates
 
@@ -150,18 +151,20 @@ def scan_counts(source: Source, layout: Layout) -> Table | None:
     """
     import duckdb
 
-    numbers = {role: source.numbers(layout.columns[role]).number for role in layout.roles}
-    successes, trials = numbers["successes"], numbers.get("trials", "1.0")
-    whole = " AND ".join(f"{x} >= 0 AND {x} = round({x})" for x in (successes, trials))
-    label = f"CAST({source.label(layout.columns['group'])} AS VARCHAR)"
-    query = (
-        f"SELECT {label} AS label, count(*) AS rows, sum({successes}) AS s, sum({trials}) AS t, "
-        f"count_if({whole} AND {successes} <= {trials}) AS plain FROM {source.table} "
-        "GROUP BY 1 ORDER BY 1"
-    )
+    numbers = {role: source.numbers(layout.columns[role]) for role in layout.roles}
+    label = source.label(layout.columns["group"])
     try:
-        raw: dict[str, Any] = source.engine.execute(query).fetchnumpy()
-        counts, good = plain(raw["rows"]), plain(raw["plain"])
+        for how in ("unchecked", "number"):
+            sums = _sums({role: getattr(found, how) for role, found in numbers.items()})
+            query = (
+                "SELECT CAST(label AS VARCHAR) AS label, * EXCLUDE (label) FROM (SELECT "
+                f"{label} AS label, count(*) AS rows, {sums} FROM {source.table} GROUP BY 1) "
+                "ORDER BY 1"
+            )
+            raw: dict[str, Any] = source.engine.execute(query).fetchnumpy()
+            counts, good = plain(raw["rows"]), plain(raw["plain"])
+            if (counts == good).all():
+                break
         if not len(counts) or (counts != good).any() or np.ma.getmaskarray(raw["label"]).any():
             return None
         labels = [str(each) for each in raw["label"]]
@@ -175,6 +178,16 @@ def scan_counts(source: Source, layout: Layout) -> Table | None:
     if not added and (counts > 1).any():
         added = f"{int(counts.sum()):,} rows are added up by group"
     return Table(clean, values, (*notes, added) if added else notes)
+
+
+def _sums(numbers: Mapping[str, str]) -> str:
+    """SQL of sums of successes `s` and trials `t`, and of the number of `plain` rows."""
+    successes, trials = numbers["successes"], numbers.get("trials")
+    if trials is None:
+        return f"sum({successes}) AS s, count(*) AS t, count_if({successes} IN (0, 1)) AS plain"
+    whole = " AND ".join(f"{x} = round({x})" for x in (successes, trials))
+    within = f"{successes} BETWEEN 0 AND {trials} AND {trials} <= {MOST_TRIALS} AND {whole}"
+    return f"sum({successes}) AS s, sum({trials}) AS t, count_if({within}) AS plain"
 
 
 def make_proportions(table: Table, *, where: str) -> tuple[Proportions, tuple[str, ...]]:

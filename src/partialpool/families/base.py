@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import NormalDist
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
@@ -458,6 +458,11 @@ class Family(ABC):
     @abstractmethod
     def check_poolable(self, program: Declared, stats: Any) -> list[str]:
         """Refuse data under which a program's posterior is improper; return warnings."""
+
+    def improper(self, declared: Collection[str], priors: Priors) -> str:
+        """Say why the priors that a program declares are improper; empty where they are not."""
+        del declared, priors
+        return ""
 
     @abstractmethod
     def weighted(self, stats: Any, weight: float) -> dict[str, Any]:

@@ -208,8 +208,8 @@ class Observations(Family):
         return [
             "all values are 0 or 1, so the means of groups are proportions. The shipped models "
             "take them for normal with one variance within groups, which is rough for proportions "
-            "near 0 or 1 and for small groups: a program of your own with a Bernoulli likelihood, "
-            "named with --program, has neither fault"
+            "near 0 or 1 and for small groups; read as successes of trials (--successes, with "
+            "--trials where a row is more than one), they get models of proportions instead"
         ]
 
     def prior_conflicts(self, priors: Priors, stats: GroupStats) -> list[str]:

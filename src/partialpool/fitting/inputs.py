@@ -210,8 +210,11 @@ def _as_declared(program: Program, name: str, value: Any) -> Any:
     return numbers.astype(np.int64)
 
 
+_ABOVE_ZERO = ("_scale", "_upper", "_shape", "_alpha", "_beta", "_rate")
+
+
 def check_hyperparameters(program: Program, priors: Priors) -> None:
-    """Refuse scales, bounds and shapes that are not above zero.
+    """Refuse scales, bounds and shapes that are not above zero, and powers that are not above one.
 
     Raises
     ------
@@ -220,8 +223,14 @@ def check_hyperparameters(program: Program, priors: Priors) -> None:
     """
     for name in program.inputs:
         value = priors.values.get(name)
-        if value is not None and value <= 0 and name.endswith(("_scale", "_upper", "_shape")):
+        if value is None:
+            continue
+        if value <= 0 and name.endswith(_ABOVE_ZERO):
             raise InputError(f"prior {name} = {value:g}: it must be above zero")
+        if value <= 1 and name.endswith("_power"):
+            raise InputError(
+                f"prior {name} = {value:g}: it must be above one, or the posterior is improper"
+            )
 
 
 def check_settings_used(priors: Priors, declared: Collection[str]) -> list[str]:

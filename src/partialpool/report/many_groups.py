@@ -270,8 +270,9 @@ def _left_out(data: GroupedData) -> list[str]:
     """Say what of the comparison many groups do without."""
     if data.stats.J <= DRAWN_GROUPS:
         return []
+    apart = "no pooling's variance of each group" if data.family.gaussian else "no pooling"
     return [
-        "Left out, as there are too many groups to draw each: no pooling's variance of each group, "
+        f"Left out, as there are too many groups to draw each: {apart}, "
         "comparisons of all pairs, and checks and scores that need the observations."
     ]
 

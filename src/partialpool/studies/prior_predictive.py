@@ -96,7 +96,7 @@ def from_programs(
     Raises
     ------
     InputError
-        A program lacks the one or the others.
+        A program lacks the one or the others, or its priors are improper.
     """
     for program in programs:
         lacking = [] if "prior_only" in program.inputs else ["the input prior_only"]
@@ -105,6 +105,11 @@ def from_programs(
             raise InputError(
                 f"{program.path}: prior predictive draws need {' and '.join(lacking)}, which it "
                 "does not declare; the shipped programs show how"
+            )
+        if why := data.family.improper(program.inputs, priors):
+            raise InputError(
+                f"{program.title}: its priors are improper ({why}), and expect nothing before "
+                "there are data; set others with --prior, or name other programs with --program"
             )
     settings = settings or Settings()
     values: dict[str, FloatArray] = {}

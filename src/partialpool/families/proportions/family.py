@@ -11,7 +11,7 @@ binary trials", *Stan case studies*).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -114,6 +114,16 @@ class ProportionsFamily(CountsFamily):
                     f"{stats.grand_mean:.4g}"
                 )
         return found
+
+    def improper(self, declared: Collection[str], priors: Priors) -> str:
+        """Say so of a density size^-power down to 0, which the likelihood alone makes proper."""
+        values = priors.values
+        if "size_shift" not in declared or values["size_lower"] + values["size_shift"] > 0:
+            return ""
+        return (
+            f"size_lower and size_shift are 0, and the density size^-{values['size_power']:g} has "
+            "no finite integral down to 0"
+        )
 
     def base_choice(self, priors: Priors) -> PopulationChoice:
         """Priors of the shipped hierarchical programs, under the settings given.

@@ -157,7 +157,7 @@ class RatesFamily(CountsFamily):
             "shape_wide": Gamma(0.1, 0.001),
             "shape_ten": Gamma(1, 0.1),
         }
-        sizes = {"size_wide": Gamma(0.1, 0.001 * m), "size_ten": Gamma(1, 0.1 * m)}
+        sizes = {"size_wide": Gamma(0.1, rounded(m / 1000)), "size_ten": Gamma(1, rounded(m / 10))}
         choices = [base]
         choices += [
             replace(base, name=name, shape=prior)
