@@ -46,7 +46,7 @@ def test_a_code_among_the_values_is_the_first_thing_said_and_spoils_the_rest() -
     assert re.match(
         r"One value of group [ae], −999\S* \(2 times that value in all\), lies", said[0]
     )
-    assert "a code for a missing value" in said[0]
+    assert "a code for a missing value named (--missing -999)" in said[0]
     assert not any(word in " ".join(said) for word in ("skewed", "sds differ", "statistics by"))
 
 

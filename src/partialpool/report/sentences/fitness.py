@@ -103,11 +103,13 @@ def _tried(comparison: Comparison, fit: Fit) -> str:
     """Name the checks that were passed."""
     names = set(comparison.table("posterior_checks", model=fit.name).get("statistic", []))
     words = {
-        UNEQUAL: "the groups' sds differ no more than in replicated data sets",
-        SKEWNESS: f"the {comparison.data.words.rows} are no more skewed than there",
+        UNEQUAL: "the groups' sds differ no more",
+        SKEWNESS: f"the {comparison.data.words.rows} are no more skewed",
         FARTHEST: "none lies further out",
     }
     said = [word for name, word in words.items() if name in names]
+    if said:
+        said[-1] += " than in replicated data sets"
     if given_others(comparison, fit).size:
         said.append(
             f"each {comparison.data.words.raw} lies where the other groups lead one to expect"
@@ -156,8 +158,8 @@ def _farthest(comparison: Comparison, fit: Fit, *, unequal: bool) -> list[Findin
         "out."
     )
     remedy = (
-        "Look at it first: a slip, or a code for a missing value, should be mended or left out; if "
-        "it is right, a program of your own with student_t observations bears it."
+        f"Look at it first: a slip should be mended, a code for a missing value named (--missing "
+        f"{value:g}); if it is right, a program of your own with student_t observations bears it."
     )
     return [Finding(said, remedy, row["observed"])]
 
