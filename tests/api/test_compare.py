@@ -18,6 +18,8 @@ import pytest
 import partialpool as pp
 from helpers.published import eight_schools
 from partialpool.data import example
+from partialpool.families.exact import hierarchical
+from partialpool.priors import HalfNormal, Normal, Uniform
 from partialpool.programs.toolchain import CmdStan
 from partialpool.tables import exponential, shrinkage
 
@@ -149,8 +151,10 @@ def test_priors_are_numbers_by_setting_or_text_by_parameter() -> None:
     assert "tau_upper" not in values
     values = model("homework", priors={"tau": "uniform(9)"}).priors.values
     assert values["tau_upper"] == 9
-    with pytest.raises(pp.InputError, match="a uniform or a half-t prior, not half_normal"):
-        model("homework", priors={"tau": "half_normal(5)"})
+    other = model("homework", priors={"tau": "half_normal(5)"})
+    assert "Priors of partial pooling: mu ~ normal(20, 10), tau ~ half-normal(0, 5)" in repr(other)
+    with pytest.raises(pp.InputError, match="not among the programs"):
+        model("homework", priors={"tau": "half_normal(5)"}, programs="no_pooling")
     with pytest.raises(pp.InputError, match="'rho' is no parameter with a prior"):
         model("homework", priors={"rho": "normal(0, 1)"})
 
@@ -232,6 +236,19 @@ def test_every_family_is_asked_saved_and_opened(
     again = pp.open(found.save(tmp_path / name))
     pd.testing.assert_frame_equal(again.estimates, found.estimates)
     assert again.data.family is found.data.family
+
+
+def test_a_prior_without_settings_is_that_of_the_exact_posterior(result: pp.Result) -> None:
+    found = pp.compare("homework", priors={"tau": "half_normal(0.3)"})
+    priors = {"mu": Normal(20, 10), "tau": HalfNormal(0.3), "sigma": Uniform(1000)}
+    exact = hierarchical(found.data.stats, **priors).summary(groups=["5"])
+    row = exact[(exact["parameter"] == "theta") & (exact["group"] == "5")].iloc[0]
+    five = found["5"]
+    assert abs(five.mean - row["mean"]) < 5 * five.mcse
+    assert five.mean < result["5"].mean
+    assert five.model == "partial pooling"
+    assert list(found.fits)[:2] == ["complete_pooling", "no_pooling"]
+    assert any("mean μ" in line for line in found.verdicts())
 
 
 def test_results_are_set_side_by_side(result: pp.Result, frame: pd.DataFrame) -> None:

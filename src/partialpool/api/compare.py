@@ -13,15 +13,18 @@ from partialpool.api.result import Result
 from partialpool.data import GroupedData
 from partialpool.data.reading import Columns
 from partialpool.errors import InputError
-from partialpool.fitting import diagnostics
+from partialpool.families.base import MARGINAL
+from partialpool.fitting import Fit, diagnostics
 from partialpool.fitting.inputs import priors_for
 from partialpool.fitting.without_rows import fit_or_draw, substitutes
 from partialpool.priors import HalfCauchy, HalfT, Uniform
+from partialpool.priors.choices import Choice
 from partialpool.priors.distributions import parse_location_prior, parse_scale_prior
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, Program, loaded
 from partialpool.progress import Progress
 from partialpool.settings import Settings
+from partialpool.studies.sensitivity import choose, fit_choices
 from partialpool.text import in_full
 
 
@@ -43,6 +46,9 @@ class Model:
         The programs, in the order in which results show them.
     settings
         How they would be sampled.
+    choice
+        Priors of partial pooling that its program has no settings for; it is then sampled by the
+        program `sensitivity`, which takes any.
 
     Examples
     --------
@@ -56,6 +62,7 @@ class Model:
     priors: Priors
     programs: tuple[Program, ...]
     settings: Settings
+    choice: Choice | None = None
 
     def fit(self, *, delta: float | None = None, progress: Progress | None = None) -> Result:
         """Sample, and return the result; what fails a diagnostic draws a `NotTrusted` warning.
@@ -72,18 +79,37 @@ class Model:
         ToolchainError, SamplingError
             No CmdStan, a program that does not compile, or chains that fail.
         """
-        fits = fit_or_draw(
-            list(self.programs),
-            self.data,
-            priors=self.priors,
-            settings=self.settings,
-            progress=progress,
+        by_settings = [p for p in self.programs if self.choice is None or p.name != MARGINAL]
+        fitted = iter(
+            fit_or_draw(
+                by_settings,
+                self.data,
+                priors=self.priors,
+                settings=self.settings,
+                progress=progress,
+            )
         )
+        fits = [
+            next(fitted) if program in by_settings else self._by_choice(program.title, progress)
+            for program in self.programs
+        ]
         for fit in fits:
             table = diagnostics.check(fit)
             if not diagnostics.trusted(table):
                 warnings.warn(diagnostics.summary_line(fit, table), NotTrusted, stacklevel=3)
         return Result(self.data, tuple(fits), delta=delta)
+
+    def _by_choice(self, title: str, progress: Progress | None) -> Fit:
+        """Fit partial pooling under priors that its program has no settings for."""
+        assert self.choice is not None
+        found = fit_choices(
+            self.data,
+            priors=self.priors,
+            choices=[self.choice],
+            settings=self.settings,
+            progress=progress,
+        )
+        return found.fits[self.choice.name].with_record(title=title)
 
     def __repr__(self) -> str:
         """Say what would be fitted, a line each."""
@@ -93,6 +119,8 @@ class Model:
                 f"{name} = {in_full(number)}"
             )
         priors = [f"Priors ({source}): {', '.join(s)}" for source, s in by_source.items()]
+        if self.choice is not None:
+            priors.append(f"Priors of partial pooling: {self.choice.describe()}")
         programs = f"Models: {', '.join(program.title for program in self.programs)}"
         return "\n".join([repr(self.data), *priors, programs, "Not fitted yet: .fit()"])
 
@@ -160,7 +188,7 @@ def compare(
         data by default.
     priors
         Prior settings by name (`{"mu_scale": 5}`), or priors of `mu`, `tau`, `sigma` or `theta` as
-        text (`{"tau": "half_t(3, 5)"}`); the rest stays scaled to the data.
+        text (`{"tau": "half_normal(5)"}`); the rest stays scaled to the data.
     chains, warmup, draws, adapt_delta, seed
         How to sample: see `Settings`.
     delta
@@ -234,20 +262,36 @@ def compare(
     settings = Settings(
         chains=chains, warmup=warmup, draws=draws, adapt_delta=adapt_delta, seed=seed
     )
-    model = Model(found, priors_for(found, _settings(priors or {})), tuple(chosen), settings)
+    given, others = _settings(priors or {})
+    settled = priors_for(found, given)
+    choice = None
+    if others:
+        if not any(program.name == MARGINAL for program in chosen):
+            raise InputError(
+                f"priors: {', '.join(others)} is for partial pooling in its marginal form "
+                f"({MARGINAL}), which is not among the programs; edit the prior in a copy of one"
+            )
+        choice = choose([f"given: {', '.join(others)}"], found, settled)[1]
+    model = Model(found, settled, tuple(chosen), settings, choice)
     return model.fit(delta=delta, progress=progress) if fit else model
 
 
-def _settings(priors: Mapping[str, float | str]) -> dict[str, float]:
-    """Prior settings of the shipped programs, from numbers and from priors as text."""
+def _settings(priors: Mapping[str, float | str]) -> tuple[dict[str, float], list[str]]:
+    """Prior settings of the shipped programs, and what these have no settings for, as text."""
     settings: dict[str, float] = {}
+    others: list[str] = []
     for name, given in priors.items():
-        settings |= _parsed(name, given) if isinstance(given, str) else {name: float(given)}
-    return settings
+        if isinstance(given, str):
+            found = _parsed(name, given)
+            settings |= found
+            others += [] if found else [f"{name}={given}"]
+        else:
+            settings[name] = float(given)
+    return settings, others
 
 
 def _parsed(name: str, text: str) -> dict[str, float]:
-    """Settings that make the prior of a parameter the one that a text names."""
+    """Settings that make the prior of a parameter the one that a text names, if there are any."""
     if name in ("mu", "theta"):
         normal = parse_location_prior(text)
         return {f"{name}_location": normal.location, f"{name}_scale": normal.scale}
@@ -262,9 +306,4 @@ def _parsed(name: str, text: str) -> dict[str, float]:
     if name == "tau" and isinstance(prior, HalfT | HalfCauchy):
         df = prior.df if isinstance(prior, HalfT) else 1.0
         return {"tau_df": df, "tau_scale": prior.scale}
-    raise InputError(
-        f"priors: the shipped programs give {name} "
-        + ("a uniform or a half-t prior" if name == "tau" else "a uniform prior")
-        + f", not {text}; edit a copy of one (`partialpool new-program`), or ask how much it "
-        f"matters with `partialpool priors --choice '{name}={text}'`"
-    )
+    return {}

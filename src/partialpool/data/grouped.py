@@ -343,6 +343,12 @@ def from_proportions(
     InputError
         Different lengths, a blank label, counts that are not whole or negative, or more successes
         than trials.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.from_proportions(["a", "b"], [3, 4], [10, 12]).stats.N
+    2
     """
     given = {"successes": successes, "trials": trials}
     clean, numbers, notes = _counts_in_memory(labels, given, name)
@@ -412,6 +418,12 @@ def from_rates(
     InputError
         Different lengths, a blank label, counts that are not whole, numbers below 0, or events in
         an exposure of 0.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.from_rates(["a", "b"], [3, 4], [10.0, 12.5]).family.name
+    'rates'
     """
     given = {"events": events, "exposure": np.ones(len(labels)) if exposure is None else exposure}
     clean, numbers, notes = _counts_in_memory(labels, given, name)
