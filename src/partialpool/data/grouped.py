@@ -343,6 +343,13 @@ def from_proportions(
     InputError
         Different lengths, a blank label, counts that are not whole or negative, or more successes
         than trials.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.from_proportions(["a", "b", "a"], [3, 0, 1], [10, 7, 2])
+    >>> data.stats.successes, data.stats.trials
+    (array([4, 0]), array([12,  7]))
     """
     given = {"successes": successes, "trials": trials}
     clean, numbers, notes = _counts_in_memory(labels, given, name)
@@ -412,6 +419,13 @@ def from_rates(
     InputError
         Different lengths, a blank label, counts that are not whole, numbers below 0, or events in
         an exposure of 0.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.from_rates(["a", "b"], [5, 1], [94.3, 15.7], unit="per 1000 hours")
+    >>> data.stats.raw.round(3)
+    array([0.053, 0.064])
     """
     given = {"events": events, "exposure": np.ones(len(labels)) if exposure is None else exposure}
     clean, numbers, notes = _counts_in_memory(labels, given, name)
