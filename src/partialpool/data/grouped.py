@@ -347,8 +347,9 @@ def from_proportions(
     Examples
     --------
     >>> import partialpool as pp
-    >>> pp.from_proportions(["a", "b"], [3, 4], [10, 12]).stats.N
-    2
+    >>> data = pp.from_proportions(["a", "b", "a"], [3, 0, 1], [10, 7, 2])
+    >>> data.stats.successes, data.stats.trials
+    (array([4, 0]), array([12,  7]))
     """
     given = {"successes": successes, "trials": trials}
     clean, numbers, notes = _counts_in_memory(labels, given, name)
@@ -422,8 +423,9 @@ def from_rates(
     Examples
     --------
     >>> import partialpool as pp
-    >>> pp.from_rates(["a", "b"], [3, 4], [10.0, 12.5]).family.name
-    'rates'
+    >>> data = pp.from_rates(["a", "b"], [5, 1], [94.3, 15.7], unit="per 1000 hours")
+    >>> data.stats.raw.round(3)
+    array([0.053, 0.064])
     """
     given = {"events": events, "exposure": np.ones(len(labels)) if exposure is None else exposure}
     clean, numbers, notes = _counts_in_memory(labels, given, name)
