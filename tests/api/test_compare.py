@@ -189,6 +189,7 @@ def test_groups_and_differences_answer_from_the_draws(result: pp.Result) -> None
     assert five.mcse == pytest.approx(row["mcse_mean"])
     assert five.interval() == pytest.approx((row["q2.5"], row["q97.5"]))
     assert five.prob(">", 8) + five.prob("<=", 8) == 1
+    assert result[5].mean == five.mean
     pair = result.difference("5", "6")
     table = result.contrasts.set_index(["model", "group_i", "group_j"])
     assert pair.prob(">", 0) == table.loc[("hierarchical_marginal", "5", "6"), "p_greater"]

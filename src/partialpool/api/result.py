@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -155,7 +156,7 @@ class Result:
 
     # --- groups -------------------------------------------------------------------------------
 
-    def __getitem__(self, label: str) -> Quantity:
+    def __getitem__(self, label: Any) -> Quantity:
         """Return the posterior of a group under partial pooling (or no pooling, without it).
 
         Raises
@@ -164,15 +165,15 @@ class Result:
             No such group.
         """
         name = f"{self.data.group_label} {label}"
-        return self._quantity(name, self._fit(), [(label, 1.0)])
+        return self._quantity(name, self._fit(), [(str(label), 1.0)])
 
-    def difference(self, first: str, second: str, *, model: str | None = None) -> Quantity:
+    def difference(self, first: Any, second: Any, *, model: str | None = None) -> Quantity:
         """Return the posterior of the difference of two groups; of logarithms, of the ratio.
 
         Parameters
         ----------
         first, second
-            Labels of the groups.
+            Labels of the groups, as text or as what their text is of.
         model
             Name of the program whose posterior is meant; partial pooling by default.
 
@@ -183,7 +184,8 @@ class Result:
         """
         fit = self._fit() if model is None else self.fits[model]
         sign = "/" if self.data.exp else "−"
-        return self._quantity(f"{first} {sign} {second}", fit, [(first, 1.0), (second, -1.0)])
+        parts = [(str(first), 1.0), (str(second), -1.0)]
+        return self._quantity(f"{first} {sign} {second}", fit, parts)
 
     def _fit(self) -> Fit:
         found = self.comparison.model("partial") or self.comparison.model("none")
