@@ -99,6 +99,20 @@ def test_counts_in_a_frame_are_those_of_a_file() -> None:
 
 
 @pytest.mark.stan
+def test_priors_of_counts_are_numbers_or_texts() -> None:
+    programs = "hierarchical_marginal"
+    by_text = model("batting", programs=programs, priors={"mu": "beta(2, 5)"}).choice
+    assert (by_text.mu.alpha, by_text.mu.beta) == (2, 5)
+    by_number = model("batting", programs=programs, priors={"mu_alpha": 2, "mu_beta": 5})
+    assert by_number.data.family.base_choice(by_number.priors).mu == by_text.mu
+    for priors in ({"tau": "half_t(3, 5)"}, {"mu": "normal(0, 1)"}, {"mu_scale": 3}):
+        with pytest.raises(pp.InputError):
+            model("batting", programs=programs, priors=priors)
+    with pytest.raises(pp.InputError, match="mu_scael: no program of this run declares it"):
+        model("homework", priors={"mu_scael": 3})
+
+
+@pytest.mark.stan
 def test_a_result_of_counts_is_scored_on_later_ones() -> None:
     made = pp.compare("batting", programs=["no_pooling", "hierarchical_marginal"])
     rest = pd.read_csv(example("batting_rest"))

@@ -15,7 +15,7 @@ from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families.base import MARGINAL
 from partialpool.fitting import Fit, diagnostics
-from partialpool.fitting.inputs import priors_for
+from partialpool.fitting.inputs import check_settings_used, priors_for
 from partialpool.fitting.without_rows import fit_or_draw, substitutes
 from partialpool.priors import HalfCauchy, HalfT, Uniform
 from partialpool.priors.choices import Choice
@@ -262,8 +262,9 @@ def compare(
     settings = Settings(
         chains=chains, warmup=warmup, draws=draws, adapt_delta=adapt_delta, seed=seed
     )
-    given, others = _settings(priors or {})
+    given, others = _settings(priors or {}, normal=found.family.gaussian)
     settled = priors_for(found, given)
+    check_settings_used(settled, sorted({name for each in chosen for name in each.inputs}))
     choice = None
     if others:
         if not any(program.name == MARGINAL for program in chosen):
@@ -276,13 +277,15 @@ def compare(
     return model.fit(delta=delta, progress=progress) if fit else model
 
 
-def _settings(priors: Mapping[str, float | str]) -> tuple[dict[str, float], list[str]]:
+def _settings(
+    priors: Mapping[str, float | str], *, normal: bool
+) -> tuple[dict[str, float], list[str]]:
     """Prior settings of the shipped programs, and what these have no settings for, as text."""
     settings: dict[str, float] = {}
     others: list[str] = []
     for name, given in priors.items():
         if isinstance(given, str):
-            found = _parsed(name, given)
+            found = _parsed(name, given) if normal else {}
             settings |= found
             others += [] if found else [f"{name}={given}"]
         else:
