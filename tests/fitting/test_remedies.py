@@ -173,7 +173,7 @@ def test_earlier_attempts_are_told(failed):
 def test_saved_tables_say_which_rows_to_trust(failed, tmp_path):
     import pandas as pd
 
-    folder._tables(failed, tmp_path)
+    folder._tables(failed, tmp_path, ())
     table = pd.read_csv(tmp_path / "estimates.csv")
     assert list(table.columns[:2]) == ["model", "trusted"]
     verdicts = table.groupby("model")["trusted"].agg(["min", "max"])

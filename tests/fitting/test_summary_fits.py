@@ -110,6 +110,7 @@ def test_partial_pooling_is_fitted_once_and_in_its_marginal_form(
     )
     assert [fit.name for fit in fits] == ["hierarchical_marginal", "complete_pooling"]
     made = comparison.compute(summarized, fits)
-    assert set(made.missing) == {"loo", "loo_pointwise", "posterior_checks"}
+    needs_rows = {"loo", "loo_pointwise", "posterior_checks", "check_counts"}
+    assert set(made.missing) == needs_rows
     assert "needs the observations" in made.missing["loo"]
     assert len(made.table("shrinkage")) == 16

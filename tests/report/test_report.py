@@ -506,9 +506,10 @@ def small_plan(found, _models):
 def folder(hard, tmp_path_factory):
     target = tmp_path_factory.mktemp("results") / "hard $x"
 
-    def computed(data, fits, *, delta, insist, equal_effects, progress):
-        assert not equal_effects
-        assert (data, tuple(fits), delta, insist) == (hard.data, hard.fits, hard.delta, False)
+    def computed(data, fits, **asked):
+        assert (data, tuple(fits), asked["delta"]) == (hard.data, hard.fits, hard.delta)
+        others = ("insist", "equal_effects", "thresholds", "later")
+        assert not any(asked[name] for name in others)
         return hard
 
     with pytest.MonkeyPatch.context() as patch:
