@@ -529,7 +529,7 @@ def test_the_folder_is_whole(folder, hard):
     ]
     assert sorted(p.name for p in (folder / "figures").iterdir()) == ["data.png", "data.svg"]
     saved = {p.stem for p in (folder / "tables").iterdir()}
-    assert saved == {*hard.tables, "columns"}
+    assert saved == {*hard.tables, "columns", "main"}
     groups = pd.read_csv(folder / "tables" / "groups.csv", dtype={"group": str})
     assert list(groups["group"]) == HARD
     html = (folder / "report.html").read_text(encoding="utf-8")
