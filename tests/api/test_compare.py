@@ -218,6 +218,25 @@ def test_groups_and_differences_answer_from_the_draws(result: pp.Result) -> None
         five.quantile(95)
 
 
+def test_new_rows_are_of_known_new_or_unnamed_groups(result: pp.Result) -> None:
+    found = result.predict({"School": ["5", "9", "9", None, 5]})
+    assert found["kind"].tolist() == ["known", "new", "new", "not named", "known"]
+    table = result.predictions.set_index(["model", "quantity", "group"]).sort_index()
+    known = table.loc[("hierarchical_marginal", "new observation", "5")]
+    for row in (found.iloc[0], found.iloc[4]):
+        assert row["mean"] == pytest.approx(known["mean"], abs=0.25)
+        assert row["q97.5"] == pytest.approx(known["q97.5"], abs=0.5)
+    fresh = table.loc[("hierarchical_marginal", "new observation in a new group", "")]
+    assert found["mean"].iloc[1] == pytest.approx(fresh["mean"], abs=0.25)
+    assert found["sd"].iloc[1] == pytest.approx(fresh["sd"], rel=0.05)
+    means = result.shrinkage["hierarchical_marginal"]
+    assert found["mean"].iloc[3] == pytest.approx(means.mean(), abs=0.25)
+    frame = pd.DataFrame({"who": ["1", "2"]})
+    assert result.predict(frame, group="who")["kind"].eq("known").all()
+    with pytest.raises(pp.InputError, match="there is no column 'School'"):
+        result.predict(frame)
+
+
 def test_figures_are_listed_and_complete(result: pp.Result) -> None:
     names = dir(result.plot)
     assert {"models", "arrows", "contrasts", "population", "data"} <= set(names)

@@ -80,6 +80,17 @@ def grouped(
     return dataclasses.replace(data, exp=True) if exp else data
 
 
+def column_of(source: Any, name: str) -> Any:
+    """Return a column of a frame or a dictionary.
+
+    Raises
+    ------
+    InputError
+        What is no frame, or has no such column.
+    """
+    return _Frame(source).column(name)
+
+
 def _of_frame(
     source: Any, columns: Columns, level: float | None, about: dict[str, Any]
 ) -> GroupedData:

@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from partialpool.api.figures import Figures
+from partialpool.api.frames import column_of
+from partialpool.api.predicting import predict_rows
 from partialpool.api.quantities import Quantity
 from partialpool.api.saving import read_folder, write_folder
 from partialpool.data import GroupedData
@@ -186,6 +188,32 @@ class Result:
         sign = "/" if self.data.exp else "−"
         parts = [(str(first), 1.0), (str(second), -1.0)]
         return self._quantity(f"{first} {sign} {second}", fit, parts)
+
+    def predict(self, rows: Any, group: str | None = None) -> pd.DataFrame:
+        """Predict an outcome for each of some new rows, from partial pooling.
+
+        Parameters
+        ----------
+        rows
+            Labels, or a frame or a dictionary that has them in a column. A label of the data is
+            that group, another one a new group, a missing one any of the groups at hand.
+        group
+            Name of that column; `data.group_label` where None.
+
+        Returns
+        -------
+        DataFrame
+            As from `partialpool.api.predicting.predict_rows`: `group`, `kind`, `mean`, `sd`,
+            `q2.5`, `median`, `q97.5`.
+
+        Raises
+        ------
+        InputError
+            No such column, counts, or a program without a normal population.
+        """
+        listed = isinstance(rows, list | tuple)
+        labels = rows if listed else column_of(rows, group or self.data.group_label)
+        return predict_rows(self._fit(), self.data, list(labels))
 
     def _fit(self) -> Fit:
         found = self.comparison.model("partial") or self.comparison.model("none")

@@ -1,0 +1,95 @@
+"""Predictions of new rows, each of a known group, a new one, or one that is not named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from partialpool.data import GroupedData
+from partialpool.errors import InputError
+from partialpool.fitting import Fit
+from partialpool.fitting.normality import OBSERVATIONS, POPULATION
+from partialpool.tables import exponential, variables
+from partialpool.types import FloatArray
+
+KNOWN, NEW, UNKNOWN = "known", "new", "not named"
+"""What a row's group is."""
+
+
+def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataFrame:
+    """Predict one outcome for each row, from partial pooling.
+
+    Parameters
+    ----------
+    fit
+        A fit of partial pooling.
+    data
+        Its data.
+    labels
+        Group of each row: a label of the data, another one (a new group, the same for all rows of
+        that label), or a missing one (any of the groups at hand, each as likely).
+
+    Returns
+    -------
+    DataFrame
+        One row a label, in order: `group` (empty where missing), `kind` ("known", "new", "not
+        named"), `mean`, `sd`, `q2.5`, `median`, `q97.5` of a new observation; of an effect, where
+        the data are estimates. On the scale that people read: of logarithms the mean is a geometric
+        mean and the sd a factor.
+
+    Raises
+    ------
+    InputError
+        Outcomes that are counts, or a program that does not keep to a normal population.
+    """
+    if not data.family.gaussian:
+        raise InputError(
+            "predictions of counts depend on how many trials or how much exposure there will be: "
+            "see the table `predictions`"
+        )
+    theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
+    tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
+    rows_differ = bool(data.stats.error_sd)
+    if theta is None or mu is None or tau is None or not fit.keeps(POPULATION):
+        raise InputError(f"{fit.title} has no normal population that a new group would come from")
+    if rows_differ and (sigma is None or not fit.keeps(OBSERVATIONS)):
+        raise InputError(f"the observations of {fit.title} are not known to be normal around theta")
+    rng = np.random.default_rng(1)
+    draws = mu.size
+    flat, index = theta.reshape(len(theta), draws), {x: j for j, x in enumerate(data.labels)}
+    fresh: dict[str, FloatArray] = {}
+    rows: list[dict[str, Any]] = []
+    for label in labels:
+        missing = label is None or (pd.api.types.is_scalar(label) and bool(pd.isna(label)))
+        name = "" if missing else str(label)
+        error: FloatArray = np.zeros(draws)
+        if missing:
+            kind, chosen = UNKNOWN, rng.integers(0, len(flat), draws)
+            mean = flat[chosen, np.arange(draws)]
+        elif name in index:
+            kind, mean = KNOWN, flat[index[name]]
+        else:
+            kind = NEW
+            if name not in fresh:
+                fresh[name] = mu.ravel() + tau.ravel() * rng.standard_normal(draws)
+            mean = fresh[name]
+        if rows_differ and sigma is not None:
+            error = sigma[0].ravel() * rng.standard_normal(draws)
+        rows.append({"group": name, "kind": kind, **_summary(data, mean + error)})
+    return pd.DataFrame(rows)
+
+
+def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:
+    """Describe draws, on the scale that people read."""
+    low, middle, high = np.quantile(outcome, [0.025, 0.5, 0.975])
+    found = {
+        "mean": float(outcome.mean()),
+        "sd": float(outcome.std(ddof=1)),
+        "q2.5": float(low),
+        "median": float(middle),
+        "q97.5": float(high),
+    }
+    return {name: exponential.shown(data, value) for name, value in found.items()}
