@@ -191,10 +191,10 @@ def test_no_child_outlives_its_parent(number: int) -> None:
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
-        assert until(lambda: _sleepers(seconds), seconds=5)
+        assert until(lambda: _sleepers(seconds), seconds=30)
         os.kill(parent.pid, number)
-        assert parent.wait(timeout=5) != 0
-        assert until(lambda: not _sleepers(seconds), seconds=5)
+        assert parent.wait(timeout=30) != 0
+        assert until(lambda: not _sleepers(seconds), seconds=30)
     finally:
         parent.kill()
         for process in _sleepers(seconds):
@@ -213,7 +213,7 @@ def test_leaving_a_group_by_an_error_ends_what_other_threads_run() -> None:
             thread = threading.Thread(target=work, args=[group])
             thread.start()
             threads.append(thread)
-            assert until(lambda: _sleepers(seconds), seconds=5)
+            assert until(lambda: _sleepers(seconds), seconds=30)
             raise KeyboardInterrupt
 
     threads: list[threading.Thread] = []
