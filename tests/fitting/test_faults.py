@@ -315,7 +315,7 @@ def test_paths_with_blanks_signs_and_umlauts_work(
     monkeypatch.setenv("PARTIALPOOL_CACHE", cache)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("TMPDIR", str(home / "tmp dir"))
-    shutil.rmtree(place / "results", ignore_errors=True)  # another test's, of which nothing is known
+    shutil.rmtree(place / "results", ignore_errors=True)  # another test's
     done = _run(place, "--draws", "1000")
     assert done.returncode == 0, done.stderr
     saved = {path.name for path in (place / "results" / "données-troubled").iterdir()}
