@@ -163,7 +163,8 @@ def _statistics(
     """Statistics by group, and of all, of observations that are sorted by group."""
     mean = np.add.reduceat(y, starts) / n
     residuals = y - np.repeat(mean, n)
-    squares = np.add.reduceat(residuals**2, starts)
+    of_each = residuals * residuals
+    squares = np.add.reduceat(of_each, starts)
     with np.errstate(invalid="ignore", divide="ignore"):
         sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
     by_group = {
@@ -171,16 +172,22 @@ def _statistics(
         "Minimum": np.minimum.reduceat(y, starts),
         "Maximum": np.maximum.reduceat(y, starts),
     }
-    return by_group, _within(residuals, squares, n)
+    farthest = np.sqrt(np.maximum.reduceat(of_each, starts))
+    return by_group, _within(float(of_each @ residuals), farthest, squares, n)
 
 
-def _within(residuals: FloatArray, squares: FloatArray, n: NDArray[np.int64]) -> dict[str, float]:
+def _within(
+    cubes: float, farthest: FloatArray, squares: FloatArray, n: NDArray[np.int64]
+) -> dict[str, float]:
     """Statistics of the deviations from the groups' means; without unit, none where all are 0.
 
     - "Unequal sds": Bartlett's statistic without its correction, (N - J) log s^2 -
       sum (n_j - 1) log s_j^2, of the groups whose sd is known and not 0;
     - "Skewness": mean cube of the deviations over the cube of their root mean square;
     - "Farthest observation": largest deviation in pooled sds, the group's size allowed for.
+
+    `cubes` is the sum of their cubes; `farthest` and `squares` are the largest deviation and the
+    sum of squares of each group.
     """
     spare, known = n - 1, (n > 1) & (squares > 0)
     total = float(squares.sum())
@@ -190,11 +197,11 @@ def _within(residuals: FloatArray, squares: FloatArray, n: NDArray[np.int64]) ->
     own = squares[known] / spare[known]
     common = squares[known].sum() / spare[known].sum()
     unequal = float((spare[known] * np.log(common / own)).sum())
-    expected = np.repeat(np.sqrt(np.maximum(spare, 1) / n), n)
-    scaled = residuals / math.sqrt(total / len(residuals))
-    far = float(np.abs(residuals / expected).max()) / math.sqrt(pooled)
+    count = int(n.sum())
+    skewness = cubes / count / (total / count) ** 1.5
+    far = float((farthest / np.sqrt(np.maximum(spare, 1) / n)).max()) / math.sqrt(pooled)
     return {
         **({UNEQUAL: unequal} if known.sum() > 1 else {}),
-        SKEWNESS: float((scaled**3).mean()),
+        SKEWNESS: skewness,
         FARTHEST: far,
     }
