@@ -307,14 +307,7 @@ def from_estimates(
 
 def with_estimates(stats: Estimates, *, name: str, **about: Any) -> GroupedData:
     """Make grouped data of checked estimates, each of which is the one row of its group."""
-    return GroupedData(
-        name=name,
-        y=stats.estimate,
-        group=np.arange(stats.J),
-        stats=stats,
-        family=KNOWN_ERRORS,
-        **about,
-    )
+    return _one_row_a_group(stats, KNOWN_ERRORS, name=name, **about)
 
 
 def from_proportions(
@@ -381,14 +374,7 @@ def _counts_in_memory(
 
 def with_proportions(stats: Proportions, *, name: str, **about: Any) -> GroupedData:
     """Make grouped data of checked proportions, each of which is the one row of its group."""
-    return GroupedData(
-        name=name,
-        y=stats.raw,
-        group=np.arange(stats.J),
-        stats=stats,
-        family=PROPORTIONS,
-        **about,
-    )
+    return _one_row_a_group(stats, PROPORTIONS, name=name, **about)
 
 
 def from_rates(
@@ -436,13 +422,13 @@ def from_rates(
 
 def with_rates(stats: Rates, *, name: str, **about: Any) -> GroupedData:
     """Make grouped data of checked rates, each of which is the one row of its group."""
+    return _one_row_a_group(stats, RATES, name=name, **about)
+
+
+def _one_row_a_group(stats: Statistics, family: Family, *, name: str, **about: Any) -> GroupedData:
+    """Make grouped data of checked statistics whose groups are one row each."""
     return GroupedData(
-        name=name,
-        y=stats.raw,
-        group=np.arange(stats.J),
-        stats=stats,
-        family=RATES,
-        **about,
+        name=name, y=stats.raw, group=np.arange(stats.J), stats=stats, family=family, **about
     )
 
 

@@ -8,12 +8,22 @@ or so much exposure, of the group itself.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from partialpool.errors import InputError
-from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE, Declared, Family
+from partialpool.families.base import (
+    CENTERED,
+    COMPLETE,
+    MARGINAL,
+    NONE,
+    Declared,
+    Family,
+    Posterior,
+)
+from partialpool.priors.hyperparameters import Priors
 from partialpool.types import FloatArray
 
 
@@ -76,3 +86,26 @@ class CountsFamily(Family):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = stats.weight[:, None, None] * (tau / error_sd) ** 2
         return np.asarray(1 / (1 + ratio))
+
+    def exact_posterior(self, program: str, stats: Any, priors: Priors) -> Posterior:
+        """Exact posterior of a shipped program.
+
+        Raises
+        ------
+        InputError
+            A program of another name, or a prior setting that is missing or out of range.
+        """
+        if program in (CENTERED, MARGINAL):
+            return self.exact_alternative(self.base_choice(priors), stats)
+        if program not in {COMPLETE, NONE}:
+            raise InputError(
+                f"The exact posterior of {program!r} is not known; it is for "
+                f"{', '.join(self.programs)}."
+            )
+        return self.extreme("complete" if program == COMPLETE else "none", stats, priors)
+
+    @abstractmethod
+    def extreme(
+        self, pooling: Literal["complete", "none"], stats: Any, priors: Priors
+    ) -> Posterior:
+        """Exact posterior of complete or of no pooling."""

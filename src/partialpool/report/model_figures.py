@@ -34,11 +34,7 @@ def axes(comparison: Comparison) -> dict[str, Any]:
 def effect_axes(comparison: Comparison) -> dict[str, Any]:
     """Titles and kind of axis that figures of effects take."""
     measured = f"{capital(comparison.data.words.theta)}: {exponential.axis_title(comparison.data)}"
-    return (
-        axes(comparison)
-        | {"axis_title": measured}
-        | ({"ratios": True} if comparison.data.exp else {})
-    )
+    return ratios(comparison) | {"axis_title": measured}
 
 
 def ratios(comparison: Comparison) -> dict[str, Any]:

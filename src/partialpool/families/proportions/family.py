@@ -21,12 +21,7 @@ import pandas as pd
 from scipy import special
 from scipy import stats as distributions
 
-from partialpool.errors import InputError
 from partialpool.families.base import (
-    CENTERED,
-    COMPLETE,
-    MARGINAL,
-    NONE,
     Declared,
     Design,
     Pooling,
@@ -338,23 +333,11 @@ class ProportionsFamily(CountsFamily):
 
     # --- what is known in closed form ---------------------------------------------------------
 
-    def exact_posterior(self, program: str, stats: Proportions, priors: Priors) -> Posterior:
-        """Exact posterior of a shipped program.
-
-        Raises
-        ------
-        InputError
-            A program of another name, or a prior setting that is missing or out of range.
-        """
-        if program in (CENTERED, MARGINAL):
-            return self.exact_alternative(self.base_choice(priors), stats)
-        if program not in {COMPLETE, NONE}:
-            raise InputError(
-                f"The exact posterior of {program!r} is not known; it is for "
-                f"{', '.join(self.programs)}."
-            )
+    def extreme(
+        self, pooling: Literal["complete", "none"], stats: Proportions, priors: Priors
+    ) -> Posterior:
+        """Exact posterior of complete or of no pooling."""
         theta = Beta(*priors.required(("theta_alpha", "theta_beta")))
-        pooling: Literal["complete", "none"] = "complete" if program == COMPLETE else "none"
         return BetaPosterior(pooling, stats.labels, stats.successes, stats.trials, theta)
 
     def exact_alternative(
