@@ -57,8 +57,8 @@ from partialpool.types import FloatArray, IntArray
 Function: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
 _BLOCK = 400_000
-_FAR = 60.0
 _MOST_TERMS = 500
+_FAR = 60.0
 """Largest logit of a mean, and of a proportion beyond what its counts ask for."""
 
 
