@@ -144,6 +144,9 @@ def compare(
     exposure: str | None = None,
     log: bool = False,
     exp: bool = False,
+    population: str | None = None,
+    spread: str | None = None,
+    errors: str | None = None,
     programs: str | Path | Program | Sequence[str | Path | Program] | None = None,
     priors: Mapping[str, float | str] | None = None,
     chains: int = 4,
@@ -183,6 +186,10 @@ def compare(
         without `exposure` it is 1 in each row.
     log, exp
         Model the logarithms of the observations; show estimates of log ratios as ratios.
+    population, spread, errors
+        Another model of the same rows: what the groups' parameters come from, whether groups have
+        their own spread, and what observations are around theta. The usual one where None; of an
+        unknown name the error lists the choices.
     programs
         Names of shipped programs, paths of `.stan` files or loaded programs; those that suit the
         data by default.
@@ -249,6 +256,7 @@ def compare(
         "value_label": value_label,
     }
     found = grouped(data, columns, level=level, log=log, exp=exp, **about)
+    found = found.modelled(population=population, spread=spread, errors=errors)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

@@ -134,6 +134,22 @@ class DataOptions:
             help="Of more observations than this, models are given the statistics by group.",
         ),
     ] = 100_000
+    population: Annotated[
+        str | None,
+        typer.Option(
+            help="What the groups' parameters come from, such as normal; of an unknown name the "
+            "choices are listed.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    spread: Annotated[
+        str | None,
+        typer.Option(help="Spread within groups: equal, or each its own.", rich_help_panel=MODEL),
+    ] = None
+    errors: Annotated[
+        str | None,
+        typer.Option(help="What observations are around theta: normal.", rich_help_panel=MODEL),
+    ] = None
     prior: Annotated[
         list[str] | None,
         typer.Option(
@@ -184,6 +200,7 @@ class DataOptions:
         )
         if self.log:
             data = data.logarithms()
+        data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def load_later(self, file: str, data: GroupedData) -> GroupedData:
@@ -192,7 +209,8 @@ class DataOptions:
         from partialpool.data.reading import Columns, read
 
         columns = Columns(**data.reading["columns"])
-        return read(find(file), columns=columns, **self._written, progress=progress)
+        later = read(find(file), columns=columns, **self._written, progress=progress)
+        return later.modelled(**data.reading.get("model", {}))
 
     @property
     def _written(self) -> dict[str, Any]:

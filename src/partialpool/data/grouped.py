@@ -17,6 +17,7 @@ from partialpool.data.labels import strip_labels
 from partialpool.data.memory import as_numbers, first_missing, label_texts
 from partialpool.data.order import in_categories, in_order
 from partialpool.errors import InputError
+from partialpool.families import chosen
 from partialpool.families.base import Family, Statistics, Words
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
@@ -173,6 +174,39 @@ class GroupedData:
             reading={**self.reading, "log": True} if self.reading else {},
             exp=True,
             log=True,
+        )
+
+    def modelled(self, **asked: str | None) -> GroupedData:
+        """Choose another model of the same rows.
+
+        Prior settings found beside the file are kept where the model has them.
+
+        Parameters
+        ----------
+        **asked
+            `population`, `spread`, `errors`: what is assumed of each, as in
+            `partialpool.families.chosen`; None is not asked.
+
+        Raises
+        ------
+        InputError
+            There is no such model of these rows; with those that there are.
+        """
+        choice = {about: name for about, name in asked.items() if name is not None}
+        family = chosen(self.family, choice)
+        if family is self.family:
+            return self
+        kept = {name: value for name, value in self.priors.items() if name in family.settings}
+        left = ", ".join(sorted(set(self.priors) - set(kept)))
+        note = f"{self.priors_source}: {left} are settings of another model, and are not used"
+        return replace(
+            self,
+            name="-".join([self.name, *choice.values()]),
+            family=family,
+            priors=kept,
+            priors_source=self.priors_source if kept else "",
+            notes=(*self.notes, *([note] if left else [])),
+            reading={**self.reading, "model": choice} if self.reading else {},
         )
 
     def summary(self) -> pd.DataFrame:

@@ -5,6 +5,10 @@ theta given the population, classical companions, and the exact posterior where 
 file a family; `exact` integrates.
 """
 
+from collections.abc import Mapping
+
+from partialpool.errors import InputError
+from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.normal import NORMAL
 from partialpool.families.proportions import PROPORTIONS
@@ -16,4 +20,46 @@ FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS
 FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)
 """Prior settings of the shipped programs of all families."""
 
-__all__ = ["FAMILIES", "FAMILY_SETTINGS", "KNOWN_ERRORS", "NORMAL", "PROPORTIONS", "RATES"]
+__all__ = [
+    "FAMILIES",
+    "FAMILY_SETTINGS",
+    "KNOWN_ERRORS",
+    "NORMAL",
+    "PROPORTIONS",
+    "RATES",
+    "chosen",
+]
+
+
+def chosen(family: Family, asked: Mapping[str, str]) -> Family:
+    """Find the family of the same rows whose model is the one asked for.
+
+    Parameters
+    ----------
+    family
+        Any family of these rows.
+    asked
+        What is assumed, by what it is about: `population`, `spread` or `errors`. What is not asked
+        for is as in the family that reads the rows.
+
+    Raises
+    ------
+    InputError
+        There is no such model; with those that there are.
+    """
+    alike = [each for each in FAMILIES.values() if each.reads == family.reads]
+    usual = FAMILIES[family.reads].model
+    for each in alike:
+        if each.model == {**usual, **asked}:
+            return each
+    for about, name in asked.items():
+        options = sorted({each.model.get(about, "") for each in alike} - {""})
+        if name not in options:
+            data = FAMILIES[family.reads].words.data
+            raise InputError(
+                f"--{about} {name}: of {data} the choices are {', '.join(options)}"
+                if options
+                else f"--{about}: of {data} there is no choice; leave it out"
+            )
+    together = " with ".join(f"--{about} {name}" for about, name in asked.items())
+    raise InputError(f"{together}: there is no model of both; choose one of them")

@@ -346,6 +346,12 @@ class Family(ABC):
     folder: ClassVar[str]
     """Folder of its programs below `stan/`; empty for the family of the lesson."""
 
+    reads: ClassVar[str]
+    """Name of the family that reads its rows: its own, or that of another model of them."""
+
+    model: ClassVar[Mapping[str, str]] = {"population": "normal"}
+    """What is assumed where there is a choice, by option: `population`, `spread`, `errors`."""
+
     words: ClassVar[Words]
 
     statistics: ClassVar[type[Any]]

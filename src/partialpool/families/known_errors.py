@@ -213,6 +213,7 @@ class KnownErrors(Family):
     """One estimate a group, normal around the group's theta with a known standard error."""
 
     name = "known_errors"
+    reads = "known_errors"
     folder = "known_errors"
     statistics = Estimates
     words = Words(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,9 @@ class Observations(Family):
     """Groups of observations, normal around their group's mean with one sd for all groups."""
 
     name = "normal"
+    reads = "normal"
     folder = ""
+    model: ClassVar = {"population": "normal", "spread": "equal", "errors": "normal"}
     statistics = GroupStats
     words = Words(
         theta="group mean",

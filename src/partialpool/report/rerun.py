@@ -116,7 +116,7 @@ def _data(
         raise InputError(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
-    recorded, log = how.pop("files"), how.pop("log", False)
+    recorded, log, model = how.pop("files"), how.pop("log", False), how.pop("model", {})
     if how.pop("piped", False) and not files:
         raise InputError(
             f"{folder}: its data came through a pipe; name a file that holds them with --data"
@@ -131,6 +131,7 @@ def _data(
         )
     if log:
         data = data.logarithms()
+    data = data.modelled(**model)
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 
@@ -141,9 +142,10 @@ def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
         return None
     how = dict(record["reading"])
     files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
+    model = how.pop("model", {})
     if how.pop("piped", False):
         raise InputError("the later outcomes came through a pipe, so they cannot be read again")
-    return reading.read(files, columns=columns, **how)
+    return reading.read(files, columns=columns, **how).modelled(**model)
 
 
 def _fit(

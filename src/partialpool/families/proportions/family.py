@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,9 @@ class ProportionsFamily(CountsFamily):
     """Successes of trials, binomial given the group's theta; theta from a beta population."""
 
     name = "proportions"
+    reads = "proportions"
     folder = "proportions"
+    model: ClassVar = {"population": "beta"}
     statistics = Proportions
     words = Words(
         theta="probability",

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,9 @@ class RatesFamily(CountsFamily):
     """Events in an exposure, Poisson given the group's theta; theta from a gamma population."""
 
     name = "rates"
+    reads = "rates"
     folder = "rates"
+    model: ClassVar = {"population": "gamma"}
     statistics = Rates
     words = Words(
         theta="rate",
