@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
+from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.normal import NORMAL
 from partialpool.families.proportions import PROPORTIONS
 from partialpool.families.rates import RATES
 
-FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS, RATES)}
+FAMILIES = {
+    family.name: family for family in (NORMAL, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
+}
 """Every family, by its name."""
 
 FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)
@@ -24,6 +27,7 @@ __all__ = [
     "FAMILIES",
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",
+    "META_REGRESSION",
     "NORMAL",
     "PROPORTIONS",
     "RATES",

@@ -194,8 +194,11 @@ def _fit(
     log_prior: dict[str, Any] = {
         name: drawn.pop(name) for name in ("lprior", "lprior_mu") if name in drawn
     }
-    dims = {name: ["group"] for name, array in drawn.items() if array.ndim == 3}
+    along = {"beta": "covariate"}
+    dims = {n: [along.get(n, "group")] for n, array in drawn.items() if array.ndim == 3}
     coords = {"group": list(data.labels)} if dims else {}
+    if data.stats.covariates is not None:
+        coords["covariate"] = list(data.stats.covariates.names)
     groups: dict[str, dict[str, Any]] = {"posterior": drawn, "log_prior": log_prior}
     draws = xr.DataTree.from_dict(
         {group: dataset(variables, dims, coords) for group, variables in groups.items()}
