@@ -11,10 +11,13 @@ from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.normal import NORMAL
+from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import PROPORTIONS
 from partialpool.families.rates import RATES
 
-FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS, RATES)}
+FAMILIES = {
+    family.name: family for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, PROPORTIONS, RATES)
+}
 """Every family, by its name."""
 
 FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)
@@ -25,6 +28,7 @@ __all__ = [
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",
     "NORMAL",
+    "OWN_SPREAD",
     "PROPORTIONS",
     "RATES",
     "chosen",

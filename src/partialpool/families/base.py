@@ -384,6 +384,10 @@ class Family(ABC):
     gaussian: ClassVar[bool] = True
     """Whether estimates are normal around theta, and theta is normal around mu."""
 
+    leaves_groups_out: ClassVar[bool | None] = None
+    """Whether exact posteriors of shipped programs score each group given the others; those of
+    groups that are rows do where this is None."""
+
     may_be_logarithms: ClassVar[bool] = False
     """Whether theta may be a logarithm whose exponential people read."""
 

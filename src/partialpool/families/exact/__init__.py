@@ -27,6 +27,7 @@ from partialpool.families.exact.pooling_extremes import (
     complete_pooling,
     no_pooling,
 )
+from partialpool.families.exact.tabled import TabledPosterior
 
 __all__ = [
     "CommonVariancePosterior",
@@ -35,6 +36,7 @@ __all__ = [
     "HierarchicalPosterior",
     "KnownErrorsPosterior",
     "NoPoolingPosterior",
+    "TabledPosterior",
     "common_effect",
     "common_variance",
     "complete_pooling",
