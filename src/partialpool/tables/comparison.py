@@ -28,7 +28,7 @@ from partialpool.tables import (
 from partialpool.tables import thresholds as above
 from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
-from partialpool.tables.lazy import Tables
+from partialpool.tables.lazy import Tables, complete
 from partialpool.tables.misfit import check_counts
 from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
@@ -180,11 +180,7 @@ def compute(
     )
     trusted = {name: diagnostics.trusted(table) for name, table in checked.items()}
     if not lazily:
-        progress = progress or Progress()
-        with progress.task(f"Computing {len(makers)} tables", total=len(makers)) as task:
-            for key in makers:
-                tables.get(key)
-                task.advance()
+        complete(tables, progress=progress)
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Comparison(data, tuple(fits), tables, tables.failed, trusted, delta, insist, words)
