@@ -16,7 +16,7 @@ import numpy as np
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import FORMS, Declared, Design, Pooling, Posterior, draw_population
-from partialpool.families.exact.own_spread import own_spread
+from partialpool.families.exact.own_spread import equal_spread, own_spread
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
 from partialpool.priors import HalfCauchy
@@ -45,6 +45,8 @@ class OwnSpread(Observations):
     population = ("mu", "tau", "sigma0", "nu0")
     has_icc = False
     leaves_groups_out = True
+    most_exact_groups = 40
+    idea = ("own variances", "one variance for all groups")
 
     def default_priors(self, stats: GroupStats) -> Priors:
         """Priors of the model with one variance, and those of the variances' population.
@@ -92,12 +94,11 @@ class OwnSpread(Observations):
         """
         base = self.base_choice(priors)
         s = float(f"{stats.total_sd:.2g}")
-        named = super().named_choices(stats, priors)
-        of_means = ("tau", "mu")
-        found: dict[str, PriorChoice] = {BASE: base}
-        for name, choice in named.items():
-            if set(_changed(choice, named[BASE])) <= set(of_means) and name != BASE:
-                found[name] = replace(base, name=name, mu=choice.mu, tau=choice.tau)
+        found: dict[str, PriorChoice] = {
+            name: choice
+            for name, choice in super().named_choices(stats, priors).items()
+            if isinstance(choice, OwnSpreadChoice) and choice.sigma is None
+        }
         more = [
             replace(base, name="sigma0_half_cauchy", sigma0=HalfCauchy(s)),
             replace(base, name="nu0_exponential", nu0=Gamma(1, 1)),
@@ -159,6 +160,10 @@ class OwnSpread(Observations):
         """Exact posterior of the hierarchical model under a choice of priors."""
         return own_spread(stats, choice)
 
+    def usual_posterior(self, stats: GroupStats, priors: Priors) -> exact.TabledPosterior:
+        """Exact posterior with one variance, whose sd has the prior of sigma0."""
+        return equal_spread(stats, self.base_choice(priors))
+
     def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
         """As in the model with one variance, but for partial pooling, which is sampled."""
         return program not in FORMS and super().draws_exactly(program, stats, rows=rows)
@@ -214,10 +219,6 @@ class OwnSpread(Observations):
 def _own(usual: PriorChoice, nu0: Gamma) -> OwnSpreadChoice:
     assert usual.sigma is not None
     return OwnSpreadChoice(usual.name, usual.mu, usual.tau, sigma0=usual.sigma, nu0=nu0)
-
-
-def _changed(choice: PriorChoice, base: PriorChoice) -> list[str]:
-    return [name for name, prior in choice.priors.items() if prior != base.priors[name]]
 
 
 def _drawn_sds(sigma0: FloatArray, nu0: FloatArray, rng: np.random.Generator) -> FloatArray:

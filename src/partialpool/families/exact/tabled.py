@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar, Literal
@@ -26,6 +27,7 @@ import pandas as pd
 from scipy import interpolate, optimize
 
 from partialpool.families.exact.table import DEFAULT_PROBS, Quantity, table
+from partialpool.priors.choices import Choice
 from partialpool.types import FloatArray
 
 _ROUNDS, _ROUGH, _COARSE = 4, 0.6, 0.75
@@ -453,7 +455,7 @@ class TabledPosterior:
         """Probability that each group's own estimate is smaller than it is, given all others."""
         return np.array([known.below for known in self.fine.groups])
 
-    def summary(self, *, probs: Sequence[float] = DEFAULT_PROBS) -> pd.DataFrame:
+    def summary(self) -> pd.DataFrame:
         """Posterior moments and quantiles.
 
         Returns
@@ -464,7 +466,11 @@ class TabledPosterior:
             quantiles, and `error`: the largest change of any of these by a grid with more nodes,
             in posterior sds.
         """
-        return table(self._quantities(), self.coarse, self.fine, probs)
+        return self._summary.copy()
+
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
+        return table(self._quantities(), self.coarse, self.fine, DEFAULT_PROBS)
 
     def _quantities(self) -> Iterator[Quantity[Grid]]:
         model = self.model
@@ -490,20 +496,41 @@ def _theta(grid: Grid, *, j: int) -> Density:
     return grid.groups[j].theta
 
 
-def tabled(model: Tabled) -> TabledPosterior:
-    """Find nodes that suit the posterior of a model, starting from its rough ones."""
+_LATEST: deque[tuple[tuple[object, ...], TabledPosterior]] = deque(maxlen=4)
+"""The latest posteriors, and what they were made of: a report asks for the same several times."""
+
+
+def tabled(make: Callable[[], Tabled], *made_of: object) -> TabledPosterior:
+    """Find nodes that suit the posterior of a model, starting from its rough ones.
+
+    Parameters
+    ----------
+    make
+        Makes the model.
+    made_of
+        What it is made of: the same objects (or equal ones that are no arrays) make the same.
+    """
+    for parts, posterior in _LATEST:
+        if len(parts) == len(made_of) and all(map(_same, parts, made_of)):
+            return posterior
+    model = make()
     for _ in range(_ROUNDS):
         grid = Grid(model, _ROUGH)
-        axes = {
+        moved = {
             axis.name: _moved(axis, grid.parameter(axis.name))
             for axis in (*model.population, *model.errors)
         }
-        model = replace(  # type: ignore[type-var]
-            model,
-            population=tuple(axes[axis.name] for axis in model.population),
-            errors=tuple(axes[axis.name] for axis in model.errors),
+        population, errors = (
+            tuple(moved[axis.name] for axis in axes) for axes in (model.population, model.errors)
         )
-    return TabledPosterior(model)
+        model = replace(model, population=population, errors=errors)  # type: ignore[type-var]
+    posterior = TabledPosterior(model)
+    _LATEST.append((made_of, posterior))
+    return posterior
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, Choice | str) and one == other)
 
 
 def _moved(axis: Axis, found: Density) -> Axis:
