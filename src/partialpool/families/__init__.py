@@ -11,6 +11,7 @@ from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.meta_regression import META_REGRESSION
+from partialpool.families.nested import KNOWN_ERRORS_NESTED, NESTED
 from partialpool.families.normal import NORMAL
 from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import PROPORTIONS
@@ -18,7 +19,11 @@ from partialpool.families.rates import RATES
 
 FAMILIES = {
     family.name: family
-    for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
+    for family in (
+        *(NORMAL, OWN_SPREAD, NESTED),
+        *(KNOWN_ERRORS, META_REGRESSION, KNOWN_ERRORS_NESTED),
+        *(PROPORTIONS, RATES),
+    )
 }
 """Every family, by its name."""
 
@@ -29,7 +34,9 @@ __all__ = [
     "FAMILIES",
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",
+    "KNOWN_ERRORS_NESTED",
     "META_REGRESSION",
+    "NESTED",
     "NORMAL",
     "OWN_SPREAD",
     "PROPORTIONS",
