@@ -207,7 +207,8 @@ class _Frame:
         parts = [label_texts(self.column(name), what=f"{name}, row")[0] for name in names]
         name = BETWEEN.join(names)
         self._columns[name] = [
-            BETWEEN.join(row) if all(map(str.strip, row)) else "" for row in zip(*parts, strict=True)
+            BETWEEN.join(row) if all(map(str.strip, row)) else ""
+            for row in zip(*parts, strict=True)
         ]
         return name
 

@@ -39,8 +39,8 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         return data
     if data.stats.nesting is not None:
         raise InputError(
-            f"{OPTION} with groups within groups: there is no model of both; leave one of them out, "
-            "or turn to brms or bambi"
+            f"{OPTION} with groups within groups: there is no model of both; leave one of them "
+            "out, or turn to brms or bambi"
         )
     usual = FAMILIES[data.family.reads]
     if data.family is not usual and usual.explained:

@@ -198,8 +198,8 @@ class GroupedData:
         if self.stats.nesting is not None:
             option = " and ".join(f"--{about} {name}" for about, name in choice.items())
             raise InputError(
-                f"{self.name}: {option} with groups within groups: there is no model of both; leave "
-                "one of them out, or turn to brms or bambi"
+                f"{self.name}: {option} with groups within groups: there is no model of both; "
+                "leave one of them out, or turn to brms or bambi"
             )
         family = chosen(self.family, choice)
         if family is self.family:

@@ -38,8 +38,8 @@ def check_levels(group: str | Sequence[str] | None) -> tuple[str, ...]:
         raise InputError(f"--group {twice}: it is named twice")
     if len(group) > _LEVELS:
         raise InputError(
-            f"--group is given {len(group)} times, which makes {len(group) + 1} levels; models here "
-            f"have groups and outer groups of them. Leave one out, or turn to {OTHER_TOOLS}"
+            f"--group is given {len(group)} times, which makes {len(group) + 1} levels; models "
+            f"here have groups and outer groups of them. Leave one out, or turn to {OTHER_TOOLS}"
         )
     return tuple(group)
 

@@ -388,13 +388,14 @@ def _observations(
 ) -> GroupedData:
     """Read observations, row by row where they are few."""
     plain = not are_tables(paths) and not is_compressed(paths[0])
+    group = columns.named.get("group")
     if len(paths) == 1 and plain and paths[0].stat().st_size < _LARGE_FILE:
-        data = read_rows(paths[0], group=columns.group, value=columns.value, **how)
+        data = read_rows(paths[0], group=group, value=columns.value, **how)
     else:
         data = scan.scan_data(
             paths,
             most_observations=most_observations,
-            group=columns.group,
+            group=group,
             value=columns.value,
             progress=progress,
             **how,

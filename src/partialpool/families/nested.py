@@ -137,7 +137,7 @@ class _Levels(_Base):
     nested: ClassVar[str] = ""
     explained: ClassVar[str] = ""
     has_icc: ClassVar[bool] = False
-    idea: ClassVar[tuple[str, str]] = ("three levels", "two levels, outer groups ignored")
+    idea: ClassVar[tuple[str, str]] = ("three levels", "two levels")
     leaves_groups_out: ClassVar[bool | None] = True
 
     def default_priors(self, stats: Any) -> Priors:
@@ -146,7 +146,7 @@ class _Levels(_Base):
         omega: half-Student-t(3, 0, s), as tau has there: the sds of levels are exchangeable before
         the data are seen (Gelman 2006, *Bayesian Analysis* 1, 515-534, on priors of such sds).
         """
-        usual = super().default_priors(stats)
+        usual = super().default_priors(stats)  # type: ignore[safe-super]
         found = {**usual.values, "omega_df": _DF, "omega_scale": rounded(stats.total_sd)}
         values = {name: found[name] for name in self.settings if name in found}
         return Priors(values, dict.fromkeys(values, SCALED))
@@ -210,20 +210,22 @@ class _Levels(_Base):
 
     def check_poolable(self, program: Declared, stats: Any) -> list[str]:
         """As without outer groups, and warn where few of these leave much to priors."""
-        found = super().check_poolable(program, stats)
+        found = super().check_poolable(program, stats)  # type: ignore[safe-super]
         more = few_outer_groups(stats.nesting) if program.pooling == "partial" else []
         return [*found, *more]
 
     def inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
         """As without outer groups; `K` and `outer` say which group lies in which outer one."""
-        found = super().inputs(stats, draw_groups=draw_groups)
+        found = super().inputs(stats, draw_groups=draw_groups)  # type: ignore[safe-super]
         return {**found, "K": stats.nesting.K, "outer": stats.nesting.index + 1}
 
     def starts(
         self, program: Declared, stats: Any, settings: Settings, *, inputs: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """As without outer groups; means of outer groups start near those of their groups."""
-        found = super().starts(program, stats, settings, inputs=inputs)
+        found = super().starts(  # type: ignore[safe-super]
+            program, stats, settings, inputs=inputs
+        )
         declared, nesting = program.declared["parameters"], stats.nesting
         means = nesting.sums(stats.raw) / nesting.counts
         between = max(float(np.std(means)), 0.1 * stats.total_sd)
@@ -242,7 +244,9 @@ class _Levels(_Base):
     def count(self, stats: Any) -> str:
         """Say how many rows, groups and outer groups there are."""
         nesting = stats.nesting
-        return f"{super().count(stats)} within {nesting.K:,} {nesting.label}s"
+        rows, _, groups = super().count(stats).partition(" in ")
+        inner = f" in {groups}" if groups else ""
+        return f"{rows}{inner} in {nesting.K:,} {nesting.label}s"
 
     def replicated(
         self,
@@ -267,7 +271,7 @@ class _Levels(_Base):
         """
         if program in FORMS:
             return self.exact_alternative(self.base_choice(priors), stats)
-        return super().exact_posterior(program, stats, priors)
+        return super().exact_posterior(program, stats, priors)  # type: ignore[safe-super]
 
     def draws_exactly(self, program: str, stats: Any, *, rows: bool) -> bool:
         """As without outer groups; of partial pooling, where there are very many groups."""
@@ -315,7 +319,8 @@ class _Levels(_Base):
         draw_groups: bool,
     ) -> dict[str, FloatArray]:
         """Draw the sds, `mu`, `phi` and, if asked, `theta` from that posterior."""
-        drawn = self.exact_alternative(choice, stats).draws(rng=rng, shape=shape)
+        posterior: Any = self.exact_alternative(choice, stats)
+        drawn: dict[str, FloatArray] = posterior.draws(rng=rng, shape=shape)
         if draw_groups:
             tau, phi = drawn["tau"][..., None], drawn["phi"][..., stats.nesting.index]
             variance = drawn.get("sigma", np.ones(shape))[..., None] ** 2 / stats.weight
@@ -327,7 +332,7 @@ class _Levels(_Base):
     @property
     def design(self) -> Design:
         """The design without outer groups, and a prior of omega like that of tau."""
-        usual = super().design
+        usual = super().design  # type: ignore[safe-super]
         values = dict(usual.priors.values)
         values.pop("tau_upper", None)
         values |= {"tau_df": 4.0, "tau_scale": 2.5, "omega_df": 4.0, "omega_scale": 2.5}
@@ -345,7 +350,7 @@ class _Levels(_Base):
     ) -> dict[str, FloatArray]:
         """Draw outer groups and groups from their priors."""
         if pooling != "partial":
-            return super().draw_truth(
+            return super().draw_truth(  # type: ignore[safe-super]
                 pooling, groups, priors=priors, choice=choice, rng=rng, one_sd=one_sd
             )
         nesting = simulated(groups)
@@ -368,7 +373,7 @@ class _Levels(_Base):
         self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
     ) -> tuple[FloatArray, IntArray, Any]:
         """Draw rows of groups of these sizes, in outer groups."""
-        y, group, plain = super().draw_rows(truth, sizes, rng)
+        y, group, plain = super().draw_rows(truth, sizes, rng)  # type: ignore[safe-super]
         return y, group, self.with_nesting(plain, simulated(len(sizes)))
 
 
@@ -409,9 +414,7 @@ class NestedErrors(_Levels, KnownErrors):
         self, choice: NestedChoice, stats: NestedEstimates
     ) -> NestedPosterior:
         """Exact posterior of the hierarchical model under a choice of priors."""
-        return nested_posterior(
-            stats.labels, stats.estimate, stats.weight, stats.nesting, choice
-        )
+        return nested_posterior(stats.labels, stats.estimate, stats.weight, stats.nesting, choice)
 
     def usual_posterior(self, stats: NestedEstimates, priors: Priors) -> Scoring:
         """Exact posterior of partial pooling that ignores the outer groups."""
@@ -447,7 +450,7 @@ class NestedObservations(_Levels, Observations):
         found = super().inputs(stats, draw_groups=draw_groups)
         return {n: v for n, v in found.items() if n not in ("tau_df", "tau_scale", "tau_upper")}
 
-    def weighted(self, stats: NestedStats, weight: float) -> dict[str, Any]:
+    def weighted(self, stats: GroupStats, weight: float) -> dict[str, Any]:
         """Count every observation `weight` times: the likelihood to that power."""
         return {"n": weight * stats.n, "ssw": weight * stats.ss.sum()}
 

@@ -47,7 +47,7 @@ class Nesting:
     @property
     def counts(self) -> IntArray:
         """Number of groups in each outer one, shape (K,)."""
-        return np.bincount(self.index, minlength=self.K)
+        return np.asarray(np.bincount(self.index, minlength=self.K), dtype=np.int64)
 
     def take(self, at: IntArray) -> Nesting:
         """Return that of some groups; all outer groups are kept."""
@@ -65,7 +65,7 @@ class Nesting:
         """Sum over the groups of each outer one along the last axis, shape (..., K)."""
         flat = values.reshape(-1, values.shape[-1])
         found = np.stack([np.bincount(self.index, row, self.K) for row in flat])
-        return found.reshape(*values.shape[:-1], self.K)
+        return np.asarray(found, dtype=np.float64).reshape(*values.shape[:-1], self.K)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def check_nesting(nesting: Nesting, *, where: str) -> None:
     outer, inner = nesting.label, nesting.inner_label
     if nesting.K == 1:
         raise InputError(
-            f"{where}: every {inner} is of one {outer}, {nesting.labels[0]!r}, and one says nothing "
-            f"of how {outer}s differ; leave --group {outer} out"
+            f"{where}: every {inner} is of one {outer}, {nesting.labels[0]!r}, and one says "
+            f"nothing of how {outer}s differ; leave --group {outer} out"
         )
     if (nesting.counts == 1).all():
         raise InputError(

@@ -14,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import later, model_figures, own_spreads
+from partialpool.report import later, levels, model_figures, own_spreads
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -87,11 +87,14 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
     )
     if partial and partial.keeps(MEANS):
         yield Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial))
+    if levels.drawn(comparison) is not None:
+        yield Plan("shrinkage", "outer-groups", lambda: levels.figure(comparison))
     if own_spreads.drawn(comparison) is not None:
         yield Plan("shrinkage", "spreads", lambda: own_spreads.figure(comparison))
     if partial and comparison.data.family.rows_are_groups:
         yield Plan("shrinkage", "forest", lambda: _forest(comparison, partial))
-        if is_shipped(partial) and comparison.data.family.gaussian:
+        nested = comparison.data.stats.nesting is not None
+        if is_shipped(partial) and comparison.data.family.gaussian and not nested:
             yield Plan("shrinkage", "effects", lambda: _effects(comparison, partial))
     if best and comparison.data.stats.J > 1:
         yield Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best))

@@ -19,6 +19,7 @@ from partialpool.report import (
     cells,
     companions,
     later,
+    levels,
     mathematics,
     own_spreads,
     sentences,
@@ -151,6 +152,7 @@ def sections(
             "Shrinkage",
             [
                 *_said(sentences.shrinkage, comparison, partial),
+                *_said(levels.lines, comparison),
                 *_said(own_spreads.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
@@ -160,6 +162,9 @@ def sections(
                 _view(views.shrinkage, comparison),
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
+                _view(levels.variance_view, comparison),
+                _view(levels.outer_view, comparison),
+                _view(levels.poolings_view, comparison),
                 _view(own_spreads.view, comparison),
                 _view(own_spreads.usual_view, comparison),
                 _view(tau_priors.view, comparison),
@@ -236,7 +241,8 @@ def model_section(
             by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
-        names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
+        by_outer = {str(n) for n, a in fit.posterior.data_vars.items() if "outer_group" in a.dims}
+        names = mathematics.Names(by_group, fit.record.priors, comparison.data.log, by_outer)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
     said = _said(says or trust.withheld, comparison, fit)

@@ -78,9 +78,19 @@ def a_group(comparison: Comparison) -> str:
     return f"{'an' if _VOWEL.match(word) else 'a'} {word}"
 
 
+def center(comparison: Comparison) -> str:
+    """What partial pooling pulls groups towards: μ, or the mean φ of their outer group."""
+    nesting = comparison.data.stats.nesting
+    symbol = "μ" if nesting is None else "φ"
+    symbol = f"exp({symbol})" if comparison.data.exp else symbol
+    return symbol if nesting is None else f"the mean of its {nesting.label}, {symbol},"
+
+
 def a_new_group(comparison: Comparison) -> str:
     """Name a group that was not observed."""
-    return f"a new {group_word(comparison)}"
+    nesting = comparison.data.stats.nesting
+    within = "" if nesting is None else f" in a new {nesting.label}"
+    return f"a new {group_word(comparison)}{within}"
 
 
 def run(what: str, low: tuple[str, str], high: tuple[str, str]) -> str:

@@ -20,6 +20,7 @@ from partialpool.tables import (
     contrasts,
     exactness,
     holdout,
+    levels,
     predictions,
     prior_choices,
     shrinkage,
@@ -163,6 +164,10 @@ def compute(
     if any("nu0" in fit.posterior for fit in fits):
         makers["spreads"] = lambda: spreads.spreads(fits, data)
         makers["span"] = lambda: spreads.span_table(fits, data)
+    if data.stats.nesting is not None:
+        makers["levels"] = lambda: levels.levels(fits, data)
+        makers["outer_groups"] = lambda: levels.outer_groups(fits, data)
+        makers["poolings"] = lambda: levels.poolings(fits, data)
     if any(data.family.idea):
         makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
         makers["usual_model"] = lambda: usual_model.usual_model(

@@ -3,10 +3,11 @@
 Model: ybar_j ~ N(theta_j, sigma^2 / n_j) or, of estimates, y_j ~ N(theta_j, s_j^2) with s_j known;
 theta_j ~ N(phi_k, tau^2) for the groups j of the outer group k; phi_k ~ N(mu, omega^2);
 mu ~ N(m0, g^2). With w_j = 1 / (tau^2 + s_j^2), W_k = sum w_j, m_k = sum w_j y_j / W_k,
-p_k = 1 / (omega^2 + 1 / W_k), P = 1 / g^2 + sum p_k and h = (m0 / g^2 + sum p_k m_k) / P, given the sds
+p_k = 1 / (omega^2 + 1 / W_k), P = 1 / g^2 + sum p_k and h = (m0 / g^2 + sum p_k m_k) / P, given
+the sds
 
-- log p(y) = sum (log w_j - w_j (y_j - m_k)^2) / 2 - sum (log W_k) / 2 + sum (log p_k - p_k (m_k - h)^2) / 2
-  - (m0 - h)^2 / (2 g^2) - log(P g^2) / 2 - J log(2 pi) / 2,
+- log p(y) = sum (log w_j - w_j (y_j - m_k)^2) / 2 - sum (log W_k) / 2
+  + sum (log p_k - p_k (m_k - h)^2) / 2 - (m0 - h)^2 / (2 g^2) - log(P g^2) / 2 - J log(2 pi) / 2,
 - mu ~ N(h, 1 / P),
 - phi_k ~ N(m_k + b_k (h - m_k), b_k omega^2 + b_k^2 / P) with b_k = 1 / (1 + omega^2 W_k), and
   Cov(phi_k, phi_l) = b_k b_l / P,
@@ -31,6 +32,7 @@ import pandas as pd
 from scipy import special
 
 from partialpool.families.exact.mixture import NormalMixture
+from partialpool.families.exact.nested_draws import draw
 from partialpool.families.exact.table import (
     DEFAULT_PROBS,
     Quantity,
@@ -197,6 +199,12 @@ class Grid:
         log = log + self.side.log_weights
         return np.where(np.isnan(log), -np.inf, log)
 
+    @property
+    def log_density_of_places(self) -> FloatArray:
+        """Log density of the places of the nodes before stretching, an axis an sd."""
+        shape = [len(axis.places(self.share)) for axis in self.axes]
+        return self._log_weights.reshape(shape)
+
     @cached_property
     def log_total(self) -> float:
         """Log of p(y), with all constants."""
@@ -267,13 +275,13 @@ class Grid:
 
     def contrast(self, i: int, j: int) -> NormalMixture:
         """Posterior of theta_i - theta_j."""
-        (mean, own, a, k), (other, its, c, l) = self._theta(i), self._theta(j)
+        (mean, own, a, k), (other, its, c, its_k) = self._theta(i), self._theta(j)
         b, _, variance = self.outer
-        if k == l:
+        if k == its_k:
             spread = (a - c) ** 2 * variance[:, k]
         else:
-            both = b[:, k] * b[:, l] / self.given.precision
-            spread = a**2 * variance[:, k] + c**2 * variance[:, l] - 2 * a * c * both
+            both = b[:, k] * b[:, its_k] / self.given.precision
+            spread = a**2 * variance[:, k] + c**2 * variance[:, its_k] - 2 * a * c * both
         return self._mixture(mean - other, own + its + spread, 0.0)
 
     def new_outer_group(self) -> NormalMixture:
@@ -423,9 +431,7 @@ class NestedPosterior:
         return np.asarray(np.exp(np.interp(at, t, log, left=-np.inf, right=-np.inf)))
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, FloatArray]:
-        """Draw the sds and `mu`, of the given shape, and `phi`, with a last axis of outer groups."""
-        from partialpool.families.exact.nested_draws import draw
-
+        """Draw the sds and `mu`, of the given shape, and `phi`, its last axis the outer groups."""
         return draw(self.fine, rng=rng, shape=shape)
 
 
@@ -477,7 +483,9 @@ def _rough(leaves: Leaves) -> tuple[Axis, ...]:
     spare = leaves.N - leaves.J
     sigma = math.sqrt(leaves.ss.sum() / spare) if spare > 0 and leaves.ss.any() else 1.0
     error = float(np.median(sigma**2 / leaves.weight))
-    within = math.sqrt(max(float((apart**2).sum()) / max(1, leaves.J - counts.size) - error, error / 10))
+    within = math.sqrt(
+        max(float((apart**2).sum()) / max(1, leaves.J - counts.size) - error, error / 10)
+    )
     of_means = (within**2 + error) / float(counts.mean())
     between = math.sqrt(max(float(np.var(means)) - of_means, of_means / 10))
     many = leaves.J > 50
@@ -491,5 +499,3 @@ def _rough(leaves: Leaves) -> tuple[Axis, ...]:
         return axes
     precise = math.sqrt(0.5 / max(1, spare)) + 0.05
     return (*axes, Axis("sigma", math.log(sigma), precise, count=17))
-
-

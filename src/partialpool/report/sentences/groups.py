@@ -13,6 +13,7 @@ from partialpool.report.sentences import claims
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
     capital,
+    center,
     draws_of,
     everyone,
     group_word,
@@ -79,7 +80,7 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
         return held
     rows = comparison.table("shrinkage", model=fit.name)
     words, raws = comparison.data.words, _moving(comparison)
-    towards_mu = "exp(μ)" if comparison.data.exp else "μ"
+    towards_mu = center(comparison)
     said = []
     if len(rows) and rows["target"].notna().all():
         said += _towards(comparison, rows, raws, towards_mu)
@@ -99,11 +100,13 @@ def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str, towards_mu: 
     if not clear.any():
         return []
     if towards.all():
-        return [f"Partial pooling moves each of the {len(rows)} {raws} towards {towards_mu}."]
+        where = towards_mu.rstrip(",")
+        return [f"Partial pooling moves each of the {len(rows)} {raws} towards {where}."]
     unclear = int((~towards & ~clear).sum())
     short = raws.removeprefix("group ")
     parts = [
-        f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards {towards_mu}"
+        f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards "
+        f"{towards_mu.rstrip(',')}"
     ]
     if unclear:
         parts.append(f"{unclear} by less than the Monte Carlo error can tell")
@@ -175,7 +178,7 @@ def moved_most(comparison: Comparison, fit: Fit) -> list[str]:
         said += f", that is {abs(most['displacement_se']):.1f} of its standard errors"
     known = pd.DataFrame({"group": list(stats.labels), "weight": stats.weight})
     least = tied(known, "weight", float(stats.weight.min()))
-    towards = "exp(μ)" if data.exp else "μ"
+    towards = center(comparison)
     depends = (
         f"how far {what} moves depends on its distance from {towards} as well as on how little is "
         "known of it."

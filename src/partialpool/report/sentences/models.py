@@ -187,7 +187,9 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
             f"factor of {factor}."
         ]
     else:
-        said = [f"The sd of the {nouns(comparison)}, τ, is {with_interval(tau, data.unit)}."]
+        nesting = data.stats.nesting
+        of = f" of the {nesting.inner_label}s of one {nesting.label}" if nesting else ""
+        said = [f"The sd of the {nouns(comparison)}{of}, τ, is {with_interval(tau, data.unit)}."]
     rows = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     if "i2" in rows:
         said.append(
