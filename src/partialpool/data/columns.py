@@ -35,7 +35,8 @@ def names_of(data: GroupedData) -> tuple[str, ...]:
     paths = _paths(data)
     if not are_tables(paths):
         spelling = spelling_of(data)
-        return tuple(spelling.joining(take_header(file_rows(paths[0], spelling), paths[0])))
+        header = take_header(file_rows(paths[0], spelling), paths[0])
+        return tuple(spelling.joining(header, paths[0]))
     with open_engine() as engine:
         return tuple(open_source(engine, paths[:1], spelling_of(data)).header)
 

@@ -351,7 +351,7 @@ def _header(paths: Sequence[Path], spelling: Spelling) -> list[str]:
     if are_tables(paths):
         with open_engine() as engine:
             return open_source(engine, paths[:1], spelling).header
-    return spelling.joining(take_header(file_rows(paths[0], spelling), paths[0]))
+    return spelling.joining(take_header(file_rows(paths[0], spelling), paths[0]), paths[0])
 
 
 def _roles(

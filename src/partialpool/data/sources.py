@@ -76,7 +76,7 @@ class CsvSource(Source):
                     f"{self.paths[0]} are {', '.join(map(repr, header))}"
                 )
         self._width = len(header)
-        self.header = self.spelling.joining(header)
+        self.header = self.spelling.joining(header, self.paths[0])
         self._copied = False
         files = [path if self._is_plain(path) else self._copy(path) for path in self.paths]
         self.table = self._read_csv(files)
@@ -174,7 +174,7 @@ class ParquetSource(Source):
         columns = [column for column in columns if not _PANDAS_INDEX.fullmatch(column[0])]
         header = [name.strip() for name, _ in columns]
         self._columns = dict(zip(header, columns, strict=True))
-        self.header = self.spelling.joining(header)
+        self.header = self.spelling.joining(header, self.paths[0])
 
     def label(self, name: str) -> str:
         """SQL of a column of labels; null where a number is none."""

@@ -156,8 +156,18 @@ class Spelling:
         """Name of the column that `joined` are read as."""
         return BETWEEN.join(self.joined)
 
-    def joining(self, header: Sequence[str]) -> list[str]:
-        """Names of the columns, with the one that is read as several."""
+    def joining(self, header: Sequence[str], path: object) -> list[str]:
+        """Names of the columns of a file, with the one that is read as several.
+
+        Raises
+        ------
+        InputError
+            One of these is not there.
+        """
+        for name in self.joined:
+            if name not in header:
+                shown = ", ".join(map(repr, header))
+                raise InputError(f"{path}: there is no column {name!r}; the columns are {shown}")
         return [*header, self.joined_name] if self.joined else [*header]
 
     def delimited(self, delimiter: str) -> Spelling:

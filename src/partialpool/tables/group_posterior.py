@@ -33,6 +33,7 @@ from partialpool.families.base import Statistics
 from partialpool.families.conjugate import Conjugate
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import MARGINAL, Program, find_program, statements
+from partialpool.tables import nested_groups
 from partialpool.tables.group_mixtures import Mixture
 from partialpool.types import FloatArray, IntArray
 
@@ -79,6 +80,11 @@ class Hyperdraws:
         InputError
             `mu`, `tau` or `sigma` is absent, or a draw of them is not usable.
         """
+        if stats.nesting is not None:
+            raise InputError(
+                "of very many groups within groups neither draws, ranks nor contrasts are made; "
+                "leave the outer groups out, or look at the groups of some of them"
+            )
         arrays: list[FloatArray] = []
         for name in ("mu", "tau", stats.error_sd):
             if not name:
@@ -196,8 +202,10 @@ def group_estimates(
     >>> pp.group_estimates(fit.posterior, data.stats)["group"].tolist()[:2]
     ['1', '2']
     """
-    hyper = Hyperdraws.of(posterior, stats)
     at = np.arange(stats.J) if groups is None else positions(stats, groups)
+    if stats.nesting is not None:
+        return nested_groups.estimates(posterior, stats, at)
+    hyper = Hyperdraws.of(posterior, stats)
     n, raw = stats.weight[at], stats.raw[at]
     which: IntArray | slice = slice(None)
     if hyper.kind is not None:  # of counts few pairs are different, and a group may have none

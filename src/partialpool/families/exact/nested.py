@@ -22,15 +22,16 @@ two or three numbers; their nodes follow the trapezoidal rule as in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
+from partialpool.families.exact.leaves import CELLS, Given, Leaves
 from partialpool.families.exact.mixture import NormalMixture
 from partialpool.families.exact.nested_draws import draw
 from partialpool.families.exact.table import (
@@ -46,126 +47,9 @@ from partialpool.priors.levels import NestedChoice
 from partialpool.types import FloatArray
 
 _LOG_2_PI = math.log(2 * math.pi)
-_ROUNDS, _ROUGH, _COARSE = 4, 0.6, 0.75
-_CELLS = 4_000_000
+_ROUNDS, _ROUGH, _COARSE, _FINER = 4, 0.6, 0.75, 2.0
 _NOTHING = 1e-14
-
-
-class Given(NamedTuple):
-    """What is known given the sds, at R nodes.
-
-    Attributes
-    ----------
-    W, m, p
-        Precision and mean of what the groups of an outer group say of it, and precision of that
-        mean about mu, shape (R, K).
-    precision, h
-        Precision and mean of mu, shape (R,).
-    log_likelihood
-        Log of p(y) but for constants, shape (R,).
-    """
-
-    W: FloatArray
-    m: FloatArray
-    p: FloatArray
-    precision: FloatArray
-    h: FloatArray
-    log_likelihood: FloatArray
-
-
-@dataclass(frozen=True)
-class Leaves:
-    """Data and priors of groups within groups.
-
-    Attributes
-    ----------
-    y
-        Estimates or sample means, counted from `origin`, shape (J,).
-    weight
-        1 / se^2, or the numbers of observations, shape (J,).
-    nesting
-        The outer group of each.
-    origin
-        A value near all of them.
-    choice
-        Priors; with one of sigma where sds within groups are not known to be 1.
-    ss, N
-        Sum of squares within each group, shape (J,), and number of observations; 0 of estimates.
-    """
-
-    y: FloatArray
-    weight: FloatArray
-    nesting: Nesting
-    origin: float
-    choice: NestedChoice
-    ss: FloatArray
-    N: int
-
-    @property
-    def J(self) -> int:
-        """Number of groups."""
-        return self.y.size
-
-    @property
-    def samples(self) -> bool:
-        """Whether the sd within groups is a parameter."""
-        return self.choice.sigma is not None
-
-    @cached_property
-    def _places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Order that puts the groups of one outer group side by side, and where each begins."""
-        at = np.argsort(self.nesting.index, kind="stable")
-        starts = np.searchsorted(self.nesting.index[at], np.arange(self.nesting.K))
-        return at, starts
-
-    @property
-    def log_constant(self) -> float:
-        """Constant factors of the likelihood."""
-        rows = self.N if self.samples else self.J
-        sizes = float(np.log(self.weight).sum()) if self.samples else 0.0
-        return -0.5 * rows * _LOG_2_PI - 0.5 * sizes - math.log(self.choice.mu.scale)
-
-    def variance(self, sds: Mapping[str, FloatArray], j: int | None = None) -> FloatArray:
-        """Variances of the groups' own estimates, shape (R, J), or of one of them, (R,)."""
-        sigma = sds.get("sigma", np.ones_like(sds["tau"]))
-        if j is not None:
-            return np.asarray(sigma**2 / self.weight[j])
-        return np.asarray(sigma[:, None] ** 2 / self.weight)
-
-    def given(self, sds: Mapping[str, FloatArray]) -> Given:
-        """What follows from omega, tau and, if it is a parameter, sigma, each of shape (R,)."""
-        size = max(1, _CELLS // self.J)
-        R = sds["tau"].size
-        parts = [
-            self._given({name: sd[at : at + size] for name, sd in sds.items()})
-            for at in range(0, R, size)
-        ]
-        return Given(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-
-    def _given(self, sds: Mapping[str, FloatArray]) -> Given:
-        at, starts = self._places
-        y, lies_in = self.y[at], self.nesting.index[at]
-        w = 1 / (sds["tau"][:, None] ** 2 + self.variance(sds)[:, at])
-        W = np.add.reduceat(w, starts, axis=1)
-        m = np.add.reduceat(w * y, starts, axis=1) / W
-        of_groups = np.log(w).sum(axis=1) - (w * (y - m[:, lies_in]) ** 2).sum(axis=1)
-        p = 1 / (sds["omega"][:, None] ** 2 + 1 / W)
-        prior = self.choice.mu.scale**-2
-        location = self.choice.mu.location - self.origin
-        precision = prior + p.sum(axis=1)
-        h = (prior * location + (p * m).sum(axis=1)) / precision
-        of_outer = (np.log(p / W) - p * (m - h[:, None]) ** 2).sum(axis=1)
-        of_mu = -prior * (location - h) ** 2 - np.log(precision)
-        total = 0.5 * (of_groups + of_outer + of_mu)
-        if self.samples:
-            sigma = sds["sigma"]
-            total -= 0.5 * self.ss.sum() / sigma**2 + (self.N - self.J) * np.log(sigma)
-        return Given(W, m, p, precision, h, np.asarray(total))
-
-    def log_prior(self, sds: Mapping[str, FloatArray]) -> FloatArray:
-        """Log prior density of the sds."""
-        priors = self.choice.priors
-        return np.asarray(sum(priors[name].log_density(sd) for name, sd in sds.items()))
+_MANY = 2000
 
 
 @dataclass(frozen=True)
@@ -432,7 +316,9 @@ class NestedPosterior:
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, FloatArray]:
         """Draw the sds and `mu`, of the given shape, and `phi`, its last axis the outer groups."""
-        return draw(self.fine, rng=rng, shape=shape)
+        finer = Grid(self.leaves, self.axes, _FINER)
+        few = finer.side.log_weights.size * self.leaves.J <= CELLS
+        return draw(finer if few else self.fine, rng=rng, shape=shape)
 
 
 def nested(
@@ -482,20 +368,27 @@ def _rough(leaves: Leaves) -> tuple[Axis, ...]:
     apart = leaves.y - means[leaves.nesting.index]
     spare = leaves.N - leaves.J
     sigma = math.sqrt(leaves.ss.sum() / spare) if spare > 0 and leaves.ss.any() else 1.0
-    error = float(np.median(sigma**2 / leaves.weight))
-    within = math.sqrt(
-        max(float((apart**2).sum()) / max(1, leaves.J - counts.size) - error, error / 10)
-    )
-    of_means = (within**2 + error) / float(counts.mean())
-    between = math.sqrt(max(float(np.var(means)) - of_means, of_means / 10))
-    many = leaves.J > 50
-    three = leaves.samples
-    count = (25 if many else 31) if three else 41
+    error = float((sigma**2 / leaves.weight).mean())
+    within, width = _moments(float((apart**2).sum()), leaves.J - counts.size, error)
+    of_means = (within**2 + error) * float((1 / counts).mean())
+    squares = float(((means - means.mean()) ** 2).sum())
+    between, wide = _moments(squares, counts.size - 1, of_means)
+    three, many = leaves.samples, leaves.J > _MANY
+    count = (17 if many else 31) if three else (25 if many else 51)
     axes = (
-        Axis("omega", math.log(between), 0.7, reach=(-3.6, 2.8), count=count),
-        Axis("tau", math.log(within), 0.7, reach=(-3.6, 2.8), count=count),
+        Axis("omega", math.log(between), wide, reach=(-3.6, 2.8), count=count),
+        Axis("tau", math.log(within), width, reach=(-3.6, 2.8), count=count),
     )
     if not three:
         return axes
-    precise = math.sqrt(0.5 / max(1, spare)) + 0.05
-    return (*axes, Axis("sigma", math.log(sigma), precise, count=17))
+    precise = math.sqrt(0.5 / max(1, spare)) + (0.0 if many else 0.05)
+    return (*axes, Axis("sigma", math.log(sigma), precise, count=11 if many else 17))
+
+
+def _moments(squares: float, spare: int, error: float) -> tuple[float, float]:
+    """An sd whose square adds to a variance of errors, and about how well its log is known."""
+    total = squares / max(1, spare)
+    excess, unsure = total - error, total * math.sqrt(2 / max(1, spare))
+    if excess < 4 * unsure:
+        return math.sqrt(max(excess, error / 10)), 0.7
+    return math.sqrt(excess), min(0.7, unsure / excess)

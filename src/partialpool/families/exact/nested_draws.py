@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import interpolate
 
+from partialpool.families.exact.leaves import Interpolated
 from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _CELLS = {2: 400, 3: 90}
 _DROP = 36.0
 _DEGREE = 3
-_NODES = 33
 _BLOCK = 2_000_000
 
 
@@ -35,13 +35,14 @@ def draw(grid: Grid, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dic
     leaves, K = grid.leaves, grid.leaves.nesting.K
     mu, phi = np.empty(size), np.empty((size, K))
     sigma = sds.get("sigma", np.ones(size))
-    sums = _Sums(grid, sds["tau"] / sigma)
+    within = Interpolated(leaves, sds["tau"] / sigma)
     prior = leaves.choice.mu.scale**-2
     location = leaves.choice.mu.location - leaves.origin
     rows = max(1, _BLOCK // K)
     for start in range(0, size, rows):
         part = slice(start, start + rows)
-        W, m = sums.at(sds["tau"][part], sigma[part])
+        sums = within.at(sds["tau"][part] / sigma[part])
+        W, m = sums.W / sigma[part, None] ** 2, sums.m
         omega2 = sds["omega"][part, None] ** 2
         p = 1 / (omega2 + 1 / W)
         precision = prior + p.sum(axis=1)
@@ -59,6 +60,7 @@ def _sds(grid: Grid, rng: np.random.Generator, size: int) -> dict[str, FloatArra
     places = [axis.places(grid.share) for axis in grid.axes]
     log = grid.log_density_of_places
     low, high = _ends(log)
+    log = np.maximum(log, log.max() - 2 * _DROP)  # what is far below would make splines swing
     cells = []
     for k, t in enumerate(places):
         edges = np.linspace(t[low[k]], t[high[k]], _CELLS[len(places)] + 1)
@@ -80,29 +82,3 @@ def _ends(log: FloatArray) -> tuple[Sequence[int], Sequence[int]]:
     low = np.maximum(matters.min(axis=0) - 1, 0)
     high = np.minimum(matters.max(axis=0) + 1, np.array(log.shape) - 1)
     return low.tolist(), high.tolist()
-
-
-class _Sums:
-    """W_k and m_k at any sds, interpolated in the logarithm of tau / sigma."""
-
-    def __init__(self, grid: Grid, ratio: FloatArray) -> None:
-        x = np.log(ratio)
-        self._low, self._high = float(x.min()) - 1e-9, float(x.max()) + 1e-9
-        self._t = np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
-        at = self._low + 0.5 * (self._high - self._low) * (1 + self._t)
-        one = np.ones(_NODES)
-        sds = {"omega": one, "tau": np.exp(at)}
-        sds |= {"sigma": one} if grid.leaves.samples else {}
-        given = grid.leaves.given(sds)
-        self._log_W, self._m = np.log(given.W), given.m
-        self._signs = (-1.0) ** np.arange(_NODES) * np.sqrt(1 - self._t**2)
-
-    def at(self, tau: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """W_k and m_k, each shape (draws, K)."""
-        x = np.log(tau / sigma)
-        t = 2 * (x - self._low) / (self._high - self._low) - 1
-        distance = t[:, None] - self._t
-        distance[distance == 0] = np.finfo(float).tiny
-        lagrange = self._signs / distance
-        lagrange /= lagrange.sum(axis=1, keepdims=True)
-        return np.exp(lagrange @ self._log_W) / sigma[:, None] ** 2, lagrange @ self._m
