@@ -28,6 +28,7 @@ from partialpool.families.base import (
 )
 from partialpool.families.exact.nested import NestedPosterior
 from partialpool.families.exact.nested import nested as nested_posterior
+from partialpool.families.exact.own_spread import equal_spread
 from partialpool.families.known_errors import Estimates, KnownErrors
 from partialpool.families.moments import GroupStats
 from partialpool.families.nesting import Nested, Nesting, few_outer_groups, numbered
@@ -36,6 +37,7 @@ from partialpool.priors import Exponential, HalfCauchy, HalfNormal, HalfT, Norma
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.priors.levels import NestedChoice
+from partialpool.priors.spreads import Gamma, OwnSpreadChoice
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
 
@@ -439,7 +441,7 @@ class NestedObservations(_Levels, Observations):
     choice_settings: ClassVar[tuple[str, ...]] = (
         *("mu_location", "mu_scale", *_OUTER, "tau_df", "tau_scale", "sigma_upper"),
     )
-    most_exact_groups = 100
+    most_exact_groups = 60
 
     def with_nesting(self, stats: GroupStats, nesting: Nesting) -> NestedStats:
         """Put the outer group of each group beside the statistics."""
@@ -462,9 +464,13 @@ class NestedObservations(_Levels, Observations):
             stats.labels, stats.mean, stats.weight, stats.nesting, choice, ss=stats.ss
         )
 
-    def usual_posterior(self, stats: NestedStats, priors: Priors) -> Scoring | None:
+    def usual_posterior(self, stats: NestedStats, priors: Priors) -> Scoring:
         """Exact posterior of partial pooling that ignores the outer groups."""
-        return None
+        choice = self.base_choice(priors)
+        assert choice.sigma is not None
+        nu0 = Gamma(2.0, 0.1)  # of variances that differ, which these do not
+        usual = OwnSpreadChoice(BASE, choice.mu, choice.tau, sigma0=choice.sigma, nu0=nu0)
+        return equal_spread(stats, usual)
 
 
 KNOWN_ERRORS_NESTED = NestedErrors()

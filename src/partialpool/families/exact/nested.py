@@ -374,7 +374,7 @@ def _rough(leaves: Leaves) -> tuple[Axis, ...]:
     squares = float(((means - means.mean()) ** 2).sum())
     between, wide = _moments(squares, counts.size - 1, of_means)
     three, many = leaves.samples, leaves.J > _MANY
-    count = (17 if many else 31) if three else (25 if many else 51)
+    count = (17 if many else 37) if three else (25 if many else 51)
     axes = (
         Axis("omega", math.log(between), wide, reach=(-3.6, 2.8), count=count),
         Axis("tau", math.log(within), width, reach=(-3.6, 2.8), count=count),
