@@ -123,7 +123,7 @@ def _names(
     more = f" and {len(several) - _SHOWN:,} more" if len(several) > _SHOWN else ""
     note = (
         f"labels of {inner} that occur in several {outer}s ({shown}{more}) are read as different "
-        f"groups, and named with their {outer}; if they are the same groups, these are crossed, not "
-        f"nested: turn to {OTHER_TOOLS}"
+        f"groups, and named with their {outer}; if they are the same groups, these are crossed, "
+        f"not nested: turn to {OTHER_TOOLS}"
     )
     return [f"{o}{BETWEEN}{i}" for o, i in zip(outers, inners, strict=True)], (note,)
