@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import integrate, optimize, stats
 
 from partialpool.data import GroupedData
+from partialpool.families.linked.family import LinkedFamily
 from partialpool.fitting import Fit
 from partialpool.priors.choices import Choice, PriorChoice
 from partialpool.tables import variables
@@ -203,6 +204,8 @@ def _of_counts(
 ) -> Any:
     """Log density where theta is beta or gamma around mu, of mu and of size or shape."""
     total = choice.log_density(mu, tau, error_sd[0])
+    if isinstance(data.family, LinkedFamily):
+        return total + _of_linked(fit, data, data.family)
     if data.family.name == "rates":  # which samples mu in place of the size
         total = total + np.log((error_sd[0] / tau) ** 2 / mu)
     if "theta" not in (fit.record.parameters or ()):
@@ -214,6 +217,21 @@ def _of_counts(
         return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
     population = stats.beta.logpdf(theta, mu * size, (1 - mu) * size).sum(axis=0)
     return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
+
+
+def _of_linked(fit: Fit, data: GroupedData, family: LinkedFamily) -> Any:
+    """Log density of logits or logarithms that are normal around a location, but for its prior."""
+    location, scale = (
+        fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("location", "scale")
+    )
+    sampled = set(fit.record.parameters or ())
+    if not sampled & {"alpha", "eta"}:
+        at = family.likelihood.link.moments(location, scale)
+        return family.log_marginal(data.stats, *at).sum(axis=0)
+    theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
+    z = (family.likelihood.link.alpha(theta) - location) / scale
+    population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(scale))
+    return population.sum(axis=0) + family.log_likelihood(data.stats, theta, np.ones((1, 1, 1)))
 
 
 def _integral_over_mu(data: GroupedData, choice: PriorChoice, tau: float, error_sd: float) -> float:

@@ -11,10 +11,13 @@ from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.normal import NORMAL
-from partialpool.families.proportions import PROPORTIONS
-from partialpool.families.rates import RATES
+from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
+from partialpool.families.rates import LOG_NORMAL, RATES
 
-FAMILIES = {family.name: family for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS, RATES)}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL)
+}
 """Every family, by its name."""
 
 FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in family.settings)

@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
-from partialpool.families.conjugate import Conjugate
+from partialpool.families.conjugate import Kind
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -189,7 +189,7 @@ class Statistics(ABC):
 
     labels: tuple[str, ...]
 
-    kind: ClassVar[Conjugate | None] = None
+    kind: ClassVar[Kind | None] = None
     """What theta is given the population, where that is not normal."""
 
     error_sd: ClassVar[str]
@@ -374,6 +374,9 @@ class Family(ABC):
 
     population: ClassVar[tuple[str, ...]] = ("mu", "tau", "sigma")
     """Parameters of partial pooling that are not of one group, as figures and tables show them."""
+
+    effects: ClassVar[tuple[str, ...]] = ()
+    """What else its programs have one value of a group of, besides theta."""
 
     has_icc: ClassVar[bool] = True
     """Whether tau^2 / (tau^2 + sigma^2) is a share that means something."""

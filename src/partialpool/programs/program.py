@@ -207,8 +207,8 @@ class Program:
 
 def is_shipped(path: Path, family: str) -> bool:
     """Whether a file is one of a family's shipped programs, here or as a copy under its name."""
-    shipped = shipped_folder() / FAMILIES[family].folder / path.name
-    return shipped.is_file() and path.read_bytes() == shipped.read_bytes()
+    shipped = _shipped(family).get(path.stem)
+    return shipped is not None and path.read_bytes() == shipped.read_bytes()
 
 
 def lacking(program: Program, *, normal: bool = True) -> list[str]:
@@ -269,19 +269,29 @@ def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
         Neither a shipped program nor a file.
     """
     path = Path(name_or_path)
-    folder = shipped_folder() / FAMILIES[family].folder
-    shipped = sorted(file.stem for file in folder.glob("*.stan"))
+    files = _shipped(family)
+    shipped = sorted(files)
     if path.suffix == ".stan":
         if path.is_file():
             return path
         raise InputError(f"{path}: no such Stan program{_near(path.stem, shipped)}")
     if str(name_or_path) in shipped:
-        return folder / f"{name_or_path}.stan"
+        return files[str(name_or_path)]
     raise InputError(
         f"{name_or_path}: no Stan program of that name{_near(str(name_or_path), shipped)}; the "
         f"shipped ones are {', '.join(shipped)}; "
         "a program of your own is named by its path, which ends in .stan"
     )
+
+
+def _shipped(family: str) -> dict[str, Path]:
+    """Shipped programs of a family by name: its own, and those of the family that reads its rows.
+
+    Models that differ in the population share complete and no pooling.
+    """
+    own = FAMILIES[family]
+    folders = (shipped_folder() / FAMILIES[own.reads].folder, shipped_folder() / own.folder)
+    return {file.stem: file for folder in folders for file in folder.glob("*.stan")}
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -38,6 +38,10 @@ _MARGINAL = (
     "It is sampled in its marginal form: what is normal given τ is integrated out by algebra and "
     "drawn afterwards. The posterior is the same as that of the centered and the non-centered form."
 )
+_MARGINAL_COUNTS = (
+    "It is sampled in its marginal form: the {thetas} are integrated out, and drawn afterwards. "
+    "The posterior is the same as that of the centered form."
+)
 
 
 @dataclass(frozen=True)
@@ -228,7 +232,7 @@ def model_section(
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
         if fit.pooling in ("none", "partial"):
             # theta also where the program integrates over it and draws none
-            by_group |= {"theta", fit.record.effects}
+            by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
@@ -237,7 +241,8 @@ def model_section(
     said = _said(says or trust.withheld, comparison, fit)
     lacks = [f"The program has {absence}." for absence in fit.record.lacking]
     if fit.name == MARGINAL and is_shipped(fit):
-        lacks.append(_MARGINAL)
+        family, thetas = comparison.data.family, comparison.data.words.thetas
+        lacks.append(_MARGINAL if family.gaussian else _MARGINAL_COUNTS.format(thetas=thetas))
     return Section(
         f"model-{list(comparison.titles).index(fit.name) + 1}",
         wording.capital(fit.title),

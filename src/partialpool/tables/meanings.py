@@ -120,6 +120,8 @@ MEANINGS = {
     "mu": "mean of the population",
     "size": "how much of a group's own data the population is worth, alpha + beta of proportions",
     "shape": "shape of the gamma population",
+    "location": "mean of the population on the scale on which it is normal: logits or logarithms",
+    "scale": "its sd there",
     "alpha": "first parameter of the beta population",
     "beta": "second parameter of the beta population",
     "tau": f"sd of the population, {_UNIT}",
