@@ -35,6 +35,9 @@ WIDTH = 1.2
 STEP = 0.5
 """Step of the grid, in sds of the narrowest likelihood of few counts."""
 
+COARSEST = 0.2
+"""Largest step, at which the likelihood of no event is resolved as well."""
+
 REACH = 20.0
 """How far the grid extends beyond the centers of the likelihoods."""
 
@@ -49,7 +52,7 @@ _FALL, _FAR = 96, 12.0
 def grid(likelihood: Likelihood, count: FloatArray, size: FloatArray) -> FloatArray:
     """Means of the normal densities from which likelihoods of few counts are put together."""
     center, variance = likelihood.about(count, size)
-    step = STEP * float(np.sqrt(variance.min()))
+    step = min(STEP * float(np.sqrt(variance.min())), COARSEST)
     low, high = float(center.min()) - REACH, float(center.max()) + REACH
     return np.asarray(low + step * np.arange(int(np.ceil((high - low) / step)) + 1))
 
