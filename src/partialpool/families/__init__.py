@@ -10,13 +10,18 @@ from collections.abc import Mapping
 from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
+from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.normal import NORMAL
+from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
 from partialpool.families.rates import LOG_NORMAL, RATES
 
 FAMILIES: dict[str, Family] = {
     family.name: family
-    for family in (NORMAL, KNOWN_ERRORS, PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL)
+    for family in (
+        *(NORMAL, OWN_SPREAD, KNOWN_ERRORS, META_REGRESSION),
+        *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
+    )
 }
 """Every family, by its name."""
 
@@ -27,7 +32,9 @@ __all__ = [
     "FAMILIES",
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",
+    "META_REGRESSION",
     "NORMAL",
+    "OWN_SPREAD",
     "PROPORTIONS",
     "RATES",
     "chosen",

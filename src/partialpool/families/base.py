@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import InputError
 from partialpool.families.conjugate import Kind
+from partialpool.families.covariates import Covariates
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -131,6 +132,16 @@ class LeavingOut(Posterior, Protocol):
         ...
 
 
+@runtime_checkable
+class Scoring(LeavingOut, Protocol):
+    """An exact posterior that scores groups left out, and knows how probable the data are."""
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        ...
+
+
 class NormalMeans(NamedTuple):
     """A mean that is normal at each node of a quadrature, and the errors around it.
 
@@ -205,6 +216,11 @@ class Statistics(ABC):
         """Name of each statistic to its values, shape (J,)."""
         names = [field.name for field in fields(self)]  # type: ignore[arg-type]
         return {name: getattr(self, name) for name in names if name != "labels"}
+
+    @property
+    def covariates(self) -> Covariates | None:
+        """What is known of each group besides its data, where models use it."""
+        return None
 
     @property
     @abstractmethod
@@ -352,6 +368,9 @@ class Family(ABC):
     model: ClassVar[Mapping[str, str]] = {"population": "normal"}
     """What is assumed where there is a choice, by option: `population`, `spread`, `errors`."""
 
+    explained: ClassVar[str] = ""
+    """Name of the family of the same rows that takes covariates of groups; empty for none."""
+
     words: ClassVar[Words]
 
     statistics: ClassVar[type[Any]]
@@ -386,6 +405,17 @@ class Family(ABC):
 
     gaussian: ClassVar[bool] = True
     """Whether estimates are normal around theta, and theta is normal around mu."""
+
+    idea: ClassVar[tuple[str, str]] = ("", "")
+    """What its model has in partial pooling, and what the usual model of the same rows has there;
+    empty for the usual model."""
+
+    most_exact_groups: ClassVar[int] = 200
+    """Most groups of which reports work out exact posteriors of partial pooling."""
+
+    leaves_groups_out: ClassVar[bool | None] = None
+    """Whether exact posteriors of shipped programs score each group given the others; those of
+    groups that are rows do where this is None."""
 
     may_be_logarithms: ClassVar[bool] = False
     """Whether theta may be a logarithm whose exponential people read."""
@@ -547,6 +577,10 @@ class Family(ABC):
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
 
+    def with_covariates(self, stats: Any, found: Covariates) -> Any:
+        """Put covariates of the groups beside the statistics of the rows, where models use them."""
+        raise NotImplementedError
+
     def whole_statistics(self, stats: Any, y: FloatArray) -> dict[str, FloatArray]:
         """Statistics of whole data sets, each a row of `y`, that no model fits directly.
 
@@ -681,6 +715,14 @@ class Family(ABC):
         dict
             Draws by name, shape (chain, draw); `theta`, if asked, (chain, draw, J).
         """
+
+    def usual_posterior(self, stats: Any, priors: Priors) -> Scoring | None:
+        """Exact posterior of partial pooling under the usual model of the same rows.
+
+        Its priors are the same, as far as it has them. None for the usual model itself.
+        """
+        del stats, priors
+        return None
 
     @abstractmethod
     def prior_marginal(self, stats: Any, priors: Mapping[str, float]) -> FloatArray | None:

@@ -152,15 +152,16 @@ class Program:
     def pooling(self) -> Pooling:
         """How the program pools, judged by what it writes.
 
-        A single `theta` is complete pooling; a `theta` by group is partial pooling where there
-        is a `mu` or a `tau` to pool towards, and no pooling elsewhere; without `theta` a program
-        cannot enter the comparison.
+        A single `theta` is complete pooling, and so is a `theta` by group that lies on a regression
+        line of `mu` and `beta`, with no `tau` or `eta` about it; another `theta` by group is
+        partial pooling where there is a `mu` or a `tau` to pool towards, and no pooling elsewhere;
+        without `theta` a program cannot enter the comparison.
         """
         name, indices = self.effect
         dimensions = self.outputs.get(name)
         if indices:
             dimensions = int(not all(index.isdecimal() for index in indices))
-        if dimensions == 0:
+        if dimensions == 0 or (dimensions == 1 and self._on_a_line()):
             return "complete"
         if dimensions == 1:
             return "partial" if {"mu", "tau"} & self.outputs.keys() or self._pools() else "none"
@@ -171,6 +172,12 @@ class Program:
         """The variable that `effects` names, and the indices written after it."""
         name, _, rest = self.effects.partition("[")
         return name.strip(), tuple(part.strip() for part in rest.strip(" ]").split(",") if part)
+
+    def _on_a_line(self) -> bool:
+        """Whether theta follows from the line of mu and beta alone."""
+        made = self.declared.get("transformed parameters", {})
+        about = {"tau", "tau2", "eta"} & self.outputs.keys()
+        return "theta" in made and {"mu", "beta"} <= self.outputs.keys() and not about
 
     def _pools(self) -> bool:
         """Whether effects of another name are stated to come from a distribution of parameters."""
@@ -207,8 +214,12 @@ class Program:
 
 def is_shipped(path: Path, family: str) -> bool:
     """Whether a file is one of a family's shipped programs, here or as a copy under its name."""
-    shipped = _shipped(family).get(path.stem)
-    return shipped is not None and path.read_bytes() == shipped.read_bytes()
+    shipped = _shipped_files(family).get(path.stem)
+    return (
+        shipped is not None
+        and path.name == shipped.name
+        and path.read_bytes() == shipped.read_bytes()
+    )
 
 
 def lacking(program: Program, *, normal: bool = True) -> list[str]:
@@ -253,6 +264,20 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "stan"
 
 
+def _shipped_files(family: str) -> dict[str, Path]:
+    """Name of each program of a family to its file.
+
+    What another model of the same rows has no file of its own for, as complete and no pooling, is
+    in the folder of the family that reads the rows.
+    """
+    model = FAMILIES[family]
+    usual = FAMILIES[model.reads]
+    names = (*model.programs, "sensitivity")
+    folders = dict.fromkeys(shipped_folder() / each.folder for each in (usual, model))
+    files = [file for folder in folders for file in sorted(folder.glob("*.stan"))]
+    return {file.stem: file for file in files if model is usual or file.stem in names}
+
+
 def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
     """Turn the name of a shipped program, or a path, into the path of a `.stan` file.
 
@@ -269,7 +294,7 @@ def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
         Neither a shipped program nor a file.
     """
     path = Path(name_or_path)
-    files = _shipped(family)
+    files = _shipped_files(family)
     shipped = sorted(files)
     if path.suffix == ".stan":
         if path.is_file():
@@ -282,16 +307,6 @@ def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
         f"shipped ones are {', '.join(shipped)}; "
         "a program of your own is named by its path, which ends in .stan"
     )
-
-
-def _shipped(family: str) -> dict[str, Path]:
-    """Shipped programs of a family by name: its own, and those of the family that reads its rows.
-
-    Models that differ in the population share complete and no pooling.
-    """
-    own = FAMILIES[family]
-    folders = (shipped_folder() / FAMILIES[own.reads].folder, shipped_folder() / own.folder)
-    return {file.stem: file for folder in folders for file in folder.glob("*.stan")}
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ from partialpool.tables import (
     predictions,
     prior_choices,
     shrinkage,
+    spreads,
+    usual_model,
     variables,
 )
 from partialpool.tables import thresholds as above
@@ -158,6 +160,14 @@ def compute(
         "posterior_checks": lambda: group_checks(fits, data),
         "check_counts": lambda: check_counts(fits, data, tables["posterior_checks"]),
     }
+    if any("nu0" in fit.posterior for fit in fits):
+        makers["spreads"] = lambda: spreads.spreads(fits, data)
+        makers["span"] = lambda: spreads.span_table(fits, data)
+    if any(data.family.idea):
+        makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
+        makers["usual_model"] = lambda: usual_model.usual_model(
+            fits, data, tables["usual_model_groups"]
+        )
     if later is not None:
         makers["holdout_groups"] = lambda: holdout.groups(fits, data, later)
         makers["holdout"] = lambda: holdout.summary(tables["holdout_groups"])

@@ -146,7 +146,13 @@ def _weighted(fit: Fit, data: GroupedData, density: _Density) -> _Scored:
 
 def _exactly(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | None:
     """Exact scores of all groups at once, and the shares below, where the family knows them."""
-    if not (data.family.rows_are_groups and is_shipped(fit)) or fit.pooling == "none":
+    family = data.family
+    known = family.rows_are_groups if family.leaves_groups_out is None else family.leaves_groups_out
+    if not (known and is_shipped(fit)) or fit.pooling == "none":
+        return None
+    if not family.rows_are_groups and (
+        fit.pooling == "complete" or family.most_exact_groups < data.stats.J
+    ):
         return None
     posterior = exact_posterior(fit, data)
     if not isinstance(posterior, LeavingOut):
@@ -178,9 +184,9 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
     if not fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS):
         return None
     if fit.pooling == "partial":
-        center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
+        center, tau = variables.center(fit, data), variables.tau(fit, data)
     elif fit.pooling == "complete":
-        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
+        center, tau = variables.center(fit, data), np.zeros(1)
     elif data.stats.error_sd and {"theta_location", "theta_scale"} <= _given(fit):
         center = np.array(fit.record.priors["theta_location"])
         tau = np.array(fit.record.priors["theta_scale"])
@@ -188,6 +194,8 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
         return None
     if center is None or tau is None or error_sd is None or len(error_sd) != 1:
         return None
+    if center.ndim == 3 and len(center) == 1:
+        center = center[0]
     log_density = data.family.log_marginal(data.stats, center, tau, error_sd[0])
     return _Density(center, tau, error_sd[0], log_density)
 
