@@ -32,6 +32,7 @@ from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
 from partialpool.tables.lazy import Tables, complete
 from partialpool.tables.misfit import check_counts
+from partialpool.tables.populations import populations
 from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks", "check_counts")
@@ -179,6 +180,7 @@ def compute(
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
+        makers["populations"] = lambda: populations(fits, data)
     absent: list[str] = []
     if not data.has_observations:
         absent = list(_OF_OBSERVATIONS)

@@ -167,6 +167,17 @@ MEANINGS = {
 """Column to its meaning, where a table gives it no other; words of the family stand in braces."""
 
 _OWN = {
+    ("populations", "population"): "what the groups' parameters come from",
+    ("populations", "of_fit"): "whether it is the population of the fit",
+    ("populations", "elpd"): "log predictive density of each group given all others, added up",
+    ("populations", "elpd_diff"): "elpd minus that of the fit's own population",
+    ("populations", "log_marginal"): "log marginal likelihood, which the priors decide on too",
+    (
+        "populations",
+        "largest_movement",
+    ): "largest movement of a group, in its posterior sds",
+    ("populations", "estimate"): f"posterior mean of that group, {_UNIT}",
+    ("populations", "own_estimate"): f"its posterior mean under the fit's population, {_UNIT}",
     ("holdout_groups", "size"): "trials or exposure of the later outcome",
     ("holdout_groups", "below"): "predictive probability of less, the same counted half",
     ("holdout_groups", "q2.5"): f"2.5 % quantile of what was predicted, {_UNIT}",

@@ -397,6 +397,13 @@ class BetaBinomialPosterior:
         stacked = pd.concat([frames[0], scalars, frames[1]], ignore_index=True)
         return stacked[list(scalars.columns)]
 
+    def group_moments(self) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and sd of theta of each group, shape (J,) each."""
+        pairs = list(zip(self.successes.tolist(), self.trials.tolist(), strict=True))
+        known = {pair: self.fine.nodes.moments(*pair) for pair in dict.fromkeys(pairs)}
+        mean, sd = np.array([known[pair] for pair in pairs]).T
+        return mean, sd
+
     def leave_one_out(self) -> FloatArray:
         """Log predictive probability of each group's successes given all others, shape (J,).
 

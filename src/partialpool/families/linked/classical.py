@@ -14,7 +14,7 @@ from partialpool.families.linked.integrals import Integrals
 from partialpool.families.linked.likelihoods import Likelihood
 from partialpool.types import FloatArray
 
-_LEAST, _MOST = 1e-4, 20.0
+_LEAST, _MOST, _IMPOSSIBLE = 1e-4, 20.0, 1e10
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Counts:
 
         def loss(point: FloatArray) -> float:
             found = integrals.log_marginal(point[:1], np.exp(point[1:]))[:, 0]
-            return -float(groups @ found)
+            return -float(groups @ np.maximum(found, -_IMPOSSIBLE))
 
         share = self.count.sum() / self.size.sum()
         with np.errstate(divide="ignore"):

@@ -52,7 +52,7 @@ _LEAST, _MOST = -30.0, 3.5
 _FAR = 15.0
 _BLOCK = 400_000
 _WIDE = 12.0
-_TABLE, _LARGE = 500, 1e300
+_TABLE, _LARGE, _HUGE = 500, 1e300, 1e60
 _MOST_PANELS, _PANEL, _FINER = 150, 1.5, 0.75
 _LITTLE = 1e-9
 
@@ -139,7 +139,7 @@ class Points:
     width: FloatArray
     weight: FloatArray
 
-    def moments(self, values: FloatArray) -> tuple[float, float]:
+    def moments_of(self, values: FloatArray) -> tuple[float, float]:
         """Posterior mean and sd of a function with the given values at the nodes."""
         mean = float(self.weight @ values)
         return mean, math.sqrt(float(self.weight @ (values - mean) ** 2))
@@ -198,7 +198,11 @@ class Grid:
     @cached_property
     def spreads(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Mean and sd of theta in the population, and sigma, at the nodes."""
-        return self.problem.pairs.likelihood.link.moments(self.nodes.location, self.nodes.scale)
+        link = self.problem.pairs.likelihood.link
+        with np.errstate(over="ignore"):
+            found = link.moments(self.nodes.location, self.nodes.scale)
+        mu, tau, sigma = (np.minimum(part, _HUGE) for part in found)
+        return mu, tau, sigma
 
     @cached_property
     def given(self) -> FloatArray:
@@ -214,17 +218,22 @@ class Grid:
             ]
         )
 
+    def moments(self, k: int) -> tuple[float, float]:
+        """Posterior mean and sd of theta of the groups with pair k."""
+        log_p, weight = self.given[:, k], self.nodes.weight
+        mean = float(weight @ np.exp(log_p[1] - log_p[0]))
+        square = float(weight @ np.exp(log_p[2] - log_p[0]))
+        return mean, math.sqrt(max(square - mean**2, 0.0))
+
     def theta(self, k: int) -> Distribution:
         """Posterior of theta of the groups with pair k."""
         log_p = self.given[:, k]
         own, link = self.nodes, self.problem.pairs.likelihood.link
-        mean = float(own.weight @ np.exp(log_p[1] - log_p[0]))
-        square = float(own.weight @ np.exp(log_p[2] - log_p[0]))
+        mean, sd = self.moments(k)
         pair = self.problem.pairs.count[k], self.problem.pairs.size[k]
         density = self._together[k] if self._together else None
         if density is None:
             density = self._alpha(pair, np.log(own.weight) - log_p[0])
-        sd = math.sqrt(max(square - mean**2, 0.0))
         if pair[1] == 0:
             mean, sd = self._new_moments(mean, sd)
         return Known(mean, sd, lambda p: link.theta(density.quantile(p)))
@@ -236,7 +245,7 @@ class Grid:
         All have the same panels, so that the normal densities at their nodes are worked out once.
         """
         own, pairs = self.nodes, self.problem.pairs
-        location, _ = own.moments(own.location)
+        location, _ = own.moments_of(own.location)
         _, variance = pairs.likelihood.about(pairs.count, np.maximum(pairs.size, _LITTLE))
         of_location = float(own.weight @ (own.location - location) ** 2)
         shared = [float(own.weight @ (v * own.scale**2 / (v + own.scale**2))) for v in variance]
@@ -320,7 +329,7 @@ class Grid:
 
         plane = self.problem.planes()[0]
         found = Along(plane, self.log_scale, plane.nodes(self.log_scale), at, inverse)
-        mean, sd = self.nodes.moments(self.spreads[0])
+        mean, sd = self.nodes.moments_of(self.spreads[0])
         exists = self.problem.exists
         return Known(
             mean if exists(1.0) else math.inf, sd if exists(2.0) else math.inf, found.quantile
@@ -336,8 +345,8 @@ class Grid:
         link = self.problem.pairs.likelihood.link
 
         def at(x: FloatArray, m: FloatArray) -> FloatArray:
-            with np.errstate(over="ignore", divide="ignore"):
-                return np.minimum(of(link.moments(m, np.exp(x))), _LARGE)
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                return np.fmin(of(link.moments(m, np.exp(x))), _LARGE)
 
         rows = self._by_location[1].rows
         x = np.linspace(float(rows.lower.min()), float(rows.upper.max()), _TABLE)
@@ -370,7 +379,7 @@ class Grid:
     def tau(self, power: int = 1) -> Distribution:
         """Posterior of tau^power."""
         values = self.spreads[1] ** power
-        mean, sd = self.nodes.moments(values)
+        mean, sd = self.nodes.moments_of(values)
         exists = self.problem.exists
         return Known(
             mean if exists(1.5 * power) else math.inf,
@@ -400,22 +409,22 @@ class Grid:
     def icc(self) -> Distribution:
         """Posterior of tau^2 / (tau^2 + sigma^2)."""
         _, tau, sigma = self.spreads
-        moments = self.nodes.moments(tau**2 / (tau**2 + sigma**2))
+        moments = self.nodes.moments_of(tau**2 / (tau**2 + sigma**2))
         return Known(*moments, lambda p: 1 / (1 + 1 / self.ratio(p)))
 
     def pooling_factor(self, size: float) -> Distribution:
         """Posterior of lambda_j = sigma^2 / (sigma^2 + size tau^2)."""
         _, tau, sigma = self.spreads
-        moments = self.nodes.moments(1 / (1 + size * (tau / sigma) ** 2))
+        moments = self.nodes.moments_of(1 / (1 + size * (tau / sigma) ** 2))
         return Known(*moments, lambda p: 1 / (1 + size * self.ratio(1 - p)))
 
     def of_location(self) -> Distribution:
         """Posterior of m."""
-        return Known(*self.nodes.moments(self.nodes.location), self.location.quantile)
+        return Known(*self.nodes.moments_of(self.nodes.location), self.location.quantile)
 
     def of_scale(self) -> Distribution:
         """Posterior of s."""
-        moments = self.nodes.moments(self.nodes.scale)
+        moments = self.nodes.moments_of(self.nodes.scale)
         return Known(*moments, lambda p: np.exp(self.log_scale.quantile(p)))
 
 
@@ -452,7 +461,7 @@ class LinkedPosterior:
     @property
     def log_marginal_likelihood(self) -> float:
         """Log of p(y), with all constants."""
-        return self.problem.log_constant + self.fine.log_scale.log_total
+        return self.problem.log_constant + self.coarse.log_scale.log_total
 
     def summary(
         self,
@@ -504,6 +513,12 @@ class LinkedPosterior:
             yield Quantity("icc", "", Grid.icc)
         yield Quantity("theta_new", "", Grid.new_group)
 
+    def group_moments(self) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and sd of theta of each group, shape (J,) each."""
+        found = [self.coarse.moments(k) for k in range(len(self.problem.groups))]
+        mean, sd = np.array(found).T
+        return mean[self.which], sd[self.which]
+
     def leave_one_out(self) -> FloatArray:
         """Log predictive probability of each group's counts given all others, shape (J,).
 
@@ -522,8 +537,8 @@ class LinkedPosterior:
     @cached_property
     def _left_out(self) -> tuple[FloatArray, FloatArray]:
         """By pair: log probability of what was seen given all others, and that of less."""
-        own, pairs = self.fine.nodes, self.problem.pairs
-        log_p = self.fine.given[0] + pairs.likelihood.constant(pairs.count, pairs.size)[:, None]
+        own, pairs = self.coarse.nodes, self.problem.pairs
+        log_p = self.coarse.given[0] + pairs.likelihood.constant(pairs.count, pairs.size)[:, None]
         log_density = -special.logsumexp(-log_p, b=own.weight, axis=1)
         shares = special.softmax(np.log(own.weight) - log_p, axis=1)
         found = [
