@@ -30,6 +30,16 @@ from partialpool.priors.populations import Beta, Gamma
 from partialpool.types import FloatArray
 
 
+def between_steps(of_counts: Any, share: float) -> tuple[FloatArray, FloatArray]:
+    """Counts between which a share of a distribution of SciPy's lies, its steps interpolated."""
+    ends = []
+    for p in (0.5 - share / 2, 0.5 + share / 2):
+        count = of_counts.ppf(p)
+        above, below = of_counts.cdf(count), of_counts.cdf(count - 1)
+        ends.append(np.maximum(count - (above - p) / (above - below), 0.0))
+    return ends[0], ends[1]
+
+
 class CountsFamily(Family):
     """Counts of groups, a row each."""
 
@@ -106,6 +116,27 @@ class CountsFamily(Family):
                 f"{', '.join(self.programs)}."
             )
         return self.extreme("complete" if program == COMPLETE else "none", stats, priors)
+
+    @abstractmethod
+    def limits(self, stats: Any, sizes: FloatArray, share: float) -> tuple[FloatArray, FloatArray]:
+        """Ends between which this share of the raw estimates of groups like all would lie.
+
+        The distribution of counts is interpolated between its steps (Spiegelhalter 2005,
+        *Statistics in Medicine* 24, 1185-1202, appendix).
+
+        Parameters
+        ----------
+        stats
+            The statistics, of which the value of all groups together is taken.
+        sizes
+            How much each group is looked at, above 0.
+        share
+            Probability between the ends.
+        """
+
+    def whole_sizes(self, sizes: FloatArray) -> FloatArray:
+        """Sizes near these that groups may have."""
+        return sizes
 
     @abstractmethod
     def theta_priors(self, stats: Any) -> Priors:

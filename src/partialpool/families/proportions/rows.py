@@ -11,7 +11,7 @@ from scipy import special
 from scipy import stats as distributions
 
 from partialpool.families.base import Posterior, Words
-from partialpool.families.counts import CountsFamily
+from partialpool.families.counts import CountsFamily, between_steps
 from partialpool.families.exact.beta_binomial import BetaPosterior, log_beta_binomial
 from partialpool.families.proportions import classical
 from partialpool.families.proportions.statistics import Proportions
@@ -49,6 +49,18 @@ class ProportionsRows(CountsFamily):
     looked_at = "trial"
     simulated = (5, 8, 12, 16, 24, 40, 60, 100)
     simulated_priors: ClassVar = {"theta_alpha": 2.0, "theta_beta": 4.0}
+
+    def limits(
+        self, stats: Proportions, sizes: FloatArray, share: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Binomial limits about the proportion of all trials."""
+        of_all = distributions.binom(sizes, stats.grand_mean)
+        low, high = between_steps(of_all, share)
+        return low / sizes, np.minimum(high / sizes, 1.0)
+
+    def whole_sizes(self, sizes: FloatArray) -> FloatArray:
+        """Whole numbers of trials."""
+        return np.unique(np.maximum(np.round(sizes), 1.0))
 
     def theta_priors(self, stats: Proportions) -> Priors:
         """Give theta beta(1, 1), which is uniform."""

@@ -12,7 +12,7 @@ from scipy import special
 from scipy import stats as distributions
 
 from partialpool.families.base import Posterior, Words, rounded
-from partialpool.families.counts import CountsFamily
+from partialpool.families.counts import CountsFamily, between_steps
 from partialpool.families.exact.gamma_poisson import GammaPosterior, log_negative_binomial
 from partialpool.families.rates import classical
 from partialpool.families.rates.statistics import Rates
@@ -52,6 +52,14 @@ class RatesRows(CountsFamily):
     looked_at = "exposure"
     simulated = (0.5, 1, 2, 3, 5, 8, 12, 20)
     simulated_priors: ClassVar = {"theta_alpha": 2.0, "theta_beta": 1.0}
+
+    def limits(
+        self, stats: Rates, sizes: FloatArray, share: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Poisson limits about the rate of all groups together."""
+        of_all = distributions.poisson(sizes * stats.grand_mean)
+        low, high = between_steps(of_all, share)
+        return low / sizes, high / sizes
 
     def theta_priors(self, stats: Rates) -> Priors:
         """Give theta gamma(1/2, 0.05 / m), with m the rate of all groups together.
