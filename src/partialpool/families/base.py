@@ -397,6 +397,9 @@ class Family(ABC):
     effects: ClassVar[tuple[str, ...]] = ()
     """What else its programs have one value of a group of, besides theta."""
 
+    ratios: ClassVar[tuple[str, ...]] = ()
+    """Ratios that compare two groups beside the difference: "ratio", "odds_ratio"."""
+
     has_icc: ClassVar[bool] = True
     """Whether tau^2 / (tau^2 + sigma^2) is a share that means something."""
 

@@ -46,6 +46,7 @@ class ProportionsRows(CountsFamily):
         "expect",
     )
     support = (0.0, 1.0)
+    ratios = ("ratio", "odds_ratio")
     looked_at = "trial"
     simulated = (5, 8, 12, 16, 24, 40, 60, 100)
     simulated_priors: ClassVar = {"theta_alpha": 2.0, "theta_beta": 4.0}

@@ -49,6 +49,7 @@ class RatesRows(CountsFamily):
     )
     support = (0.0, math.inf)
     has_icc = False
+    ratios = ("ratio",)
     looked_at = "exposure"
     simulated = (0.5, 1, 2, 3, 5, 8, 12, 20)
     simulated_priors: ClassVar = {"theta_alpha": 2.0, "theta_beta": 1.0}
