@@ -11,6 +11,7 @@ from typing import Any
 from partialpool.api.frames import grouped
 from partialpool.api.result import Result
 from partialpool.data import GroupedData
+from partialpool.data.covariates import explained
 from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families.base import MARGINAL
@@ -144,6 +145,7 @@ def compare(
     exposure: str | None = None,
     log: bool = False,
     exp: bool = False,
+    by: str | Sequence[str] | None = None,
     population: str | None = None,
     spread: str | None = None,
     errors: str | None = None,
@@ -170,7 +172,7 @@ def compare(
     data
         A frame (pandas, polars, pyarrow or any that narwhals reads), a dictionary of columns, the
         path of a CSV or Parquet file or several, the name of a shipped example ("homework",
-        "eight_schools", "batting", "tumors", "pumps"), or `GroupedData`.
+        "eight_schools", "bcg", "batting", "tumors", "pumps"), or `GroupedData`.
     group, value
         Columns of the groups and of the observations.
     estimate, se, variance, ci, level
@@ -186,6 +188,8 @@ def compare(
         without `exposure` it is 1 in each row.
     log, exp
         Model the logarithms of the observations; show estimates of log ratios as ratios.
+    by
+        Columns that explain how the groups differ, of numbers or of categories; one or several.
     population, spread, errors
         Another model of the same rows: what the groups' parameters come from, whether groups have
         their own spread, and what observations are around theta. The usual one where None; of an
@@ -255,8 +259,10 @@ def compare(
         "group_label": group_label,
         "value_label": value_label,
     }
-    found = grouped(data, columns, level=level, log=log, exp=exp, **about)
+    explaining = [by] if isinstance(by, str) else list(by or ())
+    found = grouped(data, columns, level=level, log=log, exp=exp, further=explaining, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
+    found = explained(found, explaining)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

@@ -41,6 +41,7 @@ def grouped(
     level: float | None = None,
     log: bool = False,
     exp: bool = False,
+    further: Sequence[str] = (),
     **about: Any,
 ) -> GroupedData:
     """Make grouped data from what a user has.
@@ -57,6 +58,8 @@ def grouped(
     log, exp
         Whether logarithms of the observations are modelled; whether estimates are logarithms whose
         exponentials are shown.
+    further
+        Names of further columns of a frame that are kept, row by row.
     **about
         Fields of `GroupedData` that describe the data: `name`, `title`, `unit`, `group_label` ...
 
@@ -76,8 +79,23 @@ def grouped(
         data = dataclasses.replace(read(source, columns=columns, level=level), **about)
     else:
         data = _of_frame(source, columns, level, about)
+        if further:
+            data = _with_columns(data, _Frame(source), columns, further)
     data = data.logarithms() if log else data
     return dataclasses.replace(data, exp=True) if exp else data
+
+
+def _with_columns(
+    data: GroupedData, frame: _Frame, columns: Columns, names: Sequence[str]
+) -> GroupedData:
+    """Keep further columns of a frame, in the order of the rows of the data."""
+    kept = {name: list(frame.column(name)) for name in names}
+    if data.family.rows_are_groups:
+        labels = label_texts(frame.column(str(columns.group)), what="data, row")[0]
+        places = {label.strip(): place for place, label in enumerate(labels)}
+        at = [places[label] for label in data.labels]
+        kept = {name: [cells[place] for place in at] for name, cells in kept.items()}
+    return dataclasses.replace(data, columns=kept)
 
 
 def column_of(source: Any, name: str) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
+from partialpool.families.covariates import Covariates
 from partialpool.fitting import Fit
 from partialpool.report.results import MARK, new_folder, write_manifest
 from partialpool.text import safe
@@ -32,6 +33,7 @@ def write_folder(
         "family": data.family.name,
         "labels": list(data.labels),
         "statistics": {name: values.tolist() for name, values in data.stats.columns.items()},
+        "covariates": data.stats.covariates.record if data.stats.covariates else None,
         "y": data.y.tolist(),
         "group": data.group.tolist(),
         "priors": dict(data.priors),
@@ -67,7 +69,11 @@ def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float
         raise InputError(f"{folder / _DATA}: cannot be read ({error})") from None
     family = FAMILIES[kept["family"]]
     kind = family.statistics
-    arrays = {name: np.asarray(values) for name, values in kept["statistics"].items()}
+    arrays: dict[str, Any] = {
+        name: np.asarray(values) for name, values in kept["statistics"].items()
+    }
+    if (covariates := kept.get("covariates")) is not None:
+        arrays["explained_by"] = Covariates.recorded(covariates)
     data = GroupedData(
         y=np.asarray(kept["y"], dtype=np.float64),
         group=np.asarray(kept["group"], dtype=np.int64),

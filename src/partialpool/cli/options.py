@@ -30,8 +30,8 @@ Csv = Annotated[
     typer.Argument(
         metavar="DATA...",
         help="Data: a file (CSV, Parquet, Excel), several, a quoted pattern, or - for what comes "
-        "through a pipe; 'homework', 'eight_schools', 'batting', 'tumors' and 'pumps' are shipped "
-        "examples.",
+        "through a pipe; 'homework', 'eight_schools', 'bcg', 'batting', 'tumors' and 'pumps' are "
+        "shipped examples.",
     ),
 ]
 
@@ -134,6 +134,16 @@ class DataOptions:
             help="Of more observations than this, models are given the statistics by group.",
         ),
     ] = 100_000
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="COLUMN",
+            help="Column that explains how the groups differ, numbers or categories; may be "
+            "repeated.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     population: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +171,7 @@ class DataOptions:
 
     def load(self, files: Sequence[str], *, value: str | None = None) -> GroupedData:
         """Read the data; `value` names another column of outcomes than the option does."""
+        from partialpool.data.covariates import explained
         from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
 
@@ -201,6 +212,7 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
+        data = explained(data, self.by or ())
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def load_later(self, file: str, data: GroupedData) -> GroupedData:

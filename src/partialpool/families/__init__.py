@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
+from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.normal import NORMAL
 from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import PROPORTIONS
 from partialpool.families.rates import RATES
 
 FAMILIES = {
-    family.name: family for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, PROPORTIONS, RATES)
+    family.name: family
+    for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
 }
 """Every family, by its name."""
 
@@ -27,6 +29,7 @@ __all__ = [
     "FAMILIES",
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",
+    "META_REGRESSION",
     "NORMAL",
     "OWN_SPREAD",
     "PROPORTIONS",

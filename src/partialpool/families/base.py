@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import InputError
 from partialpool.families.conjugate import Conjugate
+from partialpool.families.covariates import Covariates
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -217,6 +218,11 @@ class Statistics(ABC):
         return {name: getattr(self, name) for name in names if name != "labels"}
 
     @property
+    def covariates(self) -> Covariates | None:
+        """What is known of each group besides its data, where models use it."""
+        return None
+
+    @property
     @abstractmethod
     def N(self) -> int:
         """Number of rows of data."""
@@ -361,6 +367,9 @@ class Family(ABC):
 
     model: ClassVar[Mapping[str, str]] = {"population": "normal"}
     """What is assumed where there is a choice, by option: `population`, `spread`, `errors`."""
+
+    explained: ClassVar[str] = ""
+    """Name of the family of the same rows that takes covariates of groups; empty for none."""
 
     words: ClassVar[Words]
 
@@ -564,6 +573,10 @@ class Family(ABC):
         return np.asarray(
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
+
+    def with_covariates(self, stats: Any, found: Covariates) -> Any:
+        """Put covariates of the groups beside the statistics of the rows, where models use them."""
+        raise NotImplementedError
 
     def whole_statistics(self, stats: Any, y: FloatArray) -> dict[str, FloatArray]:
         """Statistics of whole data sets, each a row of `y`, that no model fits directly.

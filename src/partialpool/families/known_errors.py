@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -215,7 +215,7 @@ class KnownErrors(Family):
     name = "known_errors"
     reads = "known_errors"
     folder = "known_errors"
-    statistics = Estimates
+    statistics: ClassVar[type[Any]] = Estimates
     words = Words(
         theta="effect",
         thetas="effects",
@@ -232,11 +232,12 @@ class KnownErrors(Family):
         population="a normal population of effects",
         too_alike="the estimates lie closer together than their standard errors lead one to expect",
     )
-    settings = (
+    settings: ClassVar[tuple[str, ...]] = (
         *("theta_location", "theta_scale"),
         *("mu_location", "mu_scale", "tau_df", "tau_scale"),
     )
-    choice_settings = ("mu_location", "mu_scale", "tau_df", "tau_scale")
+    choice_settings: ClassVar[tuple[str, ...]] = ("mu_location", "mu_scale", "tau_df", "tau_scale")
+    explained = "known_errors_covariates"
     rows_are_groups = True
     may_be_logarithms = True
 

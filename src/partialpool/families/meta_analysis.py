@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from partialpool.families.covariates import Covariates
 from partialpool.types import FloatArray
 
 COMMON, DERSIMONIAN_LAIRD, REML = "common effect", "DerSimonian-Laird", "REML"
@@ -100,6 +101,63 @@ def summary(data: EstimatesLike) -> pd.DataFrame:
     return table
 
 
+def regression(data: EstimatesLike, covariates: Covariates) -> pd.DataFrame:
+    """Regress the effects on covariates, with REML's variance about the line.
+
+    Returns
+    -------
+    DataFrame
+        One row a coefficient; u is the unit of the data.
+
+        - `coefficient`: "intercept" (where all covariates are 0), then the covariates;
+        - `estimate`, `se`, `q2.5`, `q97.5` (u, of a covariate u over its unit): the coefficient,
+          its standard error and the ends of its 95 % confidence interval, estimate -+ 1.96 se;
+        - `tau2`, `tau2_without` (u squared): variance about the line, and that between effects
+          where there are no covariates;
+        - `explained`: share of the latter that the covariates explain, 1 - tau2 / tau2_without, at
+          least 0; NaN where there is nothing to explain;
+        - `q`, `df`, `p_value`: Cochran's statistic of effects that all lie on the line, its degrees
+          of freedom and its upper tail.
+
+        All but the first five are in the first row only.
+
+    Notes
+    -----
+    Berkey, Hoaglin, Mosteller and Colditz (1995), *Statistics in Medicine* 14, 395-411; Raudenbush
+    (2009) in *The Handbook of Research Synthesis and Meta-Analysis*, chapter 16, for the share.
+    """
+    y, v = _centered(data)
+    x = covariates.design
+    plain, tau2 = _reml(y, v), _reml(y, v, x)
+    scaled, covariance = _line(y, v, tau2, x)
+    # From standardized covariates back to the data's units and to an intercept at 0
+    back = np.diag(np.concatenate([[1.0], 1 / covariates.spread]))
+    back[0, 1:] = -covariates.middle / covariates.spread
+    found = back @ scaled + np.eye(len(back))[0] * float(data.estimate[0])
+    se = np.sqrt(np.diag(back @ covariance @ back.T))
+    table = pd.DataFrame(
+        {
+            "coefficient": ["intercept", *covariates.names],
+            "estimate": found,
+            "se": se,
+            "q2.5": found - _Z * se,
+            "q97.5": found + _Z * se,
+        }
+    )
+    q, df = _distance(y, v, 0.0, x), len(y) - x.shape[1]
+    first = {
+        "tau2": tau2,
+        "tau2_without": plain,
+        "explained": max(0.0, 1 - tau2 / plain) if plain > 0 else math.nan,
+        "q": q,
+        "df": df,
+        "p_value": float(stats.chi2.sf(q, df)),
+    }
+    for name, value in first.items():
+        table[name] = [value, *[math.nan] * covariates.K]
+    return table
+
+
 def weights(data: EstimatesLike) -> pd.DataFrame:
     """Say how much each estimate counts in the mean effect.
 
@@ -164,13 +222,34 @@ def _dersimonian_laird(y: FloatArray, v: FloatArray) -> float:
     return max(0.0, (_q(y, v) - (len(y) - 1)) / scale)
 
 
-def _reml(y: FloatArray, v: FloatArray) -> float:
-    """Maximize the restricted likelihood of tau2 over a grid, then between its neighbours."""
+def _line(
+    y: FloatArray, v: FloatArray, tau2: float, x: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of a line by weighted least squares, and their covariance."""
+    w = 1 / (v + tau2)
+    covariance = np.asarray(np.linalg.inv((x.T * w) @ x), dtype=np.float64)
+    return covariance @ (x.T @ (w * y)), covariance
+
+
+def _distance(y: FloatArray, v: FloatArray, tau2: float, x: FloatArray) -> float:
+    """Weighted sum of squares about that line."""
+    residual = y - x @ _line(y, v, tau2, x)[0]
+    return float((residual**2 / (v + tau2)).sum())
+
+
+def _reml(y: FloatArray, v: FloatArray, x: FloatArray | None = None) -> float:
+    """Maximize the restricted likelihood of tau2 over a grid, then between its neighbours.
+
+    The estimates lie about one mean, or about a line in `x`.
+    """
     if len(y) < 2:
         return math.nan
 
     def objective(tau2: float) -> float:
         w = 1 / (v + tau2)
+        if x is not None:
+            information = np.linalg.slogdet((x.T * w) @ x)[1]
+            return float(0.5 * (np.log(v + tau2).sum() + information + _distance(y, v, tau2, x)))
         mean = (w * y).sum() / w.sum()
         return float(
             0.5 * (np.log(v + tau2).sum() + math.log(w.sum()) + (w * (y - mean) ** 2).sum())

@@ -748,7 +748,7 @@ def _draw(
     sample: Sample, rng: np.random.Generator, shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
     """Draw theta and sigma: sigma by inverting its distribution, theta given sigma."""
-    sigma: FloatArray = np.exp(sample.fine.sigma.quantile(rng.uniform(size=shape)))
+    sigma: FloatArray = np.exp(sample.fine.sigma.draw(shape, rng=rng))
     return draw_means(sigma, sample.n, sample.mean, theta=sample.theta, rng=rng), sigma
 
 

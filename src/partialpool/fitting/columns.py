@@ -30,7 +30,7 @@ from partialpool.programs.declarations import Declaration, read_inputs, read_out
 from partialpool.types import IntArray
 
 _BY_ROW = ("y", "group")
-_ROWS, _GROUPS = "N", "J"
+_ROWS, _GROUPS, _COVARIATES = "N", "J", "K"
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Columns:
         self.sizes: dict[str, Axis] = {_GROUPS: self.groups}
         if data.has_observations:
             self.sizes[_ROWS] = self.rows
+        if data.stats.covariates is not None:
+            self.sizes[_COVARIATES] = Axis("covariate", data.stats.covariates.names)
 
     @property
     def header(self) -> tuple[str, ...]:

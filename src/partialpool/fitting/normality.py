@@ -72,6 +72,8 @@ def kept(
     """
     if is_shipped(program.path, data.family.name):
         return ALL
+    if data.stats.covariates is not None and _differs_in_priors(program, data):
+        return ALL
     if not data.family.gaussian:
         return ALL if _differs_in_priors(program, data) else ()
     model = read(program.path.read_text(encoding="utf-8"))
@@ -151,11 +153,15 @@ def conditional(posterior: xr.Dataset, data: GroupedData) -> bool | None:
         return None
     at = np.unique(np.linspace(0, stats.J - 1, min(stats.J, _MOST_GROUPS)).astype(int))
     theta = posterior["theta"].transpose("group", "chain", "draw").to_numpy()[at].astype(float)
-    raw = stats.raw[at, None, None]
+    raw, center = stats.raw[at, None, None], mu[None]
+    if stats.covariates is not None and "beta" in posterior:
+        beta = posterior["beta"].transpose(..., "chain", "draw").to_numpy().astype(float)
+        if beta.shape[0] == stats.covariates.K:
+            center = mu + np.tensordot(stats.covariates.centered[at], beta, axes=1)
     with np.errstate(all="ignore"):
         own = sigma if len(sigma) == 1 else sigma[at]
         factor = data.family.pooling_factor(stats.take(at), tau[0], own)
-        z = (theta - raw - factor * (mu - raw)) / (tau[0] * np.sqrt(factor))
+        z = (theta - raw - factor * (center - raw)) / (tau[0] * np.sqrt(factor))
     z = z[np.isfinite(z).all(axis=(1, 2))]
     if not len(z):
         return None

@@ -23,7 +23,7 @@ from partialpool.families import FAMILIES
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
-from partialpool.fitting.record import FitRecord
+from partialpool.fitting.record import INDEPENDENT, FitRecord
 from partialpool.fitting.tree import dataset
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
@@ -194,8 +194,11 @@ def _fit(
     log_prior: dict[str, Any] = {
         name: drawn.pop(name) for name in ("lprior", "lprior_mu") if name in drawn
     }
-    dims = {name: ["group"] for name, array in drawn.items() if array.ndim == 3}
+    along = {"beta": "covariate"}
+    dims = {n: [along.get(n, "group")] for n, array in drawn.items() if array.ndim == 3}
     coords = {"group": list(data.labels)} if dims else {}
+    if data.stats.covariates is not None:
+        coords["covariate"] = list(data.stats.covariates.names)
     groups: dict[str, dict[str, Any]] = {"posterior": drawn, "log_prior": log_prior}
     draws = xr.DataTree.from_dict(
         {group: dataset(variables, dims, coords) for group, variables in groups.items()}
@@ -207,7 +210,7 @@ def _fit(
         settings,
         extra={name: np.asarray(given).tolist() for name, given in extra.items()},
         versions=fit.package_versions(),
-        cmdstan={"version": "none", "origin": "independent draws from the exact posterior"},
+        cmdstan=INDEPENDENT,
         timings={"compile": 0.0, "sampling": time.perf_counter() - since, "reading": 0.0},
         warnings=tuple(warnings),
     )

@@ -12,7 +12,7 @@ import difflib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -148,11 +148,47 @@ class PriorChoice(Choice):
         for name, prior in self.priors.items():
             if isinstance(prior, Normal):
                 continue
-            settings = [float(getattr(prior, field.name)) for field in fields(prior)]
+            settings = [float(getattr(prior, each.name)) for each in fields(prior)]
             found[f"{name}_family"] = 1 + list(SCALE_FAMILIES).index(prior.family)
             found[f"{name}_prior"] = [settings[0], settings[-1]]
             found[f"{name}_upper"] = prior.upper_bound
         return found
+
+
+@dataclass(frozen=True)
+class RegressionChoice(PriorChoice):
+    """Priors of a hierarchical model whose population lies about a regression line.
+
+    Attributes
+    ----------
+    name, mu, tau, sigma
+        As of `PriorChoice`; mu is the mean at the means of the covariates.
+    beta
+        Prior, about 0, of what one sd of each covariate adds.
+    """
+
+    beta: Normal = field(default_factory=lambda: Normal(0.0, 1.0))
+
+    parsers: ClassVar[Mapping[str, Callable[[str], Prior]]] = {
+        **PriorChoice.parsers,
+        "beta": parse_location_prior,
+    }
+
+    def __post_init__(self) -> None:
+        """Refuse a prior of slopes whose mean is not 0."""
+        if self.beta.location != 0:
+            raise InputError(
+                f"beta ~ {self.beta}: the prior of the slopes has the mean 0, such as normal(0, 2)"
+            )
+
+    @property
+    def priors(self) -> dict[str, Normal | ScalePrior]:
+        """Parameter to its prior; that of beta is for one sd of a covariate."""
+        return {**super().priors, "beta": self.beta}
+
+    def inputs(self) -> dict[str, Any]:
+        """Inputs of the program `sensitivity` that select these priors."""
+        return {**super().inputs(), "beta_scale": self.beta.scale}
 
 
 ChoiceOf = TypeVar("ChoiceOf", bound=Choice)

@@ -152,15 +152,16 @@ class Program:
     def pooling(self) -> Pooling:
         """How the program pools, judged by what it writes.
 
-        A single `theta` is complete pooling; a `theta` by group is partial pooling where there
-        is a `mu` or a `tau` to pool towards, and no pooling elsewhere; without `theta` a program
-        cannot enter the comparison.
+        A single `theta` is complete pooling, and so is a `theta` by group that lies on a regression
+        line of `mu` and `beta`, with no `tau` or `eta` about it; another `theta` by group is
+        partial pooling where there is a `mu` or a `tau` to pool towards, and no pooling elsewhere;
+        without `theta` a program cannot enter the comparison.
         """
         name, indices = self.effect
         dimensions = self.outputs.get(name)
         if indices:
             dimensions = int(not all(index.isdecimal() for index in indices))
-        if dimensions == 0:
+        if dimensions == 0 or (dimensions == 1 and self._on_a_line()):
             return "complete"
         if dimensions == 1:
             return "partial" if {"mu", "tau"} & self.outputs.keys() or self._pools() else "none"
@@ -171,6 +172,12 @@ class Program:
         """The variable that `effects` names, and the indices written after it."""
         name, _, rest = self.effects.partition("[")
         return name.strip(), tuple(part.strip() for part in rest.strip(" ]").split(",") if part)
+
+    def _on_a_line(self) -> bool:
+        """Whether theta follows from the line of mu and beta alone."""
+        made = self.declared.get("transformed parameters", {})
+        about = {"tau", "tau2", "eta"} & self.outputs.keys()
+        return "theta" in made and {"mu", "beta"} <= self.outputs.keys() and not about
 
     def _pools(self) -> bool:
         """Whether effects of another name are stated to come from a distribution of parameters."""

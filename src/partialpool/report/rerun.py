@@ -18,6 +18,7 @@ import numpy as np
 
 from partialpool import programs
 from partialpool.data import GroupedData, reading
+from partialpool.data.covariates import explained
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.without_rows import fit_or_draw
@@ -117,6 +118,7 @@ def _data(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
     recorded, log, model = how.pop("files"), how.pop("log", False), how.pop("model", {})
+    by = how.pop("by", ())
     if how.pop("piped", False) and not files:
         raise InputError(
             f"{folder}: its data came through a pipe; name a file that holds them with --data"
@@ -131,7 +133,7 @@ def _data(
         )
     if log:
         data = data.logarithms()
-    data = data.modelled(**model)
+    data = explained(data.modelled(**model), by)
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 
@@ -143,6 +145,7 @@ def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
     how = dict(record["reading"])
     files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
     model = how.pop("model", {})
+    how.pop("by", None)
     if how.pop("piped", False):
         raise InputError("the later outcomes came through a pipe, so they cannot be read again")
     return reading.read(files, columns=columns, **how).modelled(**model)

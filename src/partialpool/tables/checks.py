@@ -120,7 +120,7 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     stats, rng = data.stats, np.random.default_rng(1)
     frames = []
     for fit in fits:
-        center = variables.scalar(fit, data, "mu" if fit.pooling == "partial" else "theta")
+        center = variables.center(fit, data) if fit.pooling in ("complete", "partial") else None
         tau: FloatArray | None = np.zeros(1)
         error_sd: FloatArray | None = np.ones((1, 1))
         if fit.pooling == "partial":
@@ -128,10 +128,12 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         known = fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS)
         if center is None or tau is None or error_sd is None or not known:
             continue  # no pooling replicates each estimate around itself, which says nothing
-        at = np.linspace(0, center.size - 1, min(_MOST, center.size)).astype(int)
-        mu, spread, error = (
-            np.broadcast_to(part, center.shape).ravel()[at] for part in (center, tau, error_sd[0])
-        )
+        shape = center.shape[1:]
+        size = shape[0] * shape[1]
+        at = np.linspace(0, size - 1, min(_MOST, size)).astype(int)
+        spread, error = (np.broadcast_to(part, shape).ravel()[at] for part in (tau, error_sd[0]))
+        mu = center.reshape(len(center), size)[:, at].T
+        mu = mu[:, 0] if len(center) == 1 else mu
         drawn = data.family.replicated(stats, mu, spread, error, rng)
         seen = data.family.whole_statistics(stats, stats.raw[None])
         replicated = data.family.whole_statistics(stats, drawn)

@@ -51,7 +51,8 @@ def derived_estimates(fit: Fit, data: GroupedData) -> pd.DataFrame:
     frames = []
     if blocks:
         draws = np.stack(blocks)
-        frames.append(pd.DataFrame(summarize(draws)).assign(parameter=names, group=groups))
+        found = summarize(draws, independent=fit.record.independent)
+        frames.append(pd.DataFrame(found).assign(parameter=names, group=groups))
         apart = np.array(names) == DIFFERENCE
         if apart.any():
             mean, error = means((draws[apart] > 0).astype(np.float64))

@@ -184,9 +184,9 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
     if not fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS):
         return None
     if fit.pooling == "partial":
-        center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
+        center, tau = variables.center(fit, data), variables.tau(fit, data)
     elif fit.pooling == "complete":
-        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
+        center, tau = variables.center(fit, data), np.zeros(1)
     elif data.stats.error_sd and {"theta_location", "theta_scale"} <= _given(fit):
         center = np.array(fit.record.priors["theta_location"])
         tau = np.array(fit.record.priors["theta_scale"])
@@ -194,6 +194,8 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
         return None
     if center is None or tau is None or error_sd is None or len(error_sd) != 1:
         return None
+    if center.ndim == 3 and len(center) == 1:
+        center = center[0]
     log_density = data.family.log_marginal(data.stats, center, tau, error_sd[0])
     return _Density(center, tau, error_sd[0], log_density)
 

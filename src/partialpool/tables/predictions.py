@@ -42,7 +42,8 @@ def predictions(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
           pair are the central 95 % and 50 % prediction intervals.
 
         Under complete pooling every group has the same mean, also a new one. Under partial
-        pooling a new group comes from the population of groups. Under no pooling the data say
+        pooling a new group comes from the population of groups; where there are covariates, it has
+        their means over the groups. Under no pooling the data say
         nothing about a new group: its mean has its prior, normal(theta_location, theta_scale),
         shown where the program declares these inputs, and its observations have no row.
 
@@ -196,10 +197,15 @@ def _source(fit: Fit, data: GroupedData, quantity: str) -> _Source:
     return (_of_new_group if quantity == NEW_GROUP_MEAN else _in_new_group)(fit, data)
 
 
+def _common(data: GroupedData) -> str:
+    """What complete pooling expects of a new group: theta, or mu at the means of covariates."""
+    return "theta" if data.stats.covariates is None else "mu"
+
+
 def _of_new_group(fit: Fit, data: GroupedData) -> _Source:
     draws = variables.scalar(fit, data, "theta_new")
     if draws is None and fit.pooling == "complete":
-        draws = variables.scalar(fit, data, "theta")
+        draws = variables.scalar(fit, data, _common(data))
     if draws is not None:
         return draws, None
     mu, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
@@ -221,7 +227,7 @@ def _in_new_group(fit: Fit, data: GroupedData) -> _Source:
     sigma = variables.sigma(fit, data)
     center, tau = variables.scalar(fit, data, "mu"), variables.tau(fit, data)
     if fit.pooling == "complete":
-        center, tau = variables.scalar(fit, data, "theta"), np.zeros(1)
+        center, tau = variables.scalar(fit, data, _common(data)), np.zeros(1)
     if center is None or tau is None or sigma is None or len(sigma) != 1:
         return None, None
     return None, (center, np.hypot(tau, sigma[0]))

@@ -83,7 +83,7 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     for fit in fits:
         names, groups, n, blocks = _flattened(fit, data)
         if blocks:
-            found = summarize(np.concatenate(blocks))
+            found = summarize(np.concatenate(blocks), independent=fit.record.independent)
             about = {"model": fit.name, "parameter": names, "group": groups, "n": n}
             frames.append(pd.DataFrame({**about, **found})[list(columns)])
     return variables.stacked(frames, columns)
@@ -108,8 +108,9 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         - `mcse` (u): Monte Carlo standard error of `estimate`;
         - `displacement` (u): `estimate` minus `raw_mean`, positive where pooling moved it up;
         - `displacement_se`: `displacement` over `raw_se`, in standard errors;
-        - `target` (u): what the model pulls the groups towards, the posterior mean of mu under
-          partial and of theta under complete pooling; NaN elsewhere;
+        - `target` (u): what the model pulls the group towards, the posterior mean of mu under
+          partial and of theta under complete pooling, or that of the regression line at the
+          group's covariates; NaN elsewhere;
         - `lambda_mean`, `lambda_q2.5`, `lambda_q97.5`: posterior mean and 95 % interval of the
           group's pooling factor, lambda_j = (sigma^2 / n_j) / (sigma^2 / n_j + tau^2), computed
           draw by draw: 1 is complete pooling (the group's own mean has no say), 0 is none (the
@@ -171,7 +172,7 @@ def shrinkage(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
                 "mcse": mcse,
                 "displacement": apart,
                 "displacement_se": in_errors,
-                "target": _target(fit, data),
+                "target": np.broadcast_to(_target(fit, data), stats.J),
                 **lambdas,
             }
         )
@@ -355,22 +356,26 @@ def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     return data.family.pooling_factor(data.stats, tau, error_sd)
 
 
-def _target(fit: Fit, data: GroupedData) -> float:
-    """Posterior mean of what the model pulls the groups towards."""
+def _target(fit: Fit, data: GroupedData) -> FloatArray:
+    """Posterior mean of what the model pulls the groups towards, shape (1,) or (J,)."""
+    unknown = np.full(1, np.nan)
+    if fit.pooling not in ("partial", "complete"):
+        return unknown
     if fit.pooling == "partial" and not fit.keeps(CENTER):
-        return float("nan")
-    name = {"partial": "mu", "complete": "theta"}.get(fit.pooling, "")
-    draws = variables.scalar(fit, data, name)
-    return float("nan") if draws is None else float(means(draws[None])[0][0])
+        return unknown
+    draws = variables.center(fit, data)
+    return unknown if draws is None else means(draws)[0]
 
 
 def _overall_pooling(fit: Fit, data: GroupedData) -> tuple[float, float] | None:
     """Gelman and Pardoe's pooling factor and its Monte Carlo error."""
-    theta, mu = variables.by_group(fit, data, "theta"), variables.scalar(fit, data, "mu")
-    if theta is None or mu is None or len(theta) < 2 or not fit.keeps(POPULATION):
+    theta, center = variables.by_group(fit, data, "theta"), variables.center(fit, data)
+    if theta is None or center is None or len(theta) < 2 or not fit.keeps(POPULATION):
+        return None
+    if fit.pooling == "complete":
         return None
     with np.errstate(all="ignore"):
-        eps = theta - mu
+        eps = theta - center
         mean = eps.mean(axis=(1, 2))
         spread = eps.var(axis=0, ddof=1)
         of_means, of_draws = mean.var(ddof=1), spread.mean()

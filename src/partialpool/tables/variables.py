@@ -47,6 +47,33 @@ def scalar(fit: Fit, data: GroupedData, name: str) -> FloatArray | None:
     return found[0] if found is not None and _is_scalar(fit, name) else None
 
 
+def coefficients(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Slopes of the covariates in the data's units, shape (K, chain, draw); None without them."""
+    found = data.stats.covariates
+    if found is None or "beta" not in fit.posterior:
+        return None
+    array = fit.posterior["beta"]
+    if set(array.dims) != {"chain", "draw", "covariate"}:
+        return None
+    return np.asarray(array.transpose("covariate", "chain", "draw"), dtype=np.float64)
+
+
+def center(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """What theta is drawn towards, shape (1, chain, draw), or (J, chain, draw) with covariates.
+
+    Under partial pooling mu, or the regression line at each group's covariates; under complete
+    pooling theta itself.
+    """
+    if fit.pooling == "complete":
+        return by_group(fit, data, "theta")
+    mu, beta, found = scalar(fit, data, "mu"), coefficients(fit, data), data.stats.covariates
+    if mu is None or (found is not None and beta is None):
+        return None
+    if found is None or beta is None:
+        return mu[None]
+    return np.asarray(mu + np.tensordot(found.centered, beta, axes=1))
+
+
 def theta(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Group means, shape (J, chain, draw); a single theta stands for every group."""
     found = by_group(fit, data, "theta")
@@ -171,6 +198,9 @@ def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], Floa
     tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
     if mu is not None:
         found.append(("mu", "", mu))
+    beta, covariates = variables.coefficients(fit, data), data.stats.covariates
+    if beta is not None and covariates is not None:
+        found += [(f"beta[{n}]", "", b) for n, b in zip(covariates.names, beta, strict=True)]
     if tau is not None:
         found.append(("tau", "", tau))
     if sigma is not None and len(sigma) == 1:

@@ -5,7 +5,8 @@ makes to it. `hierarchical` is partial pooling, `complete_pooling` and `no_pooli
 two extremes, `common_variance` is no pooling with one variance for all groups; they take sufficient
 statistics by group and priors of `partialpool.priors`. `exact_draws` samples the hierarchical
 posterior without a Markov chain. `known_errors` is partial pooling of estimates with known standard
-errors; `common_effect` and `separate_effects` are its two extremes.
+errors; `common_effect` and `separate_effects` are its two extremes. `meta_regression` is partial
+pooling of estimates about a regression line, and `common_line` complete pooling on it.
 """
 
 from partialpool.families.exact.common_variance import (
@@ -21,6 +22,12 @@ from partialpool.families.exact.known_errors import (
     known_errors,
     separate_effects,
 )
+from partialpool.families.exact.meta_regression import (
+    LinePosterior,
+    MetaRegressionPosterior,
+    common_line,
+    meta_regression,
+)
 from partialpool.families.exact.pooling_extremes import (
     CompletePoolingPosterior,
     NoPoolingPosterior,
@@ -35,14 +42,18 @@ __all__ = [
     "FixedErrorsPosterior",
     "HierarchicalPosterior",
     "KnownErrorsPosterior",
+    "LinePosterior",
+    "MetaRegressionPosterior",
     "NoPoolingPosterior",
     "TabledPosterior",
     "common_effect",
+    "common_line",
     "common_variance",
     "complete_pooling",
     "exact_draws",
     "hierarchical",
     "known_errors",
+    "meta_regression",
     "no_pooling",
     "separate_effects",
 ]

@@ -50,30 +50,49 @@ class Classes:
         0.75 is good to (4 / 0.375 * pi / 2)^-16 or so (Trefethen, *Approximation Theory and
         Approximation Practice*, 2013, theorem 8.2), beyond double precision.
         """
-        distinct, which = np.unique(se, return_inverse=True)
-        if len(distinct) <= MOST_CLASSES:
-            sums = (np.bincount(which, y**power, len(distinct)) for power in (0, 1, 2))
-            return cls(distinct**2, *(np.asarray(part, dtype=np.float64) for part in sums))
-        x = np.log(se)
-        low, high = float(x.min()), float(x.max())
-        panels = max(1, math.ceil((high - low) / _PANEL))
-        width = (high - low) / panels
-        panel = np.minimum(((x - low) / width).astype(np.int64), panels - 1)
-        points = np.cos(np.pi * (np.arange(_ORDER) + 0.5) / _ORDER)
-        signs = (-1.0) ** np.arange(_ORDER) * np.sqrt(1 - points**2)  # barycentric weights
-        moments = np.zeros((panels, 3, _ORDER))
-        inside = np.argsort(panel, kind="stable")
-        ends = np.searchsorted(panel[inside], np.arange(1, panels + 1))
-        for k, members in enumerate(np.split(inside, ends[:-1])):
-            for start in range(0, len(members), _BLOCK):
-                part = members[start : start + _BLOCK]
-                distance = (2 * (x[part] - low - k * width) / width - 1)[:, None] - points
-                exact = distance == 0
-                distance[exact] = 1.0
-                lagrange = signs / distance
-                lagrange /= lagrange.sum(axis=1, keepdims=True)
-                hit = exact.any(axis=1)
-                lagrange[hit] = exact[hit]
-                moments[k] += y[part] ** np.arange(3)[:, None] @ lagrange
-        nodes = low + width * (np.arange(panels)[:, None] + 0.5 * (1 + points))
-        return cls(np.exp(2 * nodes).ravel(), *(part.ravel() for part in moments.swapaxes(0, 1)))
+        variance, (count, first, second) = spread_sums(se, y ** np.arange(3)[:, None])
+        return cls(variance, count, first, second)
+
+
+def spread_sums(se: FloatArray, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sum columns over estimates of one standard error, or on nodes between standard errors.
+
+    Parameters
+    ----------
+    se
+        Standard errors, shape (J,).
+    columns
+        What is summed, shape (c, J).
+
+    Returns
+    -------
+    variance, sums
+        Squared standard errors, shape (K,), and the sums, shape (c, K).
+    """
+    distinct, which = np.unique(se, return_inverse=True)
+    if len(distinct) <= MOST_CLASSES:
+        sums = [np.bincount(which, column, len(distinct)) for column in columns]
+        return distinct**2, np.stack(sums)
+    x = np.log(se)
+    low, high = float(x.min()), float(x.max())
+    panels = max(1, math.ceil((high - low) / _PANEL))
+    width = (high - low) / panels
+    panel = np.minimum(((x - low) / width).astype(np.int64), panels - 1)
+    points = np.cos(np.pi * (np.arange(_ORDER) + 0.5) / _ORDER)
+    signs = (-1.0) ** np.arange(_ORDER) * np.sqrt(1 - points**2)  # barycentric weights
+    moments = np.zeros((panels, len(columns), _ORDER))
+    inside = np.argsort(panel, kind="stable")
+    ends = np.searchsorted(panel[inside], np.arange(1, panels + 1))
+    for k, members in enumerate(np.split(inside, ends[:-1])):
+        for start in range(0, len(members), _BLOCK):
+            part = members[start : start + _BLOCK]
+            distance = (2 * (x[part] - low - k * width) / width - 1)[:, None] - points
+            exact = distance == 0
+            distance[exact] = 1.0
+            lagrange = signs / distance
+            lagrange /= lagrange.sum(axis=1, keepdims=True)
+            hit = exact.any(axis=1)
+            lagrange[hit] = exact[hit]
+            moments[k] += columns[:, part] @ lagrange
+    nodes = low + width * (np.arange(panels)[:, None] + 0.5 * (1 + points))
+    return np.exp(2 * nodes).ravel(), moments.swapaxes(0, 1).reshape(len(columns), -1)

@@ -1,0 +1,88 @@
+"""Covariates of the groups: columns of the data that say more of each group than its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from partialpool.data.columns import numbers_of, read_columns, spelling_of
+from partialpool.data.grouped import GroupedData
+from partialpool.errors import InputError
+from partialpool.families import FAMILIES
+from partialpool.families.covariates import covariates
+from partialpool.types import FloatArray
+
+OPTION = "--by"
+
+
+def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
+    """Let columns of the data explain how the groups differ.
+
+    Prior settings found beside the file are kept, as the model has them all.
+
+    Parameters
+    ----------
+    data
+        The data, of a family that takes covariates (`Family.explained`).
+    by
+        Names of columns, of numbers or of categories; none leaves the data as they are.
+
+    Raises
+    ------
+    InputError
+        Another family, a column that is not there or is the outcome itself, or values that explain
+        nothing (`partialpool.families.covariates.covariates`).
+    """
+    if not by:
+        return data
+    usual = FAMILIES[data.family.reads]
+    if data.family is not usual and usual.explained:
+        chosen = ", ".join(f"--{about} {name}" for about, name in data.family.model.items())
+        raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
+    if not usual.explained:
+        able = [each.words.data for each in FAMILIES.values() if each.explained]
+        raise InputError(
+            f"{OPTION} {by[0]}: covariates of groups are for {', '.join(able)}, and these data are "
+            f"{usual.words.data}; leave {OPTION} out"
+        )
+    twice = [name for k, name in enumerate(by) if name in by[:k]]
+    if twice:
+        raise InputError(f"{OPTION} {twice[0]}: it is named twice")
+    _refuse_roles(data, by)
+    cells = read_columns(data, by)
+    found = {name: _column(data, name, cells[name]) for name in by}
+    where = data.source or data.name
+    family = FAMILIES[usual.explained]
+    stats = family.with_covariates(data.stats, covariates(found, data.labels, where=where))
+    return replace(
+        data,
+        name="-".join([data.name, "by", *by]),
+        stats=stats,
+        family=family,
+        notes=(*data.notes, *stats.covariates.contrasts),
+        reading={**data.reading, "by": list(by)} if data.reading else {},
+    )
+
+
+def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:
+    """Refuse a covariate that is the outcome, its error or the group."""
+    roles = data.reading.get("columns", {})
+    for role, column in roles.items():
+        taken = column if isinstance(column, list) else [column]
+        for name in by:
+            if name in taken:
+                raise InputError(
+                    f"{OPTION} {name}: this column holds the {role}, and what is to be explained "
+                    "does not explain itself; name another column"
+                )
+
+
+def _column(data: GroupedData, name: str, cells: Sequence[str]) -> FloatArray | list[str]:
+    """Numbers, or levels of a category, empty where one is missing."""
+    numbers = numbers_of(cells, data, name)
+    if numbers is not None:
+        return np.where(np.isfinite(numbers), numbers, np.nan)
+    missing = spelling_of(data).words
+    return ["" if cell.strip().lower() in missing else cell for cell in cells]
