@@ -15,10 +15,15 @@ from partialpool.families.normal import NORMAL
 from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import PROPORTIONS
 from partialpool.families.rates import RATES
+from partialpool.families.student_t import STUDENT_T_EFFECTS
 
 FAMILIES = {
     family.name: family
-    for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
+    for family in (
+        *(NORMAL, OWN_SPREAD),
+        *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION),
+        *(PROPORTIONS, RATES),
+    )
 }
 """Every family, by its name."""
 
@@ -34,6 +39,7 @@ __all__ = [
     "OWN_SPREAD",
     "PROPORTIONS",
     "RATES",
+    "STUDENT_T_EFFECTS",
     "chosen",
 ]
 

@@ -45,6 +45,7 @@ class OwnSpread(Observations):
     population = ("mu", "tau", "sigma0", "nu0")
     has_icc = False
     leaves_groups_out = True
+    mixture = "variances of their own"
     most_exact_groups = 40
     idea = ("own variances", "one variance for all groups")
 
