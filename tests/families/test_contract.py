@@ -69,10 +69,15 @@ def own_spread(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return observations(scale, offset).modelled(spread="own")
 
 
+def student_t_effects(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    return estimates(scale, offset).modelled(population="student_t")
+
+
 EXAMPLES: dict[str, Make] = {
     "normal": observations,
     "own_spread": own_spread,
     "known_errors": estimates,
+    "known_errors_student_t": student_t_effects,
     "proportions": proportions,
     "rates": rates,
 }
@@ -276,7 +281,7 @@ def test_default_priors_move_with_the_data(make: Make, scale: float, offset: flo
 
 def test_default_priors_are_complete_and_conflict_with_nothing(made: GroupedData) -> None:
     priors = priors_for(made)
-    assert set(priors.values) == set(made.family.settings) - {"tau_upper"}
+    assert set(priors.values) == set(made.family.settings) - {"tau_upper", "nu_fixed"}
     assert set(made.family.choice_settings) <= set(made.family.settings)
     assert set(priors.sources) == set(priors.values)
     assert made.family.prior_conflicts(priors, made.stats) == []

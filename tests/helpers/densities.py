@@ -229,11 +229,32 @@ def _of_wider(fit: Fit, data: GroupedData, choice: Any) -> Any:
             + population.sum(axis=0)
             + data.family.log_likelihood(data.stats, groups["theta"], sd)
         )
+    if "nu" in at and sampled & {"theta", "eta"}:
+        z = (groups["theta"] - at["mu"]) / at["tau"]
+        population = stats.t.logpdf(z, at["nu"]) - (0 if "eta" in sampled else np.log(at["tau"]))
+        sd = at.get("sigma", np.ones_like(total))[None]
+        return (
+            total
+            + population.sum(axis=0)
+            + data.family.log_likelihood(data.stats, groups["theta"], sd)
+        )
+    group = _own_variance_group if "nu0" in at else _student_t_group
     found = np.zeros_like(total)
     for index in np.ndindex(total.shape):
         one = {name: float(value[index]) for name, value in at.items()}
-        found[index] = sum(_own_variance_group(data, j, one) for j in range(data.stats.J))
+        found[index] = sum(group(data, j, one) for j in range(data.stats.J))
     return total + found
+
+
+def _student_t_group(data: GroupedData, j: int, at: Mapping[str, float]) -> float:
+    """Log density of a group's data, a Student-t theta out, up to a constant."""
+    sd = at.get("sigma", 1.0)
+    y, se = float(data.stats.raw[j]), sd / math.sqrt(float(data.stats.weight[j]))
+    x = np.linspace(y - 12 * se, y + 12 * se, 4001)
+    alone = data.stats.take(np.array([j]))
+    log = data.family.log_likelihood(alone, x[None], np.array([[sd]]))
+    log = log + stats.t.logpdf((x - at["mu"]) / at["tau"], at["nu"]) - math.log(at["tau"])
+    return float(special.logsumexp(log) + math.log(x[1] - x[0]))
 
 
 def _own_variance_group(data: GroupedData, j: int, at: Mapping[str, float]) -> float:

@@ -60,8 +60,8 @@ def _standing_out(comparison: Comparison, table: pd.DataFrame) -> str:
     whose = named(comparison, str(most["group"]))
     if far.empty:
         return (
-            f"No {group_word(comparison)} stands out: the population is widest for {whose}, {wide} as "
-            "in its middle, which may be no wider than for any other."
+            f"No {group_word(comparison)} stands out: the population is widest for {whose}, {wide} "
+            "as in its middle, which may be no wider than for any other."
         )
     if len(far) == 1:
         return (

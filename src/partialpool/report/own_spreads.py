@@ -26,7 +26,7 @@ from partialpool.report.wording import (
 )
 from partialpool.tables.comparison import Comparison
 
-_SMALL, _STILL = 4.0, 0.1
+_SMALL, _STILL, _SAME = 4.0, 0.1, 0.05
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -90,6 +90,11 @@ def _scored(comparison: Comparison, row: Row) -> str:
     size = number(abs(apart), 0.05)
     by = f"by {size}{'' if math.isnan(error) else f' (standard error {number(error, 0.05)})'}"
     what = f"predicts {a_group(comparison)} from the others"
+    if abs(apart) < _SAME:
+        return (
+            f"Partial pooling with {row['assumes']} {what} as well as with {row['usual']}: their "
+            f"expected log predictive densities differ by less than {_SAME:g}."
+        )
     if abs(apart) < _SMALL:
         return (
             f"Partial pooling with {row['assumes']} {what} no better and no worse than with "

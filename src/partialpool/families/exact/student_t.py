@@ -126,7 +126,7 @@ def student_t_effects(
         ]
         if not isinstance(choice.nu, Fixed):
             typical = float(choice.nu.quantile(0.5))
-            axes.append(Axis("nu", math.log(typical), 0.8, reach=(-2.8, 2.5), count=19))
+            axes.append(Axis("nu", math.log(typical), 0.8, reach=(-2.8, 2.5), count=31))
         ends = (float((y - 9 * se).min()), float((y + 9 * se).max()))
         step = float(se.min()) / 12
         return StudentTEffects(labels, choice, y, se, tuple(axes), (), ends, step)
