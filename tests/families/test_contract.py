@@ -73,9 +73,14 @@ def student_t_effects(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return estimates(scale, offset).modelled(population="student_t")
 
 
+def student_t_means(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    return observations(scale, offset).modelled(population="student_t")
+
+
 EXAMPLES: dict[str, Make] = {
     "normal": observations,
     "own_spread": own_spread,
+    "student_t": student_t_means,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
     "proportions": proportions,

@@ -16,11 +16,12 @@ from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import PROPORTIONS
 from partialpool.families.rates import RATES
 from partialpool.families.student_t import STUDENT_T_EFFECTS
+from partialpool.families.student_t_means import STUDENT_T_MEANS
 
 FAMILIES = {
     family.name: family
     for family in (
-        *(NORMAL, OWN_SPREAD),
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS),
         *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION),
         *(PROPORTIONS, RATES),
     )
@@ -40,6 +41,7 @@ __all__ = [
     "PROPORTIONS",
     "RATES",
     "STUDENT_T_EFFECTS",
+    "STUDENT_T_MEANS",
     "chosen",
 ]
 

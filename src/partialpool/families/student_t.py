@@ -25,7 +25,8 @@ from partialpool.priors.spreads import LEARNT, Fixed, Gamma, StudentTChoice
 from partialpool.settings import Settings
 from partialpool.types import FloatArray
 
-_OF_NU = ("nu_shape", "nu_rate")
+OF_NU = ("nu_shape", "nu_rate")
+"""Settings of the prior of nu."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,18 @@ class Degrees:
             return priors
         if fixed <= 0:
             raise InputError(f"prior nu_fixed = {fixed:g}: it must be above zero")
-        given = [name for name in _OF_NU if priors.sources.get(name) == SET_BY_USER]
+        given = [name for name in OF_NU if priors.sources.get(name) == SET_BY_USER]
         if given and priors.sources.get("nu_fixed") == SET_BY_USER:
             raise InputError(
                 f"nu_fixed says what nu is, and {given[0]} is of its prior; give one of them"
             )
-        return priors.without(*_OF_NU)
+        return priors.without(*OF_NU)
 
     def prior(self, priors: Priors) -> Gamma | Fixed:
         """Return the prior of nu under the settings."""
         if priors.values.get("nu_fixed", 0) > 0:
             return Fixed(priors.values["nu_fixed"])
-        return Gamma(*priors.required(_OF_NU))
+        return Gamma(*priors.required(OF_NU))
 
     def choices(self, base: StudentTChoice, others: Mapping[str, PriorChoice]) -> dict[str, Any]:
         """Choices that vary the other priors, and those that vary that of nu."""
@@ -86,6 +87,14 @@ class Degrees:
                 start["nu_learnt"] = [] if fixed > 0 else [float(rng.uniform(5, 20))]
         return starts
 
+    def widened(self, prior: Gamma | Fixed, u: FloatArray, z: FloatArray) -> FloatArray:
+        """Turn the normal numbers of `Family.expected` that theta is made of to Student-t ones."""
+        rng = np.random.default_rng(np.ascontiguousarray(u[0, :8]).view(np.uint64))
+        nu = prior.quantile(rng.uniform(size=u[0].shape))
+        wider = z.copy()
+        wider[1] = z[1] * self.draw_scales(nu, nu.shape, rng)
+        return wider
+
     def draw_scales(self, nu: FloatArray, size: Any, rng: np.random.Generator) -> FloatArray:
         """Draw scales of groups: 1 / scale^2 ~ gamma(nu / 2, nu / 2)."""
         with np.errstate(divide="ignore", over="ignore"):
@@ -102,10 +111,10 @@ class StudentTEffectsFamily(KnownErrors):
     folder = "known_errors/student_t"
     model: ClassVar = {"population": "student_t"}
     words = replace(KnownErrors.words, population="a Student-t population of effects")
-    settings: ClassVar[tuple[str, ...]] = (*KnownErrors.settings, "nu_fixed", *_OF_NU)
+    settings: ClassVar[tuple[str, ...]] = (*KnownErrors.settings, "nu_fixed", *OF_NU)
     choice_settings: ClassVar[tuple[str, ...]] = (
         *KnownErrors.choice_settings,
-        *("nu_fixed", *_OF_NU),
+        *("nu_fixed", *OF_NU),
     )
     population = ("mu", "tau", "nu")
     mixture = "a Student-t population"
@@ -157,11 +166,7 @@ class StudentTEffectsFamily(KnownErrors):
 
     def expected(self, choice: Any, stats: Estimates, u: FloatArray, z: FloatArray) -> FloatArray:
         """Draw what is expected of an estimate in a new group before the data are seen."""
-        rng = np.random.default_rng(np.ascontiguousarray(u[0, :8]).view(np.uint64))
-        nu = choice.nu.quantile(rng.uniform(size=u[0].shape))
-        wider = z.copy()
-        wider[1] = z[1] * DEGREES.draw_scales(nu, nu.shape, rng)
-        return super().expected(choice, stats, u, wider)
+        return super().expected(choice, stats, u, DEGREES.widened(choice.nu, u, z))
 
     def starts(
         self, program: Declared, stats: Estimates, settings: Settings, *, inputs: Mapping[str, Any]
