@@ -93,7 +93,8 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
         yield Plan("shrinkage", "forest", lambda: _forest(comparison, partial))
         if funnel.shown(comparison) and partial.keeps(MEANS):
             yield Plan("shrinkage", "funnel", lambda: funnel.figure(comparison, partial))
-        if is_shipped(partial) and comparison.data.family.gaussian:
+        simple = comparison.data.family.gaussian and not comparison.data.family.mixture
+        if is_shipped(partial) and simple:
             yield Plan("shrinkage", "effects", lambda: _effects(comparison, partial))
     if best and comparison.data.stats.J > 1:
         yield Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best))

@@ -20,6 +20,7 @@ from partialpool.report import (
     companions,
     later,
     mathematics,
+    outliers,
     own_spreads,
     sentences,
     spread,
@@ -156,6 +157,7 @@ def sections(
             [
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(own_spreads.lines, comparison),
+                *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
                 *_said(spread.line, comparison.table("bayes_factor")),
@@ -165,6 +167,7 @@ def sections(
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
                 _view(own_spreads.view, comparison),
+                _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
                 _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),

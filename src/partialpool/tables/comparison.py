@@ -22,6 +22,7 @@ from partialpool.tables import (
     holdout,
     predictions,
     prior_choices,
+    scales,
     shrinkage,
     spreads,
     usual_model,
@@ -164,6 +165,8 @@ def compute(
     if any("nu0" in fit.posterior for fit in fits):
         makers["spreads"] = lambda: spreads.spreads(fits, data)
         makers["span"] = lambda: spreads.span_table(fits, data)
+    if data.family.local_scale:
+        makers["scales"] = lambda: scales.scales(fits, data)
     if any(data.family.idea):
         makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
         makers["usual_model"] = lambda: usual_model.usual_model(

@@ -29,7 +29,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import Statistics
+from partialpool.families.base import DRAWN_GROUPS, Statistics
 from partialpool.families.conjugate import Conjugate, Kind, Parameters
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import MARGINAL, Program, find_program, statements
@@ -287,6 +287,12 @@ def check_marginal(program: Program, data: GroupedData) -> None:
         The program does not leave it to its inputs which groups are drawn, lacks mu, tau or the sd
         within groups, or has another likelihood than the shipped marginal program.
     """
+    if data.family.mixture:
+        raise InputError(
+            f"with {data.family.mixture}, {data.words.thetas} do not follow from mu, tau and sigma "
+            f"alone, so that at most {DRAWN_GROUPS:,} groups are modelled so; leave the option out "
+            "that asks for it, or take fewer groups"
+        )
     needed = [name for name in ("mu", "tau", data.stats.error_sd) if name]
     shipped = find_program(MARGINAL, family=data.family.name)
     if (

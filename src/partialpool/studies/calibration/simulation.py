@@ -65,7 +65,7 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
     priors, extra = design.priors, {}
     choice: Any = family.base_choice(design.priors)
     if program.name == "sensitivity":
-        names = [name for name in choice.priors if name != "mu"]
+        names = [name for name in choice.priors if name not in ("mu", *choice.free_of_unit)]
         picked = rng.choice(len(design.scales), size=len(names))
         drawn = {name: design.scales[k] for name, k in zip(names, picked, strict=True)}
         choice = dataclasses.replace(choice, name="drawn", **drawn)
