@@ -17,6 +17,7 @@ from scipy import integrate, special, stats
 from helpers import densities
 from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_estimates, from_proportions, from_rates
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
@@ -50,6 +51,15 @@ def estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return from_estimates(labels, offset + scale * y, scale * se, name="estimates")
 
 
+def explained_estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    plain = estimates(scale, offset)
+    columns = {
+        "dose": [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5],
+        "region": ["north", "south", "north", "south", "south", "north", "north", "south"],
+    }
+    return explained(replace(plain, columns=columns), ["dose", "region"])
+
+
 def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     rng = np.random.default_rng(14)
     trials = np.array([5, 9, 14, 20, 30, 45, 70, 12])
@@ -67,6 +77,7 @@ def rates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
 EXAMPLES: dict[str, Make] = {
     "normal": observations,
     "known_errors": estimates,
+    "known_errors_covariates": explained_estimates,
     "proportions": proportions,
     "rates": rates,
 }
@@ -162,6 +173,9 @@ def test_statistics_of_some_groups_are_those_groups_(made: GroupedData) -> None:
     assert some.labels == tuple(made.labels[j] for j in at)
     for name, column in made.stats.columns.items():
         assert getattr(some, name).tolist() == column[at].tolist()
+    if made.stats.covariates is not None:
+        kept = some.covariates
+        assert kept.centered.tolist() == made.stats.covariates.centered[at].tolist()
     whole = made.summary().set_index("group")
     pd.testing.assert_frame_equal(some.summary().set_index("group"), whole.loc[list(some.labels)])
     assert some.raw.tolist() == made.stats.raw[at].tolist()
@@ -309,7 +323,8 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
     rng = np.random.default_rng(8)
     choice = family.base_choice(design.priors)
     J = len(design.sizes)
-    for pooling, shape in (("complete", ()), ("none", (J,)), ("partial", (J,))):
+    common = () if made.stats.covariates is None else (J,)
+    for pooling, shape in (("complete", common), ("none", (J,)), ("partial", (J,))):
         truth = family.draw_truth(pooling, J, priors=design.priors, choice=choice, rng=rng)  # type: ignore[arg-type]
         assert truth["theta"].shape == shape
         y, group, own = family.draw_rows(truth, design.sizes, rng)
@@ -328,6 +343,8 @@ def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
     if not made.family.gaussian:
         _compare_with_grid_of_sizes(made)
         return
+    if made.stats.covariates is not None:
+        pytest.skip("a grid over slopes too is large: test_meta_regression has another check")
     choice, own = base_of(made), made.stats
     found = made.family.exact_posterior(FORMS[0], own, priors_for(made)).summary()
     found = found.set_index(["parameter", "group"])
@@ -405,9 +422,8 @@ def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program
     if made.family.gaussian:  # elsewhere means of the population need not exist
         assert np.isfinite(table["mean"]).all()
     assert np.isfinite(table["median"]).all()
-    assert (table["parameter"] == "theta").sum() == (
-        1 if posterior.pooling == "complete" else made.stats.J
-    )
+    common = posterior.pooling == "complete" and made.stats.covariates is None
+    assert (table["parameter"] == "theta").sum() == (1 if common else made.stats.J)
 
 
 def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> None:
@@ -417,6 +433,8 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
     for name in priors.values:
         kept = {key: value for key, value in priors.values.items() if key != name}
         program = "hierarchical_marginal" if name in made.family.choice_settings else "no_pooling"
+        if made.stats.covariates is not None and name.startswith("theta"):
+            program = "no_pooling"
         needed = "tau_upper" if name == "tau_df" and "sigma_upper" in priors.values else name
         with pytest.raises(InputError, match=f"--prior {needed}=NUMBER"):
             made.family.exact_posterior(program, made.stats, Priors(kept))
@@ -478,6 +496,7 @@ def test_the_density_of_every_program_is_python_s(
         kept = fit.draws["log_prior"].to_dataset().to_dataarray().sum("variable").to_numpy()
         at = {k: fit.posterior[k].to_numpy() for k in ("mu", "tau", made.stats.error_sd) if k}
         prior = base_of(made).log_density(at["mu"], at["tau"], at.get("sigma", 1.0))
+        prior = prior + densities.of_slopes(fit, made, base_of(made))
         assert np.ptp(kept - prior) < 1e-9
 
 

@@ -21,6 +21,7 @@ from partialpool.plots.posterior import prior_and_posterior as prior_and_posteri
 from partialpool.plots.posterior import rank_plot as rank_plot
 from partialpool.plots.posterior import trace_and_density as trace_and_density
 from partialpool.plots.posterior import traces as traces
+from partialpool.plots.regression import groups_along_line as groups_along_line
 from partialpool.plots.theme import MANY as MANY
 from partialpool.plots.theme import extremes as extremes
 from partialpool.plots.theme import without_caption as without_caption

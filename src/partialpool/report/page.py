@@ -20,6 +20,7 @@ from partialpool.report import (
     companions,
     later,
     mathematics,
+    regression,
     sentences,
     spread,
     tau_priors,
@@ -149,6 +150,7 @@ def sections(
             "shrinkage",
             "Shrinkage",
             [
+                *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(tau_priors.line, comparison),
                 *_said(spread.line, comparison.table("bayes_factor")),
@@ -157,10 +159,13 @@ def sections(
                 _view(views.shrinkage, comparison),
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
+                _view(regression.coefficients, comparison),
+                _view(regression.adjusted, comparison),
                 _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(regression.classical, comparison),
                 _view(companions.maximum_likelihood, comparison),
                 _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
@@ -231,6 +236,8 @@ def model_section(
             by_group |= {"theta", fit.record.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
+        if comparison.data.stats.covariates is not None:
+            by_group |= {"x"}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
