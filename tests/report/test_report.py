@@ -601,7 +601,7 @@ def test_file_names_are_safe(name):
 def test_every_planned_figure_can_be_prepared(lesson, hard):
     for found in (lesson, hard):
         models = {fit.name: statements.of_program(fit.record.source) for fit in found.fits}
-        plans = figures.plan(found, models)
+        plans = list(figures.plan(found, models))
         made = [p.make() for p in plans]
         assert [f.key for f in made] == [p.key for p in plans]
         assert len({f.key for f in made}) == len(made)

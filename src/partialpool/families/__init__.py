@@ -12,11 +12,13 @@ from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.normal import NORMAL
+from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import PROPORTIONS
 from partialpool.families.rates import RATES
 
 FAMILIES = {
-    family.name: family for family in (NORMAL, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
+    family.name: family
+    for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
 }
 """Every family, by its name."""
 
@@ -29,6 +31,7 @@ __all__ = [
     "KNOWN_ERRORS",
     "META_REGRESSION",
     "NORMAL",
+    "OWN_SPREAD",
     "PROPORTIONS",
     "RATES",
     "chosen",

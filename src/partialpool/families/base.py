@@ -132,6 +132,16 @@ class LeavingOut(Posterior, Protocol):
         ...
 
 
+@runtime_checkable
+class Scoring(LeavingOut, Protocol):
+    """An exact posterior that scores groups left out, and knows how probable the data are."""
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        ...
+
+
 class NormalMeans(NamedTuple):
     """A mean that is normal at each node of a quadrature, and the errors around it.
 
@@ -392,6 +402,17 @@ class Family(ABC):
 
     gaussian: ClassVar[bool] = True
     """Whether estimates are normal around theta, and theta is normal around mu."""
+
+    idea: ClassVar[tuple[str, str]] = ("", "")
+    """What its model has in partial pooling, and what the usual model of the same rows has there;
+    empty for the usual model."""
+
+    most_exact_groups: ClassVar[int] = 200
+    """Most groups of which reports work out exact posteriors of partial pooling."""
+
+    leaves_groups_out: ClassVar[bool | None] = None
+    """Whether exact posteriors of shipped programs score each group given the others; those of
+    groups that are rows do where this is None."""
 
     may_be_logarithms: ClassVar[bool] = False
     """Whether theta may be a logarithm whose exponential people read."""
@@ -695,6 +716,14 @@ class Family(ABC):
         dict
             Draws by name, shape (chain, draw); `theta`, if asked, (chain, draw, J).
         """
+
+    def usual_posterior(self, stats: Any, priors: Priors) -> Scoring | None:
+        """Exact posterior of partial pooling under the usual model of the same rows.
+
+        Its priors are the same, as far as it has them. None for the usual model itself.
+        """
+        del stats, priors
+        return None
 
     @abstractmethod
     def prior_marginal(self, stats: Any, priors: Mapping[str, float]) -> FloatArray | None:

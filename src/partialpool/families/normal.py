@@ -22,11 +22,11 @@ from partialpool.families.base import (
     FORMS,
     MARGINAL,
     NONE,
-    Contrasting,
     Declared,
     Design,
     Family,
     Pooling,
+    Posterior,
     Words,
     check_scale,
     draw_population,
@@ -103,11 +103,11 @@ class Observations(Family):
         raw_se=f"{words.raw_se}, of logarithms",
     )
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
-    settings = (
+    settings: ClassVar[tuple[str, ...]] = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
         *("mu_location", "mu_scale", "tau_df", "tau_scale", "tau_upper", "sigma_upper"),
     )
-    choice_settings = (
+    choice_settings: ClassVar[tuple[str, ...]] = (
         *("mu_location", "mu_scale", "sigma_upper"),
         *("tau_df", "tau_scale", "tau_upper"),
     )
@@ -238,6 +238,7 @@ class Observations(Family):
         for name, needed, what in (
             ("tau", spread, "the sd of the group means"),
             ("sigma", stats.within_sd, "the sd within groups"),
+            ("sigma0", stats.within_sd, "the sd within groups"),
         ):
             upper = value.get(f"{name}_upper")
             if upper is not None and upper < needed:
@@ -535,9 +536,7 @@ class Observations(Family):
                 - 0.5 * n * (mean - center) ** 2 / total
             )
 
-    def exact_posterior(
-        self, program: str, stats: GroupStats, priors: Priors
-    ) -> exact.CompletePoolingPosterior | Contrasting:
+    def exact_posterior(self, program: str, stats: GroupStats, priors: Priors) -> Posterior:
         """Exact posterior of a shipped program.
 
         Raises
@@ -749,7 +748,7 @@ def _draw(
     sample: Sample, rng: np.random.Generator, shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
     """Draw theta and sigma: sigma by inverting its distribution, theta given sigma."""
-    sigma: FloatArray = np.exp(sample.fine.sigma.quantile(rng.uniform(size=shape)))
+    sigma: FloatArray = np.exp(sample.fine.sigma.draw(shape, rng=rng))
     return draw_means(sigma, sample.n, sample.mean, theta=sample.theta, rng=rng), sigma
 
 

@@ -50,7 +50,7 @@ def _check(fit: Fit) -> pd.DataFrame:
     names, draws, constants = _matrix(fit)
     rows = [_finite(names, draws, constants)]
     if names:
-        found, chains = convergence(draws), draws.shape[1]
+        found, chains = convergence(draws, independent=fit.record.independent), draws.shape[1]
         rows.append(_r_hat(names, found["r_hat"], chains))
         rows.extend(_ess(names, found[f"ess_{kind}"], kind, chains) for kind in ("bulk", "tail"))
     if lost := fit.record.lost_chains:

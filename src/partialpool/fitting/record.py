@@ -13,6 +13,9 @@ from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.settings import Settings
 
+INDEPENDENT = {"version": "none", "origin": "independent draws from the exact posterior"}
+"""What a record says in place of CmdStan where no chains were run."""
+
 
 @dataclass(frozen=True)
 class FitRecord:
@@ -90,6 +93,11 @@ class FitRecord:
             value = getattr(self, each.name)
             if isinstance(value, list):
                 object.__setattr__(self, each.name, tuple(value))
+
+    @property
+    def independent(self) -> bool:
+        """Whether the draws are independent ones from the exact posterior, and no chains."""
+        return self.cmdstan == INDEPENDENT
 
     @classmethod
     def of(

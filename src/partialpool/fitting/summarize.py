@@ -42,13 +42,16 @@ def usable(draws: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return finite, moving
 
 
-def summarize(draws: FloatArray) -> dict[str, FloatArray]:
+def summarize(draws: FloatArray, *, independent: bool = False) -> dict[str, FloatArray]:
     """Summarize each quantity in full.
 
     Parameters
     ----------
     draws
         Shape (quantity, chain, draw).
+    independent
+        Whether the draws are known to be independent: then nothing need be estimated of how many
+        they are worth.
 
     Returns
     -------
@@ -87,24 +90,31 @@ def summarize(draws: FloatArray) -> dict[str, FloatArray]:
         for keep, describe in ((finite, _describe), (moving, _diagnose)):
             rows = start + np.flatnonzero(keep)
             if len(rows) and block[0].size > 1:
-                for name, values in describe(block[keep]).items():
+                for name, values in describe(block[keep], independent).items():
                     found[name][rows] = values
     return found
 
 
-def convergence(draws: FloatArray) -> dict[str, FloatArray]:
+def convergence(draws: FloatArray, *, independent: bool = False) -> dict[str, FloatArray]:
     """Tell whether chains agree, and how many independent draws they are worth.
 
     Parameters
     ----------
     draws
         Shape (quantity, chain, draw), with at least four draws.
+    independent
+        Whether they are known to be independent. Then R-hat is 1 and both sizes are the number of
+        draws, by how they were made; computed, they would differ from these by noise alone.
 
     Returns
     -------
     dict
         `r_hat`, `ess_bulk`, `ess_tail` as in `summarize`; NaN for draws that are not finite.
     """
+    if independent:
+        known = np.where(usable(draws)[1], 1.0, np.nan)
+        size = float(draws[0].size) if len(draws) else 0.0
+        return {"r_hat": known, "ess_bulk": size * known, "ess_tail": size * known}
     split = _split(draws)
     scores = _normal_scores(split)
     folded = _normal_scores(np.abs(split - np.median(split, axis=(1, 2), keepdims=True)))
@@ -182,7 +192,7 @@ def _standardize(draws: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     return centered / scale[:, None, None], mean, scale
 
 
-def _describe(draws: FloatArray) -> dict[str, FloatArray]:
+def _describe(draws: FloatArray, _independent: bool) -> dict[str, FloatArray]:
     mean, centered = _center(draws)
     flat = draws.reshape(len(draws), -1)
     at = np.quantile(flat, list(QUANTILES.values()), axis=1)
@@ -190,19 +200,23 @@ def _describe(draws: FloatArray) -> dict[str, FloatArray]:
     return {"mean": mean, "sd": sd, **dict(zip(QUANTILES, at, strict=True))}
 
 
-def _diagnose(draws: FloatArray) -> dict[str, FloatArray]:
+def _diagnose(draws: FloatArray, independent: bool) -> dict[str, FloatArray]:
     """Errors and diagnostics of quantities that move."""
     if draws.shape[-1] < _FEWEST:
         return {}
     standard, _, scale = _standardize(draws)
-    found = convergence(standard)
+    found = convergence(standard, independent=independent)
+    size = np.full(len(draws), draws[0].size) if independent else None
     with np.errstate(all="ignore"):
-        found["mcse_mean"] = scale * array_stats.mcse(standard, method="mean")
-        found["mcse_sd"] = scale * _sd_error(standard)
+        of_mean = array_stats.mcse(standard, method="mean") if size is None else size**-0.5
+        found["mcse_mean"] = scale * of_mean
+        found["mcse_sd"] = scale * _sd_error(standard, size)
         ordered = np.sort(standard.reshape(len(draws), -1), axis=1)
         split = _split(standard)
         for name, probability in QUANTILES.items():
-            ess = _ess_below(split, np.quantile(ordered, probability, axis=1))
+            ess = size
+            if ess is None:
+                ess = _ess_below(split, np.quantile(ordered, probability, axis=1))
             found[f"mcse_{name}"] = scale * _quantile_error(ordered, probability, ess)
     return found
 
@@ -229,13 +243,14 @@ def _normal_scores(draws: FloatArray) -> FloatArray:
     return scores.reshape(draws.shape)
 
 
-def _sd_error(standard: FloatArray) -> FloatArray:
+def _sd_error(standard: FloatArray, size: FloatArray | None) -> FloatArray:
     """Monte Carlo standard error of the sd, which is 1, from the squared deviations' own ESS.
 
     ArviZ 0.8 takes the ESS of the mean instead, which is too large where draws alternate about it.
     """
     squares = standard.reshape(len(standard), -1) ** 2
-    return np.asarray(0.5 * squares.std(axis=1) / np.sqrt(array_stats.ess(standard, method="sd")))
+    worth = array_stats.ess(standard, method="sd") if size is None else size
+    return np.asarray(0.5 * squares.std(axis=1) / np.sqrt(worth))
 
 
 def _quantile_error(ordered: FloatArray, probability: float, ess: FloatArray) -> FloatArray:

@@ -23,7 +23,7 @@ from partialpool.families import FAMILIES
 from partialpool.fitting import fit
 from partialpool.fitting.fit import Fit
 from partialpool.fitting.inputs import check_hyperparameters
-from partialpool.fitting.record import FitRecord
+from partialpool.fitting.record import INDEPENDENT, FitRecord
 from partialpool.fitting.tree import dataset
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
@@ -210,7 +210,7 @@ def _fit(
         settings,
         extra={name: np.asarray(given).tolist() for name, given in extra.items()},
         versions=fit.package_versions(),
-        cmdstan={"version": "none", "origin": "independent draws from the exact posterior"},
+        cmdstan=INDEPENDENT,
         timings={"compile": 0.0, "sampling": time.perf_counter() - since, "reading": 0.0},
         warnings=tuple(warnings),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotnine as p9
 
-from partialpool.plots.groups import SYMBOLS
+from partialpool.plots.marks import SYMBOLS
 from partialpool.plots.theme import BLUE, VERMILLION, caption, text, theme
 
 _COLUMNS = 4

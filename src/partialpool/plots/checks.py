@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
-from partialpool.plots.posterior import density
+from partialpool.plots.curves import density
+from partialpool.plots.marks import extremes
 from partialpool.plots.theme import (
     BLUE,
     GREY,
     VERMILLION,
     caption,
-    extremes,
     group_axis,
     text,
     theme,

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
+from partialpool.plots.marks import extremes
 from partialpool.plots.theme import (
     BLUE,
     VERMILLION,
     caption,
-    extremes,
     group_axis,
     text,
     theme,

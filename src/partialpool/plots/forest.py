@@ -7,6 +7,7 @@ import pandas as pd
 import plotnine as p9
 from mizani.breaks import breaks_extended
 
+from partialpool.plots.marks import extremes
 from partialpool.plots.theme import (
     BLUE,
     GREY,
@@ -14,7 +15,6 @@ from partialpool.plots.theme import (
     RATIO_BREAKS,
     VERMILLION,
     caption,
-    extremes,
     group_axis,
     ratio_axis,
     text,

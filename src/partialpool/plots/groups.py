@@ -9,31 +9,17 @@ import pandas as pd
 import plotnine as p9
 from numpy.typing import NDArray
 
+from partialpool.plots.marks import SYMBOLS, extremes
 from partialpool.plots.theme import (
     BLUE,
     GREY,
     ORANGE,
     caption,
-    extremes,
     group_axis,
     ratio_axis,
     text,
     theme,
 )
-
-SYMBOLS = {
-    "mu": "μ",
-    "tau": "τ",
-    "sigma": "σ",
-    "theta": "θ",
-    "eta": "η",
-    "tau2": "τ²",
-    "sigma2": "σ²",
-    "theta_new": "θ new",
-    "y_new": "y new",
-    "icc": "R",
-}
-"""Parameters as figures write them; others keep their names."""
 
 
 def symbol(parameter: str, group: str = "") -> str:

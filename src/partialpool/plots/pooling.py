@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import plotnine as p9
 
+from partialpool.plots.marks import MANY, extremes
 from partialpool.plots.theme import (
     BLUE,
     GREY,
-    MANY,
     VERMILLION,
     caption,
-    extremes,
     group_axis,
     look,
     ratio_axis,

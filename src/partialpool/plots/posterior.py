@@ -8,67 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import plotnine as p9
-from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import special
 
+from partialpool.plots.curves import density
 from partialpool.plots.theme import BLUE, CYCLE, GREY, VERMILLION, caption, text, theme
 
 _BINS = 20
 _TRACE_POINTS = 1000
-
-
-def density(
-    values: NDArray[np.float64],
-    *,
-    lower: float = -np.inf,
-    upper: float = np.inf,
-    points: int = 400,
-) -> pd.DataFrame:
-    """Kernel density estimate with a Gaussian kernel, reflected at the bounds.
-
-    The bandwidth is Silverman's (1986, *Density Estimation for Statistics and Data Analysis*,
-    eq. 3.31): 0.9 min(sd, quartile range / 1.34) n^(-1/5).
-
-    Parameters
-    ----------
-    values
-        Draws, any shape.
-    lower, upper
-        Bounds of the support; mass that the kernel would put beyond them is reflected.
-    points
-        Number of points of the curve.
-
-    Returns
-    -------
-    DataFrame
-        Columns `value` and `density` (per unit of `value`).
-    """
-    v = np.asarray(values, dtype=np.float64).ravel()
-    if not np.isfinite(v).all():
-        raise ValueError("draws that are not finite have no density")
-    q1, q3 = np.quantile(v, [0.25, 0.75])
-    spread = min(float(np.std(v)), float(q3 - q1) / 1.34) or float(np.std(v))
-    bandwidth = 0.9 * spread * len(v) ** -0.2
-    if bandwidth == 0:
-        raise ValueError("all draws are equal: they have no density")
-    low, high = float(v.min()) - 4 * bandwidth, float(v.max()) + 4 * bandwidth
-    bins = int(np.clip((high - low) / (bandwidth / 8), points, 20_000))
-    counts, edges = np.histogram(v, bins=bins, range=(low, high))
-    step = edges[1] - edges[0]
-    center = 0.5 * (edges[1:] + edges[:-1])
-    smooth = ndimage.gaussian_filter1d(
-        counts / (len(v) * step), bandwidth / step, mode="constant", truncate=5
-    )
-    for bound, outside in ((lower, center < lower), (upper, center > upper)):
-        if np.isfinite(bound) and outside.any():
-            folded = np.interp(2 * bound - center, center, smooth, left=0, right=0)
-            smooth = np.where(outside, 0, smooth + folded)
-    inside = (center >= lower) & (center <= upper)
-    start = max(low, lower)
-    value = np.linspace(start, min(high, upper), points)
-    return pd.DataFrame(
-        {"value": value, "density": np.interp(value, center[inside], smooth[inside])}
-    )
 
 
 def _panels(parameters: list[str], labels: Mapping[str, str] | None) -> dict[str, str]:

@@ -38,12 +38,6 @@ SHAPES = ("s", "o", "^", "D", "v", "P", "X")
 WIDTH = 6.2
 """Width of every figure in inches."""
 
-MANY = 40
-"""Groups that a figure shows one by one; beyond, it shows the extremes or the distribution."""
-
-KEPT = 24
-"""Groups that are left, half from each end, where a figure shows the extremes only."""
-
 _FALLBACKS = (
     "Noto Sans",
     "Noto Sans CJK JP",
@@ -247,21 +241,6 @@ def look(models: Mapping[str, str] | None, shown: Mapping[str, str]) -> tuple[li
         [CYCLE[place % len(CYCLE)] for place in places],
         [SHAPES[place % len(SHAPES)] for place in places],
     )
-
-
-def extremes(ordered: Sequence[str]) -> tuple[list[str], int]:
-    """Keep the two ends of an ordered sequence of groups.
-
-    Returns
-    -------
-    kept, dropped
-        All groups and 0 where there are at most `MANY`; else the first and last `KEPT` / 2 and
-        how many lie between them.
-    """
-    if len(ordered) <= MANY:
-        return list(ordered), 0
-    half = KEPT // 2
-    return [*ordered[:half], *ordered[-half:]], len(ordered) - 2 * half
 
 
 def group_axis(

@@ -214,8 +214,12 @@ class Program:
 
 def is_shipped(path: Path, family: str) -> bool:
     """Whether a file is one of a family's shipped programs, here or as a copy under its name."""
-    shipped = shipped_folder() / FAMILIES[family].folder / path.name
-    return shipped.is_file() and path.read_bytes() == shipped.read_bytes()
+    shipped = _shipped_files(family).get(path.stem)
+    return (
+        shipped is not None
+        and path.name == shipped.name
+        and path.read_bytes() == shipped.read_bytes()
+    )
 
 
 def lacking(program: Program, *, normal: bool = True) -> list[str]:
@@ -260,6 +264,20 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / "stan"
 
 
+def _shipped_files(family: str) -> dict[str, Path]:
+    """Name of each program of a family to its file.
+
+    What another model of the same rows has no file of its own for, as complete and no pooling, is
+    in the folder of the family that reads the rows.
+    """
+    model = FAMILIES[family]
+    usual = FAMILIES[model.reads]
+    names = (*model.programs, "sensitivity")
+    folders = dict.fromkeys(shipped_folder() / each.folder for each in (usual, model))
+    files = [file for folder in folders for file in sorted(folder.glob("*.stan"))]
+    return {file.stem: file for file in files if model is usual or file.stem in names}
+
+
 def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
     """Turn the name of a shipped program, or a path, into the path of a `.stan` file.
 
@@ -276,14 +294,14 @@ def find_program(name_or_path: str | Path, *, family: str = "normal") -> Path:
         Neither a shipped program nor a file.
     """
     path = Path(name_or_path)
-    folder = shipped_folder() / FAMILIES[family].folder
-    shipped = sorted(file.stem for file in folder.glob("*.stan"))
+    files = _shipped_files(family)
+    shipped = sorted(files)
     if path.suffix == ".stan":
         if path.is_file():
             return path
         raise InputError(f"{path}: no such Stan program{_near(path.stem, shipped)}")
     if str(name_or_path) in shipped:
-        return folder / f"{name_or_path}.stan"
+        return files[str(name_or_path)]
     raise InputError(
         f"{name_or_path}: no Stan program of that name{_near(str(name_or_path), shipped)}; the "
         f"shipped ones are {', '.join(shipped)}; "

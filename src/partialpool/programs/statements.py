@@ -139,7 +139,8 @@ def of_program(source: str, values: Mapping[str, float] | None = None) -> Model 
     """
     for family in FAMILIES.values():
         folder = shipped_folder() / family.folder
-        if source and source == (folder / f"{MARGINAL}.stan").read_text(encoding="utf-8"):
+        marginal = folder / f"{MARGINAL}.stan"
+        if source and marginal.is_file() and source == marginal.read_text(encoding="utf-8"):
             source = (folder / f"{CENTERED}.stan").read_text(encoding="utf-8")
     return read(source).given(values or {}) if source else None
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple
 import partialpool
 from partialpool.progress import Progress
 from partialpool.report.drawing_process import EARLY
-from partialpool.text import counted
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def drawing_processes(count: int | None = None) -> Iterator[list[Worker]]:
 
 
 def draw_all(
-    figures: Sequence[Figure],
+    figures: Iterable[Figure],
     folder: Path,
     *,
     workers: Sequence[Worker],
@@ -90,7 +88,7 @@ def draw_all(
     Parameters
     ----------
     figures
-        What to draw.
+        What to draw; each is drawn as soon as there is a process for it.
     folder
         Where to; it must exist.
     workers
@@ -107,21 +105,20 @@ def draw_all(
         it that it was drawing.
     """
     progress = progress or Progress()
-    waiting: queue.SimpleQueue[Figure] = queue.SimpleQueue()
-    for figure in figures:
-        waiting.put(figure)
+    waiting, taking = iter(figures), threading.Lock()
     drawn = Drawn({}, {})
-    with progress.task(f"Drawing {counted(len(figures), 'figures')}", total=len(figures)) as task:
+    with progress.task("Drawing the figures"):
 
         def work(worker: Worker) -> None:
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    figure = waiting.get_nowait()
-                    problem, caption = worker.draw(figure, folder, pdf=pdf)
-                    if problem:
-                        drawn.failed[figure.key] = problem
-                    drawn.captions[figure.key] = caption
-                    task.advance()
+            while True:
+                with taking:
+                    figure = next(waiting, None)
+                if figure is None:
+                    return
+                problem, caption = worker.draw(figure, folder, pdf=pdf)
+                if problem:
+                    drawn.failed[figure.key] = problem
+                drawn.captions[figure.key] = caption
 
         threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in workers]
         for thread in threads:

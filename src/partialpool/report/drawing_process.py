@@ -46,7 +46,9 @@ def serve() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stray prints must not mix with answers
     if EARLY in sys.argv[1:]:
-        import_module(_PLOTS)
+        plots = import_module(_PLOTS)
+        for name in plots.__all__:
+            getattr(plots, name)
     while True:
         try:
             task = pickle.load(sys.stdin.buffer)

@@ -41,6 +41,8 @@ _LATEX = {
     "μ": r"$\mu$",
     "σ": r"$\sigma$",
     "τ": r"$\tau$",
+    "ν": r"$\nu$",
+    "₀": r"\textsubscript{0}",
 }
 
 

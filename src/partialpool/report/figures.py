@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import later, model_figures, regression
+from partialpool.report import later, model_figures, own_spreads, regression
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -57,8 +57,8 @@ class Plan:
     """Whether the page shows it only when it is asked for."""
 
 
-def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Plan]:
-    """List the figures of a report, in order.
+def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterator[Plan]:
+    """List the figures of a report in their order, with no more tables than it takes.
 
     Parameters
     ----------
@@ -67,54 +67,52 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> list[Pl
     models
         Name of a fit to the statements of its program, where its source is known.
     """
-    plans = (
-        [Plan("data", "data", lambda: _data(comparison))]
-        if comparison.data.has_observations
-        else []
-    )
+    if comparison.data.has_observations:
+        yield Plan("data", "data", lambda: _data(comparison))
     both = bool(comparison.model("none") and comparison.model("partial"))
     for number_, fit in enumerate(comparison.fits, start=1):
         for name, make in model_figures.of_model(comparison, fit, models.get(fit.name)):
             key = f"{number_}-{safe(fit.name)}-{name}"
             folded = both and name != "prior"
-            plans.append(Plan(f"model:{fit.name}", key, _bound(make, key), folded))
+            yield Plan(f"model:{fit.name}", key, _bound(make, key), folded)
         for name, function in (("traces", "traces"), ("ranks", "rank_plot")):
             key = f"{number_}-{safe(fit.name)}-{name}"
             drawn = _bound(model_figures.chains(comparison, fit, function), key)
-            plans.append(Plan("diagnostics", key, drawn, comparison.trusted[fit.name]))
+            yield Plan("diagnostics", key, drawn, comparison.trusted[fit.name])
     if both:
-        plans.append(Plan("shrinkage", "models", lambda: _models(comparison)))
+        yield Plan("shrinkage", "models", lambda: _models(comparison))
     partial, best = (
         comparison.model("partial"),
         comparison.model("partial") or comparison.model("none"),
     )
     if partial and partial.keeps(MEANS):
-        plans.append(Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial)))
+        yield Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial))
     if partial and regression.drawn(comparison, partial):
-        plans.append(Plan("shrinkage", "line", lambda: regression.figure(comparison, partial)))
+        yield Plan("shrinkage", "line", lambda: regression.figure(comparison, partial))
+    if own_spreads.drawn(comparison) is not None:
+        yield Plan("shrinkage", "spreads", lambda: own_spreads.figure(comparison))
     if partial and comparison.data.family.rows_are_groups:
-        plans.append(Plan("shrinkage", "forest", lambda: _forest(comparison, partial)))
+        yield Plan("shrinkage", "forest", lambda: _forest(comparison, partial))
         if is_shipped(partial) and comparison.data.family.gaussian:
-            plans.append(Plan("shrinkage", "effects", lambda: _effects(comparison, partial)))
+            yield Plan("shrinkage", "effects", lambda: _effects(comparison, partial))
     if best and comparison.data.stats.J > 1:
-        plans.append(Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best)))
-        plans.append(Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best)))
+        yield Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best))
+        yield Plan("comparisons", "group-ranks", lambda: _ranks(comparison, best))
     checked = best or comparison.fits[0]
     if len(comparison.table("holdout_groups")):
-        plans.append(Plan("prediction", "holdout", lambda: later.figure(comparison)))
+        yield Plan("prediction", "holdout", lambda: later.figure(comparison))
     if len(_drawn_predictions(comparison, checked)):
-        plans.append(Plan("prediction", "predictions", lambda: _predictions(comparison, checked)))
+        yield Plan("prediction", "predictions", lambda: _predictions(comparison, checked))
     if len(comparison.table("posterior_checks", model=checked.name)):
-        plans.append(Plan("checks", "check-statistics", lambda: _statistics(comparison, checked)))
+        yield Plan("checks", "check-statistics", lambda: _statistics(comparison, checked))
         if not comparison.data.family.rows_are_groups:
-            plans.append(
-                Plan("checks", "check-density", lambda: _density(comparison, checked), folded=True)
+            yield Plan(
+                "checks", "check-density", lambda: _density(comparison, checked), folded=True
             )
     if partial is not None and len(fitness.given_others(comparison, partial)):
-        plans.append(Plan("checks", "population", lambda: _population(comparison, partial)))
+        yield Plan("checks", "population", lambda: _population(comparison, partial))
     if len(comparison.table("loo_pointwise", model=checked.name)):
-        plans.append(Plan("checks", "loo-k", lambda: _loo(comparison, checked), folded=True))
-    return plans
+        yield Plan("checks", "loo-k", lambda: _loo(comparison, checked), folded=True)
 
 
 def _bound(make: Callable[[str], Figure], key: str) -> Callable[[], Figure]:

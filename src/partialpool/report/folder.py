@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,9 @@ from partialpool.fitting import Fit
 from partialpool.programs import statements
 from partialpool.progress import Progress
 from partialpool.report import page
-from partialpool.report.drawing import Figure, Worker, draw_all, drawing_processes
+from partialpool.report.drawing import Drawn, Figure, Worker, draw_all, drawing_processes
 from partialpool.report.exports import latex, main_views, markdown, write_draws, write_tables
-from partialpool.report.figures import plan
+from partialpool.report.figures import Plan, plan
 from partialpool.report.results import (
     MARK,
     Parts,
@@ -28,6 +31,7 @@ from partialpool.report.results import (
 )
 from partialpool.tables import exponential, meanings
 from partialpool.tables.comparison import Comparison, check_fits, compute
+from partialpool.tables.lazy import complete
 from partialpool.text import safe
 
 
@@ -157,21 +161,20 @@ def _fill(
     progress: Progress,
 ) -> dict[str, Any]:
     """Write tables, figures and the page; return the manifest."""
-    start, parts = time.perf_counter(), Parts()
-    comparison = exponential.of_comparison(compute(data, fits, **asked, progress=progress))
-    timings = {"tables": time.perf_counter() - start}
-    _tables(comparison, folder / "tables", formats)
+    start, parts, timings = time.perf_counter(), Parts(), dict[str, float]()
+    comparison = exponential.of_comparison(compute(data, fits, **asked, lazily=True))
     models = {
         fit.name: model
         for fit in fits
         if (model := statements.of_program(fit.record.source, fit.record.priors))
     }
-    start = time.perf_counter()
-    pictures, failed = _figures(
-        comparison, models, folder / "figures", workers, pdf=pdf, progress=progress
-    )
-    timings |= {"figures": time.perf_counter() - start}
-    timings["whole"] = sum(timings.values())
+    with _drawing(folder / "figures", workers, pdf=pdf, progress=progress) as figures:
+        figures.prepare(comparison, models)
+        complete(comparison.tables, progress=progress)
+        _tables(comparison, folder / "tables", formats)
+        timings["tables"] = time.perf_counter() - start
+    pictures, failed = figures.pictures()
+    timings["figures"] = timings["whole"] = time.perf_counter() - start
     about = manifest(comparison, files, failed, timings, later=asked["later"])
 
     def page_of() -> str:
@@ -188,41 +191,71 @@ def _fill(
     return about
 
 
-def _figures(
-    comparison: Comparison,
-    models: dict[str, statements.Model],
-    folder: Path,
-    workers: Sequence[Worker],
-    *,
-    pdf: bool,
-    progress: Progress,
-) -> tuple[dict[str, list[page.Picture]], dict[str, str]]:
-    """Draw what can be drawn; pictures by section, and reasons by key for the rest."""
-    prepared: dict[str, Figure] = {}
-    failed: dict[str, str] = {}
-    try:
-        plans = plan(comparison, models)
-    except Exception as error:  # nor must all figures take the report with them
-        return {}, {"all": f"{type(error).__name__}: {error}"}
-    for each in plans:
+@contextmanager
+def _drawing(
+    folder: Path, workers: Sequence[Worker], *, pdf: bool, progress: Progress
+) -> Iterator[_Figures]:
+    """Draw figures while they are prepared; at the end of the context all are drawn."""
+    figures = _Figures(folder)
+    with ThreadPoolExecutor(1) as beside:
+        drawing = beside.submit(
+            draw_all,
+            iter(figures.ready.get, None),
+            folder,
+            workers=workers,
+            pdf=pdf,
+            progress=progress,
+        )
         try:
-            prepared[each.key] = each.make()
-        except Exception as error:  # one figure that fails must not take the others with it
-            failed[each.key] = f"{type(error).__name__}: {error}"
-    drawn = draw_all(list(prepared.values()), folder, workers=workers, pdf=pdf, progress=progress)
-    failed |= drawn.failed
-    pictures: dict[str, list[page.Picture]] = {}
-    for each in plans:
-        if each.key in failed:
-            for file in folder.glob(f"{each.key}.*"):
-                file.unlink()
-            shown = page.Picture(each.key, "", problem=failed[each.key])
-        else:
-            shown = page.picture(
-                prepared[each.key], folder, drawn.captions[each.key], folded=each.folded
-            )
-        pictures.setdefault(each.section, []).append(shown)
-    return pictures, failed
+            yield figures
+        except BaseException:  # nobody waits for what is not drawn yet
+            while not figures.ready.empty():
+                figures.ready.get()
+            raise
+        finally:
+            figures.ready.put(None)
+        figures.drawn = drawing.result()
+
+
+class _Figures:
+    """The figures of a report: prepared one after the other, drawn elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ready: queue.SimpleQueue[Figure | None] = queue.SimpleQueue()
+        self.drawn = Drawn({}, {})
+        self._folder = folder
+        self._planned: list[tuple[Plan, Figure | None]] = []
+        self._failed: dict[str, str] = {}
+
+    def prepare(self, comparison: Comparison, models: dict[str, statements.Model]) -> None:
+        """Prepare what can be drawn; one figure that fails must not take the others with it."""
+        try:
+            for each in plan(comparison, models):
+                try:
+                    figure = each.make()
+                except Exception as error:
+                    figure = None
+                    self._failed[each.key] = f"{type(error).__name__}: {error}"
+                else:
+                    self.ready.put(figure)
+                self._planned.append((each, figure))
+        except Exception as error:  # nor must all figures take the report with them
+            self._failed["all"] = f"{type(error).__name__}: {error}"
+
+    def pictures(self) -> tuple[dict[str, list[page.Picture]], dict[str, str]]:
+        """Pictures by section, and reasons by key for those that could not be drawn."""
+        failed = self._failed | self.drawn.failed
+        pictures: dict[str, list[page.Picture]] = {}
+        for each, figure in self._planned:
+            if figure is None or each.key in failed:
+                for file in self._folder.glob(f"{each.key}.*"):
+                    file.unlink()
+                shown = page.Picture(each.key, "", problem=failed[each.key])
+            else:
+                caption = self.drawn.captions[each.key]
+                shown = page.picture(figure, self._folder, caption, folded=each.folded)
+            pictures.setdefault(each.section, []).append(shown)
+        return pictures, failed
 
 
 def _tables(comparison: Comparison, folder: Path, formats: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ _FAMILIES = {
     "student_t": "t",
     "exponential": "Exponential",
     "gamma": "Gamma",
+    "scaled_inv_chi_square": "Inv-χ²",
     "lognormal": "Lognormal",
     "double_exponential": "Laplace",
 }
@@ -103,7 +104,7 @@ def _distribution(statement: Statement, names: Names) -> Markup:
     if statement.family == "std_normal":
         arguments = ["0", "1"]
     parts = [_expression(argument, names) for argument in arguments]
-    if statement.family == "normal" and len(parts) == 2:
+    if statement.family in ("normal", "scaled_inv_chi_square") and len(parts) == 2:
         parts[1] = _squared(arguments[1], names)
     family = _FAMILIES.get(statement.family)
     head = (
@@ -228,6 +229,9 @@ def _symbol(word: str, names: Names, *, power: str = "") -> Markup:
     elif word in names.by_group:
         index = _mi("j")
     base = word
+    if word.endswith("0") and word[:-1] in _GREEK:
+        zero = Markup("<msub>{}{}</msub>").format(_mi(_GREEK[word[:-1]]), _mn("0"))
+        return Markup("<msup>{}{}</msup>").format(zero, _mn(power)) if power else zero
     if word.endswith("2") and word[:-1] in _GREEK and not power:
         base, power = word[:-1], "2"
     name = _mi(_GREEK[base]) if base in _GREEK else _mi(base, upright=len(base) > 1)

@@ -20,7 +20,7 @@ from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN
 
-_STAND_INS = ("eta", "tau_stretched", "sigma_stretched")
+_STAND_INS = ("eta", "tau_stretched", "sigma_stretched", "sigma0_stretched")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 

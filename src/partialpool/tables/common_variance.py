@@ -44,6 +44,8 @@ def claims_by_variance(
     none = next((fit for fit in fits if fit.name == NONE), None)
     if none is None or COMMON_VARIANCE not in data.family.programs:
         return nothing
+    if any(fit.pooling == "partial" and "group" in _dims(fit, "sigma") for fit in fits):
+        return nothing  # partial pooling has own variances, too
     pairs = contrasts[contrasts["model"] == NONE]
     try:
         posterior = data.family.exact_posterior(
@@ -65,3 +67,7 @@ def claims_by_variance(
     return pd.DataFrame(
         [(model, EXCLUDES_ZERO, count, len(pairs)) for model, count in rows], columns=list(_COLUMNS)
     )
+
+
+def _dims(fit: Fit, name: str) -> tuple[object, ...]:
+    return fit.posterior[name].dims if name in fit.posterior else ()

@@ -24,12 +24,14 @@ from partialpool.tables import (
     prior_choices,
     regression,
     shrinkage,
+    spreads,
+    usual_model,
     variables,
 )
 from partialpool.tables import thresholds as above
 from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
-from partialpool.tables.lazy import Tables
+from partialpool.tables.lazy import Tables, complete
 from partialpool.tables.misfit import check_counts
 from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
@@ -160,6 +162,14 @@ def compute(
         "posterior_checks": lambda: group_checks(fits, data),
         "check_counts": lambda: check_counts(fits, data, tables["posterior_checks"]),
     }
+    if any("nu0" in fit.posterior for fit in fits):
+        makers["spreads"] = lambda: spreads.spreads(fits, data)
+        makers["span"] = lambda: spreads.span_table(fits, data)
+    if any(data.family.idea):
+        makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
+        makers["usual_model"] = lambda: usual_model.usual_model(
+            fits, data, tables["usual_model_groups"]
+        )
     if later is not None:
         makers["holdout_groups"] = lambda: holdout.groups(fits, data, later)
         makers["holdout"] = lambda: holdout.summary(tables["holdout_groups"])
@@ -182,11 +192,7 @@ def compute(
     )
     trusted = {name: diagnostics.trusted(table) for name, table in checked.items()}
     if not lazily:
-        progress = progress or Progress()
-        with progress.task(f"Computing {len(makers)} tables", total=len(makers)) as task:
-            for key in makers:
-                tables.get(key)
-                task.advance()
+        complete(tables, progress=progress)
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Comparison(data, tuple(fits), tables, tables.failed, trusted, delta, insist, words)

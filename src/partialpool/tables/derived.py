@@ -52,7 +52,8 @@ def derived_estimates(fit: Fit, data: GroupedData) -> pd.DataFrame:
     frames = []
     if blocks:
         draws = np.stack(blocks)
-        frames.append(pd.DataFrame(summarize(draws)).assign(parameter=names, group=groups))
+        found = summarize(draws, independent=fit.record.independent)
+        frames.append(pd.DataFrame(found).assign(parameter=names, group=groups))
         apart = np.array(names) == DIFFERENCE
         if apart.any():
             mean, error = means((draws[apart] > 0).astype(np.float64))
@@ -118,9 +119,10 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
     if follows and error_sd is not None and tau is not None:
         for j, label in enumerate(stats.labels):
             one = stats.take(np.array([j]))
+            own_sd = error_sd[[j]] if len(error_sd) > 1 else error_sd
             names.append("lambda")
             groups.append(label)
-            blocks.append(data.family.pooling_factor(one, tau, error_sd[:1])[0])
+            blocks.append(data.family.pooling_factor(one, tau, own_sd)[0])
     theta = variables.by_group(fit, data, "theta")
     if fit.pooling != "complete" and theta is not None and 1 < len(theta) <= MOST_GROUPS:
         for i, j in itertools.combinations(range(len(theta)), 2):

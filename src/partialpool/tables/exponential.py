@@ -23,7 +23,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.tables.lazy import Tables
+from partialpool.tables.lazy import Tables, names_of
 from partialpool.text import format_estimate, of_data
 from partialpool.types import FloatArray
 
@@ -104,9 +104,8 @@ def of_comparison(comparison: Comparison) -> Comparison:
     if not comparison.data.exp:
         return comparison
     of_logs = comparison.tables
-    names = of_logs.names if isinstance(of_logs, Tables) else tuple(of_logs)
     makers: dict[str, Callable[[], pd.DataFrame]] = {
-        key: partial(_of_key, key, of_logs) for key in names
+        key: partial(_of_key, key, of_logs) for key in names_of(of_logs)
     }
     makers[OF_LOGARITHMS] = lambda: of_logs["estimates"]
     turned = Tables(makers)

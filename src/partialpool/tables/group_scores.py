@@ -146,7 +146,13 @@ def _weighted(fit: Fit, data: GroupedData, density: _Density) -> _Scored:
 
 def _exactly(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | None:
     """Exact scores of all groups at once, and the shares below, where the family knows them."""
-    if not (data.family.rows_are_groups and is_shipped(fit)) or fit.pooling == "none":
+    family = data.family
+    known = family.rows_are_groups if family.leaves_groups_out is None else family.leaves_groups_out
+    if not (known and is_shipped(fit)) or fit.pooling == "none":
+        return None
+    if not family.rows_are_groups and (
+        fit.pooling == "complete" or family.most_exact_groups < data.stats.J
+    ):
         return None
     posterior = exact_posterior(fit, data)
     if not isinstance(posterior, LeavingOut):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
+from partialpool.progress import Progress
+
 
 class Tables(Mapping[str, pd.DataFrame]):
     """Frames by name. One that fails is left out, and named in `failed`.
@@ -44,3 +46,18 @@ class Tables(Mapping[str, pd.DataFrame]):
     def names(self) -> tuple[str, ...]:
         """Names of the tables, those that would fail among them; nothing is computed."""
         return tuple(self._makers)
+
+
+def names_of(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Names of tables, of which nothing is computed."""
+    return tables.names if isinstance(tables, Tables) else tuple(tables)
+
+
+def complete(tables: Mapping[str, pd.DataFrame], *, progress: Progress | None = None) -> None:
+    """Compute the tables that nobody has asked for yet."""
+    every = names_of(tables)
+    progress = progress or Progress()
+    with progress.task(f"Computing {len(every)} tables", total=len(every)) as task:
+        for name in every:
+            tables.get(name)
+            task.advance()

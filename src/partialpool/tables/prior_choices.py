@@ -92,7 +92,8 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
         return []
     scale = varied.reshape(-1)
     middle = np.array([int(np.argsort(stats.weight)[stats.J // 2])])
-    factor = family.pooling_factor(stats.take(middle), tau, error_sd).reshape(-1)
+    of_middle = error_sd if len(error_sd) == 1 else error_sd[middle]
+    factor = family.pooling_factor(stats.take(middle), tau, of_middle).reshape(-1)
     flat, groups = tau.reshape(-1), theta.reshape(stats.J, -1)
     center, spread = groups.mean(axis=1), groups.std(axis=1)
     own = base.priors[base.spread].log_density(scale)

@@ -83,7 +83,7 @@ def estimates(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     for fit in fits:
         names, groups, n, blocks = _flattened(fit, data)
         if blocks:
-            found = summarize(np.concatenate(blocks))
+            found = summarize(np.concatenate(blocks), independent=fit.record.independent)
             about = {"model": fit.name, "parameter": names, "group": groups, "n": n}
             frames.append(pd.DataFrame({**about, **found})[list(columns)])
     return variables.stacked(frames, columns)

@@ -34,6 +34,7 @@ from partialpool.families.exact.pooling_extremes import (
     complete_pooling,
     no_pooling,
 )
+from partialpool.families.exact.tabled import TabledPosterior
 
 __all__ = [
     "CommonVariancePosterior",
@@ -44,6 +45,7 @@ __all__ = [
     "LinePosterior",
     "MetaRegressionPosterior",
     "NoPoolingPosterior",
+    "TabledPosterior",
     "common_effect",
     "common_line",
     "common_variance",

@@ -513,7 +513,7 @@ class BetaBinomialPosterior:
         """Draw `mu` and `size` independently from their posterior, each of the given shape."""
         count = math.prod(shape)
         plane, outer = self.problem.planes()[0], self.coarse.spread
-        x = outer.quantile(rng.uniform(size=count))
+        x = outer.draw((count,), rng=rng)
         z = inner_quantiles(plane, outer, x, rng.uniform(size=count))
         return {
             "mu": special.expit(z).reshape(shape),

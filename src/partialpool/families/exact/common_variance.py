@@ -217,7 +217,7 @@ class CommonVariancePosterior:
         self, *, rng: np.random.Generator, shape: tuple[int, int]
     ) -> tuple[FloatArray, FloatArray]:
         """Draw theta, shape (*shape, J), and sigma, `shape`, independently."""
-        sigma: FloatArray = np.exp(self.fine.sigma.quantile(rng.uniform(size=shape)))
+        sigma: FloatArray = np.exp(self.fine.sigma.draw(shape, rng=rng))
         n, mean = self.stats.n, self.stats.mean
         return draw_means(sigma[..., None], n, mean, theta=self.theta, rng=rng), sigma
 

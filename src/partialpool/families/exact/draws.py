@@ -47,7 +47,7 @@ def exact_draws(
         unit of the data.
     """
     problem, outer = posterior.problem, posterior.coarse.tau
-    x = outer.quantile(rng.uniform(size=size))
+    x = outer.draw((size,), rng=rng)
     z = inner_quantiles(problem.planes()[0], outer, x, rng.uniform(size=size))
     tau, sigma = np.exp(x), np.exp(z)
     given = problem.conditional(tau**2, sigma**2)

@@ -380,7 +380,7 @@ class GammaPoissonPosterior:
         """Draw `mu` and `size` (b) independently from their posterior, each of the given shape."""
         count = math.prod(shape)
         outer = self.coarse.outer("rate")
-        v = outer.quantile(rng.uniform(size=count))
+        v = outer.draw((count,), rng=rng)
         z = inner_quantiles(self.problem.plane("rate"), outer, v, rng.uniform(size=count))
         return {"mu": np.exp(z).reshape(shape), "size": np.exp(v).reshape(shape)}
 

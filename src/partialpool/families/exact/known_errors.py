@@ -352,7 +352,7 @@ class KnownErrorsPosterior:
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, FloatArray]:
         """Draw `tau` and `mu` independently from their posterior, each of the given shape."""
-        tau = np.exp(self.fine.tau.quantile(rng.uniform(size=shape)))
+        tau = np.exp(self.fine.tau.draw(shape, rng=rng))
         h, precision, _ = self.problem.given(tau)
         mu = self.problem.origin + h + rng.standard_normal(shape) / np.sqrt(precision)
         return {"tau": tau, "mu": mu}

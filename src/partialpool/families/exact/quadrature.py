@@ -39,6 +39,7 @@ _SCAN = 65
 _ENOUGH = 16
 _MOST_HALVINGS = 16
 _MOST_PANELS = 200
+_TABLE = 65
 _TOLERANCE = 1e-10
 _WIDEST = 1.5
 
@@ -210,8 +211,30 @@ class Marginal:
         at_edges = np.concatenate([[0.0], np.cumsum(self.weights.sum(axis=1))])
         return series, integrals, at_edges
 
-    def quantile(self, p: ArrayLike) -> FloatArray:
-        """Values of u below which the shares `p` lie."""
+    @cached_property
+    def _table(self) -> tuple[FloatArray, FloatArray]:
+        """Distribution function on a fine grid, and the grid: where to look for a quantile."""
+        _, integrals, at_edges = self._distribution
+        inside = np.linspace(-1, 1, _TABLE)
+        share = at_edges[:-1, None] + legendre.legval(inside, integrals)
+        middle = 0.5 * (self.edges[:-1] + self.edges[1:])
+        grid = middle[:, None] + self._half[:, None] * inside
+        return np.maximum.accumulate(share.ravel()), grid.ravel()
+
+    def draw(self, shape: tuple[int, ...], *, rng: np.random.Generator) -> FloatArray:
+        """Draw independent values of u, by inverting its distribution function."""
+        return self.quantile(rng.uniform(size=shape), tabulated=True)
+
+    def quantile(self, p: ArrayLike, *, tabulated: bool = False) -> FloatArray:
+        """Values of u below which the shares `p` lie.
+
+        Parameters
+        ----------
+        p
+            Probabilities, any shape.
+        tabulated
+            Whether to start from a table of the distribution function, which pays for many.
+        """
         p = np.asarray(p, dtype=float)
         flat = p.ravel()
         series, integrals, at_edges = self._distribution
@@ -220,7 +243,11 @@ class Marginal:
         share = distribution(rising, slopes)
         ones = np.ones_like(flat)
         enough = CLOSE * np.minimum(flat, 1 - flat)
-        x = invert(share, flat - at_edges[panel], -ones, ones, enough=enough)
+        start = None
+        if tabulated:
+            middle = 0.5 * (self.edges[panel] + self.edges[panel + 1])
+            start = (np.interp(flat, *self._table) - middle) / self._half[panel]
+        x = invert(share, flat - at_edges[panel], -ones, ones, enough=enough, start=start)
         return (self.edges[panel] + self._half[panel] * (1 + x)).reshape(p.shape)
 
     def expect(self, values: FloatArray) -> float:

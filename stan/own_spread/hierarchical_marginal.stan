@@ -1,0 +1,156 @@
+// Partial pooling, own variances, marginal: the group means and the variances within groups are
+// integrated out, then drawn exactly.
+functions {
+  // Sd that any real number u stands for: scale at u = 0, growing like u^3 and falling like 1 / |u|.
+  // Below small it falls like 1 / u^4, and it bends off before bound.
+  real sd_jacobian(real u, real scale, real small, real bound) {
+    real r = sqrt(1 + square(u));
+    real p = square(r - u) / r; // scale over the sd, but for small and bound
+    real slope = (2 * r + u) / square(r); // of -log(p)
+    if (small > 0) {
+      real q = small / scale * p;
+      q *= square(q);
+      slope *= (1 + 4 * q) / (1 + q);
+      p *= 1 + q;
+    }
+    real p2 = square(p);
+    real bent = p2 + square(scale / bound);
+    real sd = scale * inv_sqrt(bent);
+    jacobian += log(sd * p2 / bent * slope); // its derivative by u
+    return sd;
+  }
+  // Student-t errors are normal ones whose precision varies: relative to its mean it is gamma(a, a).
+  // Its logarithm takes these values, from far below 0 to where nothing is left,
+  vector log_precisions(vector t, real a) {
+    return 7 * inv_sqrt(1 + a) * sinh(0.1 * t);
+  }
+  // with these logarithms of probabilities (the trapezoidal rule, which errs by less than 1e-5).
+  vector log_shares(vector u, vector t, real a) {
+    return a * log(a) - lgamma(a) + a * (u - exp(u))
+           + log(0.7 * inv_sqrt(1 + a) * cosh(0.1 * t));
+  }
+  // Log density of a sample mean at distance d from mu, for each precision.
+  vector log_terms(real d, vector variance, vector shares) {
+    return shares - 0.5 * (log(variance) + square(d) * inv(variance));
+  }
+}
+data {
+  int<lower=1> J; // number of groups
+  vector<lower=0>[J] n; // observations in each group
+  vector[J] ybar; // sample means, in the unit of the data (hours a week)
+  vector<lower=0>[J] ss; // sums of squares of the observations about them (hours squared)
+  
+  real mu_location; // prior mean of mu (hours)
+  real<lower=0> mu_scale; // prior sd of mu (hours)
+  real<lower=0> tau_df; // degrees of freedom of a half-t prior of tau; 0 for a uniform one
+  real<lower=0> tau_scale; // scale of the half-t prior (hours)
+  real<lower=0> tau_upper; // upper bound of the uniform one (hours)
+  real<lower=0> sigma0_upper; // upper bound of sigma0 (hours)
+  real<lower=0> nu0_shape; // shape of the gamma prior of nu0
+  real<lower=0> nu0_rate; // its rate
+  
+  int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
+  int<lower=0> J_drawn; // groups whose theta and sigma are drawn: all, or 0 for none
+  int<lower=0> N_drawn; // observations with log_lik and y_rep: all, or 0 for none
+  array[N_drawn] int<lower=1, upper=J> group_drawn; // their groups
+  vector[N_drawn] y_drawn; // their outcomes (hours)
+}
+transformed data {
+  real tau_most = tau_df > 0 ? positive_infinity() : tau_upper; // bound of tau (hours)
+  vector[32] t = linspaced_vector(32, -24, 7); // places of the precisions
+  real df = sum(n) - J; // degrees of freedom within groups
+  real center = mean(ybar); // mean of all sample means (hours)
+  vector[J] d = ybar - center; // counted from there, a large offset costs no digits
+  // Rough sizes, of which no more is asked than that they are not far off (hours)
+  real sigma_rough = sqrt(
+                          sum(ss) > 0 ? sum(ss) / fmax(1, df)
+                          : mean(square(d)));
+  real se_rough = sigma_rough * sqrt(mean(inv(n))); // error of a sample mean
+  real resolved = se_rough * J ^ -0.25; // a tau that as many groups just tell from 0
+  real tau2_rough = mean(square(d)) - square(se_rough); // may be below 0 (hours squared)
+  real tau_rough = 0.7 * sqrt(fmax(square(resolved), tau2_rough)); // below it, the long slope is short
+  real mu_rough = sqrt((square(tau_rough) + square(se_rough)) / J); // error of mu
+  real tau_step = J ^ -0.25;
+  real sigma_step = fmax(1, df) ^ -0.25;
+}
+parameters {
+  real<offset=center, multiplier=mu_rough> mu; // mean of the group means (hours)
+  real<multiplier=tau_step> tau_stretched; // stands for tau
+  real<multiplier=sigma_step> sigma0_stretched; // stands for sigma0
+  real<lower=0> nu0; // how alike the variances are: as if each came from so many observations
+}
+transformed parameters {
+  real<lower=0> tau = sd_jacobian(tau_stretched, tau_rough, resolved,
+                                  tau_most); // sd between group means (hours)
+  real<lower=0> sigma0 = sd_jacobian(sigma0_stretched, sigma_rough,
+                                     sigma_rough, sigma0_upper); // typical sd within groups (hours)
+  real lprior = 0; // log density of the priors, one line each
+  // Homework: mu is likely between 0 and 40 hours, so this prior decides little.
+  lprior += normal_lpdf(mu | mu_location, mu_scale);
+  // Tau is half-t or uniform. Homework: every sd up to 1000 hours is as likely as any other; a week
+  // has 168.
+  if (tau_df > 0) {
+    lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
+  } else {
+    lprior += uniform_lpdf(tau | 0, tau_upper);
+  }
+  lprior += uniform_lpdf(sigma0 | 0, sigma0_upper);
+  // Nu0 is likely between 2 and 50: variances that differ tenfold, and variances that hardly differ.
+  lprior += gamma_lpdf(nu0 | nu0_shape, nu0_rate);
+}
+model {
+  target += lprior;
+  if (prior_only == 0) {
+    for (j in 1 : J) {
+      // Given its sum of squares alone, a group's variance is inverse-gamma(a, b)
+      real a = 0.5 * (nu0 + n[j] - 1);
+      real b = 0.5 * (nu0 * square(sigma0) + ss[j]);
+      vector[32] u = log_precisions(t, a);
+      vector[32] variance = square(tau) + b / (a * n[j]) * exp(-u);
+      target += 0.5 * nu0 * log(0.5 * nu0 * square(sigma0))
+                - lgamma(0.5 * nu0);
+      target += lgamma(a) - a * log(b);
+      target += log_sum_exp(
+                            log_terms(ybar[j] - mu, variance,
+                                      log_shares(u, t, a)));
+    }
+  }
+}
+generated quantities {
+  vector[J_drawn] theta; // group means (hours)
+  vector<lower=0>[J_drawn] sigma2; // variances within the groups (hours squared)
+  for (j in 1 : J_drawn) {
+    if (prior_only == 1) {
+      theta[j] = normal_rng(mu, tau);
+      sigma2[j] = scaled_inv_chi_square_rng(nu0, sigma0);
+    } else {
+      real a = 0.5 * (nu0 + n[j] - 1);
+      real b = 0.5 * (nu0 * square(sigma0) + ss[j]);
+      vector[32] u = log_precisions(t, a);
+      vector[32] error = b / (a * n[j]) * exp(-u); // variance of the sample mean about theta
+      vector[32] terms = log_terms(ybar[j] - mu, square(tau) + error,
+                                   log_shares(u, t, a));
+      int k = categorical_logit_rng(terms);
+      real lambda = error[k] / (error[k] + square(tau));
+      theta[j] = normal_rng(ybar[j] + lambda * (mu - ybar[j]),
+                            tau * sqrt(lambda));
+      // Given theta, the variance is inverse-gamma again
+      sigma2[j] = inv_gamma_rng(0.5 * (nu0 + n[j]),
+                                0.5
+                                * (nu0 * square(sigma0) + ss[j]
+                                   + n[j] * square(ybar[j] - theta[j])));
+    }
+  }
+  vector<lower=0>[J_drawn] sigma = sqrt(sigma2); // sds within the groups (hours)
+  real<lower=0> tau2 = square(tau); // variance between group means (hours squared)
+  real theta_new = normal_rng(mu, tau); // mean of a group not seen yet (hours)
+  real<lower=0> sigma_new = sqrt(scaled_inv_chi_square_rng(nu0, sigma0)); // its sd within (hours)
+  real y_new = normal_rng(theta_new, sigma_new); // an observation in that group (hours)
+  vector[N_drawn] log_lik; // log density of each observation
+  vector[N_drawn] y_rep; // replicated observations (hours)
+  for (i in 1 : N_drawn) {
+    log_lik[i] = normal_lpdf(y_drawn[i] | theta[group_drawn[i]],
+                             sigma[group_drawn[i]]);
+    y_rep[i] = normal_rng(theta[group_drawn[i]], sigma[group_drawn[i]]);
+  }
+}
