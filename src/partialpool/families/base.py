@@ -592,6 +592,10 @@ class Family(ABC):
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
 
+    def unexplained(self, stats: Any, priors: Priors) -> Posterior | None:
+        """Exact posterior of partial pooling without covariates; None where it is not known."""
+        return None
+
     def with_covariates(self, stats: Any, found: Covariates) -> Any:
         """Put covariates of the groups beside the statistics of the rows, where models use them."""
         raise NotImplementedError

@@ -22,6 +22,7 @@ from partialpool.report import (
     mathematics,
     outliers,
     own_spreads,
+    regression,
     sentences,
     spread,
     tau_priors,
@@ -155,6 +156,7 @@ def sections(
             "shrinkage",
             "Shrinkage",
             [
+                *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(own_spreads.lines, comparison),
                 *_said(outliers.lines, comparison),
@@ -169,10 +171,13 @@ def sections(
                 _view(own_spreads.view, comparison),
                 _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
+                _view(regression.coefficients, comparison),
+                _view(regression.adjusted, comparison),
                 _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(regression.classical, comparison),
                 _view(companions.maximum_likelihood, comparison),
                 _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
@@ -243,6 +248,8 @@ def model_section(
             by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
+        if comparison.data.stats.covariates is not None:
+            by_group |= {"x"}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
