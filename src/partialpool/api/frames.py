@@ -111,6 +111,18 @@ def column_of(source: Any, name: str) -> Any:
     return _Frame(source).column(name)
 
 
+def columns_in(source: Any, names: Sequence[str]) -> list[str]:
+    """Names among some that a frame or a dictionary has as columns.
+
+    Raises
+    ------
+    InputError
+        What is no frame.
+    """
+    frame = _Frame(source)
+    return [name for name in names if frame.has(name)]
+
+
 def _of_frame(
     source: Any, columns: Columns, level: float | None, about: dict[str, Any]
 ) -> GroupedData:
@@ -211,6 +223,10 @@ class _Frame:
             for row in zip(*parts, strict=True)
         ]
         return name
+
+    def has(self, name: str) -> bool:
+        """Whether there is a column of a name."""
+        return name in self._columns
 
     def column(self, name: str) -> Any:
         """Return a column.

@@ -14,15 +14,17 @@ from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.nested import KNOWN_ERRORS_NESTED, NESTED
 from partialpool.families.normal import NORMAL
 from partialpool.families.own_spread import OWN_SPREAD
-from partialpool.families.proportions import PROPORTIONS
-from partialpool.families.rates import RATES
+from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
+from partialpool.families.rates import LOG_NORMAL, RATES
+from partialpool.families.student_t import STUDENT_T_EFFECTS
+from partialpool.families.student_t_means import STUDENT_T_MEANS
 
-FAMILIES = {
+FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *(NORMAL, OWN_SPREAD, NESTED),
-        *(KNOWN_ERRORS, META_REGRESSION, KNOWN_ERRORS_NESTED),
-        *(PROPORTIONS, RATES),
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, NESTED),
+        *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
+        *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
     )
 }
 """Every family, by its name."""
@@ -41,6 +43,8 @@ __all__ = [
     "OWN_SPREAD",
     "PROPORTIONS",
     "RATES",
+    "STUDENT_T_EFFECTS",
+    "STUDENT_T_MEANS",
     "chosen",
 ]
 

@@ -26,9 +26,9 @@ from partialpool.families.base import (
     draw_population,
     rounded,
 )
+from partialpool.families.exact.equal_spread import equal_spread
 from partialpool.families.exact.nested import NestedPosterior
 from partialpool.families.exact.nested import nested as nested_posterior
-from partialpool.families.exact.own_spread import equal_spread
 from partialpool.families.known_errors import Estimates, KnownErrors
 from partialpool.families.moments import GroupStats
 from partialpool.families.nesting import Nested, Nesting, few_outer_groups, numbered
@@ -37,7 +37,6 @@ from partialpool.priors import Exponential, HalfCauchy, HalfNormal, HalfT, Norma
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors
 from partialpool.priors.levels import NestedChoice
-from partialpool.priors.spreads import Gamma, OwnSpreadChoice
 from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
 
@@ -468,9 +467,8 @@ class NestedObservations(_Levels, Observations):
         """Exact posterior of partial pooling that ignores the outer groups."""
         choice = self.base_choice(priors)
         assert choice.sigma is not None
-        nu0 = Gamma(2.0, 0.1)  # of variances that differ, which these do not
-        usual = OwnSpreadChoice(BASE, choice.mu, choice.tau, sigma0=choice.sigma, nu0=nu0)
-        return equal_spread(stats, usual)
+        usual = PriorChoice(BASE, choice.mu, choice.tau, choice.sigma)
+        return equal_spread(stats, usual, choice.sigma)
 
 
 KNOWN_ERRORS_NESTED = NestedErrors()

@@ -10,6 +10,7 @@ from .curves import density as density
 from .files import save as save
 from .forest import effects_by_tau as effects_by_tau
 from .forest import forest as forest
+from .funnel import funnel as funnel
 from .groups import caterpillar as caterpillar
 from .groups import data_by_group as data_by_group
 from .groups import draws_by_group as draws_by_group
@@ -23,4 +24,5 @@ from .posterior import prior_and_posterior as prior_and_posterior
 from .posterior import rank_plot as rank_plot
 from .posterior import trace_and_density as trace_and_density
 from .posterior import traces as traces
+from .regression import groups_along_line as groups_along_line
 from .theme import without_caption as without_caption

@@ -21,7 +21,9 @@ from partialpool.report import (
     later,
     levels,
     mathematics,
+    outliers,
     own_spreads,
+    regression,
     sentences,
     spread,
     tau_priors,
@@ -39,6 +41,10 @@ from partialpool.tables.exactness import is_shipped
 _MARGINAL = (
     "It is sampled in its marginal form: what is normal given τ is integrated out by algebra and "
     "drawn afterwards. The posterior is the same as that of the centered and the non-centered form."
+)
+_MARGINAL_COUNTS = (
+    "It is sampled in its marginal form: the {thetas} are integrated out, and drawn afterwards. "
+    "The posterior is the same as that of the centered form."
 )
 
 
@@ -151,9 +157,11 @@ def sections(
             "shrinkage",
             "Shrinkage",
             [
+                *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(levels.lines, comparison),
                 *_said(own_spreads.lines, comparison),
+                *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
                 *_said(spread.line, comparison.table("bayes_factor")),
@@ -166,11 +174,15 @@ def sections(
                 _view(levels.outer_view, comparison),
                 _view(levels.poolings_view, comparison),
                 _view(own_spreads.view, comparison),
+                _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
+                _view(regression.coefficients, comparison),
+                _view(regression.adjusted, comparison),
                 _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(regression.classical, comparison),
                 _view(companions.maximum_likelihood, comparison),
                 _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
@@ -238,17 +250,20 @@ def model_section(
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
         if fit.pooling in ("none", "partial"):
             # theta also where the program integrates over it and draws none
-            by_group |= {"theta", fit.record.effects}
+            by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
         by_outer = {str(n) for n, a in fit.posterior.data_vars.items() if "outer_group" in a.dims}
+        if comparison.data.stats.covariates is not None:
+            by_group |= {"x"}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log, by_outer)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
     said = _said(says or trust.withheld, comparison, fit)
     lacks = [f"The program has {absence}." for absence in fit.record.lacking]
     if fit.name == MARGINAL and is_shipped(fit):
-        lacks.append(_MARGINAL)
+        family, thetas = comparison.data.family, comparison.data.words.thetas
+        lacks.append(_MARGINAL if family.gaussian else _MARGINAL_COUNTS.format(thetas=thetas))
     return Section(
         f"model-{list(comparison.titles).index(fit.name) + 1}",
         wording.capital(fit.title),
@@ -292,7 +307,7 @@ def render(
     return environment.get_template("report.html").render(
         comparison=comparison,
         title=comparison.data.title or comparison.data.name,
-        counted=comparison.data.family.count(comparison.data.stats),
+        counted=comparison.data.counted,
         models=wording.poolings(comparison),
         measured=exponential.axis_title(comparison.data),
         parts=parts,

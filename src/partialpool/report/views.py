@@ -21,12 +21,8 @@ from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN
 
 _STAND_INS = (
-    "eta",
-    "zeta",
-    "omega_stretched",
-    "tau_stretched",
-    "sigma_stretched",
-    "sigma0_stretched",
+    *("eta", "zeta", "omega_stretched", "tau_stretched"),
+    *("sigma_stretched", "sigma0_stretched", "nu_learnt[1]"),
 )
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
@@ -230,6 +226,12 @@ _QUANTITIES = {
 }
 
 
+_ABOUT_A_LINE = {
+    "tau2": "Variance about the line, τ²",
+    "i2": "Share about the line, I²",
+    "pooling_factor": "Overall pooling factor about the line",
+}
+
 _OF_ALL = "Variance of all observations, σ²"
 """What sigma2 is where all groups have one mean."""
 
@@ -240,8 +242,9 @@ def variance(comparison: Comparison) -> cells.View | None:
     if frame.empty:
         return None
     pools = {fit.name: fit.pooling for fit in comparison.fits}
+    named = _QUANTITIES | (_ABOUT_A_LINE if comparison.data.stats.covariates else {})
     what = [
-        _OF_ALL if q == "sigma2" and pools[model] == "complete" else _QUANTITIES.get(q, q)
+        _OF_ALL if q == "sigma2" and pools[model] == "complete" else named.get(q, q)
         for model, q in zip(frame["model"], frame["quantity"], strict=True)
     ]
     name = "quantity"
@@ -309,6 +312,14 @@ def contrasts(comparison: Comparison) -> cells.View | None:
             (f"{short}: 95 % interval", cells.interval(f"q2.5_{k}", f"q97.5_{k}", ".4g")),
             (f"{short}: P(first is higher)", cells.probability(f"p_greater_{k}")),
         ]
+        if frame.get(f"ratio_{k}", pd.Series(dtype=float)).notna().any():
+            columns += [
+                (f"{short}: ratio", cells.digits(f"ratio_{k}", ".3g")),
+                (
+                    f"{short}: 95 % interval of the ratio",
+                    cells.interval(f"ratio_q2.5_{k}", f"ratio_q97.5_{k}", ".3g"),
+                ),
+            ]
         if comparison.delta is not None:
             columns.append((f"{short}: P(equivalent)", cells.probability(f"p_equivalent_{k}")))
         overlap = cells.yes(f"marginal_overlap_{k}")
@@ -355,6 +366,12 @@ def _higher_first(frame: pd.DataFrame, *, models: int, ratios: bool = False) -> 
             turned.loc[turn, f"mcse_{k}"] = (
                 frame.loc[turn, f"mcse_{k}"] / frame.loc[turn, f"mean_{k}"] ** 2
             )
+        for name in ("ratio", "odds_ratio"):
+            for end, before in (("", ""), ("_q2.5", "_q97.5"), ("_q97.5", "_q2.5")):
+                if f"{name}{end}_{k}" in frame:
+                    turned.loc[turn, f"{name}{end}_{k}"] = (
+                        1 / frame.loc[turn, f"{name}{before}_{k}"]
+                    )
         turned.loc[turn, f"p_greater_{k}"] = 1 - frame.loc[turn, f"p_greater_{k}"]
     return turned
 
@@ -412,7 +429,9 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
 def _predicted(comparison: Comparison, quantity: str) -> str:
     """Name what is predicted in the words of the family."""
     if quantity == NEW_GROUP_MEAN and comparison.data.family.rows_are_groups:
-        return f"{noun(comparison)} of a new {group_word(comparison)}"
+        plain = comparison.data.stats.covariates is None
+        at = "" if plain else ", at the means of the covariates"
+        return f"{noun(comparison)} of a new {group_word(comparison)}{at}"
     return quantity
 
 

@@ -78,14 +78,6 @@ def a_group(comparison: Comparison) -> str:
     return f"{'an' if _VOWEL.match(word) else 'a'} {word}"
 
 
-def center(comparison: Comparison) -> str:
-    """What partial pooling pulls groups towards: μ, or the mean φ of their outer group."""
-    nesting = comparison.data.stats.nesting
-    symbol = "μ" if nesting is None else "φ"
-    symbol = f"exp({symbol})" if comparison.data.exp else symbol
-    return symbol if nesting is None else f"the mean of its {nesting.label}, {symbol},"
-
-
 def a_new_group(comparison: Comparison) -> str:
     """Name a group that was not observed."""
     nesting = comparison.data.stats.nesting
@@ -122,6 +114,16 @@ def noun(comparison: Comparison) -> str:
 def nouns(comparison: Comparison) -> str:
     """Several of what `noun` names."""
     return comparison.data.words.thetas.removeprefix("group ")
+
+
+def pulled_to(comparison: Comparison) -> str:
+    """What partial pooling pulls groups towards, within a sentence."""
+    if comparison.data.stats.covariates is not None:
+        return "the regression line"
+    nesting = comparison.data.stats.nesting
+    symbol = "μ" if nesting is None else "φ"
+    symbol = f"exp({symbol})" if comparison.data.exp else symbol
+    return symbol if nesting is None else f"the mean of its {nesting.label}, {symbol},"
 
 
 def groups_of(count: int) -> str:

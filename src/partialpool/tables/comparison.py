@@ -23,6 +23,8 @@ from partialpool.tables import (
     levels,
     predictions,
     prior_choices,
+    regression,
+    scales,
     shrinkage,
     spreads,
     usual_model,
@@ -33,6 +35,7 @@ from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
 from partialpool.tables.lazy import Tables, complete
 from partialpool.tables.misfit import check_counts
+from partialpool.tables.populations import populations
 from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks", "check_counts")
@@ -140,6 +143,7 @@ def compute(
         "groups": data.summary,
         "estimates": lambda: shrinkage.estimates(fits, data),
         "exact": lambda: exactness.verify_shipped(fits, data, tables["estimates"]),
+        **_of_covariates(fits, data),
         "shrinkage": lambda: shrinkage.shrinkage(fits, data),
         "shrinkage_wide": lambda: shrinkage.shrinkage_table(fits, data),
         "moved": lambda: shrinkage.moved(tables["shrinkage"]),
@@ -168,6 +172,8 @@ def compute(
         makers["levels"] = lambda: levels.levels(fits, data)
         makers["outer_groups"] = lambda: levels.outer_groups(fits, data)
         makers["poolings"] = lambda: levels.poolings(fits, data)
+    if data.family.local_scale:
+        makers["scales"] = lambda: scales.scales(fits, data)
     if any(data.family.idea):
         makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
         makers["usual_model"] = lambda: usual_model.usual_model(
@@ -184,6 +190,7 @@ def compute(
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
+        makers["populations"] = lambda: populations(fits, data)
     absent: list[str] = []
     if not data.has_observations:
         absent = list(_OF_OBSERVATIONS)
@@ -199,6 +206,17 @@ def compute(
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Comparison(data, tuple(fits), tables, tables.failed, trusted, delta, insist, words)
+
+
+def _of_covariates(fits: Sequence[Fit], data: GroupedData) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables on covariates, where the data have some."""
+    if data.stats.covariates is None:
+        return {}
+    return {
+        "coefficients": lambda: regression.coefficients(fits, data),
+        "explained": lambda: regression.explained(fits, data),
+        "adjusted": lambda: regression.adjusted(fits, data),
+    }
 
 
 def check_fits(fits: Sequence[Fit]) -> None:
