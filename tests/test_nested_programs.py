@@ -243,6 +243,16 @@ def test_tables_and_sentences_tell_the_levels(fits: list[Fit], data: GroupedData
     assert any("in a new district, between" in line for line in others)
 
 
+def test_a_new_group_is_predicted_from_its_outer_group(fits: list[Fit], data: GroupedData) -> None:
+    result = Result(data, tuple(fits[:1]))
+    rows = {"school": ["further", "elsewhere"], "district": ["Ash", "Oak"]}
+    near, far = result.predict(rows).to_dict(orient="records")
+    outer = result.table("outer_groups").set_index("outer_group")
+    assert near["mean"] == pytest.approx(outer.loc["Ash", "estimate"], abs=0.3)
+    assert far["mean"] == pytest.approx(outer.loc["new", "estimate"], abs=0.4)
+    assert near["sd"] < far["sd"]
+
+
 def test_results_are_saved_and_opened_with_their_levels(
     fits: list[Fit], data: GroupedData, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def predict_rows(
     labels: Sequence[Any],
     *,
     covariates: Mapping[str, Sequence[Any]] | None = None,
+    outer: Sequence[Any] | None = None,
 ) -> pd.DataFrame:
     """Predict one outcome for each row, from partial pooling.
 
@@ -40,6 +41,9 @@ def predict_rows(
     covariates
         Name of a covariate to its value in each row; what is not given is taken at its mean over
         the groups. A group of the data keeps its own.
+    outer
+        Outer group of each row, where groups lie within groups: one of the data, or a new one,
+        which it also is where it is not given.
 
     Returns
     -------
@@ -69,6 +73,8 @@ def predict_rows(
     rng = np.random.default_rng(1)
     draws = mu.size
     centers = _centers(fit, data, covariates or {}, len(labels))
+    if data.stats.nesting is not None:
+        centers = _of_outer(fit, data, outer or [None] * len(labels))
     flat, index = theta.reshape(len(theta), draws), {x: j for j, x in enumerate(data.labels)}
     fresh: dict[str, FloatArray] = {}
     rows: list[dict[str, Any]] = []
@@ -129,6 +135,23 @@ def _centers(
         raise InputError(f"{fit.title} has no regression line that a new group would lie about")
     at = own.rows(given, count)
     return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
+
+
+def _of_outer(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> FloatArray:
+    """Draws of the mean of each row's outer group, shape (count, draws)."""
+    phi, nesting = variables.outer(fit, data), data.stats.nesting
+    mu, omega = (variables.scalar(fit, data, name) for name in ("mu", "omega"))
+    if phi is None or mu is None or omega is None or nesting is None:
+        raise InputError(f"{fit.title} has no outer groups that a new group would lie in")
+    flat = {label: row.ravel() for label, row in zip(nesting.labels, phi, strict=True)}
+    rng = np.random.default_rng(2)
+    rows = []
+    for label in labels:
+        name = str(label)
+        if name not in flat:
+            flat[name] = mu.ravel() + omega.ravel() * rng.standard_normal(mu.size)
+        rows.append(flat[name])
+    return np.stack(rows)
 
 
 def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:
