@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from cmdstanpy import CmdStanModel
 from numpy.typing import NDArray
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize, special, stats
 
 from partialpool.data import GroupedData
 from partialpool.families.linked.family import LinkedFamily
@@ -176,27 +176,124 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
         prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
         return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
     tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
+    if choice.free_of_unit:
+        return np.ravel(_of_wider(fit, data, choice))
     if not family.gaussian:
         return np.ravel(_of_counts(fit, data, choice, mu, tau, error_sd))
     total = choice.tau.log_density(tau)
     if choice.sigma is not None:
         total = total + choice.sigma.log_density(error_sd[0])
     if "mu" in sampled:
-        total = total + choice.mu.log_density(mu)
+        total = total + choice.mu.log_density(mu) + of_slopes(fit, data, choice)
         if not sampled & {"theta", "eta"}:
             return np.ravel(total + family.log_marginal(groups, mu, tau, error_sd).sum(axis=0))
         theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
-        z = (theta - mu) / tau
+        z = (theta - variables.center(fit, data)) / tau
         population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(tau))
         return np.ravel(
             total + population.sum(axis=0) + family.log_likelihood(groups, theta, error_sd)
         )
+    if data.stats.covariates is not None:
+        return np.ravel(total) + _integral_over_line(data, choice, tau.ravel())
     sd = np.broadcast_to(error_sd[0], tau.shape)
     integrals = [
         _integral_over_mu(data, choice, float(t), float(s))
         for t, s in zip(tau.ravel(), sd.ravel(), strict=True)
     ]
     return np.ravel(total) + np.array(integrals)
+
+
+def log_prior(fit: Fit, choice: Any, mu: Any, tau: Any, sigma: Any) -> Any:
+    """Joint log density of the priors of a hierarchical program at the draws of a fit."""
+    if not choice.free_of_unit:
+        return choice.log_density(mu, tau, sigma)
+    at = {name: fit.posterior[name].transpose("chain", "draw") for name in choice.priors}
+    return sum(prior.log_density(at[name].to_numpy()) for name, prior in choice.priors.items())
+
+
+def _of_wider(fit: Fit, data: GroupedData, choice: Any) -> Any:
+    """Log density where variances differ or tails are heavy: groups one by one, by quadrature."""
+    posterior, sampled = fit.posterior, set(fit.record.parameters or ())
+    at = {name: posterior[name].transpose("chain", "draw").to_numpy() for name in choice.priors}
+    total = log_prior(fit, choice, None, None, None)
+    groups = {
+        name: posterior[name].transpose("group", "chain", "draw").to_numpy()
+        for name in ("theta", "sigma2")
+        if name in posterior and "group" in posterior[name].dims
+    }
+    if "nu0" in at and sampled & {"theta", "eta"}:
+        half, scale = 0.5 * at["nu0"], 0.5 * at["nu0"] * at["sigma0"] ** 2
+        total = total + stats.invgamma.logpdf(groups["sigma2"], half, scale=scale).sum(axis=0)
+        z = (groups["theta"] - at["mu"]) / at["tau"]
+        population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(at["tau"]))
+        sd = np.sqrt(groups["sigma2"])
+        return (
+            total
+            + population.sum(axis=0)
+            + data.family.log_likelihood(data.stats, groups["theta"], sd)
+        )
+    if "nu" in at and sampled & {"theta", "eta"}:
+        z = (groups["theta"] - at["mu"]) / at["tau"]
+        population = stats.t.logpdf(z, at["nu"]) - (0 if "eta" in sampled else np.log(at["tau"]))
+        sd = at.get("sigma", np.ones_like(total))[None]
+        return (
+            total
+            + population.sum(axis=0)
+            + data.family.log_likelihood(data.stats, groups["theta"], sd)
+        )
+    group = _own_variance_group if "nu0" in at else _student_t_group
+    found = np.zeros_like(total)
+    for index in np.ndindex(total.shape):
+        one = {name: float(value[index]) for name, value in at.items()}
+        found[index] = sum(group(data, j, one) for j in range(data.stats.J))
+    return total + found
+
+
+def _student_t_group(data: GroupedData, j: int, at: Mapping[str, float]) -> float:
+    """Log density of a group's data, a Student-t theta out, up to a constant."""
+    sd = at.get("sigma", 1.0)
+    y, se = float(data.stats.raw[j]), sd / math.sqrt(float(data.stats.weight[j]))
+    x = np.linspace(y - 12 * se, y + 12 * se, 4001)
+    alone = data.stats.take(np.array([j]))
+    log = data.family.log_likelihood(alone, x[None], np.array([[sd]]))
+    log = log + stats.t.logpdf((x - at["mu"]) / at["tau"], at["nu"]) - math.log(at["tau"])
+    return float(special.logsumexp(log) + math.log(x[1] - x[0]))
+
+
+def _own_variance_group(data: GroupedData, j: int, at: Mapping[str, float]) -> float:
+    """Log density of a group's observations: a normal theta and an inverse-gamma variance out."""
+    n, mean, ss = (float(part[j]) for part in (data.stats.n, data.stats.mean, data.stats.ss))
+    half, scale = 0.5 * at["nu0"], 0.5 * at["nu0"] * at["sigma0"] ** 2
+    v = np.exp(np.linspace(-30, 30, 60_001))
+    log = stats.invgamma.logpdf(v, half, scale=scale) + np.log(v)
+    log += stats.norm.logpdf(mean, at["mu"], np.sqrt(at["tau"] ** 2 + v / n))
+    log -= 0.5 * (n - 1) * np.log(v) + 0.5 * ss / v
+    return float(special.logsumexp(log))
+
+
+def of_slopes(fit: Fit, data: GroupedData, choice: Any) -> Any:
+    """Log prior density of the slopes of covariates, where there are some, by draw."""
+    covariates, beta = data.stats.covariates, variables.coefficients(fit, data)
+    if covariates is None or beta is None:
+        return 0.0
+    scaled = beta * covariates.spread[:, None, None]
+    return stats.norm.logpdf(scaled, choice.beta.location, choice.beta.scale).sum(axis=0)
+
+
+def _integral_over_line(data: GroupedData, choice: Any, tau: Any) -> NDArray[np.float64]:
+    """Log density of all estimates given tau, as one multivariate normal without mu and slopes."""
+    of, x = data.stats, data.stats.covariates.design  # type: ignore[union-attr]
+    scales = np.array([choice.mu.scale, *[choice.beta.scale] * (x.shape[1] - 1)])
+    line = (x * scales**2) @ x.T
+    mean = np.full(of.J, choice.mu.location)
+    return np.array(
+        [
+            stats.multivariate_normal.logpdf(
+                of.raw, mean, np.diag(t**2 + of.raw_se**2) + line, allow_singular=False
+            )
+            for t in tau
+        ]
+    )
 
 
 def _of_counts(

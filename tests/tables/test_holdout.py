@@ -135,7 +135,7 @@ def test_another_population_is_scored_on_the_same_rows(
     data = batting.modelled(population="logit_normal")
     theta = np.full((2, 50, data.stats.J), 0.27)
     tree = xr.DataTree.from_dict(
-        {"posterior": dataset({"theta": theta}, {"theta": ["group"]}, {"group": data.labels})}
+        {"posterior": dataset({"theta": theta}, {"theta": ["group"]}, {"group": list(data.labels)})}
     )
     about = {"program": "no_pooling", "title": "none", "family": data.family.name}
     fit = Fit(tree, FitRecord(pooling="none", **about))

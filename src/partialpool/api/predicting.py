@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,13 @@ KNOWN, NEW, UNKNOWN = "known", "new", "not named"
 """What a row's group is."""
 
 
-def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataFrame:
+def predict_rows(
+    fit: Fit,
+    data: GroupedData,
+    labels: Sequence[Any],
+    *,
+    covariates: Mapping[str, Sequence[Any]] | None = None,
+) -> pd.DataFrame:
     """Predict one outcome for each row, from partial pooling.
 
     Parameters
@@ -31,6 +37,9 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
     labels
         Group of each row: a label of the data, another one (a new group, the same for all rows of
         that label), or a missing one (any of the groups at hand, each as likely).
+    covariates
+        Name of a covariate to its value in each row; what is not given is taken at its mean over
+        the groups. A group of the data keeps its own.
 
     Returns
     -------
@@ -59,10 +68,11 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
         raise InputError(f"the observations of {fit.title} are not known to be normal around theta")
     rng = np.random.default_rng(1)
     draws = mu.size
+    centers = _centers(fit, data, covariates or {}, len(labels))
     flat, index = theta.reshape(len(theta), draws), {x: j for j, x in enumerate(data.labels)}
     fresh: dict[str, FloatArray] = {}
     rows: list[dict[str, Any]] = []
-    for label in labels:
+    for row, label in enumerate(labels):
         missing = label is None or (pd.api.types.is_scalar(label) and bool(pd.isna(label)))
         name = "" if missing else str(label)
         error: FloatArray = np.zeros(draws)
@@ -74,12 +84,51 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
         else:
             kind = NEW
             if name not in fresh:
-                fresh[name] = mu.ravel() + tau.ravel() * rng.standard_normal(draws)
-            mean = fresh[name]
+                fresh[name] = tau.ravel() * _standard(fit, data, rng, draws)
+            mean = (mu.ravel() if centers is None else centers[row]) + fresh[name]
         if rows_differ and sigma is not None:
-            error = sigma[0].ravel() * rng.standard_normal(draws)
+            sds = sigma.reshape(len(sigma), draws)
+            if len(sds) == 1:
+                sd = sds[0]
+            elif kind == NEW:
+                sd = _new_sd(fit, data, draws)
+            else:
+                sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[name]]
+            error = sd * rng.standard_normal(draws)
         rows.append({"group": name, "kind": kind, **_summary(data, mean + error)})
     return pd.DataFrame(rows)
+
+
+def _standard(fit: Fit, data: GroupedData, rng: np.random.Generator, draws: int) -> FloatArray:
+    """Draw how many taus new groups lie above mu."""
+    z, name = rng.standard_normal(draws), data.family.degrees
+    nu = variables.scalar(fit, data, name) if name else None
+    if nu is None:
+        return z
+    half = 0.5 * nu.ravel()
+    return np.asarray(z / np.sqrt(rng.gamma(half, 1 / half)))
+
+
+def _new_sd(fit: Fit, data: GroupedData, draws: int) -> FloatArray:
+    """Sd within a new group, where groups have their own; as the program draws it."""
+    found = variables.scalar(fit, data, "sigma_new")
+    if found is None:
+        raise InputError(f"{fit.title} writes no sigma_new, the sd within a new group")
+    return found.reshape(draws)
+
+
+def _centers(
+    fit: Fit, data: GroupedData, given: Mapping[str, Sequence[Any]], count: int
+) -> FloatArray | None:
+    """Draws of the regression line at each row, shape (count, draws); None without covariates."""
+    own = data.stats.covariates
+    if own is None:
+        return None
+    mu, beta = variables.scalar(fit, data, "mu"), variables.coefficients(fit, data)
+    if mu is None or beta is None:
+        raise InputError(f"{fit.title} has no regression line that a new group would lie about")
+    at = own.rows(given, count)
+    return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
 
 
 def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:

@@ -11,7 +11,7 @@ from partialpool.data.columns import numbers_of, read_columns, spelling_of
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
-from partialpool.families.covariates import covariates
+from partialpool.families.covariates import Covariates, covariates
 from partialpool.types import FloatArray
 
 OPTION = "--by"
@@ -61,9 +61,26 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         name="-".join([data.name, "by", *by]),
         stats=stats,
         family=family,
-        notes=(*data.notes, *stats.covariates.contrasts),
+        notes=(*data.notes, *_notes(stats.covariates)),
         reading={**data.reading, "by": list(by)} if data.reading else {},
     )
+
+
+def _notes(found: Covariates) -> list[str]:
+    """Say what explains the groups, and from where it is counted."""
+    ends = found.values.min(axis=0), found.values.max(axis=0)
+    said = [
+        f"{name} explains how the groups differ: from {low:.4g} to {high:.4g}, with mean "
+        f"{middle:.4g} over the groups"
+        for name, low, high, middle in zip(found.names, *ends, found.middle, strict=True)
+        if name in found.sources and name not in found.levels
+    ]
+    said += [
+        f"{column} explains how the groups differ, with the levels {', '.join(levels)}; its "
+        f"coefficients are differences from {levels[0]}"
+        for column, levels in found.levels.items()
+    ]
+    return said
 
 
 def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:

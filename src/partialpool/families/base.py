@@ -409,6 +409,16 @@ class Family(ABC):
     gaussian: ClassVar[bool] = True
     """Whether estimates are normal around theta, and theta is normal around mu."""
 
+    mixture: ClassVar[str] = ""
+    """What theta depends on besides mu, tau and the sd within, in words; empty where on nothing, so
+    that it is normal given them."""
+
+    degrees: ClassVar[str] = ""
+    """The parameter that is the degrees of freedom of a Student-t population."""
+
+    local_scale: ClassVar[str] = ""
+    """The variable by group that says how much wider than tau the population is for the group."""
+
     idea: ClassVar[tuple[str, str]] = ("", "")
     """What its model has in partial pooling, and what the usual model of the same rows has there;
     empty for the usual model."""
@@ -522,7 +532,7 @@ class Family(ABC):
         stats
             The statistics.
         tau
-            Draws, shape (chain, draw).
+            Draws, shape (chain, draw), or (J, chain, draw) where each group has its own.
         error_sd
             Draws of the error's sd, shape (J or 1, chain, draw).
         """
@@ -566,7 +576,8 @@ class Family(ABC):
         stats
             The statistics, of which the sizes of the groups are taken.
         center, tau, error_sd
-            Draws of the population, shape (S,); a tau of 0 is one theta for all groups.
+            Draws of the population, shape (S,), and of tau (S, J) where each group has its own; a
+            tau of 0 is one theta for all groups.
         rng
             Where randomness comes from.
 
@@ -575,10 +586,15 @@ class Family(ABC):
         array
             Shape (S, J).
         """
-        theta_and_error = np.hypot(tau[:, None], stats.raw_se)
+        of_theta = tau if tau.ndim == 2 else tau[:, None]
+        theta_and_error = np.hypot(of_theta, stats.raw_se)
         return np.asarray(
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
+
+    def unexplained(self, stats: Any, priors: Priors) -> Posterior | None:
+        """Exact posterior of partial pooling without covariates; None where it is not known."""
+        return None
 
     def with_covariates(self, stats: Any, found: Covariates) -> Any:
         """Put covariates of the groups beside the statistics of the rows, where models use them."""

@@ -241,7 +241,9 @@ def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
             "shrinkage": table[columns].iloc[order[kept]].rename(columns={"mean": "estimate"}),
             "axis_title": exponential.axis_title(data),
             "group_title": data.group_label,
-            "center": exponential.shown(data, float(fit.posterior["mu"].mean())),
+            "center": exponential.shown(data, float(fit.posterior["mu"].mean()))
+            if data.stats.covariates is None
+            else None,
             "ratios": data.exp,
             **sizes,
         },
@@ -253,6 +255,11 @@ def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
 
 def _extremes(data: GroupedData, priors: Priors) -> str:
     """Say what the two extremes would make of the groups."""
+    if data.stats.covariates is not None:
+        return (
+            "Complete pooling would put every group on the regression line, no pooling each at "
+            f"about its {data.words.raw} (raw_mean in groups.csv)."
+        )
     summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
     mean, sd = summary.loc[summary["parameter"] == "theta", ["mean", "sd"]].to_numpy(float)[0]
     decimals = max(0, 1 - math.floor(math.log10(sd)))

@@ -20,7 +20,9 @@ from partialpool.report import (
     companions,
     later,
     mathematics,
+    outliers,
     own_spreads,
+    regression,
     sentences,
     spread,
     tau_priors,
@@ -154,8 +156,10 @@ def sections(
             "shrinkage",
             "Shrinkage",
             [
+                *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(own_spreads.lines, comparison),
+                *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
                 *_said(spread.line, comparison.table("bayes_factor")),
@@ -165,11 +169,15 @@ def sections(
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
                 _view(own_spreads.view, comparison),
+                _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
+                _view(regression.coefficients, comparison),
+                _view(regression.adjusted, comparison),
                 _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(regression.classical, comparison),
                 _view(companions.maximum_likelihood, comparison),
                 _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
@@ -240,6 +248,8 @@ def model_section(
             by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
+        if comparison.data.stats.covariates is not None:
+            by_group |= {"x"}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)

@@ -22,6 +22,8 @@ from partialpool.tables import (
     holdout,
     predictions,
     prior_choices,
+    regression,
+    scales,
     shrinkage,
     spreads,
     usual_model,
@@ -140,6 +142,7 @@ def compute(
         "groups": data.summary,
         "estimates": lambda: shrinkage.estimates(fits, data),
         "exact": lambda: exactness.verify_shipped(fits, data, tables["estimates"]),
+        **_of_covariates(fits, data),
         "shrinkage": lambda: shrinkage.shrinkage(fits, data),
         "shrinkage_wide": lambda: shrinkage.shrinkage_table(fits, data),
         "moved": lambda: shrinkage.moved(tables["shrinkage"]),
@@ -164,6 +167,8 @@ def compute(
     if any("nu0" in fit.posterior for fit in fits):
         makers["spreads"] = lambda: spreads.spreads(fits, data)
         makers["span"] = lambda: spreads.span_table(fits, data)
+    if data.family.local_scale:
+        makers["scales"] = lambda: scales.scales(fits, data)
     if any(data.family.idea):
         makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
         makers["usual_model"] = lambda: usual_model.usual_model(
@@ -197,6 +202,17 @@ def compute(
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Comparison(data, tuple(fits), tables, tables.failed, trusted, delta, insist, words)
+
+
+def _of_covariates(fits: Sequence[Fit], data: GroupedData) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables on covariates, where the data have some."""
+    if data.stats.covariates is None:
+        return {}
+    return {
+        "coefficients": lambda: regression.coefficients(fits, data),
+        "explained": lambda: regression.explained(fits, data),
+        "adjusted": lambda: regression.adjusted(fits, data),
+    }
 
 
 def check_fits(fits: Sequence[Fit]) -> None:

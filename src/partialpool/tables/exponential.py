@@ -65,6 +65,7 @@ _TURNED = (
     *("groups", "estimates", "shrinkage", "shrinkage_wide", "moved", "contrasts", "claims"),
     *("predictions", "meta_analysis", "weights", "posterior_checks", "draws", "changes"),
     *("choices", "choices_wide", "prior_predictive", "prior_draws"),
+    *("coefficients", "adjusted"),
 )
 
 _ON_LOGS = "on the scale of the logarithms"

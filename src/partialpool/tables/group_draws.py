@@ -62,7 +62,7 @@ def draw_groups(
     at, rng = positions(stats, groups), np.random.default_rng(seed)
     own = stats.weight[at], stats.raw[at] - hyper.origin
     if hyper.kind is None:
-        means, sds = hyper.conditional(*own)
+        means, sds = hyper.conditional(*own, _covariates(stats, at))
         theta = hyper.origin + means + sds * rng.standard_normal(means.shape)
     else:
         theta = hyper.kind.draw(hyper.parameters(*own), rng)
@@ -72,6 +72,11 @@ def draw_groups(
         coords={"group": list(groups)},
         name="theta",
     )
+
+
+def _covariates(stats: Statistics, at: IntArray) -> FloatArray | None:
+    """Covariates of groups, counted from their means, where there are some."""
+    return None if stats.covariates is None else stats.covariates.centered[at]
 
 
 def group_contrasts(
@@ -101,7 +106,8 @@ def group_contrasts(
         raise InputError("a comparison needs at least two groups; name more")
     if hyper.kind is not None:
         return _drawn_contrasts(hyper, stats, groups, at)
-    means, sds = hyper.conditional(stats.weight[at], stats.raw[at] - hyper.origin)
+    own = stats.weight[at], stats.raw[at] - hyper.origin
+    means, sds = hyper.conditional(*own, _covariates(stats, at))
     rows = []
     for i, j in itertools.combinations(range(len(at)), 2):
         difference = (means[i] - means[j])[None]
@@ -194,13 +200,22 @@ def group_ranks(
         kept = np.unique(np.linspace(0, draws - 1, min(max(1, used), draws)).astype(int))
         found = _ranks_by_pair(hyper, weight[at], distance[at], alike, kept, seed)
         return _summarized(found, groups, chains * len(kept))
-    lowest, highest = _range(hyper, weight, distance)
-    near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
-    above = int((lowest > highest[at].max()).sum())
+    if stats.covariates is None:
+        lowest, highest = _range(hyper, weight, distance)
+        near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
+        above = int((lowest > highest[at].max()).sum())
+    else:  # where each group has a center of its own, all are drawn
+        near, above = np.arange(stats.J), 0
     used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // len(near)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
     ranks = above + _ranks(
-        hyper, weight[near], distance[near], np.searchsorted(near, at), kept, seed
+        hyper,
+        weight[near],
+        distance[near],
+        np.searchsorted(near, at),
+        kept,
+        seed,
+        _covariates(stats, near),
     )
     return _summarized(ranks, groups, chains * len(kept))
 
@@ -293,6 +308,7 @@ def _ranks(
     at: IntArray,
     kept: IntArray,
     seed: int,
+    covariates: FloatArray | None = None,
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
 
@@ -305,13 +321,16 @@ def _ranks(
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(weight), _BLOCK)]
     ranks = np.empty((len(at), len(hyper.mu), len(kept)), dtype=np.int64)
     for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
-        given = (hyper.tau[chain, draw], hyper.sigma[chain, draw], hyper.deviation[chain, draw])
-        mean, sd = _conditional(weight[at], distance[at], *given)
+        given = hyper.tau[chain, draw], hyper.sigma[chain, draw]
+        toward = np.array(hyper.deviation[chain, draw])
+        if covariates is not None and hyper.slopes is not None:
+            toward = toward + covariates @ hyper.slopes[:, chain, draw]
+        mean, sd = _conditional(weight[at], distance[at], *given, _of(toward, at))
         chosen = _theta(hyper, weight[at], distance[at], mean, sd, (chain, draw), rng)
         order = np.argsort(chosen)
         below = np.bincount(np.searchsorted(chosen[order], chosen), minlength=len(at) + 1)
         for block in blocks:
-            mean, sd = _conditional(weight[block], distance[block], *given)
+            mean, sd = _conditional(weight[block], distance[block], *given, _of(toward, block))
             reach = _NEAR if hyper.kind is None else _NEAR_SKEWED
             rivals = np.flatnonzero((mean + reach * sd > chosen[order[0]]) & others[block])
             n, y = weight[block][rivals], distance[block][rivals]
@@ -320,6 +339,11 @@ def _ranks(
             below += np.bincount(np.searchsorted(chosen[order], larger), minlength=len(at) + 1)
         ranks[order, chain, k] = 1 + below[::-1].cumsum()[::-1][1:]
     return ranks
+
+
+def _of(toward: FloatArray, groups: IntArray | slice) -> FloatArray:
+    """What some groups are drawn towards: one value, or one a group."""
+    return toward[groups] if toward.ndim else toward
 
 
 def _theta(
@@ -340,7 +364,7 @@ def _theta(
 
 
 def _conditional(
-    weight: FloatArray, distance: FloatArray, tau: float, sigma: float, deviation: float
+    weight: FloatArray, distance: FloatArray, tau: float, sigma: float, deviation: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Mean (from the origin) and sd of groups, given one draw of the population."""
     own = weight * (tau / sigma) ** 2
