@@ -33,7 +33,7 @@ _REACH = 10.0
 _NEAR = 6.5
 _NEAR_SKEWED = 15.0
 _ALIKE = 10  # groups of a pair, on average, from which on pairs are looked at
-_MOST_SHARES = 4_000_000
+_MOST_SHARES = 1_000_000
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
