@@ -71,13 +71,9 @@ class Covariates:
         own = [c for c, levels in self.levels.items() if name in _names(c, levels)]
         return own[0] if own else name
 
-    @property
-    def contrasts(self) -> tuple[str, ...]:
-        """How categories are coded, a sentence each without its full stop."""
-        return tuple(
-            f"coefficients of {column} are differences from {levels[0]!r}, its reference level"
-            for column, levels in self.levels.items()
-        )
+    def reference(self, name: str) -> str:
+        """Reference level of the category that a column belongs to; empty of a number."""
+        return self.levels.get(self._source(name), ("",))[0]
 
     @property
     def record(self) -> dict[str, Any]:
