@@ -8,7 +8,7 @@ import re
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """A number as files and labels spell it."""
 
-POSITIVE = ("tau", "tau2", "sigma", "sigma2", "sigma0", "nu0", "nu", "h2", "size")
+POSITIVE = ("tau", "tau2", "sigma", "sigma2", "sigma0", "nu0", "nu", "h2", "size", "scale")
 """Quantities above 0 for certain."""
 
 SHARES = ("icc", "i2", "p_best")

@@ -22,6 +22,8 @@ from partialpool.data.grouped import from_estimates, from_proportions, from_rate
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import FORMS, Family, Statistics
+from partialpool.families.exact import TabledPosterior
+from partialpool.families.linked.family import LinkedFamily
 from partialpool.fitting import Fit
 from partialpool.fitting.inputs import priors_for, stan_data
 from partialpool.priors import Uniform
@@ -74,12 +76,29 @@ def rates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return from_rates([f"site {j}" for j in range(8)], events, exposure, name="rates")
 
 
+def own_spread(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    return observations(scale, offset).modelled(spread="own")
+
+
+def student_t_effects(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    return estimates(scale, offset).modelled(population="student_t")
+
+
+def student_t_means(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    return observations(scale, offset).modelled(population="student_t")
+
+
 EXAMPLES: dict[str, Make] = {
     "normal": observations,
+    "own_spread": own_spread,
+    "student_t": student_t_means,
     "known_errors": estimates,
     "known_errors_covariates": explained_estimates,
+    "known_errors_student_t": student_t_effects,
     "proportions": proportions,
+    "proportions_logit_normal": lambda: proportions().modelled(population="logit_normal"),
     "rates": rates,
+    "rates_log_normal": lambda: rates().modelled(population="log_normal"),
 }
 """Name of each family to what makes a small data set of it; of one with a unit and an origin, in
 any unit and from any origin."""
@@ -132,10 +151,14 @@ def of_gamma(mu: float, size: float) -> tuple[float, float, float]:
 
 def populations(family: Family) -> list[tuple[float, float, float]]:
     """Populations to look at: center, tau, and the sd of errors."""
+    if isinstance(family, LinkedFamily):
+        link = family.likelihood.link
+        points = [(m, s) for m in (-0.6, 0.4) for s in (0.02, 0.6, 1.5)]
+        return [tuple(float(x) for x in link.moments(*map(np.array, p))) for p in points]  # type: ignore[misc]
     if not family.gaussian:
         make = of_size if family.name == "proportions" else of_gamma
         return [make(mu, size) for mu in (0.1, 0.5) for size in (0.7, 30.0, 4000.0)]
-    sds = [0.7, 1.9] if family.name == "normal" else [1.0]
+    sds = [0.7, 1.9] if family.statistics.error_sd else [1.0]
     return [(m, t, sd) for sd in sds for m, t in ((0.0, 0.3), (4.0, 1.0), (9.0, 20.0))]
 
 
@@ -193,7 +216,8 @@ def test_the_marginal_density_is_the_likelihood_over_the_population(made: Groupe
             - integrated(made.family, alone, center, tau, sd)
             for center, tau, sd in populations(made.family)
         ]
-        assert apart == pytest.approx([apart[0]] * len(apart), abs=1e-9)
+        closely = 1e-6 if isinstance(made.family, LinkedFamily) else 1e-9  # interpolated
+        assert apart == pytest.approx([apart[0]] * len(apart), abs=closely)
 
 
 def integrated(family: Family, alone: Statistics, center: float, tau: float, sd: float) -> float:
@@ -213,12 +237,16 @@ def integrated(family: Family, alone: Statistics, center: float, tau: float, sd:
 
 def _integrated_over_kind(family: Family, alone: Statistics, center: float, size: float) -> float:
     """The same where theta is a probability or a rate, over its logit or its logarithm."""
-    low, high = (-90, 90) if family.name == "proportions" else (-500, 12)
+    low, high = (-90, 90) if family.reads == "proportions" else (-500, 12)
     u, step = np.linspace(low, high, 1000 * (high - low) + 1, retstep=True)
     assert alone.kind is not None
     theta, slope = alone.kind.theta(u)
     log_density = family.log_likelihood(alone, theta[None], np.ones((1, 1)))
-    if family.name == "proportions":
+    if isinstance(family, LinkedFamily):
+        link = family.likelihood.link
+        tau = link.sd(np.array(center), np.array(size))
+        population = stats.norm.logpdf(u, *link.invert(np.array(center), tau))
+    elif family.name == "proportions":
         a, b = center * size, (1 - center) * size
         population = a * np.log(theta) - b * np.logaddexp(0, u) - special.betaln(a, b)
     else:
@@ -232,7 +260,7 @@ def test_the_likelihood_is_that_of_the_rows(made: GroupedData) -> None:
         theta = rng.beta(2, 4, (made.stats.J, 3))
         found = made.family.log_likelihood(made.stats, theta, np.ones((1, 3)))
         counts = made.stats.columns
-        if made.family.name == "rates":
+        if made.family.reads == "rates":
             means = counts["exposure"][:, None] * theta
             rows = stats.poisson.logpmf(counts["events"][:, None], means)
             assert np.diff(found) == pytest.approx(np.diff(rows.sum(axis=0)), rel=1e-9)
@@ -278,12 +306,13 @@ def test_default_priors_move_with_the_data(make: Make, scale: float, offset: flo
     for name, prior in plain.priors.items():
         if name != "mu":
             quantiles = moved.priors[name].quantile(p)
-            assert quantiles == pytest.approx(scale * prior.quantile(p), rel=0.01)
+            factor = 1.0 if name in plain.free_of_unit else scale
+            assert quantiles == pytest.approx(factor * prior.quantile(p), rel=0.01)
 
 
 def test_default_priors_are_complete_and_conflict_with_nothing(made: GroupedData) -> None:
     priors = priors_for(made)
-    assert set(priors.values) == set(made.family.settings) - {"tau_upper"}
+    assert set(priors.values) == set(made.family.settings) - {"tau_upper", "nu_fixed"}
     assert set(made.family.choice_settings) <= set(made.family.settings)
     assert set(priors.sources) == set(priors.values)
     assert made.family.prior_conflicts(priors, made.stats) == []
@@ -346,7 +375,10 @@ def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
     if made.stats.covariates is not None:
         pytest.skip("a grid over slopes too is large: test_meta_regression has another check")
     choice, own = base_of(made), made.stats
-    found = made.family.exact_posterior(FORMS[0], own, priors_for(made)).summary()
+    posterior = made.family.exact_posterior(FORMS[0], own, priors_for(made))
+    if isinstance(posterior, TabledPosterior):
+        pytest.skip("a grid is what it is made of; tests of its own hold it to other quadrature")
+    found = posterior.summary()
     found = found.set_index(["parameter", "group"])
     row = found.loc["mu", ""]
     mu = (row["mean"] + row["sd"] * np.linspace(-12, 12, 97))[:, None, None]
@@ -386,6 +418,9 @@ def _compare_with_grid_of_sizes(made: GroupedData) -> None:
     own, family = made.stats, made.family
     posterior: Any = family.exact_posterior("hierarchical_marginal", own, priors_for(made))
     found = posterior.summary().set_index(["parameter", "group"])
+    if isinstance(family, LinkedFamily):
+        _compare_with_grid_of_alphas(family, own, choice, found)
+        return
     z, v = np.linspace(-4, 3, 160)[:, None], np.linspace(-6, 25, 500)[None, :]
     if family.name == "proportions":
         mu, size = np.broadcast_arrays(1 / (1 + np.exp(-z)), np.exp(v))
@@ -411,6 +446,45 @@ def _compare_with_grid_of_sizes(made: GroupedData) -> None:
             assert (weight * values).sum() == pytest.approx(row["mean"], abs=3e-4 * scale)
 
 
+def _compare_with_grid_of_alphas(
+    family: LinkedFamily, own: Statistics, choice: Any, found: pd.DataFrame
+) -> None:
+    """Over location and log scale of the population, and each group's alpha."""
+    location, scale = np.linspace(-4, 3, 71)[:, None], np.exp(np.linspace(-7, 2, 91))[None, :]
+    mu, tau, sigma = family.likelihood.link.moments(*np.broadcast_arrays(location, scale))
+    log_weight = choice.location.log_density(location) + choice.scale.log_density(scale)
+    log_weight = log_weight + np.log(scale)
+    alpha, step = np.linspace(-14, 8, 1600, retstep=True)
+    population = stats.norm.logpdf(alpha, location[..., None], scale[..., None]).reshape(-1, 1600)
+    theta, means = family.likelihood.link.theta(alpha), []
+    for j in range(own.J):
+        alone = own.take(np.array([j]))
+        likelihood = np.exp(family.log_likelihood(alone, theta[None], np.ones((1, 1))))
+        # a population narrower than the steps is a point
+        wide = np.broadcast_to(scale > 2 * step, mu.shape)
+        over = [
+            np.where(
+                wide,
+                (np.exp(population) @ (likelihood * theta**k) * step).reshape(mu.shape),
+                np.interp(location, alpha, likelihood * theta**k),
+            )
+            for k in (0, 1)
+        ]
+        log_weight = log_weight + np.log(over[0])
+        means.append(over[1] / over[0])
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    expected = {("mu", ""): mu, ("tau", ""): tau, ("location", ""): location + 0 * mu}
+    for j, label in enumerate(own.labels):
+        expected["lambda", label] = sigma**2 / (sigma**2 + own.weight[j] * tau**2)
+        expected["theta", label] = means[j]
+    for which, values in expected.items():
+        row = found.loc[which]
+        if np.isfinite(row["mean"]):
+            scale_of = row["sd"] if np.isfinite(row["sd"]) else row["q97.5"] - row["q2.5"]
+            assert (weight * values).sum() == pytest.approx(row["mean"], abs=2e-3 * scale_of)
+
+
 @pytest.mark.parametrize("program", SHIPPED)
 def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program: str) -> None:
     needs(made, program)
@@ -418,7 +492,9 @@ def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program
     kinds = {"complete": "complete", "no": "none", "hierarchical": "partial"}
     assert posterior.pooling == kinds[program.split("_")[0]]
     table = posterior.summary()
-    assert table["error"].max() < (1e-6 if made.family.gaussian else 1e-3)
+    by_tables = isinstance(posterior, TabledPosterior)
+    usual = 1e-6 if made.family.gaussian else 2e-3
+    assert table["error"].max() < (2e-2 if by_tables else usual)
     if made.family.gaussian:  # elsewhere means of the population need not exist
         assert np.isfinite(table["mean"]).all()
     assert np.isfinite(table["median"]).all()
@@ -435,7 +511,8 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
         program = "hierarchical_marginal" if name in made.family.choice_settings else "no_pooling"
         if made.stats.covariates is not None and name.startswith("theta"):
             program = "no_pooling"
-        needed = "tau_upper" if name == "tau_df" and "sigma_upper" in priors.values else name
+        bounded = "tau_upper" in made.family.settings
+        needed = "tau_upper" if name == "tau_df" and bounded else name
         with pytest.raises(InputError, match=f"--prior {needed}=NUMBER"):
             made.family.exact_posterior(program, made.stats, Priors(kept))
 
@@ -495,7 +572,7 @@ def test_the_density_of_every_program_is_python_s(
     if fit.pooling == "partial":
         kept = fit.draws["log_prior"].to_dataset().to_dataarray().sum("variable").to_numpy()
         at = {k: fit.posterior[k].to_numpy() for k in ("mu", "tau", made.stats.error_sd) if k}
-        prior = base_of(made).log_density(at["mu"], at["tau"], at.get("sigma", 1.0))
+        prior = densities.log_prior(fit, base_of(made), at["mu"], at["tau"], at.get("sigma", 1.0))
         prior = prior + densities.of_slopes(fit, made, base_of(made))
         assert np.ptp(kept - prior) < 1e-9
 

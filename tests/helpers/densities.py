@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from cmdstanpy import CmdStanModel
 from numpy.typing import NDArray
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize, special, stats
 
 from partialpool.data import GroupedData
+from partialpool.families.linked.family import LinkedFamily
 from partialpool.fitting import Fit
 from partialpool.priors.choices import Choice, PriorChoice
 from partialpool.tables import variables
@@ -175,6 +176,8 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
         prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
         return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
     tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
+    if choice.free_of_unit:
+        return np.ravel(_of_wider(fit, data, choice))
     if not family.gaussian:
         return np.ravel(_of_counts(fit, data, choice, mu, tau, error_sd))
     total = choice.tau.log_density(tau)
@@ -225,11 +228,81 @@ def _integral_over_line(data: GroupedData, choice: Any, tau: Any) -> NDArray[np.
     )
 
 
+def log_prior(fit: Fit, choice: Any, mu: Any, tau: Any, sigma: Any) -> Any:
+    """Joint log density of the priors of a hierarchical program at the draws of a fit."""
+    if not choice.free_of_unit:
+        return choice.log_density(mu, tau, sigma)
+    at = {name: fit.posterior[name].transpose("chain", "draw") for name in choice.priors}
+    return sum(prior.log_density(at[name].to_numpy()) for name, prior in choice.priors.items())
+
+
+def _of_wider(fit: Fit, data: GroupedData, choice: Any) -> Any:
+    """Log density where variances differ or tails are heavy: groups one by one, by quadrature."""
+    posterior, sampled = fit.posterior, set(fit.record.parameters or ())
+    at = {name: posterior[name].transpose("chain", "draw").to_numpy() for name in choice.priors}
+    total = log_prior(fit, choice, None, None, None)
+    groups = {
+        name: posterior[name].transpose("group", "chain", "draw").to_numpy()
+        for name in ("theta", "sigma2")
+        if name in posterior and "group" in posterior[name].dims
+    }
+    if "nu0" in at and sampled & {"theta", "eta"}:
+        half, scale = 0.5 * at["nu0"], 0.5 * at["nu0"] * at["sigma0"] ** 2
+        total = total + stats.invgamma.logpdf(groups["sigma2"], half, scale=scale).sum(axis=0)
+        z = (groups["theta"] - at["mu"]) / at["tau"]
+        population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(at["tau"]))
+        sd = np.sqrt(groups["sigma2"])
+        return (
+            total
+            + population.sum(axis=0)
+            + data.family.log_likelihood(data.stats, groups["theta"], sd)
+        )
+    if "nu" in at and sampled & {"theta", "eta"}:
+        z = (groups["theta"] - at["mu"]) / at["tau"]
+        population = stats.t.logpdf(z, at["nu"]) - (0 if "eta" in sampled else np.log(at["tau"]))
+        sd = at.get("sigma", np.ones_like(total))[None]
+        return (
+            total
+            + population.sum(axis=0)
+            + data.family.log_likelihood(data.stats, groups["theta"], sd)
+        )
+    group = _own_variance_group if "nu0" in at else _student_t_group
+    found = np.zeros_like(total)
+    for index in np.ndindex(total.shape):
+        one = {name: float(value[index]) for name, value in at.items()}
+        found[index] = sum(group(data, j, one) for j in range(data.stats.J))
+    return total + found
+
+
+def _student_t_group(data: GroupedData, j: int, at: Mapping[str, float]) -> float:
+    """Log density of a group's data, a Student-t theta out, up to a constant."""
+    sd = at.get("sigma", 1.0)
+    y, se = float(data.stats.raw[j]), sd / math.sqrt(float(data.stats.weight[j]))
+    x = np.linspace(y - 12 * se, y + 12 * se, 4001)
+    alone = data.stats.take(np.array([j]))
+    log = data.family.log_likelihood(alone, x[None], np.array([[sd]]))
+    log = log + stats.t.logpdf((x - at["mu"]) / at["tau"], at["nu"]) - math.log(at["tau"])
+    return float(special.logsumexp(log) + math.log(x[1] - x[0]))
+
+
+def _own_variance_group(data: GroupedData, j: int, at: Mapping[str, float]) -> float:
+    """Log density of a group's observations: a normal theta and an inverse-gamma variance out."""
+    n, mean, ss = (float(part[j]) for part in (data.stats.n, data.stats.mean, data.stats.ss))
+    half, scale = 0.5 * at["nu0"], 0.5 * at["nu0"] * at["sigma0"] ** 2
+    v = np.exp(np.linspace(-30, 30, 60_001))
+    log = stats.invgamma.logpdf(v, half, scale=scale) + np.log(v)
+    log += stats.norm.logpdf(mean, at["mu"], np.sqrt(at["tau"] ** 2 + v / n))
+    log -= 0.5 * (n - 1) * np.log(v) + 0.5 * ss / v
+    return float(special.logsumexp(log))
+
+
 def _of_counts(
     fit: Fit, data: GroupedData, choice: Choice, mu: Any, tau: Any, error_sd: Any
 ) -> Any:
     """Log density where theta is beta or gamma around mu, of mu and of size or shape."""
     total = choice.log_density(mu, tau, error_sd[0])
+    if isinstance(data.family, LinkedFamily):
+        return total + _of_linked(fit, data, data.family)
     if data.family.name == "rates":  # which samples mu in place of the size
         total = total + np.log((error_sd[0] / tau) ** 2 / mu)
     if "theta" not in (fit.record.parameters or ()):
@@ -241,6 +314,21 @@ def _of_counts(
         return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
     population = stats.beta.logpdf(theta, mu * size, (1 - mu) * size).sum(axis=0)
     return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
+
+
+def _of_linked(fit: Fit, data: GroupedData, family: LinkedFamily) -> Any:
+    """Log density of logits or logarithms that are normal around a location, but for its prior."""
+    location, scale = (
+        fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("location", "scale")
+    )
+    sampled = set(fit.record.parameters or ())
+    if not sampled & {"alpha", "eta"}:
+        at = family.likelihood.link.moments(location, scale)
+        return family.log_marginal(data.stats, *at).sum(axis=0)
+    theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
+    z = (family.likelihood.link.alpha(theta) - location) / scale
+    population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(scale))
+    return population.sum(axis=0) + family.log_likelihood(data.stats, theta, np.ones((1, 1, 1)))
 
 
 def _integral_over_mu(data: GroupedData, choice: PriorChoice, tau: float, error_sd: float) -> float:

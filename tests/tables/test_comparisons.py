@@ -8,8 +8,10 @@ from arviz_stats.base.array import array_stats
 
 from helpers.draws import autocorrelated, fit_of
 from partialpool.data import GroupedData, from_values
+from partialpool.data.grouped import from_proportions
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
+from partialpool.report import views
 from partialpool.tables import contrasts
 
 
@@ -179,3 +181,36 @@ def test_chosen_groups(three: GroupedData) -> None:
     assert table[["group_i", "group_j"]].to_numpy().tolist() == [["g0", "g2"]]
     with pytest.raises(InputError, match="no group 'g9' in many; there are 'g0', 'g1', 'g2'"):
         contrasts.ranks([fit], three, groups=["g9"])
+
+
+def test_probabilities_are_compared_by_ratios_too() -> None:
+    data = from_proportions(["a", "b", "c"], [2, 5, 9], [10, 10, 10], name="three")
+    rng = np.random.default_rng(5)
+    theta = rng.beta(3, 6, (2, 300, 3))
+    fit = fit_of(data, "none", {"theta": theta})
+    table = contrasts.contrasts([fit], data).set_index(["group_i", "group_j"])
+    a, b, _ = np.moveaxis(theta, -1, 0).reshape(3, -1)
+    row = table.loc[("a", "b")]
+    for name, first, second in (("ratio", a, b), ("odds_ratio", a / (1 - a), b / (1 - b))):
+        found = [row[name], row[f"{name}_q2.5"], row[f"{name}_q97.5"]]
+        expected = np.quantile(first / second, [0.5, 0.025, 0.975])
+        assert found == pytest.approx(expected, rel=0.02)  # of logarithms, between draws
+    shown = views._higher_first(
+        table.reset_index()
+        .drop(columns="model")
+        .add_suffix("_0")
+        .rename(columns={"group_i_0": "group_i", "group_j_0": "group_j"}),
+        models=1,
+    )
+    for (i, j), (_, turned) in zip(table.index, shown.iterrows(), strict=True):
+        before = table.loc[(i, j)]
+        if (turned["group_i"], turned["group_j"]) == (j, i):
+            assert turned["ratio_0"] == pytest.approx(1 / before["ratio"])
+            assert turned["ratio_q2.5_0"] == pytest.approx(1 / before["ratio_q97.5"])
+        assert turned["ratio_q2.5_0"] < turned["ratio_0"] < turned["ratio_q97.5_0"]
+
+
+def test_means_have_no_ratio(three: GroupedData) -> None:
+    theta = np.random.default_rng(5).normal(size=(2, 50, 3))
+    table = contrasts.contrasts([fit_of(three, "none", {"theta": theta})], three)
+    assert not any("ratio" in column for column in table)

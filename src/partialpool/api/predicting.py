@@ -84,10 +84,17 @@ def predict_rows(
         else:
             kind = NEW
             if name not in fresh:
-                fresh[name] = tau.ravel() * rng.standard_normal(draws)
+                fresh[name] = tau.ravel() * _standard(fit, data, rng, draws)
             mean = (mu.ravel() if centers is None else centers[row]) + fresh[name]
         if rows_differ and sigma is not None:
-            error = sigma[0].ravel() * rng.standard_normal(draws)
+            sds = sigma.reshape(len(sigma), draws)
+            if len(sds) == 1:
+                sd = sds[0]
+            elif kind == NEW:
+                sd = _new_sd(fit, data, draws)
+            else:
+                sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[name]]
+            error = sd * rng.standard_normal(draws)
         rows.append({"group": name, "kind": kind, **_summary(data, mean + error)})
     return pd.DataFrame(rows)
 
@@ -104,6 +111,24 @@ def _centers(
         raise InputError(f"{fit.title} has no regression line that a new group would lie about")
     at = own.rows(given, count)
     return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
+
+
+def _standard(fit: Fit, data: GroupedData, rng: np.random.Generator, draws: int) -> FloatArray:
+    """Draw how many taus new groups lie above mu."""
+    z, name = rng.standard_normal(draws), data.family.degrees
+    nu = variables.scalar(fit, data, name) if name else None
+    if nu is None:
+        return z
+    half = 0.5 * nu.ravel()
+    return np.asarray(z / np.sqrt(rng.gamma(half, 1 / half)))
+
+
+def _new_sd(fit: Fit, data: GroupedData, draws: int) -> FloatArray:
+    """Sd within a new group, where groups have their own; as the program draws it."""
+    found = variables.scalar(fit, data, "sigma_new")
+    if found is None:
+        raise InputError(f"{fit.title} writes no sigma_new, the sd within a new group")
+    return found.reshape(draws)
 
 
 def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:

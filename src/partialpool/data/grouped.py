@@ -203,6 +203,7 @@ class GroupedData:
             self,
             name="-".join([self.name, *choice.values()]),
             family=family,
+            stats=family.statistics(self.labels, **self.stats.columns),
             priors=kept,
             priors_source=self.priors_source if kept else "",
             notes=(*self.notes, *([note] if left else [])),

@@ -13,12 +13,18 @@ from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.normal import NORMAL
 from partialpool.families.own_spread import OWN_SPREAD
-from partialpool.families.proportions import PROPORTIONS
-from partialpool.families.rates import RATES
+from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
+from partialpool.families.rates import LOG_NORMAL, RATES
+from partialpool.families.student_t import STUDENT_T_EFFECTS
+from partialpool.families.student_t_means import STUDENT_T_MEANS
 
-FAMILIES = {
+FAMILIES: dict[str, Family] = {
     family.name: family
-    for family in (NORMAL, OWN_SPREAD, KNOWN_ERRORS, META_REGRESSION, PROPORTIONS, RATES)
+    for family in (
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS),
+        *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION),
+        *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
+    )
 }
 """Every family, by its name."""
 
@@ -34,6 +40,8 @@ __all__ = [
     "OWN_SPREAD",
     "PROPORTIONS",
     "RATES",
+    "STUDENT_T_EFFECTS",
+    "STUDENT_T_MEANS",
     "chosen",
 ]
 

@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
-from partialpool.families.conjugate import Conjugate
+from partialpool.families.conjugate import Kind
 from partialpool.families.covariates import Covariates
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
@@ -200,7 +200,7 @@ class Statistics(ABC):
 
     labels: tuple[str, ...]
 
-    kind: ClassVar[Conjugate | None] = None
+    kind: ClassVar[Kind | None] = None
     """What theta is given the population, where that is not normal."""
 
     error_sd: ClassVar[str]
@@ -394,6 +394,12 @@ class Family(ABC):
     population: ClassVar[tuple[str, ...]] = ("mu", "tau", "sigma")
     """Parameters of partial pooling that are not of one group, as figures and tables show them."""
 
+    effects: ClassVar[tuple[str, ...]] = ()
+    """What else its programs have one value of a group of, besides theta."""
+
+    ratios: ClassVar[tuple[str, ...]] = ()
+    """Ratios that compare two groups beside the difference: "ratio", "odds_ratio"."""
+
     has_icc: ClassVar[bool] = True
     """Whether tau^2 / (tau^2 + sigma^2) is a share that means something."""
 
@@ -402,6 +408,16 @@ class Family(ABC):
 
     gaussian: ClassVar[bool] = True
     """Whether estimates are normal around theta, and theta is normal around mu."""
+
+    mixture: ClassVar[str] = ""
+    """What theta depends on besides mu, tau and the sd within, in words; empty where on nothing, so
+    that it is normal given them."""
+
+    degrees: ClassVar[str] = ""
+    """The parameter that is the degrees of freedom of a Student-t population."""
+
+    local_scale: ClassVar[str] = ""
+    """The variable by group that says how much wider than tau the population is for the group."""
 
     idea: ClassVar[tuple[str, str]] = ("", "")
     """What its model has in partial pooling, and what the usual model of the same rows has there;
@@ -516,7 +532,7 @@ class Family(ABC):
         stats
             The statistics.
         tau
-            Draws, shape (chain, draw).
+            Draws, shape (chain, draw), or (J, chain, draw) where each group has its own.
         error_sd
             Draws of the error's sd, shape (J or 1, chain, draw).
         """
@@ -560,7 +576,8 @@ class Family(ABC):
         stats
             The statistics, of which the sizes of the groups are taken.
         center, tau, error_sd
-            Draws of the population, shape (S,); a tau of 0 is one theta for all groups.
+            Draws of the population, shape (S,), and of tau (S, J) where each group has its own; a
+            tau of 0 is one theta for all groups.
         rng
             Where randomness comes from.
 
@@ -569,7 +586,8 @@ class Family(ABC):
         array
             Shape (S, J).
         """
-        theta_and_error = np.hypot(tau[:, None], stats.raw_se)
+        of_theta = tau if tau.ndim == 2 else tau[:, None]
+        theta_and_error = np.hypot(of_theta, stats.raw_se)
         return np.asarray(
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )

@@ -7,32 +7,36 @@ parameters of the distribution.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from scipy import special
 
 from partialpool.types import FloatArray
 
+Parameters: TypeAlias = tuple[FloatArray, ...]
+"""Parameters of distributions, of one shape."""
 
-class Conjugate(Protocol):
-    """A kind of distribution with two parameters a and b, on a scale u without bounds."""
 
-    def parameters(
-        self, mu: FloatArray, size: FloatArray, weight: FloatArray, raw: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+class Kind(Protocol):
+    """A kind of distribution of theta, on a scale u without bounds."""
+
+    linear: bool
+    """Whether the mean of theta is linear in the mean of the population and the group's own."""
+
+    def population(self, mu: FloatArray, size: FloatArray) -> Parameters:
+        """Parameters of the population with the mean `mu`, worth `size` of a group's own data."""
+        ...
+
+    def given(self, population: Parameters, weight: FloatArray, raw: FloatArray) -> Parameters:
         """Parameters of theta of a group, from the population and the group's own estimate."""
         ...
 
-    def functions(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What a and b multiply in the log density of u."""
+    def densities(self, given: Parameters, u: FloatArray) -> FloatArray:
+        """Density of u of each draw of the population, shape (draws, u)."""
         ...
 
-    def log_norm(self, a: FloatArray, b: FloatArray) -> FloatArray:
-        """What is taken off the log density of u."""
-        ...
-
-    def moments(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def moments(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of u."""
         ...
 
@@ -40,34 +44,62 @@ class Conjugate(Protocol):
         """Theta, and its derivative by u."""
         ...
 
-    def of_mean(self, size: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What the mean of theta and its square are multiplied by in the variance of theta."""
-        ...
-
-    def tails(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tails(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """Rates at which the density of u falls to both sides, in the end."""
         ...
 
-    def mean(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def mean(self, given: Parameters) -> FloatArray:
         """Mean of theta."""
         ...
 
-    def variance(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def variance(self, given: Parameters) -> FloatArray:
         """Variance of theta."""
         ...
 
-    def draw(self, a: FloatArray, b: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw theta."""
         ...
 
 
-class BetaKind:
+class Conjugate(Kind, Protocol):
+    """A kind with two parameters a and b, of the population and of each group alike."""
+
+    def functions(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What a and b multiply in the log density of u."""
+        ...
+
+    def log_norm(self, given: Parameters) -> FloatArray:
+        """What is taken off the log density of u."""
+        ...
+
+    def of_mean(self, size: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What the mean of theta and its square are multiplied by in the variance of theta."""
+        ...
+
+
+class _Conjugates:
+    """What conjugate kinds share."""
+
+    linear = True
+
+    def population(self, mu: FloatArray, size: FloatArray) -> Parameters:
+        """Mean and size themselves."""
+        return mu, size
+
+    def densities(self: Conjugate, given: Parameters, u: FloatArray) -> FloatArray:
+        """Density of u of each draw of the population, shape (draws, u)."""
+        functions = np.stack([each.ravel() for each in self.functions(u)])
+        density = np.stack([part.ravel() for part in given], axis=1) @ functions
+        density -= self.log_norm(given).reshape(-1, 1)
+        return np.exp(density, out=density)
+
+
+class BetaKind(_Conjugates):
     """Beta distributions, on the scale of the logit."""
 
-    def parameters(
-        self, mu: FloatArray, size: FloatArray, weight: FloatArray, raw: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def given(self, population: Parameters, weight: FloatArray, raw: FloatArray) -> Parameters:
         """Successes and failures, of the population and of the group together."""
+        mu, size = population
         successes = np.where(weight > 0, weight * raw, 0.0)
         return mu * size + successes, (1 - mu) * size + (weight - successes)
 
@@ -75,12 +107,14 @@ class BetaKind:
         """Logarithms of theta and of 1 - theta."""
         return -np.logaddexp(0, -u), -np.logaddexp(0, u)
 
-    def log_norm(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def log_norm(self, given: Parameters) -> FloatArray:
         """Log of the beta function."""
+        a, b = given
         return np.asarray(special.betaln(a, b))
 
-    def moments(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def moments(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of the logit."""
+        a, b = given
         mean = special.digamma(a) - special.digamma(b)
         return np.asarray(mean), np.asarray(special.zeta(2, a) + special.zeta(2, b))
 
@@ -94,21 +128,25 @@ class BetaKind:
         factor = 1 / (size + weight + 1)
         return factor, -factor
 
-    def tails(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tails(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """The parameters themselves."""
+        a, b = given
         return a, b
 
-    def mean(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def mean(self, given: Parameters) -> FloatArray:
         """A / (a + b)."""
+        a, b = given
         return np.asarray(a / (a + b))
 
-    def variance(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def variance(self, given: Parameters) -> FloatArray:
         """A b / ((a + b)^2 (a + b + 1))."""
+        a, b = given
         mean = a / (a + b)
         return np.asarray(mean * (1 - mean) / (a + b + 1))
 
-    def draw(self, a: FloatArray, b: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw probabilities."""
+        a, b = given
         return rng.beta(a, b)
 
 
@@ -116,13 +154,12 @@ BETA = BetaKind()
 """Beta distributions of probabilities."""
 
 
-class GammaKind:
+class GammaKind(_Conjugates):
     """Gamma distributions with shape a and rate b, on the scale of the logarithm."""
 
-    def parameters(
-        self, mu: FloatArray, size: FloatArray, weight: FloatArray, raw: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def given(self, population: Parameters, weight: FloatArray, raw: FloatArray) -> Parameters:
         """Events and exposure, of the population and of the group together."""
+        mu, size = population
         events = np.where(weight > 0, weight * raw, 0.0)
         return mu * size + events, np.asarray(size + weight)
 
@@ -130,12 +167,14 @@ class GammaKind:
         """The logarithm itself, and minus the rate that it stands for."""
         return u, -np.exp(u)
 
-    def log_norm(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def log_norm(self, given: Parameters) -> FloatArray:
         """Log of the gamma function over the power of the rate."""
+        a, b = given
         return np.asarray(special.gammaln(a) - a * np.log(b))
 
-    def moments(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def moments(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of the logarithm."""
+        a, b = given
         return np.asarray(special.digamma(a) - np.log(b)), np.asarray(special.zeta(2, a))
 
     def theta(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -148,20 +187,23 @@ class GammaKind:
         factor = 1 / (size + weight)
         return factor, np.zeros_like(factor)
 
-    def tails(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tails(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """The shape; to the right it falls faster than any rate."""
-        return a, np.full_like(a, np.inf)
+        return given[0], np.full_like(given[0], np.inf)
 
-    def mean(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def mean(self, given: Parameters) -> FloatArray:
         """A / b."""
+        a, b = given
         return np.asarray(a / b)
 
-    def variance(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def variance(self, given: Parameters) -> FloatArray:
         """A / b^2."""
+        a, b = given
         return np.asarray(a / b**2)
 
-    def draw(self, a: FloatArray, b: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw rates."""
+        a, b = given
         return rng.gamma(a, 1 / b)
 
 

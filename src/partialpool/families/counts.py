@@ -9,9 +9,11 @@ or so much exposure, of the group itself.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 
 from partialpool.errors import InputError
 from partialpool.families.base import (
@@ -24,13 +26,24 @@ from partialpool.families.base import (
     Posterior,
 )
 from partialpool.priors.hyperparameters import Priors
+from partialpool.priors.populations import Beta, Gamma
 from partialpool.types import FloatArray
+
+
+def between_steps(of_counts: Any, share: float) -> tuple[FloatArray, FloatArray]:
+    """Counts between which a share of a distribution of SciPy's lies, its steps interpolated."""
+    ends = []
+    for p in (0.5 - share / 2, 0.5 + share / 2):
+        count = of_counts.ppf(p)
+        above, below = of_counts.cdf(count), of_counts.cdf(count - 1)
+        ends.append(np.maximum(count - (above - p) / (above - below), 0.0))
+    return ends[0], ends[1]
 
 
 class CountsFamily(Family):
     """Counts of groups, a row each."""
 
-    programs = (COMPLETE, NONE, CENTERED, MARGINAL)
+    programs: ClassVar[tuple[str, ...]] = (COMPLETE, NONE, CENTERED, MARGINAL)
     rows_are_groups = True
     gaussian = False
 
@@ -95,14 +108,61 @@ class CountsFamily(Family):
         InputError
             A program of another name, or a prior setting that is missing or out of range.
         """
-        if program in (CENTERED, MARGINAL):
+        if program in self.programs and program not in (COMPLETE, NONE):
             return self.exact_alternative(self.base_choice(priors), stats)
-        if program not in {COMPLETE, NONE}:
+        if program not in self.programs:
             raise InputError(
                 f"The exact posterior of {program!r} is not known; it is for "
                 f"{', '.join(self.programs)}."
             )
         return self.extreme("complete" if program == COMPLETE else "none", stats, priors)
+
+    @abstractmethod
+    def limits(self, stats: Any, sizes: FloatArray, share: float) -> tuple[FloatArray, FloatArray]:
+        """Ends between which this share of the raw estimates of groups like all would lie.
+
+        The distribution of counts is interpolated between its steps (Spiegelhalter 2005,
+        *Statistics in Medicine* 24, 1185-1202, appendix).
+
+        Parameters
+        ----------
+        stats
+            The statistics, of which the value of all groups together is taken.
+        sizes
+            How much each group is looked at, above 0.
+        share
+            Probability between the ends.
+        """
+
+    def whole_sizes(self, sizes: FloatArray) -> FloatArray:
+        """Sizes near these that groups may have."""
+        return sizes
+
+    @abstractmethod
+    def theta_priors(self, stats: Any) -> Priors:
+        """Give the default prior of theta of complete and of no pooling."""
+
+    @abstractmethod
+    def theta_conflicts(self, priors: Priors, stats: Any) -> list[str]:
+        """Warn where all groups together are in a tail of that prior."""
+
+    @abstractmethod
+    def theta_prior(self, priors: Priors) -> Beta | Gamma:
+        """That prior, under the settings given."""
+
+    @abstractmethod
+    def row_inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
+        """Give the counts by group, those of the groups that are drawn, and a power of 1."""
+
+    @abstractmethod
+    def group_predictors(self, stats: Any) -> pd.DataFrame:
+        """Estimate each group without priors."""
+
+    simulated: ClassVar[tuple[float, ...]]
+    """How much is known of each group in a calibration."""
+
+    simulated_priors: ClassVar[Mapping[str, float]]
+    """Settings of theta's prior there."""
 
     @abstractmethod
     def extreme(

@@ -309,7 +309,7 @@ class KnownErrors(Family):
         InputError
             A setting is missing or outside its range.
         """
-        location, scale, df, tau = priors.required(self.choice_settings)
+        location, scale, df, tau = priors.required(KnownErrors.choice_settings)
         return PriorChoice(BASE, Normal(location, scale), HalfT(df, tau))
 
     def named_choices(self, stats: Estimates, priors: Priors) -> dict[str, PriorChoice]:

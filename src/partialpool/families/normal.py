@@ -262,7 +262,7 @@ class Observations(Family):
         InputError
             A setting is missing or outside its range.
         """
-        location, scale, sigma = priors.required(self.choice_settings[:3])
+        location, scale, sigma = priors.required(Observations.choice_settings[:3])
         tau: ScalePrior
         if priors.values.get("tau_df", 0) > 0:
             tau = HalfT(*priors.required(("tau_df", "tau_scale")))

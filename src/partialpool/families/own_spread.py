@@ -16,7 +16,8 @@ import numpy as np
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import FORMS, Declared, Design, Pooling, Posterior, draw_population
-from partialpool.families.exact.own_spread import equal_spread, own_spread
+from partialpool.families.exact.equal_spread import equal_spread
+from partialpool.families.exact.own_spread import own_spread
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
 from partialpool.priors import HalfCauchy
@@ -45,6 +46,7 @@ class OwnSpread(Observations):
     population = ("mu", "tau", "sigma0", "nu0")
     has_icc = False
     leaves_groups_out = True
+    mixture = "variances of their own"
     most_exact_groups = 40
     idea = ("own variances", "one variance for all groups")
 
@@ -162,7 +164,8 @@ class OwnSpread(Observations):
 
     def usual_posterior(self, stats: GroupStats, priors: Priors) -> exact.TabledPosterior:
         """Exact posterior with one variance, whose sd has the prior of sigma0."""
-        return equal_spread(stats, self.base_choice(priors))
+        choice = self.base_choice(priors)
+        return equal_spread(stats, choice, choice.sigma0)
 
     def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
         """As in the model with one variance, but for partial pooling, which is sampled."""

@@ -10,6 +10,7 @@ from .curves import density as density
 from .files import save as save
 from .forest import effects_by_tau as effects_by_tau
 from .forest import forest as forest
+from .funnel import funnel as funnel
 from .groups import caterpillar as caterpillar
 from .groups import data_by_group as data_by_group
 from .groups import draws_by_group as draws_by_group

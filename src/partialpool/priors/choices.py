@@ -52,6 +52,9 @@ class Choice(ABC):
     usage: ClassVar[str]
     """How a choice is written."""
 
+    free_of_unit: ClassVar[tuple[str, ...]] = ()
+    """Parameters whose priors are the same whatever the unit of the data."""
+
     spread: ClassVar[str]
     """The parameter that says how much groups differ, whose prior matters most."""
 

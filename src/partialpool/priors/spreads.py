@@ -107,4 +107,77 @@ class OwnSpreadChoice(PriorChoice):
         return {**renamed, **degrees_inputs("nu0", self.nu0)}
 
 
-__all__ = ["Gamma", "OwnSpreadChoice", "degrees_inputs", "parse_gamma"]
+@dataclass(frozen=True)
+class Fixed(Prior):
+    """A positive number that is known."""
+
+    value: float
+
+    family: ClassVar[str] = "fixed"
+    title: ClassVar[str] = "fixed"
+
+    def describe(self, parameter: str) -> str:
+        """Say what it is, for example ``nu = 4``."""
+        return f"{parameter} = {self._settings()}"
+
+    def log_density(self, x: ArrayLike) -> FloatArray:
+        """0: there is nothing to learn."""
+        return np.zeros_like(np.asarray(x, dtype=float))
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        """1 from the value on."""
+        return np.asarray(np.asarray(x, dtype=float) >= self.value, dtype=float)
+
+    def quantile(self, p: ArrayLike) -> FloatArray:
+        """The value, whatever the share."""
+        return np.full_like(np.asarray(p, dtype=float), self.value)
+
+
+def parse_degrees(text: str) -> Gamma | Fixed:
+    """Read a prior of degrees of freedom: ``gamma(2, 0.1)``, or ``fixed(4)`` where they are known.
+
+    Raises
+    ------
+    InputError
+        Another family, another number of settings, or one out of range.
+    """
+    family, settings = split_call(text, [Gamma, Fixed])
+    if family == Gamma.family:
+        return build(text, Gamma, settings)
+    return build(text, Fixed, settings)
+
+
+LEARNT = Gamma(2, 0.1)
+"""Prior of degrees of freedom that are learnt."""
+
+
+@dataclass(frozen=True)
+class StudentTChoice(PriorChoice):
+    """Priors of a hierarchical model with a Student t in it.
+
+    Attributes
+    ----------
+    nu
+        Prior of its degrees of freedom, or what they are.
+    """
+
+    nu: Gamma | Fixed = field(kw_only=True)
+
+    parsers: ClassVar[Mapping[str, Callable[[str], Prior]]] = {
+        **PriorChoice.parsers,
+        "nu": parse_degrees,
+    }
+    usage = "[NAME:] tau=half_cauchy(5), nu=gamma(2, 0.1), mu=normal(20, 10)"
+    free_of_unit: ClassVar[tuple[str, ...]] = ("nu",)
+
+    @property
+    def priors(self) -> dict[str, Any]:
+        """Parameter to its prior."""
+        return {**super().priors, "nu": self.nu}
+
+    def inputs(self) -> dict[str, Any]:
+        """Inputs of the program `sensitivity` that select these priors."""
+        sds = PriorChoice(self.name, self.mu, self.tau, self.sigma).inputs()
+        if isinstance(self.nu, Fixed):
+            return {**sds, "nu_fixed": self.nu.value, **degrees_inputs("nu", LEARNT)}
+        return {**sds, "nu_fixed": 0.0, **degrees_inputs("nu", self.nu)}

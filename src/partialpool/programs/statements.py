@@ -33,7 +33,11 @@ _INCREMENT = re.compile(
     re.DOTALL,
 )
 _CONDITION = re.compile(r"if \((\w+) > 0\) \{ (.*)")
+_UNLESS = re.compile(r"if \((\w+) == 0\) \{ (.*)")
 _OTHERWISE = re.compile(r"else \{ (.*)")
+_ASIDE = re.compile(r"^(sqrt|square)\(\w+\)$|\?")
+"""Definitions that say nothing of the model: a square, or one of two names of the same."""
+
 _TILDE = re.compile(r"(.+?)\s*~\s*(\w+)\s*\((.*)\)\s*(T\s*\[.*\])?\s*", re.DOTALL)
 _DECLARATION = re.compile(
     r"(?:array\s*\[[^\]]*\]\s*)?(?:real|int|vector|row_vector)\s*(<[^>]*>)?\s*(?:\[[^\]]*\])?\s*"
@@ -125,7 +129,7 @@ def read(source: str) -> Model:
         if piece and not re.fullmatch(r"target\s*\+=\s*lprior", piece)
     ]
     sampling.sort(key=lambda s: re.match(r"y\b|ybar\b", s.left) is None)
-    shown = [d for d in definitions if not re.fullmatch(r"(sqrt|square)\(\w+\)", d.arguments[0])]
+    shown = [d for d in definitions if not _ASIDE.search(d.arguments[0])]
     return Model((*sampling, *shown, *priors), lower)
 
 
@@ -189,6 +193,8 @@ def _prior_statement(piece: str, before: list[Statement]) -> Statement:
     """Read a prior, which may hold only where a setting is above 0, or else."""
     if found := _CONDITION.fullmatch(piece):
         return replace(_statement(found[2]), setting=found[1])
+    if found := _UNLESS.fullmatch(piece):
+        return replace(_statement(found[2]), setting=found[1], holds=False)
     if before and before[-1].setting and (found := _OTHERWISE.fullmatch(piece)):
         return replace(_statement(found[1]), setting=before[-1].setting, holds=False)
     return _statement(piece)

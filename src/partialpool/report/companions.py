@@ -128,6 +128,8 @@ _PARAMETERS = {
     "mu": "μ",
     "size": "Size",
     "shape": "Shape",
+    "location": "Location",
+    "scale": "Scale",
     "alpha": "α",
     "beta": "β",
     "tau": "τ",
@@ -162,7 +164,8 @@ def maximum_likelihood(comparison: Comparison) -> cells.View | None:
         ],
         csv="maximum_likelihood",
         note="Computed without a prior; where the groups differ by no more than chance lets them, "
-        "the population of highest likelihood is one of equal groups, of infinite size.",
+        "the population of highest likelihood is one of equal groups, "
+        + ("of infinite size." if "size" in frame else "of a scale of 0."),
     )
 
 

@@ -14,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import later, model_figures, own_spreads, regression
+from partialpool.report import funnel, later, model_figures, own_spreads, regression
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -93,7 +93,10 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
         yield Plan("shrinkage", "spreads", lambda: own_spreads.figure(comparison))
     if partial and comparison.data.family.rows_are_groups:
         yield Plan("shrinkage", "forest", lambda: _forest(comparison, partial))
-        if is_shipped(partial) and comparison.data.family.gaussian:
+        if funnel.shown(comparison) and partial.keeps(MEANS):
+            yield Plan("shrinkage", "funnel", lambda: funnel.figure(comparison, partial))
+        simple = comparison.data.family.gaussian and not comparison.data.family.mixture
+        if is_shipped(partial) and simple:
             yield Plan("shrinkage", "effects", lambda: _effects(comparison, partial))
     if best and comparison.data.stats.J > 1:
         yield Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best))

@@ -26,7 +26,7 @@ from partialpool.report.wording import (
 )
 from partialpool.tables.comparison import Comparison
 
-_SMALL, _STILL = 4.0, 0.1
+_SMALL, _STILL, _SAME = 4.0, 0.1, 0.05
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -90,14 +90,20 @@ def _scored(comparison: Comparison, row: Row) -> str:
     size = number(abs(apart), 0.05)
     by = f"by {size}{'' if math.isnan(error) else f' (standard error {number(error, 0.05)})'}"
     what = f"predicts {a_group(comparison)} from the others"
+    if abs(apart) < _SAME:
+        return (
+            f"Partial pooling with {row['assumes']} {what} as well as with {row['usual']}: their "
+            f"expected log predictive densities differ by less than {_SAME:g}."
+        )
     if abs(apart) < _SMALL:
         return (
-            f"Partial pooling with {row['model']} {what} no better and no worse than with "
-            f"{row['usual']}: their expected log predictive densities differ {by}, no clear winner."
+            f"Partial pooling with {row['assumes']} {what} no better and no worse than with "
+            f"{row['usual']}: their expected log predictive densities differ {by} in favour of "
+            f"{row['assumes'] if apart > 0 else row['usual']}, no clear winner."
         )
     better = "better" if apart > 0 else "worse"
     doubt = "" if math.isnan(error) or abs(apart) > 2 * error else ", which may be chance"
-    models = f"Partial pooling with {row['model']} {what} {better} than with {row['usual']}"
+    models = f"Partial pooling with {row['assumes']} {what} {better} than with {row['usual']}"
     return f"{models}, {by}{doubt}."
 
 
@@ -113,10 +119,11 @@ def _moved(comparison: Comparison, row: Row) -> list[str]:
         ]
     unit = _unit(comparison)
     digits = 0.02 * abs(most["mean"] - most["usual_mean"])
-    mean, usual = (number(most[name], digits) for name in ("mean", "usual_mean"))
+    mean = number(most["mean"], digits)
+    usual = number(most["usual_mean"], digits, unit)
     return [
         f"The choice matters most for {named(comparison, most['group'])}: {usual} with "
-        f"{row['usual']} and {mean} with {row['model']}{f' {unit}' if unit else ''}, "
+        f"{row['usual']} and {mean} with {row['assumes']}, "
         f"{number(size, 0.005)} of its posterior sds apart."
     ]
 
@@ -147,7 +154,7 @@ def usual_view(comparison: Comparison) -> cells.View | None:
     whole = rows_of(comparison.table("usual_model"))
     if not whole:
         return None
-    names = whole[0]["model"], whole[0]["usual"]
+    names = whole[0]["assumes"], whole[0]["usual"]
     evidence = number(float(whole[0]["log_evidence_diff"]), 0.05)
     return cells.view(
         f"Partial pooling with {names[0]} and with {names[1]}",
@@ -182,7 +189,6 @@ def figure(comparison: Comparison) -> Figure:
     found = drawn(comparison)
     assert found is not None
     fit, several = found
-    typical = scalar(comparison, fit, "sigma0")
     frame = several.assign(raw_mean=several["sample_sd"], raw_se=1 / several["n"] ** 0.5)
     unit = _unit(comparison)
     ends = [pick(several, "estimate") for pick in (lowest, highest)]
@@ -192,14 +198,12 @@ def figure(comparison: Comparison) -> Figure:
         "shrinkage_arrows",
         {
             "shrinkage": frame,
-            "center": typical["mean"] if typical is not None else None,
             "axis_title": f"Sd within the {group_word(comparison)}{f', {unit}' if unit else ''}",
             "group_title": comparison.data.group_label,
             **sizes(comparison.data),
             "raw": "sample sd",
         },
-        f"From the sample sd of each group to the posterior mean of its σ under {fit.title}; "
-        "dashed: the posterior mean of σ₀.",
+        f"From the sample sd of each group to the posterior mean of its σ under {fit.title}.",
         f"Arrows from sample sds to posterior means of σ under {fit.title}; the smallest and the "
         f"largest posterior mean are {shown}.",
     )

@@ -20,6 +20,7 @@ from partialpool.report import (
     companions,
     later,
     mathematics,
+    outliers,
     own_spreads,
     regression,
     sentences,
@@ -39,6 +40,10 @@ from partialpool.tables.exactness import is_shipped
 _MARGINAL = (
     "It is sampled in its marginal form: what is normal given τ is integrated out by algebra and "
     "drawn afterwards. The posterior is the same as that of the centered and the non-centered form."
+)
+_MARGINAL_COUNTS = (
+    "It is sampled in its marginal form: the {thetas} are integrated out, and drawn afterwards. "
+    "The posterior is the same as that of the centered form."
 )
 
 
@@ -154,6 +159,7 @@ def sections(
                 *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(own_spreads.lines, comparison),
+                *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
                 *_said(spread.line, comparison.table("bayes_factor")),
@@ -163,6 +169,7 @@ def sections(
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
                 _view(own_spreads.view, comparison),
+                _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
                 _view(regression.coefficients, comparison),
                 _view(regression.adjusted, comparison),
@@ -238,7 +245,7 @@ def model_section(
         by_group = {str(n) for n, a in fit.posterior.data_vars.items() if "group" in a.dims}
         if fit.pooling in ("none", "partial"):
             # theta also where the program integrates over it and draws none
-            by_group |= {"theta", fit.record.effects}
+            by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
         if comparison.data.stats.covariates is not None:
@@ -249,7 +256,8 @@ def model_section(
     said = _said(says or trust.withheld, comparison, fit)
     lacks = [f"The program has {absence}." for absence in fit.record.lacking]
     if fit.name == MARGINAL and is_shipped(fit):
-        lacks.append(_MARGINAL)
+        family, thetas = comparison.data.family, comparison.data.words.thetas
+        lacks.append(_MARGINAL if family.gaussian else _MARGINAL_COUNTS.format(thetas=thetas))
     return Section(
         f"model-{list(comparison.titles).index(fit.name) + 1}",
         wording.capital(fit.title),

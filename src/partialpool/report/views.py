@@ -20,7 +20,7 @@ from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN
 
-_STAND_INS = ("eta", "tau_stretched", "sigma_stretched", "sigma0_stretched")
+_STAND_INS = ("eta", "tau_stretched", "sigma_stretched", "sigma0_stretched", "nu_learnt[1]")
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 
@@ -309,6 +309,14 @@ def contrasts(comparison: Comparison) -> cells.View | None:
             (f"{short}: 95 % interval", cells.interval(f"q2.5_{k}", f"q97.5_{k}", ".4g")),
             (f"{short}: P(first is higher)", cells.probability(f"p_greater_{k}")),
         ]
+        if frame.get(f"ratio_{k}", pd.Series(dtype=float)).notna().any():
+            columns += [
+                (f"{short}: ratio", cells.digits(f"ratio_{k}", ".3g")),
+                (
+                    f"{short}: 95 % interval of the ratio",
+                    cells.interval(f"ratio_q2.5_{k}", f"ratio_q97.5_{k}", ".3g"),
+                ),
+            ]
         if comparison.delta is not None:
             columns.append((f"{short}: P(equivalent)", cells.probability(f"p_equivalent_{k}")))
         overlap = cells.yes(f"marginal_overlap_{k}")
@@ -355,6 +363,12 @@ def _higher_first(frame: pd.DataFrame, *, models: int, ratios: bool = False) -> 
             turned.loc[turn, f"mcse_{k}"] = (
                 frame.loc[turn, f"mcse_{k}"] / frame.loc[turn, f"mean_{k}"] ** 2
             )
+        for name in ("ratio", "odds_ratio"):
+            for end, before in (("", ""), ("_q2.5", "_q97.5"), ("_q97.5", "_q2.5")):
+                if f"{name}{end}_{k}" in frame:
+                    turned.loc[turn, f"{name}{end}_{k}"] = (
+                        1 / frame.loc[turn, f"{name}{before}_{k}"]
+                    )
         turned.loc[turn, f"p_greater_{k}"] = 1 - frame.loc[turn, f"p_greater_{k}"]
     return turned
 

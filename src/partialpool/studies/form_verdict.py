@@ -254,7 +254,7 @@ def _wanting_information(fits: Sequence[Fit], data: GroupedData) -> str:
 
 def _pooling_factors(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Draws of lambda_j, shape (J, chain, draw)."""
-    error_sd, tau = variables.error_sd(fit, data), variables.tau(fit, data)
+    error_sd, tau = variables.error_sd(fit, data), variables.local_tau(fit, data)
     if error_sd is None or tau is None:
         return None
     return data.family.pooling_factor(data.stats, tau, error_sd)

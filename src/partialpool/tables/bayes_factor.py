@@ -66,6 +66,10 @@ def bayes_factors(data: GroupedData, priors: Priors) -> pd.DataFrame:
 def _of_choice(choice: Choice, data: GroupedData) -> float:
     posterior = data.family.exact_alternative(choice, data.stats)
     if not isinstance(posterior, TestingSpread):
+        if data.family.mixture:
+            raise InputError(
+                f"--bayes-factor: it is not known with {data.family.mixture}; leave the option out"
+            )
         raise InputError(
             f"--bayes-factor: it is not known of {data.words.rows} without a known standard "
             "error; leave the option out"

@@ -134,6 +134,11 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         spread, error = (np.broadcast_to(part, shape).ravel()[at] for part in (tau, error_sd[0]))
         mu = center.reshape(len(center), size)[:, at].T
         mu = mu[:, 0] if len(center) == 1 else mu
+        name = data.family.degrees
+        nu = variables.scalar(fit, data, name) if name and fit.pooling == "partial" else None
+        if nu is not None:  # each group drawn anew has its own scale
+            half = 0.5 * nu.reshape(size)[at][:, None]
+            spread = spread[:, None] / np.sqrt(rng.gamma(half, 1 / half, (len(at), stats.J)))
         drawn = data.family.replicated(stats, mu, spread, error, rng)
         seen = data.family.whole_statistics(stats, stats.raw[None])
         replicated = data.family.whole_statistics(stats, drawn)

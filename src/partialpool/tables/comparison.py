@@ -23,6 +23,7 @@ from partialpool.tables import (
     predictions,
     prior_choices,
     regression,
+    scales,
     shrinkage,
     spreads,
     usual_model,
@@ -33,6 +34,7 @@ from partialpool.tables.checks import group_checks
 from partialpool.tables.group_scores import leave_one_group_out
 from partialpool.tables.lazy import Tables, complete
 from partialpool.tables.misfit import check_counts
+from partialpool.tables.populations import populations
 from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks", "check_counts")
@@ -165,6 +167,8 @@ def compute(
     if any("nu0" in fit.posterior for fit in fits):
         makers["spreads"] = lambda: spreads.spreads(fits, data)
         makers["span"] = lambda: spreads.span_table(fits, data)
+    if data.family.local_scale:
+        makers["scales"] = lambda: scales.scales(fits, data)
     if any(data.family.idea):
         makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
         makers["usual_model"] = lambda: usual_model.usual_model(
@@ -181,6 +185,7 @@ def compute(
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
+        makers["populations"] = lambda: populations(fits, data)
     absent: list[str] = []
     if not data.has_observations:
         absent = list(_OF_OBSERVATIONS)

@@ -7,12 +7,13 @@ first model that pools partially, so that every model shows the same ones).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
@@ -25,10 +26,18 @@ from partialpool.types import FloatArray
 LIMIT = 200
 """Most groups that the tables of pairs and of ranks show unasked."""
 
+RATIOS = 100
+"""Most groups of which ratios of all pairs are computed."""
+
 CLAIM = 0.95
 """Probability from which a claim about one difference counts as made."""
 
 _CENTRAL = (0.025, 0.975)
+_ENDS = {"": 0.5, "_q2.5": 0.025, "_q97.5": 0.975}
+_SCALES: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "ratio": np.log,
+    "odds_ratio": special.logit,
+}
 
 
 def contrasts(
@@ -71,6 +80,10 @@ def contrasts(
           overlap;
         - `interval_excludes_zero`: whether the 95 % interval of the difference excludes 0.
 
+        For probabilities and rates also `ratio`, `ratio_q2.5`, `ratio_q97.5`: median and central
+        95 % interval of theta_i / theta_j, and for probabilities `odds_ratio` and so on: the same
+        of the odds theta / (1 - theta); NaN beyond `RATIOS` groups.
+
         Pairs with draws that are not finite have NaN numbers, and both flags say that nothing
         was found (overlap, 0 not excluded).
 
@@ -81,7 +94,7 @@ def contrasts(
     """
     if delta is not None and not delta > 0:
         raise InputError(f"delta = {delta}: the region of equivalence needs a half-width above 0")
-    columns = (
+    columns: tuple[str, ...] = (
         "model",
         "group_i",
         "group_j",
@@ -94,6 +107,7 @@ def contrasts(
         "marginal_overlap",
         "interval_excludes_zero",
     )
+    columns += tuple(f"{name}{end}" for name in data.family.ratios for end in _ENDS)
     frames = []
     chosen = variables.compared(fits, data, groups=groups, limit=limit)
     labels = np.array([data.labels[j] for j in chosen], dtype=object)
@@ -101,7 +115,8 @@ def contrasts(
         theta = variables.by_group(fit, data, "theta")
         if theta is None or not _separate(fit, theta, data):
             continue
-        found = _pairs(theta[chosen], delta)
+        ratios = data.family.ratios if len(chosen) <= RATIOS else ()
+        found = _pairs(theta[chosen], delta, ratios=ratios)
         first, second = found.pop("first"), found.pop("second")
         about = {"model": fit.name, "group_i": labels[first], "group_j": labels[second]}
         frames.append(pd.DataFrame({**about, **found}))
@@ -244,7 +259,9 @@ def rank_summary(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     return variables.stacked(frames, columns)
 
 
-def _pairs(theta: FloatArray, delta: float | None) -> dict[str, NDArray[Any]]:
+def _pairs(
+    theta: FloatArray, delta: float | None, *, ratios: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Compare all pairs of rows, one first group at a time: memory grows with J, not J^2."""
     J = len(theta)
     first, second = np.triu_indices(J, k=1)
@@ -259,6 +276,9 @@ def _pairs(theta: FloatArray, delta: float | None) -> dict[str, NDArray[Any]]:
         name: np.full(len(first), np.nan)
         for name in ("mean", "mcse", "q2.5", "q97.5", "p_greater", "p_equivalent")
     }
+    with np.errstate(divide="ignore"):
+        scales = {name: _SCALES[name](flat) for name in ratios}
+    found |= {f"{name}{end}": np.full(len(first), np.nan) for name in ratios for end in _ENDS}
     found["mean"] = mean[first] - mean[second]
     error = own[first] + own[second] - 2 * covariance[first, second]
     found["mcse"] = np.sqrt(np.maximum(error, 0))
@@ -273,6 +293,12 @@ def _pairs(theta: FloatArray, delta: float | None) -> dict[str, NDArray[Any]]:
         at = np.quantile(difference, _CENTRAL, axis=1)
         found["q2.5"][rows][keep], found["q97.5"][rows][keep] = at
         found["p_greater"][rows][keep] = (difference > 0).mean(axis=1)
+        for name, values in scales.items():
+            with np.errstate(invalid="ignore"):
+                apart_by = values[i] - values[i + 1 :][keep]
+            at = np.exp(np.quantile(apart_by, list(_ENDS.values()), axis=1))
+            for end, row in zip(_ENDS, at, strict=True):
+                found[f"{name}{end}"][rows][keep] = row
         if delta is not None:
             found["p_equivalent"][rows][keep] = (np.abs(difference) < delta).mean(axis=1)
     low, high = edges["q2.5"], edges["q97.5"]

@@ -115,14 +115,15 @@ def _draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], list[Floa
         names.append("icc")
         groups.append("")
         blocks.append(tau**2 / (tau**2 + sigma[0] ** 2))
-    error_sd = variables.error_sd(fit, data)
+    error_sd, local = variables.error_sd(fit, data), variables.local_tau(fit, data)
     if follows and error_sd is not None and tau is not None:
         for j, label in enumerate(stats.labels):
             one = stats.take(np.array([j]))
+            own_tau = tau if local is None or local.ndim == 2 else local[[j]]
             own_sd = error_sd[[j]] if len(error_sd) > 1 else error_sd
             names.append("lambda")
             groups.append(label)
-            blocks.append(data.family.pooling_factor(one, tau, own_sd)[0])
+            blocks.append(data.family.pooling_factor(one, own_tau, own_sd)[0])
     theta = variables.by_group(fit, data, "theta")
     if fit.pooling != "complete" and theta is not None and 1 < len(theta) <= MOST_GROUPS:
         for i, j in itertools.combinations(range(len(theta)), 2):

@@ -61,7 +61,7 @@ def draw_groups(
         means, sds = hyper.conditional(*own, _covariates(stats, at))
         theta = hyper.origin + means + sds * rng.standard_normal(means.shape)
     else:
-        theta = hyper.kind.draw(*hyper.parameters(*own), rng)
+        theta = hyper.kind.draw(hyper.parameters(*own), rng)
     return xr.DataArray(
         np.moveaxis(theta, 0, -1),
         dims=("chain", "draw", "group"),
@@ -134,8 +134,8 @@ def _drawn_contrasts(
 ) -> pd.DataFrame:
     """`group_contrasts` from draws, where theta is not normal given the population."""
     assert hyper.kind is not None
-    a, b = hyper.parameters(stats.weight[at], stats.raw[at] - hyper.origin)
-    means, theta = hyper.kind.mean(a, b), hyper.kind.draw(a, b, np.random.default_rng(1))
+    given = hyper.parameters(stats.weight[at], stats.raw[at] - hyper.origin)
+    means, theta = hyper.kind.mean(given), hyper.kind.draw(given, np.random.default_rng(1))
     rows = []
     for i, j in itertools.combinations(range(len(at)), 2):
         difference, of_means = (theta[i] - theta[j])[None], (means[i] - means[j])[None]
@@ -299,9 +299,9 @@ def _theta(
     """Draw theta of groups (from the origin), given one draw of the population."""
     if hyper.kind is None:
         return np.asarray(mean + sd * rng.standard_normal(len(mean)))
-    population = np.array(hyper.mu[at]), np.array(hyper.population_size[at])
-    a, b = hyper.kind.parameters(*population, weight, hyper.origin + distance)
-    return hyper.kind.draw(a, b, rng) - hyper.origin
+    population = tuple(np.array(part[at]) for part in hyper.population)
+    given = hyper.kind.given(population, weight, hyper.origin + distance)
+    return hyper.kind.draw(given, rng) - hyper.origin
 
 
 def _conditional(

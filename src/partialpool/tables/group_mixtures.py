@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial import legendre
 
-from partialpool.families.conjugate import Conjugate
+from partialpool.families.conjugate import Kind, Parameters
 from partialpool.families.exact.quadrature import ORDER, panel_nodes, rule
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.types import FloatArray
@@ -40,44 +40,42 @@ class Mixture:
     ----------
     kind
         Kind of distribution of theta given a draw.
-    mu, size
-        Draws, shape (chain, draw).
+    population
+        Draws of its parameters, shape (chain, draw) each.
     """
 
-    kind: Conjugate
-    mu: FloatArray
-    size: FloatArray
+    kind: Kind
+    population: Parameters
 
     @classmethod
-    def thinned(cls, kind: Conjugate, mu: FloatArray, size: FloatArray, *, most: int) -> Mixture:
+    def thinned(cls, kind: Kind, population: Parameters, *, most: int) -> Mixture:
         """Keep at most so many draws, evenly over the chains."""
-        chains, draws = mu.shape
+        chains, draws = population[0].shape
         kept = min(draws, max(1, most // chains))
         at = np.linspace(0, draws - 1, kept).round().astype(int)
-        return cls(kind, mu[:, at], size[:, at])
+        return cls(kind, tuple(part[:, at] for part in population))
 
     def shape_of(
         self, weight: float, raw: float, batch_variance: BatchVariance
-    ) -> tuple[FloatArray, FloatArray]:
-        """Standardized quantiles of one group, and squared Monte Carlo errors.
+    ) -> tuple[float, float, FloatArray, FloatArray]:
+        """Moments and standardized quantiles of one group, and squared Monte Carlo errors.
 
         Returns
         -------
+        mean, sd
+            Of theta.
         quantiles, errors
             Of `QUANTILES`, in sds from the mean, and squared errors of mean, sd, 2.5 % quantile,
             median and 97.5 % quantile, in variances.
         """
-        a, b = self.kind.parameters(self.mu, self.size, np.array(weight), np.array(raw))
-        means, within = self.kind.mean(a, b), self.kind.variance(a, b)
+        given = self.kind.given(self.population, np.array(weight), np.array(raw))
+        means, within = self.kind.mean(given), self.kind.variance(given)
         center, sd = float(means.mean()), float(np.sqrt(within.mean() + means.var()))
         standard = (means - center) / sd
         errors = [standard, 0.5 * (within / sd**2 + standard**2)]
-        edges = self._edges(a, b)
+        edges = self._edges(given)
         u = panel_nodes(edges[:-1], edges[1:])
-        functions = np.stack([each.ravel() for each in self.kind.functions(u)])
-        density = np.stack([a.ravel(), b.ravel()], axis=1) @ functions
-        density -= self.kind.log_norm(a, b).reshape(-1, 1)
-        np.exp(density, out=density)
+        density = self.kind.densities(given, u)
         whole = Panels(edges, density.mean(axis=0).reshape(u.shape))
         quantiles = []
         for name, p in QUANTILES.items():
@@ -85,17 +83,17 @@ class Mixture:
             theta, slope = (float(value) for value in self.kind.theta(np.array(at)))
             quantiles.append((theta - center) / sd)
             if name in _WITH_ERROR:
-                below = (density @ whole.up_to(at)).reshape(a.shape)
+                below = (density @ whole.up_to(at)).reshape(means.shape)
                 errors.append(below * slope / (whole.density(at) * sd))
         found = [batch_variance(each[None])[0] for each in errors]
-        return np.array(quantiles), np.array(found)
+        return center, sd, np.array(quantiles), np.array(found)
 
-    def _edges(self, a: FloatArray, b: FloatArray) -> FloatArray:
+    def _edges(self, given: Parameters) -> FloatArray:
         """Ends of panels on the scale of u, which hold all but a millionth of the mixture."""
-        mean, variance = self.kind.moments(a, b)
+        mean, variance = self.kind.moments(given)
         center, spread = float(mean.mean()), float(np.sqrt(variance.mean() + mean.var()))
         edges = center + spread * _EDGES
-        left, right = (float(np.quantile(rate, _FEW)) for rate in self.kind.tails(a, b))
+        left, right = (float(np.quantile(rate, _FEW)) for rate in self.kind.tails(given))
         beyond = [center - _TAIL / left, center + _TAIL / right]
         more = [edges[0] + (beyond[0] - edges[0]) * share for share in (1.0, 0.4)]
         more += [edges[-1] + (beyond[1] - edges[-1]) * share for share in (0.4, 1.0)]

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,8 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import Statistics
-from partialpool.families.conjugate import Conjugate
+from partialpool.families.base import DRAWN_GROUPS, Statistics
+from partialpool.families.conjugate import Conjugate, Kind, Parameters
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import MARGINAL, Program, find_program, statements
 from partialpool.tables.group_mixtures import Mixture
@@ -70,7 +70,7 @@ class Hyperdraws:
     mu: FloatArray
     tau: FloatArray
     sigma: FloatArray
-    kind: Conjugate | None = None
+    kind: Kind | None = None
     most: int = 4000
     slopes: FloatArray | None = None
 
@@ -129,13 +129,19 @@ class Hyperdraws:
     def mixture(self) -> Mixture:
         """The same draws, as mixtures of what is not normal take them."""
         assert self.kind is not None
-        return Mixture.thinned(self.kind, self.mu, self.population_size, most=self.most)
+        return Mixture.thinned(self.kind, self.population, most=self.most)
 
-    def parameters(self, n: FloatArray, distance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    @cached_property
+    def population(self) -> Parameters:
+        """Parameters of the population that is not normal, each shape (chain, draw)."""
+        assert self.kind is not None
+        return self.kind.population(self.mu, self.population_size)
+
+    def parameters(self, n: FloatArray, distance: FloatArray) -> Parameters:
         """Parameters of what is not normal, each shape (P, chain, draw)."""
         assert self.kind is not None
         own = (part[:, None, None] for part in (n, self.origin + distance))
-        return self.kind.parameters(self.mu, self.population_size, *own)
+        return self.kind.given(self.population, *own)
 
     def scale(self, n: FloatArray) -> FloatArray:
         """Typical sd of the sample mean of groups of `n`, at the mean variances."""
@@ -231,6 +237,10 @@ def group_estimates(
         if len(n) > _FEW:  # the population is known so well then that fewer draws of it do
             hyper = replace(hyper, most=_FEWER_DRAWS)
     distance = raw - hyper.origin
+    if hyper.kind is not None and not hyper.kind.linear:
+        factor = hyper.shares(n)[1].mean((1, 2))[which]
+        mean, sd, shape = (part[..., which] for part in _apart(hyper, n, distance))
+        return _frame(hyper, stats, at, factor, mean, sd, shape)
     moments = _interpolated_sizes(lambda size: _size_moments(hyper, size), n)
     within = None
     if hyper.kind is not None:
@@ -238,6 +248,19 @@ def group_estimates(
         within = parts[0] + distance * (parts[1] + distance * parts[2])
     factor, mean, sd = (part[which] for part in _mean_and_sd(moments, distance, within))
     shape = _shape(hyper, n, distance)[:, which]
+    return _frame(hyper, stats, at, factor, mean, sd, shape)
+
+
+def _frame(
+    hyper: Hyperdraws,
+    stats: Statistics,
+    at: IntArray,
+    factor: FloatArray,
+    mean: FloatArray,
+    sd: FloatArray,
+    shape: FloatArray,
+) -> pd.DataFrame:
+    """Put the columns together; means are counted from the origin, `shape` is `_shape`'s."""
     columns: dict[str, object] = {
         "group": np.array(stats.labels, dtype=object)[at],
         **{name: column[at] for name, column in stats.sizes.items()},
@@ -286,6 +309,17 @@ def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.Data
     return pd.DataFrame(columns, copy=False)
 
 
+def _apart(
+    hyper: Hyperdraws, n: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean, sd and `_shape` of each pair by itself, where no moment is linear."""
+    pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
+    found = [hyper.mixture.shape_of(*pair, batch_variance) for pair in pairs]
+    mean, sd = (np.array([each[k] for each in found]) for k in range(2))
+    shape = np.stack([np.concatenate(each[2:]) for each in found], axis=1)
+    return mean - hyper.origin, sd, shape
+
+
 def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Pairs that occur, and which of them each group has."""
     pairs, which = np.unique(n + 1j * raw, return_inverse=True)
@@ -294,9 +328,8 @@ def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, I
 
 def _within(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
     """Mean variance of theta within a draw, as a polynomial of the distance, shape (3, P)."""
-    assert hyper.kind is not None
     own, factor = hyper.shares(n)
-    first, second = hyper.kind.of_mean(hyper.population_size, n[:, None, None])
+    first, second = cast(Conjugate, hyper.kind).of_mean(hyper.population_size, n[:, None, None])
     middle = hyper.origin + factor * hyper.deviation
     axes = (1, 2)
     constant = (first * middle + second * middle**2).mean(axes)
@@ -313,6 +346,12 @@ def check_marginal(program: Program, data: GroupedData) -> None:
         The program does not leave it to its inputs which groups are drawn, lacks mu, tau or the sd
         within groups, or has another likelihood than the shipped marginal program.
     """
+    if data.family.mixture:
+        raise InputError(
+            f"with {data.family.mixture}, {data.words.thetas} do not follow from mu, tau and sigma "
+            f"alone, so that at most {DRAWN_GROUPS:,} groups are modelled so; leave the option out "
+            "that asks for it, or take fewer groups"
+        )
     slopes = "" if data.stats.covariates is None else "beta"
     needed = [name for name in ("mu", slopes, "tau", data.stats.error_sd) if name]
     shipped = find_program(MARGINAL, family=data.family.name)
@@ -512,7 +551,7 @@ def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> Floa
     """`_shape` for each group by itself, from the mixture over all draws."""
     if hyper.kind is not None:
         pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
-        shapes = [np.concatenate(hyper.mixture.shape_of(*p, batch_variance)) for p in pairs]
+        shapes = [np.concatenate(hyper.mixture.shape_of(*p, batch_variance)[2:]) for p in pairs]
         return np.stack(shapes, axis=1)
     step = max(1, _BLOCK // hyper.size)
     parts = []

@@ -150,9 +150,9 @@ def _exactly(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | Non
     known = family.rows_are_groups if family.leaves_groups_out is None else family.leaves_groups_out
     if not (known and is_shipped(fit)) or fit.pooling == "none":
         return None
-    if not family.rows_are_groups and (
-        fit.pooling == "complete" or family.most_exact_groups < data.stats.J
-    ):
+    if fit.pooling == "complete" and not family.rows_are_groups:
+        return None
+    if fit.pooling == "partial" and family.mixture and family.most_exact_groups < data.stats.J:
         return None
     posterior = exact_posterior(fit, data)
     if not isinstance(posterior, LeavingOut):
@@ -182,6 +182,8 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
     """Log density of each group's data as those of a new group."""
     error_sd = variables.error_sd(fit, data)
     if not fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS):
+        return None
+    if fit.pooling == "partial" and data.family.mixture:
         return None
     if fit.pooling == "partial":
         center, tau = variables.center(fit, data), variables.tau(fit, data)

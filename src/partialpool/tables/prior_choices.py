@@ -93,7 +93,9 @@ def _rows(fit: Fit, data: GroupedData) -> list[dict[str, object]]:
     scale = varied.reshape(-1)
     middle = np.array([int(np.argsort(stats.weight)[stats.J // 2])])
     of_middle = error_sd if len(error_sd) == 1 else error_sd[middle]
-    factor = family.pooling_factor(stats.take(middle), tau, of_middle).reshape(-1)
+    local = variables.local_tau(fit, data)
+    tau_of_middle = tau if local is None or local.ndim == 2 else local[middle]
+    factor = family.pooling_factor(stats.take(middle), tau_of_middle, of_middle).reshape(-1)
     flat, groups = tau.reshape(-1), theta.reshape(stats.J, -1)
     center, spread = groups.mean(axis=1), groups.std(axis=1)
     own = base.priors[base.spread].log_density(scale)

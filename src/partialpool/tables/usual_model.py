@@ -16,7 +16,7 @@ from partialpool.tables.exactness import exact_posterior, is_shipped
 from partialpool.tables.scores import sum_error
 
 _COLUMNS = ("mean", "usual_mean", "change", "elpd", "usual_elpd")
-_WHOLE = ("model", "usual", "elpd_diff", "dse", "log_evidence_diff")
+_WHOLE = ("assumes", "usual", "elpd_diff", "dse", "log_evidence_diff")
 
 
 def usual_model_groups(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
@@ -61,8 +61,8 @@ def usual_model(fits: Sequence[Fit], data: GroupedData, groups: pd.DataFrame) ->
     Returns
     -------
     DataFrame
-        One row, or none: `model` and `usual` (what they assume), `elpd_diff` (by how much the first
-        predicts a new group better, the sum over groups left out one at a time), `dse` (its
+        One row, or none: `assumes` and `usual` (what the two have), `elpd_diff` (by how much the
+        first predicts a new group better, the sum over groups left out one at a time), `dse` (its
         standard error, by group), `log_evidence_diff` (log of the ratio of the probabilities of
         the data under the two, which depends on the priors).
     """

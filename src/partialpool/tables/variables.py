@@ -104,6 +104,17 @@ def tau(fit: Fit, data: GroupedData) -> FloatArray | None:
     return found[0] if found is not None and len(found) == 1 else None
 
 
+def local_tau(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Sd of the normal population that each group is drawn from.
+
+    tau, shape (chain, draw); of a Student-t population tau times the group's scale, shape
+    (J, chain, draw).
+    """
+    found, name = tau(fit, data), data.family.local_scale
+    scale = by_group(fit, data, name) if name else None
+    return found if found is None or scale is None else np.asarray(found * scale)
+
+
 def compared(
     fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str] | None, limit: int
 ) -> NDArray[np.int64]:

@@ -346,6 +346,12 @@ class GammaPoissonPosterior:
             yield Quantity("lambda", self.labels[j], factor)
         yield Quantity("theta_new", "", partial(Grid.theta, events=0, exposure=0.0))
 
+    def group_moments(self) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and sd of theta of each group, shape (J,) each."""
+        pairs = zip(self.problem.events.tolist(), self.problem.exposure.tolist(), strict=True)
+        mean, sd = np.array([self.fine.nodes.moments(*pair) for pair in pairs]).T
+        return mean, sd
+
     def leave_one_out(self) -> FloatArray:
         """Log predictive probability of each group's events given all others, shape (J,).
 

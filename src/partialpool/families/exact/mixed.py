@@ -153,7 +153,7 @@ def mixed(
     """
     a, b = parameters
     both = np.stack([a, b])
-    constant = np.log(weight) - kind.log_norm(a, b)
+    constant = np.log(weight) - kind.log_norm(parameters)
 
     def log_density(u: FloatArray) -> FloatArray:
         flat = u.ravel()
@@ -168,9 +168,9 @@ def mixed(
             result[part] = peak + np.log(np.exp(terms, out=terms).sum(axis=1))
         return result.reshape(u.shape)
 
-    center, variance = kind.moments(a, b)
+    center, variance = kind.moments(parameters)
     middle = float((weight * center).sum())
-    left, right = (float(rate.min()) for rate in kind.tails(a, b))
+    left, right = (float(rate.min()) for rate in kind.tails(parameters))
     far = 40 * float(np.sqrt(variance.max()))
     low = max(min(float(center.min()) - far, middle - 1.5 * DROP / left), middle - _MOST_U)
     high = min(max(float(center.max()) + far, middle + 1.5 * DROP / right), middle + _MOST_U)

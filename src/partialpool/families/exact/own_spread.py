@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from partialpool.families.exact.equal_spread import equal_places, typical_sds
 from partialpool.families.exact.normal_population import NormalPopulation
 from partialpool.families.exact.tabled import Axis, Hidden, TabledPosterior, tabled
 from partialpool.families.moments import GroupStats
@@ -20,7 +21,6 @@ from partialpool.priors.spreads import OwnSpreadChoice
 from partialpool.types import FloatArray
 
 _LOG_2_PI = math.log(2 * math.pi)
-_GUESS = 5.0
 _WIDE, _PLACES = 14.0, 801
 
 
@@ -64,7 +64,7 @@ class OwnSpreadModel(NormalPopulation):
     ) -> dict[str, Hidden]:
         """The sd within the group: its variance v is looked at in steps of log v."""
         n, mean, ss = (float(part[j]) for part in (self.stats.n, self.stats.mean, self.stats.ss))
-        middle = 2 * math.log(_typical(self.stats)[j])
+        middle = 2 * math.log(typical_sds(self.stats)[j])
         log_v = np.linspace(middle - _WIDE, middle + _WIDE, _PLACES)
         half, scale = 0.5 * errors["nu0"], 0.5 * errors["nu0"] * errors["sigma0"] ** 2
         given_errors = half * np.log(scale) - special.gammaln(half)
@@ -80,43 +80,6 @@ def _root_of_exp(log_v: FloatArray) -> FloatArray:
     return np.asarray(np.exp(0.5 * log_v))
 
 
-@dataclass(frozen=True)
-class EqualSpreadModel(NormalPopulation):
-    """Normal observations with one variance for all groups, whose sd has the prior of sigma0."""
-
-    stats: GroupStats
-    choice: OwnSpreadChoice
-    population: tuple[Axis, ...]
-    errors: tuple[Axis, ...]
-    ends: tuple[float, float]
-    step: float
-
-    def log_prior(self, values: Mapping[str, FloatArray]) -> FloatArray:
-        """Log prior density of mu and tau, or of sigma."""
-        priors = {**self.choice.priors, "sigma": self.choice.sigma0}
-        return np.asarray(sum(priors[name].log_density(value) for name, value in values.items()))
-
-    def log_likelihood(
-        self, j: int, theta: FloatArray, values: Mapping[str, FloatArray]
-    ) -> FloatArray:
-        """Log density of normal observations."""
-        n, mean, ss = (float(part[j]) for part in (self.stats.n, self.stats.mean, self.stats.ss))
-        squares = ss + n * (mean - theta) ** 2
-        sigma = values["sigma"]
-        return np.asarray(-0.5 * n * _LOG_2_PI - n * np.log(sigma) - 0.5 * squares / sigma**2)
-
-    def below(self, j: int, theta: FloatArray, values: Mapping[str, FloatArray]) -> FloatArray:
-        """Probability of a smaller sample mean."""
-        se = values["sigma"] / math.sqrt(float(self.stats.n[j]))
-        return np.asarray(special.ndtr((float(self.stats.mean[j]) - theta) / se))
-
-
-def _typical(stats: GroupStats) -> FloatArray:
-    """Rough sds within groups, each shrunk towards that of all."""
-    whole = stats.within_sd**2
-    return np.asarray(np.sqrt((_GUESS * whole + stats.ss) / (_GUESS + stats.n)))
-
-
 def own_spread(stats: GroupStats, choice: OwnSpreadChoice) -> TabledPosterior:
     """Posterior of partial pooling with own variances.
 
@@ -130,32 +93,6 @@ def own_spread(stats: GroupStats, choice: OwnSpreadChoice) -> TabledPosterior:
 
     def make() -> OwnSpreadModel:
         alike = Axis("nu0", math.log(10), 0.8, reach=(-2.8, 2.5), count=27)
-        return OwnSpreadModel(stats.labels, stats, choice, *_places(stats, "sigma0", alike))
+        return OwnSpreadModel(stats.labels, stats, choice, *equal_places(stats, "sigma0", alike))
 
     return tabled(make, stats, choice)
-
-
-def equal_spread(stats: GroupStats, choice: OwnSpreadChoice) -> TabledPosterior:
-    """Posterior of partial pooling with one variance, under the same priors."""
-
-    def make() -> EqualSpreadModel:
-        return EqualSpreadModel(stats.labels, stats, choice, *_places(stats, "sigma"))
-
-    return tabled(make, stats, choice, "equal")
-
-
-def _places(
-    stats: GroupStats, sigma: str, *more: Axis
-) -> tuple[tuple[Axis, ...], tuple[Axis, ...], tuple[float, float], float]:
-    """Rough places of the parameters, and where theta is looked at."""
-    sd = _typical(stats)
-    se = sd / np.sqrt(stats.n)
-    between = math.sqrt(max(float(np.var(stats.mean)), float((se**2).mean()) / 10))
-    precise = math.sqrt(0.5 / max(1, stats.N - stats.J)) + 0.1
-    population = (
-        Axis("mu", stats.grand_mean, between / math.sqrt(stats.J), positive=False, count=19),
-        Axis("tau", math.log(between), 0.7, reach=(-3.6, 2.8), count=29),
-    )
-    errors = (Axis(sigma, math.log(stats.within_sd), precise, count=19), *more)
-    ends = (float((stats.mean - 10 * se).min()), float((stats.mean + 10 * se).max()))
-    return population, errors, ends, float(se.min()) / 20

@@ -92,7 +92,7 @@ class Tabled(ABC):
         Between which values theta is looked at, and in which steps, in the unit of the data; steps
         that are far smaller than any error of a group's own estimate.
     also_by_group
-        What else is unknown of a group, by name: sds, whose squares are reported, too.
+        What else is unknown of a group, by name; of sigma the square is reported, too.
     """
 
     labels: tuple[str, ...]
@@ -484,7 +484,9 @@ class TabledPosterior:
         for j, label in enumerate(model.labels):
             for name in model.also_by_group:
                 yield Quantity(name, label, partial(Grid.hidden, j=j, name=name))
-                yield Quantity(f"{name}2", label, partial(Grid.hidden, j=j, name=name, power=2))
+                if name == "sigma":
+                    squared = partial(Grid.hidden, j=j, name=name, power=2)
+                    yield Quantity(f"{name}2", label, squared)
         yield Quantity("theta_new", "", Grid.new_group)
 
 

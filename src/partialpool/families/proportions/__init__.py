@@ -1,6 +1,7 @@
 """Proportions: successes of trials in groups."""
 
 from partialpool.families.proportions.family import PROPORTIONS
+from partialpool.families.proportions.logit_normal import LOGIT_NORMAL
 from partialpool.families.proportions.statistics import Proportions, proportions
 
-__all__ = ["PROPORTIONS", "Proportions", "proportions"]
+__all__ = ["LOGIT_NORMAL", "PROPORTIONS", "Proportions", "proportions"]

@@ -11,10 +11,10 @@ binary trials", *Stan case studies*).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,63 +25,38 @@ from partialpool.families.base import (
     Declared,
     Design,
     Pooling,
-    Posterior,
-    Words,
 )
-from partialpool.families.counts import CountsFamily
 from partialpool.families.exact.beta_binomial import (
     BetaBinomialPosterior,
-    BetaPosterior,
     beta_binomial,
     log_beta_binomial,
 )
 from partialpool.families.exact.rising import tail_counts
 from partialpool.families.proportions import classical
+from partialpool.families.proportions.rows import ProportionsRows
 from partialpool.families.proportions.statistics import Proportions
 from partialpool.priors.choices import BASE
 from partialpool.priors.hyperparameters import STANDARD, Priors
 from partialpool.priors.populations import Beta, PopulationChoice, Power
 from partialpool.settings import Settings
-from partialpool.types import FloatArray, IntArray
+from partialpool.types import FloatArray
 
 _FAR = 0.001
 _MOST_SIZE = 1e4
 
 
-class ProportionsFamily(CountsFamily):
+class ProportionsFamily(ProportionsRows):
     """Successes of trials, binomial given the group's theta; theta from a beta population."""
 
     name = "proportions"
-    reads = "proportions"
     folder = "proportions"
     model: ClassVar = {"population": "beta"}
-    statistics = Proportions
-    words = Words(
-        theta="probability",
-        thetas="probabilities",
-        raw="proportion",
-        raws="proportions",
-        rows="groups",
-        size="trials",
-        size_title="Trials",
-        least="fewest trials",
-        raw_se=": root of p (1 - p) over the root of n, with the proportion p of all trials",
-        data="counts",
-        middle="Of all trials together the proportion is",
-        reference="proportion of all trials",
-        intervals="Wilson's 50 % and 95 % intervals",
-        population="a beta population of probabilities",
-        too_alike="the proportions lie closer together than chance in their trials leads one to "
-        "expect",
-    )
     settings = (
         *("theta_alpha", "theta_beta"),
         *("mu_alpha", "mu_beta", "size_lower", "size_shift", "size_power"),
     )
     choice_settings = ("mu_alpha", "mu_beta", "size_lower", "size_shift", "size_power")
     population = ("mu", "size", "tau")
-    support = (0.0, 1.0)
-    looked_at = "trial"
     spread = "size"
 
     def default_priors(self, stats: Proportions) -> Priors:
@@ -97,20 +72,10 @@ class ProportionsFamily(CountsFamily):
 
     def prior_conflicts(self, priors: Priors, stats: Proportions) -> list[str]:
         """Warn where the proportion of all trials is in a tail of a prior, beyond 1 in 1000."""
-        value = priors.values
-        found = []
-        for name in ("theta", "mu"):
-            alpha, beta = value.get(f"{name}_alpha"), value.get(f"{name}_beta")
-            if alpha is None or beta is None or alpha <= 0 or beta <= 0:
-                continue
-            below = float(special.betainc(alpha, beta, stats.grand_mean))
-            if alpha + beta > 2 and min(below, 1 - below) < _FAR:
-                found.append(
-                    f"the prior of {name}, beta({alpha:g}, {beta:g}), leaves a probability of "
-                    f"{min(below, 1 - below):.1g} beyond the proportion of all trials, "
-                    f"{stats.grand_mean:.4g}"
-                )
-        return found
+        return [
+            *self.theta_conflicts(priors, stats),
+            *self.beta_conflicts("mu", priors, stats),
+        ]
 
     def improper(self, declared: Collection[str], priors: Priors) -> str:
         """Say so of a density size^-power down to 0, which the likelihood alone makes proper."""
@@ -223,42 +188,18 @@ class ProportionsFamily(CountsFamily):
         """
         successes, trials, groups = stats.distinct
         found: dict[str, Any] = {
-            "successes": stats.successes,
-            "trials": stats.trials,
             "K": len(groups),
             "successes_k": successes.astype(np.float64),
             "trials_k": trials.astype(np.float64),
             "J_k": groups,
-            "likelihood_power": 1.0,
         }
         counts = {"success": successes, "failure": trials - successes, "trial": trials}
         for name, part in counts.items():
             nodes, weights = tail_counts(part, groups)
             found |= {name[0].upper(): len(nodes), f"{name}_node": nodes, f"{name}_weight": weights}
-        drawn = slice(None if draw_groups else 0)
-        return found | {
-            "J_drawn": len(stats.trials[drawn]),
-            "successes_drawn": stats.successes[drawn],
-            "trials_drawn": stats.trials[drawn],
-        }
-
-    def count(self, stats: Proportions) -> str:
-        """Say how many groups and trials there are."""
-        groups = "1 group" if stats.J == 1 else f"{stats.J:,} groups"
-        trials = int(stats.trials.sum())
-        return f"{groups} with {trials:,} {'trial' if trials == 1 else 'trials'}"
+        return self.row_inputs(stats, draw_groups=draw_groups) | found
 
     # --- algebra ------------------------------------------------------------------------------
-
-    def log_likelihood(
-        self, stats: Proportions, theta: FloatArray, error_sd: FloatArray
-    ) -> FloatArray:
-        """Log probability of all successes given the probabilities, up to a constant."""
-        shape = (-1,) + (1,) * (theta.ndim - 1)
-        successes, trials = stats.successes.reshape(shape), stats.trials.reshape(shape)
-        own = special.xlogy(successes, theta) + special.xlog1py(trials - successes, -theta)
-        total: FloatArray = own.sum(axis=0)
-        return total
 
     def log_marginal(
         self, stats: Proportions, center: FloatArray, tau: FloatArray, error_sd: FloatArray
@@ -283,64 +224,7 @@ class ProportionsFamily(CountsFamily):
         with np.errstate(invalid="ignore"):
             return np.asarray(rng.binomial(stats.trials, theta) / stats.trials)
 
-    def whole_statistics(self, stats: Proportions, y: FloatArray) -> dict[str, FloatArray]:
-        """Statistics of whole data sets of proportions, each a row of `y`."""
-        seen = stats.trials > 0
-        y, n = y[:, seen], stats.trials[seen]
-        p = (y * n).sum(axis=1, keepdims=True) / n.sum()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            chi2 = (n * (y - p) ** 2 / (p * (1 - p))).sum(axis=1)
-        return {
-            "Smallest proportion": y.min(axis=1),
-            "Largest proportion": y.max(axis=1),
-            "Groups without a success": (y == 0).sum(axis=1).astype(float),
-            "Groups without a failure": (y == 1).sum(axis=1).astype(float),
-            "Pearson's chi-squared": np.where(p[:, 0] * (1 - p[:, 0]) > 0, chi2, 0.0),
-        }
-
-    def next_size(self, stats: Proportions) -> int:
-        """Number of trials that are predicted: the median of those seen."""
-        return max(1, int(np.median(stats.trials[stats.trials > 0])))
-
-    def outcome(self, size: float) -> str:
-        """What is predicted, in words."""
-        return f"successes in the next {size:g} {'trial' if size == 1 else 'trials'}"
-
-    def draw_outcome(self, theta: FloatArray, size: float, rng: np.random.Generator) -> FloatArray:
-        """Draw successes in so many trials, shape of theta."""
-        return rng.binomial(int(size), theta).astype(np.float64)
-
-    def log_outcome(self, stats: Proportions, theta: FloatArray) -> FloatArray:
-        """Log binomial probability of each group's successes, shape of theta."""
-        shape = (-1,) + (1,) * (theta.ndim - 1)
-        counts = stats.successes.reshape(shape), stats.trials.reshape(shape)
-        return np.asarray(distributions.binom.logpmf(*counts, theta))
-
-    def replicate_given(
-        self, stats: Proportions, theta: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Draw the proportions of as many trials anew, shape of theta."""
-        trials = stats.trials.reshape((-1,) + (1,) * (theta.ndim - 1))
-        return np.asarray(rng.binomial(trials, theta) / trials)
-
-    def prior_marginal(self, stats: Proportions, priors: Mapping[str, float]) -> FloatArray | None:
-        """Log prior predictive probability of each group's successes under no pooling."""
-        if not {"theta_alpha", "theta_beta"} <= set(priors):
-            return None
-        alpha, size = priors["theta_alpha"], priors["theta_alpha"] + priors["theta_beta"]
-        parameters = np.array(alpha / size), np.array(size)
-        return log_beta_binomial(
-            stats.successes.astype(float), stats.trials.astype(float), *parameters
-        )
-
     # --- what is known in closed form ---------------------------------------------------------
-
-    def extreme(
-        self, pooling: Literal["complete", "none"], stats: Proportions, priors: Priors
-    ) -> Posterior:
-        """Exact posterior of complete or of no pooling."""
-        theta = Beta(*priors.required(("theta_alpha", "theta_beta")))
-        return BetaPosterior(pooling, stats.labels, stats.successes, stats.trials, theta)
 
     def exact_alternative(
         self, choice: PopulationChoice, stats: Proportions
@@ -373,11 +257,11 @@ class ProportionsFamily(CountsFamily):
     @property
     def design(self) -> Design:
         """Eight groups, the largest with twenty times the trials of the smallest."""
-        values = {"theta_alpha": 2.0, "theta_beta": 4.0, "mu_alpha": 2.0, "mu_beta": 4.0}
+        values = {**self.simulated_priors, "mu_alpha": 2.0, "mu_beta": 4.0}
         values |= {"size_lower": 1.0, "size_shift": 2.0, "size_power": 3.0}
         return Design(
             family=self.name,
-            sizes=(5, 8, 12, 16, 24, 40, 60, 100),
+            sizes=self.simulated,
             priors=Priors(values),
             scales=(Power(1, 2, 3), Power(0, 5, 3), Power(2, 0, 3), Power(0, 2, 2.5)),
         )
@@ -402,25 +286,14 @@ class ProportionsFamily(CountsFamily):
                 "theta": theta,
                 "theta_new": np.asarray(rng.beta(mu * size, (1 - mu) * size)),
             }
-        theta_prior = Beta(*priors.required(("theta_alpha", "theta_beta")))
         shape = () if pooling == "complete" else (groups,)
-        return {"theta": theta_prior.quantile(rng.uniform(size=shape))}
-
-    def draw_rows(
-        self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
-    ) -> tuple[FloatArray, IntArray, Proportions]:
-        """Draw the successes of each group, given its trials."""
-        trials = np.array(sizes, dtype=np.int64)
-        successes = rng.binomial(trials, np.broadcast_to(truth["theta"], trials.shape))
-        labels = tuple(str(j) for j in range(1, trials.size + 1))
-        stats = Proportions(labels, successes, trials)
-        return stats.raw, np.arange(trials.size), stats
+        return {"theta": self.theta_prior(priors).quantile(rng.uniform(size=shape))}
 
     def classical(self, stats: Proportions) -> dict[str, Callable[[], pd.DataFrame]]:
         """Maximum likelihood of the population, and estimates of the groups without priors."""
         return {
             "maximum_likelihood": partial(classical.population, stats),
-            "predictors": partial(classical.predictors, stats),
+            "predictors": partial(self.group_predictors, stats),
         }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
-from partialpool.families.conjugate import BETA
+from partialpool.families.conjugate import BETA, Kind
 from partialpool.families.exact.rising import distinct_pairs
 from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
@@ -39,7 +40,7 @@ class Proportions(Statistics):
     trials: IntArray
 
     error_sd = "sigma"
-    kind = BETA
+    kind: ClassVar[Kind | None] = BETA
 
     @property
     def N(self) -> int:
@@ -124,7 +125,8 @@ class Proportions(Statistics):
     def take(self, at: IntArray) -> Proportions:
         """Return the statistics of some groups."""
         labels = tuple(self.labels[j] for j in at)
-        return Proportions(labels, self.successes[at], self.trials[at])
+        counts = {"successes": self.successes[at], "trials": self.trials[at]}
+        return replace(self, labels=labels, **counts)
 
     @cached_property
     def distinct(self) -> tuple[IntArray, IntArray, IntArray]:

@@ -10,10 +10,10 @@ one unit of exposure is sigma^2 = mu, so that s = sigma^2 / tau^2 (George, Makov
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,66 +24,40 @@ from partialpool.families.base import (
     Declared,
     Design,
     Pooling,
-    Posterior,
-    Words,
     rounded,
 )
-from partialpool.families.counts import CountsFamily
 from partialpool.families.exact.gamma_poisson import (
     GammaPoissonPosterior,
-    GammaPosterior,
     gamma_poisson,
     log_negative_binomial,
 )
 from partialpool.families.exact.rising import on_nodes, tail_counts
 from partialpool.families.rates import classical
+from partialpool.families.rates.rows import RatesRows
 from partialpool.families.rates.statistics import Rates
 from partialpool.priors.choices import BASE
 from partialpool.priors.hyperparameters import SCALED, STANDARD, Priors
 from partialpool.priors.populations import Gamma, RatesChoice
 from partialpool.settings import Settings
-from partialpool.types import FloatArray, IntArray
+from partialpool.types import FloatArray
 
 _FAR = 0.001
 _MOST_SHAPE = 1e3
 _NOTHING = 1e-200  # an exposure of 0, of which Stan's density has no derivative
 
 
-class RatesFamily(CountsFamily):
+class RatesFamily(RatesRows):
     """Events in an exposure, Poisson given the group's theta; theta from a gamma population."""
 
     name = "rates"
-    reads = "rates"
     folder = "rates"
     model: ClassVar = {"population": "gamma"}
-    statistics = Rates
-    words = Words(
-        theta="rate",
-        thetas="rates",
-        raw="raw rate",
-        raws="raw rates",
-        rows="groups",
-        size="exposure",
-        size_title="Exposure",
-        least="smallest exposure",
-        raw_se=": root of the rate of all groups together over the exposure",
-        data="counts",
-        middle="Of all groups together the rate is",
-        reference="rate of all groups together",
-        intervals="exact 50 % and 95 % intervals",
-        population="a gamma population of rates",
-        too_alike="the raw rates lie closer together than chance in their counts leads one to "
-        "expect",
-    )
     settings = (
         *("theta_alpha", "theta_beta"),
         *("shape_alpha", "shape_beta", "size_alpha", "size_beta"),
     )
     choice_settings = ("shape_alpha", "shape_beta", "size_alpha", "size_beta")
     population = ("mu", "shape", "tau")
-    support = (0.0, math.inf)
-    has_icc = False
-    looked_at = "exposure"
     spread = "shape"
 
     def default_priors(self, stats: Rates) -> Priors:
@@ -98,31 +72,19 @@ class RatesFamily(CountsFamily):
         - size: gamma(1/2, 0.005 m), the same in the unit of the exposure.
         """
         m = rounded(stats.typical)
+        theta = self.theta_priors(stats)
         values = {
-            "theta_alpha": 0.5,
-            "theta_beta": rounded(0.05 / m),
             "shape_alpha": 0.5,
             "shape_beta": 0.005,
             "size_alpha": 0.5,
             "size_beta": rounded(0.005 * m),
         }
-        sources = dict.fromkeys(values, STANDARD)
-        return Priors(values, sources | {"theta_beta": SCALED, "size_beta": SCALED})
+        sources = dict.fromkeys(values, STANDARD) | {"size_beta": SCALED}
+        return Priors({**theta.values, **values}, {**theta.sources, **sources})
 
     def prior_conflicts(self, priors: Priors, stats: Rates) -> list[str]:
         """Warn where the rate of all groups is in a tail of theta's prior, beyond 1 in 1000."""
-        alpha, beta = (priors.values.get(f"theta_{name}", 0.0) for name in ("alpha", "beta"))
-        if alpha <= 0 or beta <= 0:
-            return []
-        below = float(special.gammainc(alpha, beta * stats.grand_mean))
-        found = []
-        if min(below, 1 - below) < _FAR:
-            found.append(
-                f"the prior of theta, gamma({alpha:g}, {beta:g}), leaves a probability of "
-                f"{min(below, 1 - below):.1g} beyond the rate of all groups together, "
-                f"{stats.grand_mean:.4g}"
-            )
-        return found
+        return self.theta_conflicts(priors, stats)
 
     def base_choice(self, priors: Priors) -> RatesChoice:
         """Priors of the shipped hierarchical programs, under the settings given.
@@ -223,11 +185,7 @@ class RatesFamily(CountsFamily):
         events = stats.events.astype(np.float64)
         event_nodes, event_weights = tail_counts(stats.events)
         nodes, groups, counts = on_nodes(stats.exposure, np.ones(stats.J), events)
-        drawn = slice(None if draw_groups else 0)
-        exposure = np.maximum(stats.exposure, _NOTHING)
-        return {
-            "events": stats.events,
-            "exposure": exposure,
+        return self.row_inputs(stats, draw_groups=draw_groups) | {
             "K": stats.J,
             "events_k": events,
             "exposure_k": stats.exposure,
@@ -238,29 +196,9 @@ class RatesFamily(CountsFamily):
             "exposure_node": nodes,
             "group_weight": groups,
             "count_weight": counts,
-            "likelihood_power": 1.0,
-            "J_drawn": len(exposure[drawn]),
-            "events_drawn": stats.events[drawn],
-            "exposure_drawn": exposure[drawn],
         }
 
-    def count(self, stats: Rates) -> str:
-        """Say how many groups and events there are."""
-        groups = "1 group" if stats.J == 1 else f"{stats.J:,} groups"
-        events = int(stats.events.sum())
-        return (
-            f"{groups} with {events:,} {'event' if events == 1 else 'events'} in an exposure of "
-            f"{stats.exposure.sum():,.6g}"
-        )
-
     # --- algebra ------------------------------------------------------------------------------
-
-    def log_likelihood(self, stats: Rates, theta: FloatArray, error_sd: FloatArray) -> FloatArray:
-        """Log probability of all events given the rates, up to a constant."""
-        shape = (-1,) + (1,) * (theta.ndim - 1)
-        events, exposure = stats.events.reshape(shape), stats.exposure.reshape(shape)
-        total: FloatArray = (special.xlogy(events, theta) - exposure * theta).sum(axis=0)
-        return total
 
     def log_marginal(
         self, stats: Rates, center: FloatArray, tau: FloatArray, error_sd: FloatArray
@@ -286,60 +224,7 @@ class RatesFamily(CountsFamily):
         with np.errstate(invalid="ignore"):
             return np.asarray(rng.poisson(stats.exposure * theta) / stats.exposure)
 
-    def whole_statistics(self, stats: Rates, y: FloatArray) -> dict[str, FloatArray]:
-        """Statistics of whole data sets of raw rates, each a row of `y`."""
-        seen = stats.exposure > 0
-        y, e = y[:, seen], stats.exposure[seen]
-        rate = (y * e).sum(axis=1, keepdims=True) / e.sum()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            chi2 = (e * (y - rate) ** 2 / rate).sum(axis=1)
-        return {
-            "Smallest raw rate": y.min(axis=1),
-            "Largest raw rate": y.max(axis=1),
-            "Groups without an event": (y == 0).sum(axis=1).astype(float),
-            "Pearson's chi-squared": np.where(rate[:, 0] > 0, chi2, 0.0),
-        }
-
-    def next_size(self, stats: Rates) -> float:
-        """Exposure that is predicted: the median of those seen, to two digits."""
-        return float(f"{np.median(stats.exposure[stats.exposure > 0]):.2g}")
-
-    def outcome(self, size: float) -> str:
-        """What is predicted, in words."""
-        return f"events in the next {size:g} of exposure"
-
-    def draw_outcome(self, theta: FloatArray, size: float, rng: np.random.Generator) -> FloatArray:
-        """Draw events in so much exposure, shape of theta."""
-        return rng.poisson(size * theta).astype(np.float64)
-
-    def log_outcome(self, stats: Rates, theta: FloatArray) -> FloatArray:
-        """Log Poisson probability of each group's events, shape of theta."""
-        shape = (-1,) + (1,) * (theta.ndim - 1)
-        means = stats.exposure.reshape(shape) * theta
-        return np.asarray(distributions.poisson.logpmf(stats.events.reshape(shape), means))
-
-    def replicate_given(
-        self, stats: Rates, theta: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Draw the raw rates of the same exposures anew, shape of theta."""
-        exposure = stats.exposure.reshape((-1,) + (1,) * (theta.ndim - 1))
-        return np.asarray(rng.poisson(exposure * theta) / exposure)
-
-    def prior_marginal(self, stats: Rates, priors: Mapping[str, float]) -> FloatArray | None:
-        """Log prior predictive probability of each group's events under no pooling."""
-        if not {"theta_alpha", "theta_beta"} <= set(priors):
-            return None
-        prior = priors["theta_alpha"], priors["theta_beta"]
-        return log_negative_binomial(stats.events, stats.exposure, *prior)
-
     # --- what is known in closed form ---------------------------------------------------------
-
-    def extreme(
-        self, pooling: Literal["complete", "none"], stats: Rates, priors: Priors
-    ) -> Posterior:
-        """Exact posterior of complete or of no pooling."""
-        theta = Gamma(*priors.required(("theta_alpha", "theta_beta")))
-        return GammaPosterior(pooling, stats.labels, stats.events, stats.exposure, theta)
 
     def exact_alternative(self, choice: RatesChoice, stats: Rates) -> GammaPoissonPosterior:
         """Exact posterior of the hierarchical model under a choice of priors."""
@@ -368,11 +253,11 @@ class RatesFamily(CountsFamily):
     @property
     def design(self) -> Design:
         """Eight groups, the largest with forty times the exposure of the smallest."""
-        values = {"theta_alpha": 2.0, "theta_beta": 1.0, "shape_alpha": 3.0, "shape_beta": 1.0}
+        values = {**self.simulated_priors, "shape_alpha": 3.0, "shape_beta": 1.0}
         values |= {"size_alpha": 4.0, "size_beta": 2.0}
         return Design(
             family=self.name,
-            sizes=(0.5, 1, 2, 3, 5, 8, 12, 20),
+            sizes=self.simulated,
             priors=Priors(values),
             scales=(Gamma(3, 1), Gamma(2, 0.5), Gamma(4, 2), Gamma(5, 1)),
         )
@@ -394,24 +279,14 @@ class RatesFamily(CountsFamily):
             drawn = {"mu": mu, "size": size, **spreads(mu, size)}
             theta = rng.gamma(shape, 1 / size, size=groups)
             return {**drawn, "theta": theta, "theta_new": np.asarray(rng.gamma(shape, 1 / size))}
-        prior = Gamma(*priors.required(("theta_alpha", "theta_beta")))
+        prior = self.theta_prior(priors)
         return {"theta": prior.quantile(rng.uniform(size=() if pooling == "complete" else groups))}
-
-    def draw_rows(
-        self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
-    ) -> tuple[FloatArray, IntArray, Rates]:
-        """Draw the events of each group, given its exposure."""
-        exposure = np.array(sizes, dtype=np.float64)
-        events = rng.poisson(exposure * truth["theta"]).astype(np.int64)
-        labels = tuple(str(j) for j in range(1, exposure.size + 1))
-        stats = Rates(labels, events, exposure)
-        return stats.raw, np.arange(exposure.size), stats
 
     def classical(self, stats: Rates) -> dict[str, Callable[[], pd.DataFrame]]:
         """Maximum likelihood of the population, and estimates of the groups without priors."""
         return {
             "maximum_likelihood": partial(classical.population, stats),
-            "predictors": partial(classical.predictors, stats),
+            "predictors": partial(self.group_predictors, stats),
         }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
-from partialpool.families.conjugate import GAMMA
+from partialpool.families.conjugate import GAMMA, Kind
 from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
 
@@ -40,7 +41,7 @@ class Rates(Statistics):
     exposure: FloatArray
 
     error_sd = "sigma"
-    kind = GAMMA
+    kind: ClassVar[Kind | None] = GAMMA
 
     @property
     def N(self) -> int:
@@ -124,7 +125,8 @@ class Rates(Statistics):
 
     def take(self, at: IntArray) -> Rates:
         """Return the statistics of some groups."""
-        return Rates(tuple(self.labels[j] for j in at), self.events[at], self.exposure[at])
+        labels = tuple(self.labels[j] for j in at)
+        return replace(self, labels=labels, events=self.events[at], exposure=self.exposure[at])
 
 
 def exact_interval(

@@ -20,6 +20,8 @@ from partialpool.report.wording import (
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN, NEW_OBSERVATION_IN_NEW_GROUP
 
+_CLEAR, _SMALL, _LITTLE = 2.0, 1.0, 0.1
+
 
 def predicted(comparison: Comparison) -> list[str]:
     """What each model predicts for a new group, and which model predicts best."""
@@ -40,7 +42,44 @@ def predicted(comparison: Comparison) -> list[str]:
             "Predictions reach below 0, where no observation lies: a normal distribution knows no "
             "such bound."
         )
-    return said + _scores(comparison)
+    return said + _scores(comparison) + _populations(comparison)
+
+
+def _populations(comparison: Comparison) -> list[str]:
+    """Say whether another population of the groups predicts better, and what it changes."""
+    fit = comparison.model("partial")
+    frame = comparison.table("populations")
+    if fit is None or frame.empty or not comparison.concludes(fit.name):
+        return []
+    own = rows_of(frame[frame["of_fit"]])[0]
+    said = []
+    for row in rows_of(frame[~frame["of_fit"].astype(bool)]):
+        gap, error = row["elpd_diff"], row["dse"]
+        much = abs(gap) > max(_CLEAR * error, _SMALL)
+        how = "about as well" if not much else "better" if gap > 0 else "less well"
+        moved = abs(row["largest_movement"])
+        most = f"{comparison.data.group_label.lower()} {row['moved']}"
+        change = (
+            f"no {noun(comparison)} moves by more than {max(moved, 0.01):.2f} of its posterior sds"
+            if moved < _LITTLE
+            else f"the {noun(comparison)} that moves most, of {most}, by {moved:.2f} of its "
+            f"posterior sds, to {row['estimate']:.4g} from {row['own_estimate']:.4g}"
+        )
+        said.append(
+            f"With a {_spelled(row['population'])} population in place of the "
+            f"{_spelled(own['population'])} one, a group that is left out is predicted {how}: the "
+            f"score is {_signed(row['elpd'])} instead of {_signed(own['elpd'])}, a difference of "
+            f"{_signed(gap)} with a standard error of {error:.2f}; {change}. Both are exact."
+        )
+    return said
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _spelled(population: str) -> str:
+    return population.replace("_", "-")
 
 
 def _new_observation(comparison: Comparison, fit: Fit, row: Row) -> str:

@@ -13,7 +13,6 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import Design
-from partialpool.priors import Normal
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.types import FloatArray
@@ -66,7 +65,8 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
     priors, extra = design.priors, {}
     choice: Any = family.base_choice(design.priors)
     if program.name == "sensitivity":
-        names = [n for n, prior in choice.priors.items() if not isinstance(prior, Normal)]
+        fixed = ("mu", "beta", *choice.free_of_unit)
+        names = [name for name in choice.priors if name not in fixed]
         picked = rng.choice(len(design.scales), size=len(names))
         drawn = {name: design.scales[k] for name, k in zip(names, picked, strict=True)}
         choice = dataclasses.replace(choice, name="drawn", **drawn)

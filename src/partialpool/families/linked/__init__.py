@@ -1,0 +1,1 @@
+"""Counts from a population that is normal on another scale: logits or logarithms."""

@@ -1,0 +1,181 @@
+"""Groups of observations whose means come from a Student-t population; see `student_t`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from partialpool.errors import InputError
+from partialpool.families import exact
+from partialpool.families.base import FORMS, Declared, Design, Pooling, Posterior
+from partialpool.families.exact.student_t_means import normal_means, student_t_means
+from partialpool.families.moments import GroupStats
+from partialpool.families.normal import Observations
+from partialpool.families.student_t import DEGREES, OF_NU, student_truth
+from partialpool.priors.choices import BASE, PriorChoice
+from partialpool.priors.hyperparameters import Priors
+from partialpool.priors.spreads import StudentTChoice
+from partialpool.settings import Settings
+from partialpool.types import FloatArray
+
+
+class StudentTMeansFamily(Observations):
+    """Groups of observations, normal around means from a Student-t population."""
+
+    name = "student_t"
+    folder = "student_t"
+    model: ClassVar = {"population": "student_t", "spread": "equal", "errors": "normal"}
+    words = replace(Observations.words, population="a Student-t population of group means")
+    settings: ClassVar[tuple[str, ...]] = (*Observations.settings, "nu_fixed", *OF_NU)
+    choice_settings: ClassVar[tuple[str, ...]] = (
+        *Observations.choice_settings,
+        *("nu_fixed", *OF_NU),
+    )
+    population = ("mu", "tau", "sigma", "nu")
+    has_icc = False
+    mixture = "a Student-t population"
+    degrees = "nu"
+    local_scale = "scale"
+    leaves_groups_out = True
+    most_exact_groups = 40
+    idea = ("a Student-t population", "a normal population")
+
+    def default_priors(self, stats: GroupStats) -> Priors:
+        """Priors of the model with a normal population, and gamma(2, 0.1) for nu.
+
+        The prior of nu is that of Juárez and Steel (2010, *Journal of Business & Economic
+        Statistics* 28, 52-66): between 2 and 56 with probability 0.95.
+
+        Raises
+        ------
+        InputError
+            As there.
+        """
+        return DEGREES.defaults(super().default_priors(stats))
+
+    def settled(self, priors: Priors) -> Priors:
+        """Leave out the prior of nu where nu is fixed."""
+        return DEGREES.settled(super().settled(priors))
+
+    def base_choice(self, priors: Priors) -> StudentTChoice:
+        """Priors of the shipped hierarchical programs, under the settings given.
+
+        Raises
+        ------
+        InputError
+            A setting is missing or outside its range.
+        """
+        usual = super().base_choice(priors)
+        return StudentTChoice(BASE, usual.mu, usual.tau, usual.sigma, nu=DEGREES.prior(priors))
+
+    def named_choices(self, stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
+        """Every choice that can be asked for by name, the base first.
+
+        Those of mu, tau and sigma one by one are as with a normal population; `nu_4` has four
+        degrees of freedom, `nu_wide` gamma(2, 0.02), under which the population may be all but
+        normal.
+
+        Raises
+        ------
+        InputError
+            A setting of the base is missing or outside its range, or all observations are equal.
+        """
+        usual = super().named_choices(stats, priors).items()
+        kept = {name: choice for name, choice in usual if isinstance(choice, StudentTChoice)}
+        return DEGREES.choices(self.base_choice(priors), kept)
+
+    def expected(self, choice: Any, stats: GroupStats, u: FloatArray, z: FloatArray) -> FloatArray:
+        """Draw what is expected of a row in a new group before the data are seen."""
+        return super().expected(choice, stats, u, DEGREES.widened(choice.nu, u, z))
+
+    def starts(
+        self, program: Declared, stats: GroupStats, settings: Settings, *, inputs: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Draw over-dispersed starting values near the data's moments, and of nu from 5 to 20."""
+        usual = super().starts(program, stats, settings, inputs=inputs)
+        return DEGREES.start(usual, program, settings, float(inputs.get("nu_fixed", 0.0)))
+
+    def inputs(self, stats: GroupStats, *, draw_groups: bool) -> dict[str, Any]:
+        """Give what programs of a normal population are given, and stand in for the prior of nu."""
+        return {**super().inputs(stats, draw_groups=draw_groups), **DEGREES.inputs()}
+
+    def weighted(self, stats: GroupStats, weight: float) -> dict[str, Any]:
+        """Count every observation `weight` times: the likelihood to that power."""
+        return {"n": weight * stats.n, "ss": weight * stats.ss}
+
+    def exact_posterior(self, program: str, stats: GroupStats, priors: Priors) -> Posterior:
+        """Exact posterior of a shipped program.
+
+        Raises
+        ------
+        InputError
+            A program of another name, or a prior setting that is missing or out of range.
+        """
+        if program in FORMS:
+            return self.exact_alternative(self.base_choice(priors), stats)
+        return super().exact_posterior(program, stats, priors)
+
+    def exact_alternative(  # type: ignore[override]
+        self, choice: StudentTChoice, stats: GroupStats
+    ) -> exact.TabledPosterior:
+        """Exact posterior of the hierarchical model under a choice of priors."""
+        return student_t_means(stats, choice)
+
+    def usual_posterior(self, stats: GroupStats, priors: Priors) -> exact.TabledPosterior:
+        """Exact posterior with a normal population."""
+        return normal_means(stats, Observations.base_choice(self, priors))
+
+    def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
+        """As with a normal population, but for partial pooling, which is sampled."""
+        return program not in FORMS and super().draws_exactly(program, stats, rows=rows)
+
+    def draw_alternative(
+        self,
+        choice: PriorChoice,
+        stats: GroupStats,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Refuse: the posterior is sampled.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(f"{choice.name}: a Student-t population is sampled by Stan")
+
+    @property
+    def design(self) -> Design:
+        """The design of a normal population; of nu, gamma(4, 0.4), so that no mean overflows."""
+        usual = super().design
+        values = {**usual.priors.values, "nu_shape": 4.0, "nu_rate": 0.4}
+        return replace(usual, family=self.name, priors=Priors(values))
+
+    def draw_truth(
+        self,
+        pooling: Pooling,
+        groups: int,
+        *,
+        priors: Priors,
+        choice: Any,
+        rng: np.random.Generator,
+        one_sd: bool = False,
+    ) -> dict[str, FloatArray]:
+        """Draw means and sds from their priors or, under partial pooling, from a population."""
+        truth = super().draw_truth(
+            pooling, groups, priors=priors, choice=choice, rng=rng, one_sd=one_sd
+        )
+        if pooling != "partial":
+            return truth
+        wider = student_truth(truth, rng)
+        return {**wider, "y_new": np.asarray(rng.normal(wider["theta_new"], wider["sigma"]))}
+
+
+STUDENT_T_MEANS = StudentTMeansFamily()
+"""The family of observations whose group means come from a Student-t population."""
