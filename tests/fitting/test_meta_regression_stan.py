@@ -204,3 +204,19 @@ def test_the_line_runs_over_the_covariate(result: Result) -> None:
     assert line["x"].min() == 13
     assert line["x"].max() == 55
     assert (line["q2.5"] < line["mean"]).all()
+
+
+def test_the_command_predicts_a_file(run, tmp_path: Path, cmdstan: toolchain.CmdStan) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "new.csv").write_text("trial,latitude\nnew,10\nnew,50\n", encoding="utf-8")
+    code, out, _ = run("predict", "bcg", "--by", "latitude", "--new", "new.csv", "--draws", "1000")
+    assert code in (0, 5)
+    assert "New effects, Log risk ratio" in out
+    [file] = (tmp_path / "results").rglob("predictions.csv")
+    import pandas as pd
+
+    found = pd.read_csv(file)
+    assert found["kind"].tolist() == ["new", "new"]
+    assert found["mean"][0] - found["mean"][1] == pytest.approx(40 * 0.0288, abs=0.1)
+    code, _, err = run("predict", "bcg", "--by", "latitude")
+    assert code == 2
+    assert "--new FILE names the rows" in err

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool.cli import calibrate, groups, many, priors, rerun, verify
+from partialpool.cli import calibrate, groups, many, predict, priors, rerun, verify
 from partialpool.cli.console import (
     end,
     finish,
@@ -352,6 +352,7 @@ app.command(rich_help_panel=VERIFY, short_help="Compare fits with the exact post
 app.command(rich_help_panel=START, short_help="Estimate every group, however many there are.")(
     groups.groups
 )
+app.command(rich_help_panel=DEEPEN, short_help="Predict the rows of another file.")(predict.predict)
 app.command(rich_help_panel=DEEPEN, short_help="Fit many files, outcomes, programs and priors.")(
     many.fit_many
 )
