@@ -203,31 +203,6 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
     return np.ravel(total) + np.array(integrals)
 
 
-def of_slopes(fit: Fit, data: GroupedData, choice: Any) -> Any:
-    """Log prior density of the slopes of covariates, where there are some, by draw."""
-    covariates, beta = data.stats.covariates, variables.coefficients(fit, data)
-    if covariates is None or beta is None:
-        return 0.0
-    scaled = beta * covariates.spread[:, None, None]
-    return stats.norm.logpdf(scaled, choice.beta.location, choice.beta.scale).sum(axis=0)
-
-
-def _integral_over_line(data: GroupedData, choice: Any, tau: Any) -> NDArray[np.float64]:
-    """Log density of all estimates given tau, as one multivariate normal without mu and slopes."""
-    of, x = data.stats, data.stats.covariates.design  # type: ignore[union-attr]
-    scales = np.array([choice.mu.scale, *[choice.beta.scale] * (x.shape[1] - 1)])
-    line = (x * scales**2) @ x.T
-    mean = np.full(of.J, choice.mu.location)
-    return np.array(
-        [
-            stats.multivariate_normal.logpdf(
-                of.raw, mean, np.diag(t**2 + of.raw_se**2) + line, allow_singular=False
-            )
-            for t in tau
-        ]
-    )
-
-
 def log_prior(fit: Fit, choice: Any, mu: Any, tau: Any, sigma: Any) -> Any:
     """Joint log density of the priors of a hierarchical program at the draws of a fit."""
     if not choice.free_of_unit:
@@ -294,6 +269,31 @@ def _own_variance_group(data: GroupedData, j: int, at: Mapping[str, float]) -> f
     log += stats.norm.logpdf(mean, at["mu"], np.sqrt(at["tau"] ** 2 + v / n))
     log -= 0.5 * (n - 1) * np.log(v) + 0.5 * ss / v
     return float(special.logsumexp(log))
+
+
+def of_slopes(fit: Fit, data: GroupedData, choice: Any) -> Any:
+    """Log prior density of the slopes of covariates, where there are some, by draw."""
+    covariates, beta = data.stats.covariates, variables.coefficients(fit, data)
+    if covariates is None or beta is None:
+        return 0.0
+    scaled = beta * covariates.spread[:, None, None]
+    return stats.norm.logpdf(scaled, choice.beta.location, choice.beta.scale).sum(axis=0)
+
+
+def _integral_over_line(data: GroupedData, choice: Any, tau: Any) -> NDArray[np.float64]:
+    """Log density of all estimates given tau, as one multivariate normal without mu and slopes."""
+    of, x = data.stats, data.stats.covariates.design  # type: ignore[union-attr]
+    scales = np.array([choice.mu.scale, *[choice.beta.scale] * (x.shape[1] - 1)])
+    line = (x * scales**2) @ x.T
+    mean = np.full(of.J, choice.mu.location)
+    return np.array(
+        [
+            stats.multivariate_normal.logpdf(
+                of.raw, mean, np.diag(t**2 + of.raw_se**2) + line, allow_singular=False
+            )
+            for t in tau
+        ]
+    )
 
 
 def _of_counts(

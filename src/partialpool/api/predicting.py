@@ -110,20 +110,6 @@ def predict_rows(
     return pd.DataFrame(rows)
 
 
-def _centers(
-    fit: Fit, data: GroupedData, given: Mapping[str, Sequence[Any]], count: int
-) -> FloatArray | None:
-    """Draws of the regression line at each row, shape (count, draws); None without covariates."""
-    own = data.stats.covariates
-    if own is None:
-        return None
-    mu, beta = variables.scalar(fit, data, "mu"), variables.coefficients(fit, data)
-    if mu is None or beta is None:
-        raise InputError(f"{fit.title} has no regression line that a new group would lie about")
-    at = own.rows(given, count)
-    return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
-
-
 def _standard(fit: Fit, data: GroupedData, rng: np.random.Generator, draws: int) -> FloatArray:
     """Draw how many taus new groups lie above mu."""
     z, name = rng.standard_normal(draws), data.family.degrees
@@ -140,6 +126,20 @@ def _new_sd(fit: Fit, data: GroupedData, draws: int) -> FloatArray:
     if found is None:
         raise InputError(f"{fit.title} writes no sigma_new, the sd within a new group")
     return found.reshape(draws)
+
+
+def _centers(
+    fit: Fit, data: GroupedData, given: Mapping[str, Sequence[Any]], count: int
+) -> FloatArray | None:
+    """Draws of the regression line at each row, shape (count, draws); None without covariates."""
+    own = data.stats.covariates
+    if own is None:
+        return None
+    mu, beta = variables.scalar(fit, data, "mu"), variables.coefficients(fit, data)
+    if mu is None or beta is None:
+        raise InputError(f"{fit.title} has no regression line that a new group would lie about")
+    at = own.rows(given, count)
+    return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
 
 
 def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:

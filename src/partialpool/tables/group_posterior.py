@@ -276,6 +276,17 @@ def _frame(
     return pd.DataFrame(columns, copy=False)
 
 
+def _apart(
+    hyper: Hyperdraws, n: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean, sd and `_shape` of each pair by itself, where no moment is linear."""
+    pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
+    found = [hyper.mixture.shape_of(*pair, batch_variance) for pair in pairs]
+    mean, sd = (np.array([each[k] for each in found]) for k in range(2))
+    shape = np.stack([np.concatenate(each[2:]) for each in found], axis=1)
+    return mean - hyper.origin, sd, shape
+
+
 def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.DataFrame:
     """`group_estimates` where covariates give each group a center of its own, group by group.
 
@@ -307,17 +318,6 @@ def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.Data
     for name, row in zip(_WITH_ERROR, of_shape[len(QUANTILES) :], strict=True):
         columns[f"mcse_{name}"] = sd * np.sqrt(np.maximum(row, 0.0))
     return pd.DataFrame(columns, copy=False)
-
-
-def _apart(
-    hyper: Hyperdraws, n: FloatArray, distance: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean, sd and `_shape` of each pair by itself, where no moment is linear."""
-    pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
-    found = [hyper.mixture.shape_of(*pair, batch_variance) for pair in pairs]
-    mean, sd = (np.array([each[k] for each in found]) for k in range(2))
-    shape = np.stack([np.concatenate(each[2:]) for each in found], axis=1)
-    return mean - hyper.origin, sd, shape
 
 
 def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
