@@ -266,10 +266,18 @@ def test_covariates_that_explain_nothing_are_refused(
 
 def test_covariates_are_for_families_that_take_them() -> None:
     data = pp.read(pp.example("tumors"))
-    with pytest.raises(InputError, match="covariates of groups are for estimates"):
+    with pytest.raises(InputError, match="are for estimates with known standard errors, and these"):
         explained(data, ["rats"])
+    with pytest.raises(InputError, match="no model of both"):
+        explained(pp.read(pp.example("bcg")).modelled(population="student_t"), ["latitude"])
     with pytest.raises(InputError, match="this column holds the se"):
         explained(pp.read(pp.example("bcg")), ["se"])
+
+
+def test_covariates_are_named_at_once(bcg: GroupedData) -> None:
+    with pytest.raises(InputError, match="it has covariates already"):
+        explained(bcg, ["latitude"])
+    assert explained(bcg, []) is bcg
 
 
 def test_few_groups_are_warned_of(bcg: GroupedData) -> None:
