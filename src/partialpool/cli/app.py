@@ -160,7 +160,8 @@ def report(
         matched(data, later)
     if bayes_factor:
         equality.check(data, priors)
-        for sentence in spread.line(equality.bayes_factors(data, priors)):
+        on_a_line = data.stats.covariates is not None
+        for sentence in spread.line(equality.bayes_factors(data, priors), on_a_line=on_a_line):
             say(sentence)
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, place=place)
