@@ -307,7 +307,7 @@ def render(
     return environment.get_template("report.html").render(
         comparison=comparison,
         title=comparison.data.title or comparison.data.name,
-        counted=comparison.data.family.count(comparison.data.stats),
+        counted=comparison.data.counted,
         models=wording.poolings(comparison),
         measured=exponential.axis_title(comparison.data),
         parts=parts,
