@@ -220,3 +220,48 @@ def test_the_command_predicts_a_file(run, tmp_path: Path, cmdstan: toolchain.Cmd
     code, _, err = run("predict", "bcg", "--by", "latitude")
     assert code == 2
     assert "--new FILE names the rows" in err
+
+
+@pytest.mark.slow
+def test_the_defaults_pass_on_data_of_all_kinds(cmdstan: toolchain.CmdStan) -> None:
+    """Few groups and many, no spread and much, covariates that are almost one, far offsets."""
+    from partialpool.data.grouped import from_estimates
+    from partialpool.fitting import diagnostics
+
+    failed = []
+    for seed, (J, K, tau, alike, offset) in enumerate(
+        [
+            *((5, 1, tau, 0.0, 0.0) for tau in (0.0, 1.0, 20.0)),
+            *((12, 3, tau, 0.99, 0.0) for tau in (0.0, 1.0, 20.0)),
+            *((60, 2, tau, 0.9, 1e5) for tau in (0.0, 0.3, 5.0)),
+            *((8, 5, tau, 0.5, -300.0) for tau in (0.0, 2.0)),
+            (300, 3, 0.5, 0.0, 0.0),
+        ]
+    ):
+        rng = np.random.default_rng(seed)
+        shared = rng.standard_normal((J, 1))
+        x = np.sqrt(alike) * shared + np.sqrt(1 - alike) * rng.standard_normal((J, K))
+        x = x * 10.0 ** rng.integers(-3, 4, K)
+        se = np.exp(rng.normal(0, 0.7, J))
+        line = offset + (x / x.std(axis=0)) @ rng.normal(0, 2, K)
+        y = line + tau * rng.standard_normal(J) + se * rng.standard_normal(J)
+        plain = from_estimates([f"g{j}" for j in range(J)], y, se, name=f"set {seed}")
+        columns = {f"x{k}": x[:, k].tolist() for k in range(K)}
+        made = explained(dataclasses.replace(plain, columns=columns), list(columns))
+        names = made.family.compared(made.stats)[0]
+        fits = fitting.fit_programs(
+            programs.loaded(names, family=made.family.name),
+            made,
+            priors=priors_for(made),
+            settings=Settings(seed=seed + 1),
+            cmdstan=cmdstan,
+        )
+        known = {fit.name: exactness.exact_posterior(fit, made) for fit in fits}
+        for fit in fits:
+            checked = diagnostics.check(fit)
+            if not diagnostics.trusted(checked):
+                failed.append((seed, diagnostics.summary_line(fit, checked)))
+        if J <= 60:
+            found = exactness.agreement(exactness.verify_fits(fits, made, known))
+            failed += [(seed, row) for row in found[~found["agrees"]].to_dict("records")]
+    assert not failed, failed
