@@ -248,6 +248,7 @@ def test_what_is_kept_can_be_taken_back() -> None:
     [
         ({"x": [2.0] * 7}, ["x"], "covariate 'x' is the same in all groups"),
         ({"x": ["u"] * 7}, ["x"], "covariate 'x' is the same in all groups"),
+        ({"x": [0.1 + 0.2, *[0.3] * 6]}, ["x"], "covariate 'x' is the same in all groups"),
         ({"x": [1, 2, None, 4, 5, 6, 7]}, ["x"], "covariate 'x' of group 'c' is missing"),
         ({"x": ["u", "v", "", "u", "v", "u", "v"]}, ["x"], "covariate 'x' of group 'c' is missing"),
         ({"x": list(range(7)), "z": [3 + 2 * k for k in range(7)]}, ["x", "z"], "follows from 'x'"),

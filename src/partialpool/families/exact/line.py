@@ -219,7 +219,7 @@ def common_line(
     mu: Normal,
     beta: Normal,
 ) -> LinePosterior:
-    """Posterior of complete pooling of estimates on a line; arguments as there."""
+    """Posterior of complete pooling of estimates on a line; arguments as of `meta_regression`."""
     return LinePosterior(Line.of(estimate, se, covariates, mu, beta), tuple(labels))
 
 
