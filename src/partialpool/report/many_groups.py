@@ -17,9 +17,19 @@ from partialpool.fitting import Fit, diagnostics
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, SHIPPED, statements
 from partialpool.progress import Progress
-from partialpool.report import cells, page, results, sentences, trust, views, wording
+from partialpool.report import (
+    cells,
+    page,
+    regression,
+    results,
+    sentences,
+    trust,
+    views,
+    wording,
+)
 from partialpool.report.drawing import Figure, draw_all, drawing_processes
 from partialpool.tables import exponential, group_draws, group_posterior, meanings, shrinkage
+from partialpool.tables import regression as regression_tables
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate, short
 
@@ -169,6 +179,8 @@ def _fill(
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
             more["draws"] = drawn.to_series().unstack("group").reset_index()  # noqa: PD010
+        if data.stats.covariates is not None:
+            more["coefficients"] = regression_tables.coefficients([fit], data)
         estimates = shrinkage.estimates([fit], data)
         more["estimates"] = estimates[estimates["group"] == ""]
         more = exponential.tables(data, more)
@@ -314,8 +326,8 @@ def _write_page(
         page.Section(
             "groups",
             "The groups",
-            said,
-            [_view(comparison, shown)],
+            [*regression.lines(comparison), *said],
+            [regression.coefficients(comparison), _view(comparison, shown)],
             [picture],
         ),
     ]
