@@ -601,8 +601,11 @@ class Family(ABC):
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
 
-    def unexplained(self, stats: Any, priors: Priors) -> Posterior | None:
-        """Exact posterior of partial pooling without covariates; None where it is not known."""
+    def unexplained(self, stats: Any, priors: Priors) -> Any:
+        """Exact posterior of partial pooling without covariates; None where it is not known.
+
+        Its `summary` takes the groups that are wanted.
+        """
         return None
 
     def with_covariates(self, stats: Any, found: Covariates) -> Any:

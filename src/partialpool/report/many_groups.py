@@ -17,10 +17,21 @@ from partialpool.fitting import Fit, diagnostics
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, SHIPPED, statements
 from partialpool.progress import Progress
-from partialpool.report import cells, levels, page, results, sentences, trust, views, wording
+from partialpool.report import (
+    cells,
+    levels,
+    page,
+    regression,
+    results,
+    sentences,
+    trust,
+    views,
+    wording,
+)
 from partialpool.report.drawing import Figure, draw_all, drawing_processes
 from partialpool.tables import exponential, group_draws, group_posterior, meanings, shrinkage
 from partialpool.tables import levels as levels_of
+from partialpool.tables import regression as regression_tables
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate, short
 
@@ -170,6 +181,8 @@ def _fill(
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
             more["draws"] = drawn.to_series().unstack("group").reset_index()  # noqa: PD010
+        if data.stats.covariates is not None:
+            more["coefficients"] = regression_tables.coefficients([fit], data)
         estimates = shrinkage.estimates([fit], data)
         more["estimates"] = estimates[estimates["group"] == ""]
         if stats.nesting is not None:
@@ -318,8 +331,9 @@ def _write_page(
         page.Section(
             "groups",
             "The groups",
-            [*said, *levels.lines(comparison)],
+            [*regression.lines(comparison), *said, *levels.lines(comparison)],
             [
+                regression.coefficients(comparison),
                 _view(comparison, shown),
                 *(make(comparison) for make in (levels.variance_view, levels.outer_view)),
             ],

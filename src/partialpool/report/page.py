@@ -97,6 +97,12 @@ def _said(say: Callable[..., list[str]], *arguments: Any) -> list[str]:
         return [f"This part could not be written ({type(error).__name__}: {error})."]
 
 
+def _no_spread(comparison: Comparison) -> list[str]:
+    """What the Bayes factor of effects without spread says."""
+    on_a_line = comparison.data.stats.covariates is not None
+    return spread.line(comparison.table("bayes_factor"), on_a_line=on_a_line)
+
+
 def _view(make: Callable[..., cells.View | None], *arguments: Any) -> cells.View | None:
     """Let a table that cannot be made leave the rest of the page alone."""
     try:
@@ -164,7 +170,7 @@ def sections(
                 *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
-                *_said(spread.line, comparison.table("bayes_factor")),
+                *_said(_no_spread, comparison),
             ],
             [
                 _view(views.shrinkage, comparison),

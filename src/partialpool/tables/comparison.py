@@ -190,7 +190,8 @@ def compute(
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
-        makers["populations"] = lambda: populations(fits, data)
+        if not data.family.gaussian:
+            makers["populations"] = lambda: populations(fits, data)
     absent: list[str] = []
     if not data.has_observations:
         absent = list(_OF_OBSERVATIONS)

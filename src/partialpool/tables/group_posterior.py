@@ -41,7 +41,7 @@ TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""
 
 _FINEST = 1e-6
-_FEW = 300
+_FEW, _MANY = 300, 50_000
 _ORDERS = (5, 9, 17)
 _PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
@@ -242,7 +242,7 @@ def group_estimates(
     which: IntArray | slice = slice(None)
     if hyper.kind is not None:  # of counts few pairs are different, and a group may have none
         n, raw, which = _distinct(np.maximum(n, _NOTHING), np.where(n > 0, raw, hyper.origin))
-        if len(n) > _FEW:  # the population is known so well then that fewer draws of it do
+        if len(n) > _FEW or stats.J > _MANY:  # so well is the population known then that fewer do
             hyper = replace(hyper, most=_FEWER_DRAWS)
     distance = raw - hyper.origin
     if hyper.kind is not None and not hyper.kind.linear:

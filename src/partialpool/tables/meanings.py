@@ -251,7 +251,8 @@ def meaning(table: str, column: str, words: Words) -> str:
         model = column.removesuffix("_mcse")
         error = "Monte Carlo standard error of the " if column.endswith("_mcse") else ""
         return f"{error}posterior mean of the group's {noun} under {model}, {_UNIT}"
-    said = _OWN.get((table, column), MEANINGS.get(column, ""))
+    of_group = "covariate of the group, in its own unit" if table == "groups" else ""
+    said = _OWN.get((table, column), MEANINGS.get(column, of_group))
     return said.format(noun=noun, raw=words.raw, raw_se=words.raw_se, rows=words.rows)
 
 

@@ -28,6 +28,7 @@ from scipy import interpolate, optimize
 
 from partialpool.families.exact.table import DEFAULT_PROBS, Quantity, table
 from partialpool.priors.choices import Choice
+from partialpool.priors.spreads import Gamma
 from partialpool.types import FloatArray
 
 _ROUNDS, _ROUGH, _COARSE = 4, 0.6, 0.75
@@ -77,6 +78,12 @@ class Axis:
         """Log of what a place stands for: the slope of the parameter times the step."""
         slope = self.scale * np.cosh(t) * (t[1] - t[0])
         return np.asarray(np.log(slope) + (self.stretched(t) if self.positive else 0.0))
+
+
+def degrees_axis(name: str, prior: Gamma) -> Axis:
+    """Rough places of degrees of freedom: those of their prior, as data say little of them."""
+    low, middle, high = np.log(prior.quantile([0.1, 0.5, 0.9]))
+    return Axis(name, float(middle), float(high - low) / 2.56, reach=(-2.8, 2.5), count=29)
 
 
 class Tabled(ABC):
@@ -195,7 +202,10 @@ class Density:
         inside = slice(kept[0], kept[-1] + 1)
         log = np.log(np.maximum(self.mass[inside], np.finfo(float).tiny))
         fine = np.linspace(self.t[inside][0], self.t[inside][-1], _POINTS)
-        density = np.exp(interpolate.make_interp_spline(self.t[inside], log, k=3)(fine))
+        degree = min(3, len(log) - 1)
+        if degree == 0:  # all is about one place
+            return np.full(np.shape(p), float(self.x[kept[0]]))
+        density = np.exp(interpolate.make_interp_spline(self.t[inside], log, k=degree)(fine))
         rising = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
         return self.value(np.interp(p, rising / rising[-1], fine))
 

@@ -124,8 +124,11 @@ def _test(comparison: Comparison) -> tuple[str, float | None]:
 def _stand_out(comparison: Comparison, fit: Fit) -> list[str]:
     """Name the groups that can be told from the mean of the population."""
     data = comparison.data
-    theta, middle = variables.theta(fit, data), variables.center(fit, data)
-    if theta is None or middle is None or not fit.keeps(CENTER) or data.stats.J < 2:
+    theta = variables.theta(fit, data)
+    if theta is None or not fit.keeps(CENTER) or data.stats.J < 2:
+        return []
+    middle = variables.center(fit, data)
+    if middle is None:
         return []
     above = (theta > middle).mean(axis=(1, 2))
     draws = draws_of(comparison, fit)
