@@ -245,8 +245,13 @@ def test_tables_and_sentences_tell_the_levels(fits: list[Fit], data: GroupedData
 
 def test_a_new_group_is_predicted_from_its_outer_group(fits: list[Fit], data: GroupedData) -> None:
     result = Result(data, tuple(fits[:1]))
-    rows = {"school": ["further", "elsewhere"], "district": ["Ash", "Oak"]}
-    near, far = result.predict(rows).to_dict(orient="records")
+    rows = {
+        "school": ["further", "elsewhere", data.labels[0], data.labels[0]],
+        "district": ["Ash", "Oak", "Ash", "Birch"],
+    }
+    near, far, known, other = result.predict(rows).to_dict(orient="records")
+    assert (known["kind"], other["kind"]) == ("known", "new")  # of that label in another district
+    assert result.predict([data.labels[0]])["kind"].tolist() == ["known"]
     outer = result.table("outer_groups").set_index("outer_group")
     assert near["mean"] == pytest.approx(outer.loc["Ash", "estimate"], abs=0.3)
     assert far["mean"] == pytest.approx(outer.loc["new", "estimate"], abs=0.4)

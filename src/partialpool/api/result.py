@@ -222,9 +222,9 @@ class Result:
         names = columns_in(rows, own.sources if own is not None else ())
         given = {name: list(column_of(rows, name)) for name in names}
         nesting = self.data.stats.nesting
-        outers = columns_in(rows, (nesting.label,) if nesting is not None else ())
-        outer = list(column_of(rows, outers[0])) if outers else None
-        return predict_rows(self._fit(), self.data, list(labels), covariates=given, outer=outer)
+        for name in columns_in(rows, (nesting.label,) if nesting is not None else ()):
+            given[name] = list(column_of(rows, name))
+        return predict_rows(self._fit(), self.data, list(labels), covariates=given)
 
     def _fit(self) -> Fit:
         found = self.comparison.model("partial") or self.comparison.model("none")
