@@ -183,7 +183,7 @@ def test_draws_are_those_of_the_exact_posterior(made: GroupedData) -> None:
     nesting = made.stats.nesting
     assert nesting is not None
     checked = [((name, ""), drawn[name]) for name in ("mu", *names_of(made))]
-    checked += [(("phi", k), drawn["phi"][..., i]) for i, k in enumerate(nesting.labels)]
+    checked += [((f"phi[{k}]", ""), drawn["phi"][..., i]) for i, k in enumerate(nesting.labels)]
     checked += [(("theta", g), drawn["theta"][..., j]) for j, g in enumerate(made.labels)]
     for key, draws in checked:
         row = summary.loc[key]
