@@ -363,23 +363,23 @@ def test_interpolated_sums_are_those_over_all_groups() -> None:
 
 
 def test_many_groups_are_fitted_and_estimated_as_their_truth_has_it() -> None:
-    own, theta, phi = many(20_000, 400)
+    own, theta, phi = many(5_000, 200)
     priors = NESTED.default_priors(own)
     assert NESTED.draws_exactly(MARGINAL, own, rows=False)
     drawn = NESTED.draw_exactly(
-        MARGINAL, own, priors, rng=np.random.default_rng(1), shape=(2, 500), draw_groups=False
+        MARGINAL, own, priors, rng=np.random.default_rng(1), shape=(2, 200), draw_groups=False
     )
     for name, value in (("omega", 2.0), ("tau", 1.5), ("sigma", 3.0), ("mu", 8.0)):
         assert abs(drawn[name].mean() - value) < 5 * drawn[name].std()
-    flat = drawn["phi"].reshape(-1, 400)
-    assert np.std((flat.mean(axis=0) - phi) / flat.std(axis=0)) == pytest.approx(1, abs=0.15)
+    flat = drawn["phi"].reshape(-1, 200)
+    assert np.std((flat.mean(axis=0) - phi) / flat.std(axis=0)) == pytest.approx(1, abs=0.2)
     scalars = {name: values for name, values in drawn.items() if values.ndim == 2}
     posterior = xr.Dataset({name: (("chain", "draw"), v) for name, v in scalars.items()})
     table = group_posterior.group_estimates(posterior, own)
     z = (table["mean"] - theta) / table["sd"]
-    assert z.std() == pytest.approx(1, abs=0.03)
+    assert z.std() == pytest.approx(1, abs=0.04)
     within = (theta > table["q2.5"]) & (theta < table["q97.5"])
-    assert within.mean() == pytest.approx(0.95, abs=0.01)
+    assert within.mean() == pytest.approx(0.95, abs=0.015)
     assert table["outer_group"].tolist() == [f"d{k}" for k in own.nesting.index]
     with pytest.raises(InputError, match="neither draws, ranks nor contrasts"):
         group_posterior.Hyperdraws.of(posterior, own)
