@@ -23,7 +23,7 @@ from partialpool.errors import InputError
 from partialpool.families import KNOWN_ERRORS_NESTED, NESTED, exact
 from partialpool.families.base import MARGINAL
 from partialpool.families.exact.leaves import Interpolated
-from partialpool.families.nested import NestedStats
+from partialpool.families.nested_statistics import NestedStats
 from partialpool.families.nesting import Nesting, few_outer_groups
 from partialpool.priors import HalfNormal, HalfT, Normal
 from partialpool.priors.levels import NestedChoice

@@ -10,7 +10,7 @@ import pandas as pd
 from partialpool.api.frames import grouped
 from partialpool.data import GroupedData
 from partialpool.data.reading import Columns
-from partialpool.families.nested import NestedEstimates
+from partialpool.families.nested_statistics import NestedEstimates
 from partialpool.families.nesting import Nesting
 
 _SCHOOLS = {"Ash": 3, "Birch": 2, "Cedar": 2, "Dogwood": 1}

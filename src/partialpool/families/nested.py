@@ -9,11 +9,10 @@ pooling are those of the same rows without outer groups.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from partialpool.families.base import (
     FORMS,
@@ -31,7 +30,8 @@ from partialpool.families.exact.nested import NestedPosterior
 from partialpool.families.exact.nested import nested as nested_posterior
 from partialpool.families.known_errors import Estimates, KnownErrors
 from partialpool.families.moments import GroupStats
-from partialpool.families.nesting import Nested, Nesting, few_outer_groups, numbered
+from partialpool.families.nested_statistics import NestedEstimates, NestedStats
+from partialpool.families.nesting import Nesting, few_outer_groups, numbered
 from partialpool.families.normal import Observations
 from partialpool.priors import Exponential, HalfCauchy, HalfNormal, HalfT, Normal, Uniform
 from partialpool.priors.choices import BASE, PriorChoice
@@ -41,8 +41,6 @@ from partialpool.settings import Settings
 from partialpool.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from partialpool.families.base import Family as _Base
 else:
     _Base = object
@@ -53,83 +51,6 @@ MOST_SAMPLED = 2000
 _DF = 3.0
 _SIMULATED = (3, 2, 2, 1)
 _OUTER = ("omega_df", "omega_scale")
-
-
-@dataclass(frozen=True)
-class NestedEstimates(Nested, Estimates):
-    """Estimates with their standard errors, in groups within groups.
-
-    Attributes
-    ----------
-    labels, estimate, se
-        As of `Estimates`.
-    nested_in
-        The outer group of each.
-    """
-
-    labels: tuple[str, ...]
-    estimate: FloatArray
-    se: FloatArray
-    nested_in: Nesting
-
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); the nesting is apart."""
-        return {"estimate": self.estimate, "se": self.se}
-
-    def summary(self) -> pd.DataFrame:
-        """As `Estimates.summary`, with `outer_group` behind the group."""
-        return _with_outer(super().summary(), self.nesting)
-
-    def take(self, at: IntArray) -> NestedEstimates:
-        """Return the estimates of some groups; all outer groups are kept."""
-        labels = tuple(self.labels[j] for j in at)
-        return NestedEstimates(labels, self.estimate[at], self.se[at], self.nesting.take(at))
-
-
-@dataclass(frozen=True)
-class NestedStats(Nested, GroupStats):
-    """Sufficient statistics of observations in groups within groups.
-
-    Attributes
-    ----------
-    labels, n, mean, ss
-        As of `GroupStats`.
-    nested_in
-        The outer group of each.
-    """
-
-    labels: tuple[str, ...]
-    n: IntArray
-    mean: FloatArray
-    ss: FloatArray
-    nested_in: Nesting
-
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); the nesting is apart."""
-        return {"n": self.n, "mean": self.mean, "ss": self.ss}
-
-    def summary(self) -> pd.DataFrame:
-        """As `GroupStats.summary`, with `outer_group` behind the group."""
-        return _with_outer(super().summary(), self.nesting)
-
-    def take(self, at: IntArray) -> NestedStats:
-        """Return the statistics of some groups; all outer groups are kept."""
-        found = super().take(at)
-        return NestedStats(found.labels, found.n, found.mean, found.ss, self.nesting.take(at))
-
-    def without_row(self, j: int, value: float) -> NestedStats | None:
-        """Return the statistics without one observation of group j; None where it has no other."""
-        found = super().without_row(j, value)
-        if found is None:
-            return None
-        return NestedStats(found.labels, found.n, found.mean, found.ss, self.nesting)
-
-
-def _with_outer(summary: pd.DataFrame, nesting: Nesting) -> pd.DataFrame:
-    summary.insert(1, "outer_group", [nesting.labels[k] for k in nesting.index])
-    return summary
 
 
 class _Levels(_Base):
