@@ -17,6 +17,7 @@ from scipy import integrate, special, stats
 from helpers import densities
 from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_estimates, from_proportions, from_rates
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
@@ -52,6 +53,15 @@ def estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return from_estimates(labels, offset + scale * y, scale * se, name="estimates")
 
 
+def explained_estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    plain = estimates(scale, offset)
+    columns = {
+        "dose": [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5],
+        "region": ["north", "south", "north", "south", "south", "north", "north", "south"],
+    }
+    return explained(replace(plain, columns=columns), ["dose", "region"])
+
+
 def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     rng = np.random.default_rng(14)
     trials = np.array([5, 9, 14, 20, 30, 45, 70, 12])
@@ -84,6 +94,7 @@ EXAMPLES: dict[str, Make] = {
     "student_t": student_t_means,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
+    "known_errors_covariates": explained_estimates,
     "proportions": proportions,
     "proportions_logit_normal": lambda: proportions().modelled(population="logit_normal"),
     "rates": rates,
@@ -185,6 +196,9 @@ def test_statistics_of_some_groups_are_those_groups_(made: GroupedData) -> None:
     assert some.labels == tuple(made.labels[j] for j in at)
     for name, column in made.stats.columns.items():
         assert getattr(some, name).tolist() == column[at].tolist()
+    if made.stats.covariates is not None:
+        kept = some.covariates
+        assert kept.centered.tolist() == made.stats.covariates.centered[at].tolist()
     whole = made.summary().set_index("group")
     pd.testing.assert_frame_equal(some.summary().set_index("group"), whole.loc[list(some.labels)])
     assert some.raw.tolist() == made.stats.raw[at].tolist()
@@ -338,7 +352,8 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
     rng = np.random.default_rng(8)
     choice = family.base_choice(design.priors)
     J = len(design.sizes)
-    for pooling, shape in (("complete", ()), ("none", (J,)), ("partial", (J,))):
+    common = () if made.stats.covariates is None else (J,)
+    for pooling, shape in (("complete", common), ("none", (J,)), ("partial", (J,))):
         truth = family.draw_truth(pooling, J, priors=design.priors, choice=choice, rng=rng)  # type: ignore[arg-type]
         assert truth["theta"].shape == shape
         y, group, own = family.draw_rows(truth, design.sizes, rng)
@@ -357,6 +372,8 @@ def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
     if not made.family.gaussian:
         _compare_with_grid_of_sizes(made)
         return
+    if made.stats.covariates is not None:
+        pytest.skip("a grid over slopes too is large: test_meta_regression has another check")
     choice, own = base_of(made), made.stats
     posterior = made.family.exact_posterior(FORMS[0], own, priors_for(made))
     if isinstance(posterior, TabledPosterior):
@@ -481,9 +498,8 @@ def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program
     if made.family.gaussian:  # elsewhere means of the population need not exist
         assert np.isfinite(table["mean"]).all()
     assert np.isfinite(table["median"]).all()
-    assert (table["parameter"] == "theta").sum() == (
-        1 if posterior.pooling == "complete" else made.stats.J
-    )
+    common = posterior.pooling == "complete" and made.stats.covariates is None
+    assert (table["parameter"] == "theta").sum() == (1 if common else made.stats.J)
 
 
 def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> None:
@@ -493,6 +509,8 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
     for name in priors.values:
         kept = {key: value for key, value in priors.values.items() if key != name}
         program = "hierarchical_marginal" if name in made.family.choice_settings else "no_pooling"
+        if made.stats.covariates is not None and name.startswith("theta"):
+            program = "no_pooling"
         bounded = "tau_upper" in made.family.settings
         needed = "tau_upper" if name == "tau_df" and bounded else name
         with pytest.raises(InputError, match=f"--prior {needed}=NUMBER"):
@@ -555,6 +573,7 @@ def test_the_density_of_every_program_is_python_s(
         kept = fit.draws["log_prior"].to_dataset().to_dataarray().sum("variable").to_numpy()
         at = {k: fit.posterior[k].to_numpy() for k in ("mu", "tau", made.stats.error_sd) if k}
         prior = densities.log_prior(fit, base_of(made), at["mu"], at["tau"], at.get("sigma", 1.0))
+        prior = prior + densities.of_slopes(fit, made, base_of(made))
         assert np.ptp(kept - prior) < 1e-9
 
 

@@ -184,15 +184,17 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
     if choice.sigma is not None:
         total = total + choice.sigma.log_density(error_sd[0])
     if "mu" in sampled:
-        total = total + choice.mu.log_density(mu)
+        total = total + choice.mu.log_density(mu) + of_slopes(fit, data, choice)
         if not sampled & {"theta", "eta"}:
             return np.ravel(total + family.log_marginal(groups, mu, tau, error_sd).sum(axis=0))
         theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
-        z = (theta - mu) / tau
+        z = (theta - variables.center(fit, data)) / tau
         population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(tau))
         return np.ravel(
             total + population.sum(axis=0) + family.log_likelihood(groups, theta, error_sd)
         )
+    if data.stats.covariates is not None:
+        return np.ravel(total) + _integral_over_line(data, choice, tau.ravel())
     sd = np.broadcast_to(error_sd[0], tau.shape)
     integrals = [
         _integral_over_mu(data, choice, float(t), float(s))
@@ -267,6 +269,31 @@ def _own_variance_group(data: GroupedData, j: int, at: Mapping[str, float]) -> f
     log += stats.norm.logpdf(mean, at["mu"], np.sqrt(at["tau"] ** 2 + v / n))
     log -= 0.5 * (n - 1) * np.log(v) + 0.5 * ss / v
     return float(special.logsumexp(log))
+
+
+def of_slopes(fit: Fit, data: GroupedData, choice: Any) -> Any:
+    """Log prior density of the slopes of covariates, where there are some, by draw."""
+    covariates, beta = data.stats.covariates, variables.coefficients(fit, data)
+    if covariates is None or beta is None:
+        return 0.0
+    scaled = beta * covariates.spread[:, None, None]
+    return stats.norm.logpdf(scaled, choice.beta.location, choice.beta.scale).sum(axis=0)
+
+
+def _integral_over_line(data: GroupedData, choice: Any, tau: Any) -> NDArray[np.float64]:
+    """Log density of all estimates given tau, as one multivariate normal without mu and slopes."""
+    of, x = data.stats, data.stats.covariates.design  # type: ignore[union-attr]
+    scales = np.array([choice.mu.scale, *[choice.beta.scale] * (x.shape[1] - 1)])
+    line = (x * scales**2) @ x.T
+    mean = np.full(of.J, choice.mu.location)
+    return np.array(
+        [
+            stats.multivariate_normal.logpdf(
+                of.raw, mean, np.diag(t**2 + of.raw_se**2) + line, allow_singular=False
+            )
+            for t in tau
+        ]
+    )
 
 
 def _of_counts(

@@ -109,6 +109,18 @@ def column_of(source: Any, name: str) -> Any:
     return _Frame(source).column(name)
 
 
+def columns_in(source: Any, names: Sequence[str]) -> list[str]:
+    """Names among some that a frame or a dictionary has as columns.
+
+    Raises
+    ------
+    InputError
+        What is no frame.
+    """
+    frame = _Frame(source)
+    return [name for name in names if frame.has(name)]
+
+
 def _of_frame(
     source: Any, columns: Columns, level: float | None, about: dict[str, Any]
 ) -> GroupedData:
@@ -189,6 +201,10 @@ class _Frame:
     def listed(self) -> str:
         """The names, for a message."""
         return "the columns " + ", ".join(map(repr, self._columns))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a column of a name."""
+        return name in self._columns
 
     def column(self, name: str) -> Any:
         """Return a column.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,28 @@ KNOWN, NEW, UNKNOWN = "known", "new", "not named"
 """What a row's group is."""
 
 
-def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataFrame:
+def refuse_counts(data: GroupedData) -> None:
+    """Refuse outcomes that are counts, of which more has to be known.
+
+    Raises
+    ------
+    InputError
+        With where predictions of them are.
+    """
+    if not data.family.gaussian:
+        raise InputError(
+            "predictions of counts depend on how many trials or how much exposure there will be: "
+            "see the table `predictions`"
+        )
+
+
+def predict_rows(
+    fit: Fit,
+    data: GroupedData,
+    labels: Sequence[Any],
+    *,
+    covariates: Mapping[str, Sequence[Any]] | None = None,
+) -> pd.DataFrame:
     """Predict one outcome for each row, from partial pooling.
 
     Parameters
@@ -31,6 +52,9 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
     labels
         Group of each row: a label of the data, another one (a new group, the same for all rows of
         that label), or a missing one (any of the groups at hand, each as likely).
+    covariates
+        Name of a covariate to its value in each row; what is not given is taken at its mean over
+        the groups. A group of the data keeps its own.
 
     Returns
     -------
@@ -45,11 +69,7 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
     InputError
         Outcomes that are counts, or a program that does not keep to a normal population.
     """
-    if not data.family.gaussian:
-        raise InputError(
-            "predictions of counts depend on how many trials or how much exposure there will be: "
-            "see the table `predictions`"
-        )
+    refuse_counts(data)
     theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
     tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
     rows_differ = bool(data.stats.error_sd)
@@ -59,10 +79,11 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
         raise InputError(f"the observations of {fit.title} are not known to be normal around theta")
     rng = np.random.default_rng(1)
     draws = mu.size
+    centers = _centers(fit, data, covariates or {}, len(labels))
     flat, index = theta.reshape(len(theta), draws), {x: j for j, x in enumerate(data.labels)}
     fresh: dict[str, FloatArray] = {}
     rows: list[dict[str, Any]] = []
-    for label in labels:
+    for row, label in enumerate(labels):
         missing = label is None or (pd.api.types.is_scalar(label) and bool(pd.isna(label)))
         name = "" if missing else str(label)
         error: FloatArray = np.zeros(draws)
@@ -74,8 +95,8 @@ def predict_rows(fit: Fit, data: GroupedData, labels: Sequence[Any]) -> pd.DataF
         else:
             kind = NEW
             if name not in fresh:
-                fresh[name] = mu.ravel() + tau.ravel() * _standard(fit, data, rng, draws)
-            mean = fresh[name]
+                fresh[name] = tau.ravel() * _standard(fit, data, rng, draws)
+            mean = (mu.ravel() if centers is None else centers[row]) + fresh[name]
         if rows_differ and sigma is not None:
             sds = sigma.reshape(len(sigma), draws)
             if len(sds) == 1:
@@ -105,6 +126,20 @@ def _new_sd(fit: Fit, data: GroupedData, draws: int) -> FloatArray:
     if found is None:
         raise InputError(f"{fit.title} writes no sigma_new, the sd within a new group")
     return found.reshape(draws)
+
+
+def _centers(
+    fit: Fit, data: GroupedData, given: Mapping[str, Sequence[Any]], count: int
+) -> FloatArray | None:
+    """Draws of the regression line at each row, shape (count, draws); None without covariates."""
+    own = data.stats.covariates
+    if own is None:
+        return None
+    mu, beta = variables.scalar(fit, data, "mu"), variables.coefficients(fit, data)
+    if mu is None or beta is None:
+        raise InputError(f"{fit.title} has no regression line that a new group would lie about")
+    at = own.rows(given, count)
+    return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
 
 
 def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from partialpool.api.figures import Figures
-from partialpool.api.frames import column_of
+from partialpool.api.frames import column_of, columns_in
 from partialpool.api.predicting import predict_rows
 from partialpool.api.quantities import Quantity
 from partialpool.api.saving import read_folder, write_folder
@@ -196,7 +196,9 @@ class Result:
         ----------
         rows
             Labels, or a frame or a dictionary that has them in a column. A label of the data is
-            that group, another one a new group, a missing one any of the groups at hand.
+            that group, another one a new group, a missing one any of the groups at hand. Columns
+            of the covariates' names say where a new group lies; what is missing is taken at its
+            mean over the groups.
         group
             Name of that column; `data.group_label` where None.
 
@@ -212,8 +214,13 @@ class Result:
             No such column, counts, or a program without a normal population.
         """
         listed = isinstance(rows, list | tuple)
-        labels = rows if listed else column_of(rows, group or self.data.group_label)
-        return predict_rows(self._fit(), self.data, list(labels))
+        if listed:
+            return predict_rows(self._fit(), self.data, list(rows))
+        labels = column_of(rows, group or self.data.group_label)
+        own = self.data.stats.covariates
+        names = columns_in(rows, own.sources if own is not None else ())
+        given = {name: list(column_of(rows, name)) for name in names}
+        return predict_rows(self._fit(), self.data, list(labels), covariates=given)
 
     def _fit(self) -> Fit:
         found = self.comparison.model("partial") or self.comparison.model("none")

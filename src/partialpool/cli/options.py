@@ -246,10 +246,7 @@ class DataOptions:
 
         data = self.load(files)
         priors = priors_for(data, parse_prior_settings(self.prior or []))
-        say(
-            f"{data.title}: {data.family.count(data.stats)} "
-            f"({axis_title(data)} by {data.group_label})"
-        )
+        say(f"{data.title}: {data.counted} ({axis_title(data)} by {data.group_label})")
         for note in data.notes:
             say(f"Note: {note}.")
         by_source: dict[str, list[str]] = {}

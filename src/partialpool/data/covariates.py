@@ -11,7 +11,7 @@ from partialpool.data.columns import numbers_of, read_columns, spelling_of
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
-from partialpool.families.covariates import covariates
+from partialpool.families.covariates import Covariates, covariates
 from partialpool.types import FloatArray
 
 OPTION = "--by"
@@ -37,14 +37,17 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
     """
     if not by:
         return data
+    if data.stats.covariates is not None:
+        raise InputError(f"{data.name}: it has covariates already; name all of them at once")
     usual = FAMILIES[data.family.reads]
     if data.family is not usual and usual.explained:
         chosen = ", ".join(f"--{about} {name}" for about, name in data.family.model.items())
         raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
     if not usual.explained:
-        able = [each.words.data for each in FAMILIES.values() if each.explained]
+        able = {each.reads: each.words.data for each in FAMILIES.values() if each.explained}
         raise InputError(
-            f"{OPTION} {by[0]}: covariates of groups are for {', '.join(able)}, and these data are "
+            f"{OPTION} {by[0]}: covariates of groups are for {', '.join(able.values())} with known "
+            f"standard errors, and these data are "
             f"{usual.words.data}; leave {OPTION} out"
         )
     twice = [name for k, name in enumerate(by) if name in by[:k]]
@@ -61,9 +64,26 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         name="-".join([data.name, "by", *by]),
         stats=stats,
         family=family,
-        notes=(*data.notes, *stats.covariates.contrasts),
+        notes=(*data.notes, *_notes(stats.covariates)),
         reading={**data.reading, "by": list(by)} if data.reading else {},
     )
+
+
+def _notes(found: Covariates) -> list[str]:
+    """Say what explains the groups, and from where it is counted."""
+    ends = found.values.min(axis=0), found.values.max(axis=0)
+    said = [
+        f"{name} explains how the groups differ: from {low:.4g} to {high:.4g}, with mean "
+        f"{middle:.4g} over the groups"
+        for name, low, high, middle in zip(found.names, *ends, found.middle, strict=True)
+        if name in found.sources and name not in found.levels
+    ]
+    said += [
+        f"{column} explains how the groups differ, with the levels {', '.join(levels)}; its "
+        f"coefficients are differences from {levels[0]}"
+        for column, levels in found.levels.items()
+    ]
+    return said
 
 
 def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from partialpool.data.labels import strip_labels
 from partialpool.data.memory import as_numbers, first_missing, label_texts
 from partialpool.data.order import in_categories, in_order
 from partialpool.errors import InputError
-from partialpool.families import chosen
+from partialpool.families import FAMILIES, chosen
 from partialpool.families.base import Family, Statistics, Words
 from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
@@ -111,7 +111,14 @@ class GroupedData:
     def __repr__(self) -> str:
         """Say what the data are in a line."""
         measured = f"{self.axis_title} by {self.group_label}"
-        return f"{self.title or self.name}: {self.family.count(self.stats)} ({measured})"
+        return f"{self.title or self.name}: {self.counted} ({measured})"
+
+    @property
+    def counted(self) -> str:
+        """How many rows and groups there are, and what is assumed of them that is not usual."""
+        usual = self.family is FAMILIES[self.family.reads]
+        idea = "" if usual else self.family.idea[0] or self.words.population
+        return self.family.count(self.stats) + (f", with {idea}" if idea else "")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -198,7 +205,7 @@ class GroupedData:
             return self
         kept = {name: value for name, value in self.priors.items() if name in family.settings}
         left = ", ".join(sorted(set(self.priors) - set(kept)))
-        note = f"{self.priors_source}: {left} are settings of another model, and are not used"
+        note = f"of {self.priors_source}, these belong to another model and are not used: {left}"
         return replace(
             self,
             name="-".join([self.name, *choice.values()]),

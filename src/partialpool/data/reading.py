@@ -416,7 +416,7 @@ def _by_group(
         source = open_source(engine, paths, spelling)
         check_header(source.header, path=paths[0], delimiter=spelling.delimiter)
         layout = _LAYOUTS[kind](source.header, named, path=paths[0])
-        table = scan_counts(source, layout) if large and kind == _PROPORTIONS else None
+        table = scan_counts(source, layout) if large and kind in (_PROPORTIONS, _RATES) else None
         if table is None:
             table = read_table(source, layout, drop_missing=drop_missing)
     found = dict(layout.columns)

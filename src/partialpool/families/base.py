@@ -592,6 +592,13 @@ class Family(ABC):
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
 
+    def unexplained(self, stats: Any, priors: Priors) -> Any:
+        """Exact posterior of partial pooling without covariates; None where it is not known.
+
+        Its `summary` takes the groups that are wanted.
+        """
+        return None
+
     def with_covariates(self, stats: Any, found: Covariates) -> Any:
         """Put covariates of the groups beside the statistics of the rows, where models use them."""
         raise NotImplementedError

@@ -94,6 +94,13 @@ class MetaRegression(KnownErrors):
     )
     choice_settings = ("mu_location", "mu_scale", "tau_df", "tau_scale", "beta_scale")
 
+    def unexplained(self, stats: Any, priors: Priors) -> exact.KnownErrorsPosterior:
+        """Exact posterior of partial pooling of the estimates about one mean."""
+        choice = KnownErrors().base_choice(priors)
+        return exact.known_errors(
+            stats.labels, stats.estimate, stats.se, mu=choice.mu, tau=choice.tau
+        )
+
     def with_covariates(self, stats: Estimates, found: Covariates) -> ExplainedEstimates:
         """Put covariates beside estimates."""
         return ExplainedEstimates(stats.labels, stats.estimate, stats.se, found)
@@ -173,10 +180,17 @@ class MetaRegression(KnownErrors):
                 start["beta"] = 0.5 * unit * rng.uniform(-1, 1, stats.covariates.K)
         return found
 
-    def count(self, stats: Any) -> str:
-        """Say how many estimates there are, and what explains them."""
-        by = ", ".join(stats.covariates.sources)
-        return f"{super().count(stats)}, explained by {by}"
+    def shares(self, stats: Any, tau: FloatArray) -> dict[str, FloatArray]:
+        """Draws of I^2 = tau^2 / (tau^2 + s^2) about the line and of H^2 = 1 / (1 - I^2).
+
+        s^2 = (J - m) / tr(W - W X (X' W X)^-1 X' W) with w = 1 / se^2 and m coefficients is the
+        typical error variance (Viechtbauer 2010, *Journal of Statistical Software* 36(3), 1-48).
+        """
+        x, w = stats.covariates.design, (stats.se.min() / stats.se) ** 2
+        inside = np.einsum("ji,ik,jk->j", x, np.linalg.inv((x.T * w) @ x), x)
+        trace = float((w - w**2 * inside).sum())
+        typical = float(stats.se.min()) ** 2 * (stats.J - x.shape[1]) / trace
+        return {"i2": tau**2 / (tau**2 + typical), "h2": (tau**2 + typical) / typical}
 
     def replicated(
         self,
@@ -304,13 +318,10 @@ class MetaRegression(KnownErrors):
         return y, group, self.with_covariates(plain, simulated(len(sizes)))
 
     def classical(self, stats: Any) -> dict[str, Callable[[], pd.DataFrame]]:
-        """Meta-regression without priors, and meta-analysis without covariates beside it."""
+        """Meta-regression without priors."""
         from partialpool.families import meta_analysis
 
-        return {
-            "meta_regression": partial(meta_analysis.regression, stats, stats.covariates),
-            **super().classical(stats),
-        }
+        return {"meta_regression": partial(meta_analysis.regression, stats, stats.covariates)}
 
 
 def simulated(groups: int) -> Covariates:

@@ -24,4 +24,5 @@ from .posterior import prior_and_posterior as prior_and_posterior
 from .posterior import rank_plot as rank_plot
 from .posterior import trace_and_density as trace_and_density
 from .posterior import traces as traces
+from .regression import groups_along_line as groups_along_line
 from .theme import without_caption as without_caption

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from partialpool import plots
-from partialpool.families.exact import KnownErrorsPosterior
+from partialpool.families.exact import KnownErrorsPosterior, MetaRegressionPosterior
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import funnel, later, model_figures, own_spreads
+from partialpool.report import funnel, later, model_figures, own_spreads, regression
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -87,6 +87,8 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
     )
     if partial and partial.keeps(MEANS):
         yield Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial))
+    if partial and regression.drawn(comparison, partial):
+        yield Plan("shrinkage", "line", lambda: regression.figure(comparison, partial))
     if own_spreads.drawn(comparison) is not None:
         yield Plan("shrinkage", "spreads", lambda: own_spreads.figure(comparison))
     if partial and comparison.data.family.rows_are_groups:
@@ -208,7 +210,8 @@ def _most(comparison: Comparison, model: str) -> str:
 
 def _arrows(comparison: Comparison, fit: Fit) -> Figure:
     frame = comparison.table("shrinkage", model=fit.name)
-    target = float(frame["target"].iloc[0])
+    targets = frame["target"].unique()  # several where covariates explain the groups
+    target = float(targets[0]) if len(targets) == 1 else np.nan
     words = comparison.data.words
     mean = "geometric posterior mean" if comparison.data.exp else "posterior mean"
     return Figure(
@@ -277,13 +280,15 @@ def _forest(comparison: Comparison, fit: Fit) -> Figure:
 
 def _mean_of_all(comparison: Comparison) -> str:
     """What the row of mu is called in a forest."""
+    if comparison.data.stats.covariates is not None:
+        return f"{model_figures.center(comparison)}, at the means of covariates"
     return "exp(μ), geometric mean of all" if comparison.data.exp else "μ, mean of all"
 
 
 def _effects(comparison: Comparison, fit: Fit) -> Figure:
     """Draw the effects given tau over the posterior density of tau."""
     posterior = exact_posterior(fit, comparison.data)
-    if not isinstance(posterior, KnownErrorsPosterior):
+    if not isinstance(posterior, KnownErrorsPosterior | MetaRegressionPosterior):
         raise ValueError(f"the effects of {fit.name} given tau are not known exactly")
     reach = float(comparison.table("estimates", model=fit.name, parameter="tau")["q97.5"].iloc[0])
     grid = np.linspace(0.0, 1.25 * reach, 161)
@@ -304,9 +309,15 @@ def _effects(comparison: Comparison, fit: Fit) -> Figure:
             "ratios": data.exp,
         },
         f"{capital(given)} of the effects given τ, and the posterior density of τ (exact).",
-        f"Lines of {lines} of {len(kept)} groups that leave one point at τ = 0 and fan out as τ "
+        f"Lines of {lines} of {len(kept)} groups that leave {_start(comparison)} at τ = 0 and fan "
+        "out as τ "
         f"grows; below, the posterior density of τ, most of which lies below {number(reach)}.",
     )
+
+
+def _start(comparison: Comparison) -> str:
+    """Where effects lie if they do not differ."""
+    return "one point" if comparison.data.stats.covariates is None else "the regression line"
 
 
 def _order(comparison: Comparison, fit: Fit) -> list[str]:

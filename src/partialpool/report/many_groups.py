@@ -17,9 +17,19 @@ from partialpool.fitting import Fit, diagnostics
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, SHIPPED, statements
 from partialpool.progress import Progress
-from partialpool.report import cells, page, results, sentences, trust, views, wording
+from partialpool.report import (
+    cells,
+    page,
+    regression,
+    results,
+    sentences,
+    trust,
+    views,
+    wording,
+)
 from partialpool.report.drawing import Figure, draw_all, drawing_processes
 from partialpool.tables import exponential, group_draws, group_posterior, meanings, shrinkage
+from partialpool.tables import regression as regression_tables
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate, short
 
@@ -169,6 +179,8 @@ def _fill(
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
             more["draws"] = drawn.to_series().unstack("group").reset_index()  # noqa: PD010
+        if data.stats.covariates is not None:
+            more["coefficients"] = regression_tables.coefficients([fit], data)
         estimates = shrinkage.estimates([fit], data)
         more["estimates"] = estimates[estimates["group"] == ""]
         more = exponential.tables(data, more)
@@ -241,7 +253,9 @@ def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
             "shrinkage": table[columns].iloc[order[kept]].rename(columns={"mean": "estimate"}),
             "axis_title": exponential.axis_title(data),
             "group_title": data.group_label,
-            "center": exponential.shown(data, float(fit.posterior["mu"].mean())),
+            "center": exponential.shown(data, float(fit.posterior["mu"].mean()))
+            if data.stats.covariates is None
+            else None,
             "ratios": data.exp,
             **sizes,
         },
@@ -253,6 +267,11 @@ def _figure(data: GroupedData, fit: Fit, table: pd.DataFrame) -> Figure:
 
 def _extremes(data: GroupedData, priors: Priors) -> str:
     """Say what the two extremes would make of the groups."""
+    if data.stats.covariates is not None:
+        return (
+            "Complete pooling would put every group on the regression line, no pooling each at "
+            f"about its {data.words.raw} (raw_mean in groups.csv)."
+        )
     summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
     mean, sd = summary.loc[summary["parameter"] == "theta", ["mean", "sd"]].to_numpy(float)[0]
     decimals = max(0, 1 - math.floor(math.log10(sd)))
@@ -307,8 +326,8 @@ def _write_page(
         page.Section(
             "groups",
             "The groups",
-            said,
-            [_view(comparison, shown)],
+            [*regression.lines(comparison), *said],
+            [regression.coefficients(comparison), _view(comparison, shown)],
             [picture],
         ),
     ]

@@ -58,7 +58,7 @@ def _of_logs(comparison: Comparison, shown: str) -> str:
     return f"{shown} (log scale)" if comparison.data.exp else shown
 
 
-def _center(comparison: Comparison) -> str:
+def center(comparison: Comparison) -> str:
     """Symbol of the population's mean, as figures of effects show it."""
     return "exp(μ)" if comparison.data.exp else "μ"
 
@@ -128,7 +128,7 @@ def of_model(
 
 
 def _trace_density(comparison: Comparison, fit: Fit, key: str) -> Figure:
-    names = [n for n in ("theta", "sigma2") if n in _scalars(comparison, fit)]
+    names = [n for n in ("mu", "theta", "sigma2") if n in _scalars(comparison, fit)]
     labels = {n: _label(comparison, n) for n in names}
     return Figure(
         key,
@@ -213,7 +213,7 @@ def _caterpillar(comparison: Comparison, fit: Fit, key: str) -> Figure:
         "caterpillar",
         arguments,
         f"Central 50 % and 95 % intervals of {_theta(comparison)} by {comparison.data.group_label}"
-        f"{'' if mu.empty else f', and of {_center(comparison)}'}, under {fit.title}.",
+        f"{'' if mu.empty else f', and of {center(comparison)}'}, under {fit.title}.",
         f"Caterpillar plot of the {comparison.data.words.thetas} under {fit.title}. "
         + _ends(comparison, fit, "theta"),
     )

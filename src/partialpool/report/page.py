@@ -22,6 +22,7 @@ from partialpool.report import (
     mathematics,
     outliers,
     own_spreads,
+    regression,
     sentences,
     spread,
     tau_priors,
@@ -95,6 +96,12 @@ def _said(say: Callable[..., list[str]], *arguments: Any) -> list[str]:
         return [f"This part could not be written ({type(error).__name__}: {error})."]
 
 
+def _no_spread(comparison: Comparison) -> list[str]:
+    """What the Bayes factor of effects without spread says."""
+    on_a_line = comparison.data.stats.covariates is not None
+    return spread.line(comparison.table("bayes_factor"), on_a_line=on_a_line)
+
+
 def _view(make: Callable[..., cells.View | None], *arguments: Any) -> cells.View | None:
     """Let a table that cannot be made leave the rest of the page alone."""
     try:
@@ -155,12 +162,13 @@ def sections(
             "shrinkage",
             "Shrinkage",
             [
+                *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
                 *_said(own_spreads.lines, comparison),
                 *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
-                *_said(spread.line, comparison.table("bayes_factor")),
+                *_said(_no_spread, comparison),
             ],
             [
                 _view(views.shrinkage, comparison),
@@ -169,10 +177,13 @@ def sections(
                 _view(own_spreads.view, comparison),
                 _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
+                _view(regression.coefficients, comparison),
+                _view(regression.adjusted, comparison),
                 _view(tau_priors.view, comparison),
                 _view(companions.classical, comparison),
                 _view(companions.blup, comparison),
                 _view(companions.meta_analysis, comparison),
+                _view(regression.classical, comparison),
                 _view(companions.maximum_likelihood, comparison),
                 _view(companions.predictors, comparison),
                 _view(companions.weights, comparison),
@@ -243,6 +254,8 @@ def model_section(
             by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
+        if comparison.data.stats.covariates is not None:
+            by_group |= {"x"}
         names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
@@ -294,7 +307,7 @@ def render(
     return environment.get_template("report.html").render(
         comparison=comparison,
         title=comparison.data.title or comparison.data.name,
-        counted=comparison.data.family.count(comparison.data.stats),
+        counted=comparison.data.counted,
         models=wording.poolings(comparison),
         measured=exponential.axis_title(comparison.data),
         parts=parts,

@@ -223,6 +223,12 @@ _QUANTITIES = {
 }
 
 
+_ABOUT_A_LINE = {
+    "tau2": "Variance about the line, τ²",
+    "i2": "Share about the line, I²",
+    "pooling_factor": "Overall pooling factor about the line",
+}
+
 _OF_ALL = "Variance of all observations, σ²"
 """What sigma2 is where all groups have one mean."""
 
@@ -233,8 +239,9 @@ def variance(comparison: Comparison) -> cells.View | None:
     if frame.empty:
         return None
     pools = {fit.name: fit.pooling for fit in comparison.fits}
+    named = _QUANTITIES | (_ABOUT_A_LINE if comparison.data.stats.covariates else {})
     what = [
-        _OF_ALL if q == "sigma2" and pools[model] == "complete" else _QUANTITIES.get(q, q)
+        _OF_ALL if q == "sigma2" and pools[model] == "complete" else named.get(q, q)
         for model, q in zip(frame["model"], frame["quantity"], strict=True)
     ]
     name = "quantity"
@@ -419,7 +426,9 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
 def _predicted(comparison: Comparison, quantity: str) -> str:
     """Name what is predicted in the words of the family."""
     if quantity == NEW_GROUP_MEAN and comparison.data.family.rows_are_groups:
-        return f"{noun(comparison)} of a new {group_word(comparison)}"
+        plain = comparison.data.stats.covariates is None
+        at = "" if plain else ", at the means of the covariates"
+        return f"{noun(comparison)} of a new {group_word(comparison)}{at}"
     return quantity
 
 

@@ -114,6 +114,13 @@ def nouns(comparison: Comparison) -> str:
     return comparison.data.words.thetas.removeprefix("group ")
 
 
+def pulled_to(comparison: Comparison) -> str:
+    """What partial pooling pulls groups towards, within a sentence."""
+    if comparison.data.stats.covariates is not None:
+        return "the regression line"
+    return "exp(μ)" if comparison.data.exp else "μ"
+
+
 def groups_of(count: int) -> str:
     """Count groups: "8 groups", "1 group"."""
     return counted(count, "groups")

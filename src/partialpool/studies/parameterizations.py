@@ -350,6 +350,9 @@ def funnel_draws(fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str
         theta = variables.theta(fit, data)
         if mu is None or tau is None or theta is None:
             raise _lacking(fit)
+        middle = variables.center(fit, data)
+        if middle is None:
+            raise _lacking(fit)
         diverging = np.asarray(fit.sample_stats["diverging"].transpose("chain", "draw")).ravel()
         kept = np.union1d(_spaced(np.arange(tau.size)), _spaced(np.flatnonzero(diverging)))
         for group in groups:
@@ -358,11 +361,16 @@ def funnel_draws(fits: Sequence[Fit], data: GroupedData, *, groups: Sequence[str
                 columns = {
                     "log_tau": np.log(tau.ravel()[kept]),
                     "theta": own,
-                    "eta": (own - mu.ravel()[kept]) / tau.ravel()[kept],
+                    "eta": (own - _of_group(middle, data, group).ravel()[kept]) / tau.ravel()[kept],
                 }
             about = {"form": fit.name, "group": group}
             frames.append(pd.DataFrame({**about, **columns, "diverging": diverging[kept]}))
     return pd.concat(frames, ignore_index=True)
+
+
+def _of_group(center: FloatArray, data: GroupedData, group: str) -> FloatArray:
+    """What a group is drawn towards, shape (chain, draw)."""
+    return np.asarray(center[data.labels.index(group) if len(center) > 1 else 0])
 
 
 def _compared_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], FloatArray]:

@@ -22,6 +22,7 @@ from partialpool.tables import (
     holdout,
     predictions,
     prior_choices,
+    regression,
     scales,
     shrinkage,
     spreads,
@@ -141,6 +142,7 @@ def compute(
         "groups": data.summary,
         "estimates": lambda: shrinkage.estimates(fits, data),
         "exact": lambda: exactness.verify_shipped(fits, data, tables["estimates"]),
+        **_of_covariates(fits, data),
         "shrinkage": lambda: shrinkage.shrinkage(fits, data),
         "shrinkage_wide": lambda: shrinkage.shrinkage_table(fits, data),
         "moved": lambda: shrinkage.moved(tables["shrinkage"]),
@@ -183,7 +185,8 @@ def compute(
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
-        makers["populations"] = lambda: populations(fits, data)
+        if not data.family.gaussian:
+            makers["populations"] = lambda: populations(fits, data)
     absent: list[str] = []
     if not data.has_observations:
         absent = list(_OF_OBSERVATIONS)
@@ -199,6 +202,17 @@ def compute(
     offered = {fit.name: remedies.remedy(fit, checked[fit.name], taken=trusted) for fit in fits}
     words = {name: found.words for name, found in offered.items() if found is not None}
     return Comparison(data, tuple(fits), tables, tables.failed, trusted, delta, insist, words)
+
+
+def _of_covariates(fits: Sequence[Fit], data: GroupedData) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Tables on covariates, where the data have some."""
+    if data.stats.covariates is None:
+        return {}
+    return {
+        "coefficients": lambda: regression.coefficients(fits, data),
+        "explained": lambda: regression.explained(fits, data),
+        "adjusted": lambda: regression.adjusted(fits, data),
+    }
 
 
 def check_fits(fits: Sequence[Fit]) -> None:

@@ -9,7 +9,7 @@ posteriors of the differences:
 - J (J - 1) times the variance of the group means over the groups is the sum of
   (theta_i - theta_j)^2 over the pairs, so its expectation is that of their second moments. With
   the variance of the exact means it gives the overall pooling factor of Gelman and Pardoe (2006,
-  *Technometrics* 48, 241-251).
+  *Technometrics* 48, 241-251), where all groups have one center.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.families.base import Contrasting, Posterior
+from partialpool.families.exact import MetaRegressionPosterior
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
 from partialpool.fitting.summarize import means, summarize
@@ -96,7 +97,8 @@ def exact_derived(posterior: Posterior | Contrasting) -> pd.DataFrame:
     odds = odds.assign(parameter=GREATER, error=pairs["prob_error"])
     frames.append(odds[(p > RARE) & (p < 1 - RARE)])
     frames.append(_expected_ranks(pairs, posterior.labels))
-    if posterior.pooling == "partial":
+    about_one_mean = not isinstance(posterior, MetaRegressionPosterior)
+    if posterior.pooling == "partial" and about_one_mean:
         frames.append(_pooling_factor(pairs, posterior))
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 

@@ -50,6 +50,7 @@ _LOCATIONS = (
     *("mean", "median", "q2.5", "q25", "q75", "q97.5"),
     *("estimate", "raw_mean", "sample_mean", "target", "displacement", "blup", "observed"),
     *("prediction_q2.5", "prediction_q97.5", "before", "after"),
+    *("own_estimate", "usual_mean"),
 )
 _SPREADS = ("sd",)
 _ERRORS = {
@@ -65,6 +66,7 @@ _TURNED = (
     *("groups", "estimates", "shrinkage", "shrinkage_wide", "moved", "contrasts", "claims"),
     *("predictions", "meta_analysis", "weights", "posterior_checks", "draws", "changes"),
     *("choices", "choices_wide", "prior_predictive", "prior_draws"),
+    *("coefficients", "adjusted", "populations", "usual_model_groups"),
 )
 
 _ON_LOGS = "on the scale of the logarithms"
@@ -72,6 +74,8 @@ _MEANINGS = {
     "mean": "exponential of the posterior mean of the logarithm: a geometric mean",
     "sd": "exponential of the posterior sd of the logarithm: a geometric sd, a factor",
     "estimate": "exponential of the posterior mean of the group's logarithm: a geometric mean",
+    "own_estimate": "exponential of its posterior mean under the fit's population",
+    "usual_mean": "exponential of its posterior mean under the usual model",
     "raw_mean": "exponential of the group's own estimate",
     "sample_mean": "exponential of the group's own estimate",
     "observed": "its value in the data, of the exponentials",
@@ -92,6 +96,7 @@ _OWN_MEANINGS = {
     ("meta_analysis", "estimate"): "exponential of the mean effect",
     ("contrasts", "mean"): "exponential of the posterior mean of the difference of the logarithms: "
     "geometric mean of the ratio of the first group to the second",
+    ("usual_model_groups", "mean"): "exponential of the posterior mean under this model",
     ("predictions", "mean"): "exponential of the mean of the predictive distribution",
     ("predictions", "sd"): "exponential of the sd of the predictive distribution, a factor",
 }

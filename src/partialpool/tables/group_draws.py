@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
+from partialpool.families.conjugate import Conjugate
 from partialpool.tables.group_posterior import (
     Hyperdraws,
     batch_variance,
@@ -30,6 +32,8 @@ _FEWEST_DRAWS = 200
 _REACH = 10.0
 _NEAR = 6.5
 _NEAR_SKEWED = 15.0
+_ALIKE = 10  # groups of a pair, on average, from which on pairs are looked at
+_MOST_SHARES = 1_000_000
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
@@ -58,7 +62,7 @@ def draw_groups(
     at, rng = positions(stats, groups), np.random.default_rng(seed)
     own = stats.weight[at], stats.raw[at] - hyper.origin
     if hyper.kind is None:
-        means, sds = hyper.conditional(*own)
+        means, sds = hyper.conditional(*own, _covariates(stats, at))
         theta = hyper.origin + means + sds * rng.standard_normal(means.shape)
     else:
         theta = hyper.kind.draw(hyper.parameters(*own), rng)
@@ -68,6 +72,11 @@ def draw_groups(
         coords={"group": list(groups)},
         name="theta",
     )
+
+
+def _covariates(stats: Statistics, at: IntArray) -> FloatArray | None:
+    """Covariates of groups, counted from their means, where there are some."""
+    return None if stats.covariates is None else stats.covariates.centered[at]
 
 
 def group_contrasts(
@@ -97,7 +106,8 @@ def group_contrasts(
         raise InputError("a comparison needs at least two groups; name more")
     if hyper.kind is not None:
         return _drawn_contrasts(hyper, stats, groups, at)
-    means, sds = hyper.conditional(stats.weight[at], stats.raw[at] - hyper.origin)
+    own = stats.weight[at], stats.raw[at] - hyper.origin
+    means, sds = hyper.conditional(*own, _covariates(stats, at))
     rows = []
     for i, j in itertools.combinations(range(len(at)), 2):
         difference = (means[i] - means[j])[None]
@@ -184,14 +194,34 @@ def group_ranks(
     weight, distance = stats.weight, stats.raw - hyper.origin
     if hyper.kind is not None:
         distance = np.where(weight > 0, distance, 0.0)
-    lowest, highest = _range(hyper, weight, distance)
-    near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
-    above = int((lowest > highest[at].max()).sum())
+    alike = _alike(hyper, weight, distance)
+    if alike is not None:
+        used = max(_FEWEST_DRAWS, _MOST_SHARES // (len(at) * len(alike[0]))) // chains
+        kept = np.unique(np.linspace(0, draws - 1, min(max(1, used), draws)).astype(int))
+        found = _ranks_by_pair(hyper, weight[at], distance[at], alike, kept, seed)
+        return _summarized(found, groups, chains * len(kept))
+    if stats.covariates is None:
+        lowest, highest = _range(hyper, weight, distance)
+        near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
+        above = int((lowest > highest[at].max()).sum())
+    else:  # where each group has a center of its own, all are drawn
+        near, above = np.arange(stats.J), 0
     used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // len(near)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
     ranks = above + _ranks(
-        hyper, weight[near], distance[near], np.searchsorted(near, at), kept, seed
+        hyper,
+        weight[near],
+        distance[near],
+        np.searchsorted(near, at),
+        kept,
+        seed,
+        _covariates(stats, near),
     )
+    return _summarized(ranks, groups, chains * len(kept))
+
+
+def _summarized(ranks: IntArray, groups: Sequence[str], draws: int) -> pd.DataFrame:
+    """Summarize ranks, shape (chosen, chain, kept)."""
     best = (ranks == 1).astype(float)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=(1, 2), method="inverted_cdf")
     return pd.DataFrame(
@@ -203,9 +233,53 @@ def group_ranks(
             "rank_q97.5": high,
             "p_best": best.mean((1, 2)),
             "mcse_p_best": np.sqrt(batch_variance(best)),
-            "draws": chains * len(kept),
+            "draws": draws,
         }
     )
+
+
+def _alike(
+    hyper: Hyperdraws, weight: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, FloatArray, IntArray] | None:
+    """Pairs of size and own estimate, and how many groups have each, where these are many.
+
+    None where theta is normal, or its distribution has no name.
+    """
+    if hyper.kind is None or not hyper.kind.linear:
+        return None
+    pairs, groups = np.unique(weight + 1j * distance, return_counts=True)
+    if _ALIKE * len(pairs) > len(weight):
+        return None
+    return pairs.real.copy(), pairs.imag.copy(), groups
+
+
+def _ranks_by_pair(
+    hyper: Hyperdraws,
+    weight: FloatArray,
+    distance: FloatArray,
+    alike: tuple[FloatArray, FloatArray, IntArray],
+    kept: IntArray,
+    seed: int,
+) -> IntArray:
+    """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
+
+    Given the population and theta of a chosen group, how many groups of a pair lie above it is
+    binomial, so that none of them is drawn. The ranks of one group have the right distribution;
+    those of several groups in one draw are not of the same groups.
+    """
+    kind, rng = cast(Conjugate, hyper.kind), np.random.default_rng(seed)
+    of_pair, estimate, groups = alike
+    ranks = np.empty((len(weight), len(hyper.mu), len(kept)), dtype=np.int64)
+    own = of_pair + 1j * estimate
+    others = groups - (own == (weight + 1j * distance)[:, None])  # but for the group itself
+    for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
+        population = tuple(np.array(part[chain, draw]) for part in hyper.population)
+        given = kind.given(population, weight, hyper.origin + distance)
+        theta = kind.draw(given, rng)
+        of_others = kind.given(population, of_pair, hyper.origin + estimate)
+        share = kind.above(of_others, theta[:, None])
+        ranks[:, chain, k] = 1 + rng.binomial(others, np.clip(share, 0.0, 1.0)).sum(axis=1)
+    return ranks
 
 
 def _range(
@@ -234,6 +308,7 @@ def _ranks(
     at: IntArray,
     kept: IntArray,
     seed: int,
+    covariates: FloatArray | None = None,
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
 
@@ -246,13 +321,16 @@ def _ranks(
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(weight), _BLOCK)]
     ranks = np.empty((len(at), len(hyper.mu), len(kept)), dtype=np.int64)
     for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
-        given = (hyper.tau[chain, draw], hyper.sigma[chain, draw], hyper.deviation[chain, draw])
-        mean, sd = _conditional(weight[at], distance[at], *given)
+        given = hyper.tau[chain, draw], hyper.sigma[chain, draw]
+        toward = np.array(hyper.deviation[chain, draw])
+        if covariates is not None and hyper.slopes is not None:
+            toward = toward + covariates @ hyper.slopes[:, chain, draw]
+        mean, sd = _conditional(weight[at], distance[at], *given, _of(toward, at))
         chosen = _theta(hyper, weight[at], distance[at], mean, sd, (chain, draw), rng)
         order = np.argsort(chosen)
         below = np.bincount(np.searchsorted(chosen[order], chosen), minlength=len(at) + 1)
         for block in blocks:
-            mean, sd = _conditional(weight[block], distance[block], *given)
+            mean, sd = _conditional(weight[block], distance[block], *given, _of(toward, block))
             reach = _NEAR if hyper.kind is None else _NEAR_SKEWED
             rivals = np.flatnonzero((mean + reach * sd > chosen[order[0]]) & others[block])
             n, y = weight[block][rivals], distance[block][rivals]
@@ -261,6 +339,11 @@ def _ranks(
             below += np.bincount(np.searchsorted(chosen[order], larger), minlength=len(at) + 1)
         ranks[order, chain, k] = 1 + below[::-1].cumsum()[::-1][1:]
     return ranks
+
+
+def _of(toward: FloatArray, groups: IntArray | slice) -> FloatArray:
+    """What some groups are drawn towards: one value, or one a group."""
+    return toward[groups] if toward.ndim else toward
 
 
 def _theta(
@@ -281,7 +364,7 @@ def _theta(
 
 
 def _conditional(
-    weight: FloatArray, distance: FloatArray, tau: float, sigma: float, deviation: float
+    weight: FloatArray, distance: FloatArray, tau: float, sigma: float, deviation: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Mean (from the origin) and sd of groups, given one draw of the population."""
     own = weight * (tau / sigma) ** 2

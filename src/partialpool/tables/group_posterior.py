@@ -40,12 +40,13 @@ TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""
 
 _FINEST = 1e-6
-_FEW = 300
+_FEW, _MANY = 300, 50_000
 _ORDERS = (5, 9, 17)
 _PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
 _NOTHING = 1e-9
 _FEWER_DRAWS = 1000
+_MOST_PAIRS, _FEWEST_DRAWS = 20_000_000, 400
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
 
@@ -62,6 +63,8 @@ class Hyperdraws:
         What theta is given a draw, where it is not normal (`partialpool.tables.group_mixtures`).
     most
         Draws that such mixtures are made of, at most.
+    slopes
+        Slopes of the covariates, shape (covariate, chain, draw), where there are some.
     """
 
     mu: FloatArray
@@ -69,6 +72,7 @@ class Hyperdraws:
     sigma: FloatArray
     kind: Kind | None = None
     most: int = 4000
+    slopes: FloatArray | None = None
 
     @classmethod
     def of(cls, posterior: xr.Dataset, stats: Statistics) -> Hyperdraws:
@@ -94,7 +98,12 @@ class Hyperdraws:
                 raise InputError(f"draws of {name} are not all finite and above the lower bound")
             arrays.append(draws)
         mu, tau, sigma = arrays
-        return cls(mu, tau, sigma, stats.kind)
+        slopes = None
+        if stats.covariates is not None:
+            if "beta" not in posterior:
+                raise InputError("the effects follow from the slopes, and the program writes none")
+            slopes = posterior["beta"].transpose("covariate", "chain", "draw").to_numpy()
+        return cls(mu, tau, sigma, stats.kind, slopes=slopes)
 
     @property
     def size(self) -> int:
@@ -148,13 +157,25 @@ class Hyperdraws:
         factor = 1 / (1 + ratio)
         return ratio * factor, factor
 
-    def conditional(self, n: FloatArray, distance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def thinned(self, most: int) -> Hyperdraws:
+        """Keep at most so many draws, evenly spaced over the chains."""
+        chains, draws = self.mu.shape
+        kept = np.unique(np.linspace(0, draws - 1, min(draws, max(1, most // chains))).astype(int))
+        slopes = None if self.slopes is None else self.slopes[:, :, kept]
+        mu, tau, sigma = (part[:, kept] for part in (self.mu, self.tau, self.sigma))
+        return Hyperdraws(mu, tau, sigma, self.kind, self.most, slopes)
+
+    def conditional(
+        self, n: FloatArray, distance: FloatArray, covariates: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean (from `origin`) and sd of theta given each draw.
 
         Parameters
         ----------
         n, distance
             Group sizes, and sample means counted from `origin`, shape (P,).
+        covariates
+            Those of the groups, counted from their means, shape (P, K), where there are some.
 
         Returns
         -------
@@ -162,7 +183,10 @@ class Hyperdraws:
             Shape (P, chain, draw).
         """
         own, pulled = self.shares(n)
-        mean = own * distance[:, None, None] + pulled * self.deviation
+        toward = self.deviation
+        if covariates is not None and self.slopes is not None:
+            toward = toward + np.tensordot(covariates, self.slopes, axes=1)
+        mean = own * distance[:, None, None] + pulled * toward
         return mean, self.tau * np.sqrt(pulled)
 
 
@@ -204,11 +228,13 @@ def group_estimates(
     """
     hyper = Hyperdraws.of(posterior, stats)
     at = np.arange(stats.J) if groups is None else positions(stats, groups)
+    if stats.covariates is not None:
+        return _about_a_line(hyper, stats, at)
     n, raw = stats.weight[at], stats.raw[at]
     which: IntArray | slice = slice(None)
     if hyper.kind is not None:  # of counts few pairs are different, and a group may have none
         n, raw, which = _distinct(np.maximum(n, _NOTHING), np.where(n > 0, raw, hyper.origin))
-        if len(n) > _FEW:  # the population is known so well then that fewer draws of it do
+        if len(n) > _FEW or stats.J > _MANY:  # so well is the population known then that fewer do
             hyper = replace(hyper, most=_FEWER_DRAWS)
     distance = raw - hyper.origin
     if hyper.kind is not None and not hyper.kind.linear:
@@ -261,6 +287,39 @@ def _apart(
     return mean - hyper.origin, sd, shape
 
 
+def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.DataFrame:
+    """`group_estimates` where covariates give each group a center of its own, group by group.
+
+    Of many groups fewer draws are used, evenly spaced; the Monte Carlo errors are theirs.
+    """
+    assert stats.covariates is not None
+    hyper = hyper.thinned(int(np.clip(_MOST_PAIRS // len(at), _FEWEST_DRAWS, hyper.size)))
+    x = stats.covariates.centered
+    step = max(1, _BLOCK // hyper.size)
+    parts = []
+    for start in range(0, len(at), step):
+        part = at[start : start + step]
+        n, distance = stats.weight[part], stats.raw[part] - hyper.origin
+        means, sds = hyper.conditional(n, distance, x[part])
+        mean, sd, shape = _shape_of(means, sds)
+        parts.append(np.vstack([hyper.shares(n)[1].mean((1, 2)), hyper.origin + mean, sd, shape]))
+    found = np.concatenate(parts, axis=1)
+    (factor, mean, sd), of_shape = found[:3], found[3:]
+    columns: dict[str, object] = {
+        "group": np.array(stats.labels, dtype=object)[at],
+        **{name: column[at] for name, column in stats.sizes.items()},
+        "raw_mean": stats.raw[at],
+        "lambda_mean": factor,
+        "mean": mean,
+        "sd": sd,
+    }
+    for name, row in zip(QUANTILES, of_shape, strict=False):
+        columns[name] = mean + sd * row
+    for name, row in zip(_WITH_ERROR, of_shape[len(QUANTILES) :], strict=True):
+        columns[f"mcse_{name}"] = sd * np.sqrt(np.maximum(row, 0.0))
+    return pd.DataFrame(columns, copy=False)
+
+
 def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Pairs that occur, and which of them each group has."""
     pairs, which = np.unique(n + 1j * raw, return_inverse=True)
@@ -293,7 +352,8 @@ def check_marginal(program: Program, data: GroupedData) -> None:
             f"alone, so that at most {DRAWN_GROUPS:,} groups are modelled so; leave the option out "
             "that asks for it, or take fewer groups"
         )
-    needed = [name for name in ("mu", "tau", data.stats.error_sd) if name]
+    slopes = "" if data.stats.covariates is None else "beta"
+    needed = [name for name in ("mu", slopes, "tau", data.stats.error_sd) if name]
     shipped = find_program(MARGINAL, family=data.family.name)
     if (
         set(needed) - program.outputs.keys()
@@ -497,21 +557,26 @@ def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> Floa
     parts = []
     for start in range(0, len(n), step):
         part = slice(start, start + step)
-        means, sds = hyper.conditional(n[part], distance[part])
-        mean = means.mean((1, 2))
-        sd = np.sqrt((sds**2).mean((1, 2)) + means.var((1, 2)))
-        centered = (means - mean[:, None, None]) / sd[:, None, None]
-        spread = sds / sd[:, None, None]
-        rows = {}
-        errors = {
-            "mean": batch_variance(centered),
-            "sd": batch_variance(0.5 * (spread**2 + centered**2)),
-        }
-        for name, p in QUANTILES.items():
-            rows[name], shares, density = mixture_quantile(centered, spread, p)
-            errors[name] = batch_variance(shares) / density**2
-        parts.append(np.stack([*rows.values(), *(errors[name] for name in _WITH_ERROR)]))
+        parts.append(_shape_of(*hyper.conditional(n[part], distance[part]))[2])
     return np.concatenate(parts, axis=1)
+
+
+def _shape_of(means: FloatArray, sds: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean and sd of mixtures of normals, (P, chain, draw), and their `_shape`."""
+    mean = means.mean((1, 2))
+    sd = np.sqrt((sds**2).mean((1, 2)) + means.var((1, 2)))
+    centered = (means - mean[:, None, None]) / sd[:, None, None]
+    spread = sds / sd[:, None, None]
+    rows = {}
+    errors = {
+        "mean": batch_variance(centered),
+        "sd": batch_variance(0.5 * (spread**2 + centered**2)),
+    }
+    for name, p in QUANTILES.items():
+        rows[name], shares, density = mixture_quantile(centered, spread, p)
+        errors[name] = batch_variance(shares) / density**2
+    shape = np.stack([*rows.values(), *(errors[name] for name in _WITH_ERROR)])
+    return mean, sd, shape
 
 
 def mixture_quantile(

@@ -171,6 +171,16 @@ MEANINGS = {
     "bayes_factor": "p(data | tau = 0) / p(data): above 1 the data speak for equal effects",
     "statistic": "statistic of the {rows}, or of a posterior",
     "observed": f"its value in the data, {_UNIT}",
+    "coefficient": "intercept (the line where all covariates are 0), or a covariate",
+    "p_positive": "posterior probability that the coefficient is above 0",
+    "mcse_p_positive": "Monte Carlo standard error of p_positive",
+    "tau_without_median": "posterior median of tau in the model without covariates, by quadrature",
+    "tau_without_q2.5": "its 2.5 % quantile",
+    "tau_without_q97.5": "its 97.5 % quantile",
+    "tau2_without": "variance between groups in the model without covariates, unit squared",
+    "explained": "share of the variance between groups that the covariates explain",
+    "elpd_without": "elpd of the model without covariates",
+    "r2": "share of the variance of the groups at hand that the line explains",
 }
 """Column to its meaning, where a table gives it no other; words of the family stand in braces."""
 
@@ -190,6 +200,11 @@ _OWN = {
     ("holdout_groups", "below"): "predictive probability of less, the same counted half",
     ("holdout_groups", "q2.5"): f"2.5 % quantile of what was predicted, {_UNIT}",
     ("holdout_groups", "q97.5"): f"97.5 % quantile of what was predicted, {_UNIT}",
+    ("meta_regression", "estimate"): "coefficient, in the unit of the data over its own",
+    ("meta_regression", "tau2"): "variance about the line, unit squared",
+    ("meta_regression", "q"): "Cochran's statistic of effects that all lie on the line",
+    ("meta_regression", "p_value"): "upper tail of q",
+    ("adjusted", "mean"): f"posterior mean at the means of the covariates, {_UNIT}",
     ("thresholds", "threshold"): "the value that matters, as people read the data",
     ("usual_model", "elpd_diff"): "by how much it predicts a new group better than the usual one",
     ("scales", "median"): "median factor by which the population is wider for the group",
@@ -216,7 +231,8 @@ def meaning(table: str, column: str, words: Words) -> str:
         model = column.removesuffix("_mcse")
         error = "Monte Carlo standard error of the " if column.endswith("_mcse") else ""
         return f"{error}posterior mean of the group's {noun} under {model}, {_UNIT}"
-    said = _OWN.get((table, column), MEANINGS.get(column, ""))
+    of_group = "covariate of the group, in its own unit" if table == "groups" else ""
+    said = _OWN.get((table, column), MEANINGS.get(column, of_group))
     return said.format(noun=noun, raw=words.raw, raw_se=words.raw_se, rows=words.rows)
 
 

@@ -25,6 +25,7 @@ from partialpool.report.wording import (
     noun,
     number,
     percent,
+    pulled_to,
     rows_of,
     size_of,
     tied,
@@ -79,7 +80,7 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
         return held
     rows = comparison.table("shrinkage", model=fit.name)
     words, raws = comparison.data.words, _moving(comparison)
-    towards_mu = "exp(μ)" if comparison.data.exp else "μ"
+    towards_mu = pulled_to(comparison)
     said = []
     if len(rows) and rows["target"].notna().all():
         said += _towards(comparison, rows, raws, towards_mu)
@@ -175,7 +176,7 @@ def moved_most(comparison: Comparison, fit: Fit) -> list[str]:
         said += f", that is {abs(most['displacement_se']):.1f} of its standard errors"
     known = pd.DataFrame({"group": list(stats.labels), "weight": stats.weight})
     least = tied(known, "weight", float(stats.weight.min()))
-    towards = "exp(μ)" if data.exp else "μ"
+    towards = pulled_to(comparison)
     depends = (
         f"how far {what} moves depends on its distance from {towards} as well as on how little is "
         "known of it."

@@ -55,6 +55,9 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
     said.append(
         f"The model gives every {group_word(comparison)} the same {noun(comparison)}, so it cannot "
         "tell one from another."
+        if comparison.data.stats.covariates is None
+        else f"The model puts every {noun(comparison)} on the regression line: groups of the same "
+        "covariates are the same."
     )
     return said
 
@@ -164,6 +167,10 @@ def partial(comparison: Comparison, fit: Fit) -> list[str]:
 
 def _of_population(comparison: Comparison) -> str:
     """What mu is, where its number is shown."""
+    if comparison.data.stats.covariates is not None:
+        mean, mu = ("geometric mean", "exp(μ)") if comparison.data.exp else ("mean", "μ")
+        what = nouns(comparison) if comparison.data.family.rows_are_groups else "groups"
+        return f"{mean} of the population of {what} at the means of the covariates, {mu},"
     if comparison.data.exp:
         what = "groups" if comparison.data.log else "effects"
         return f"geometric mean of the population of {what}, exp(μ),"
@@ -187,7 +194,8 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
             f"factor of {factor}."
         ]
     else:
-        said = [f"The sd of the {nouns(comparison)}, τ, is {with_interval(tau, data.unit)}."]
+        about = "" if data.stats.covariates is None else " about the regression line"
+        said = [f"The sd of the {nouns(comparison)}{about}, τ, is {with_interval(tau, data.unit)}."]
     rows = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     if "i2" in rows:
         said.append(

@@ -100,8 +100,10 @@ def _new_effect(comparison: Comparison, fit: Fit) -> list[str]:
     if not comparison.data.family.rows_are_groups or fit.pooling == "none":
         return []
     rows = comparison.table("predictions", model=fit.name, quantity=NEW_GROUP_MEAN)
+    plain = comparison.data.stats.covariates is None
+    at = "" if plain else " at the means of the covariates"
     return [
-        f"The {noun(comparison)} of {a_new_group(comparison)} lies between "
+        f"The {noun(comparison)} of {a_new_group(comparison)}{at} lies between "
         f"{number(row['q2.5'], row['mcse_q2.5'])} and "
         f"{number(row['q97.5'], row['mcse_q97.5'], comparison.data.unit)} with probability 95 % "
         f"under {fit.title}."

@@ -9,7 +9,7 @@ import numpy as np
 
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
-from partialpool.report import precision, tau_priors
+from partialpool.report import precision, regression, tau_priors
 from partialpool.report.sentences import claims
 from partialpool.report.sentences.fitness import fits_the_data
 from partialpool.report.sentences.groups import moved_most
@@ -23,6 +23,7 @@ from partialpool.report.wording import (
     named,
     nouns,
     percent,
+    pulled_to,
     rows_of,
     scalar,
     with_interval,
@@ -44,6 +45,7 @@ def in_short(comparison: Comparison) -> list[str]:
     mu = scalar(comparison, fit, "mu")
     if mu is not None and fit.keeps(CENTER):
         said.append(_population(comparison, mu))
+    said += regression.lines(comparison)
     said += _differ(comparison, fit)
     said += _stand_out(comparison, fit)
     said += moved_most(comparison, fit)
@@ -56,6 +58,8 @@ def _population(comparison: Comparison, mu: Row) -> str:
     shown = with_interval(mu, comparison.data.unit)
     of = nouns(comparison) if comparison.data.family.rows_are_groups else "groups"
     mean = "geometric mean exp(μ)" if comparison.data.exp else "mean μ"
+    if comparison.data.stats.covariates is not None:
+        return f"At the means of the covariates the population of {of} has {mean} = {shown}."
     return f"The population of {of} has {mean} = {shown}."
 
 
@@ -74,9 +78,10 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
             shown = median_with_interval(quantities[name], name)
             share = f", and the share of {of} that lies between them, {symbol}, {shown}"
     test, p = _test(comparison)
-    verdict = f"The spread of the {nouns(comparison)}"
+    about = "" if comparison.data.stats.covariates is None else " about the regression line"
+    verdict = f"The spread of the {nouns(comparison)}{about}"
     if p is not None:
-        what = f"the {nouns(comparison)} of the groups"
+        what = f"the {nouns(comparison)} of the groups{about and ', beyond their covariates,'}"
         verdict = (
             f"{capital(what)} differ"
             if p < _CLEAR
@@ -94,7 +99,8 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
 def _test(comparison: Comparison) -> tuple[str, float | None]:
     """Write the classical test of equal groups, and give its p-value."""
     stats = comparison.data.stats
-    for key, statistic in (("variance_components", "f"), ("meta_analysis", "q")):
+    tests = (("variance_components", "f"), ("meta_analysis", "q"), ("meta_regression", "q"))
+    for key, statistic in tests:
         for row in rows_of(comparison.table(key)):
             value, p = row.get(statistic, math.nan), row.get("p_value", math.nan)
             if not (math.isfinite(value) and math.isfinite(p)):
@@ -103,30 +109,36 @@ def _test(comparison: Comparison) -> tuple[str, float | None]:
             if statistic == "f":
                 degrees = f"{stats.J - 1} and {stats.N - stats.J} degrees of freedom"
                 return f"F = {value:.3g} on {degrees}, {shown}", float(p)
-            return f"Cochran's Q = {value:.3g} on {row['df']:g} degrees of freedom, {shown}", p
+            of = "Cochran's Q" if key == "meta_analysis" else "Cochran's Q about the line"
+            return f"{of} = {value:.3g} on {row['df']:g} degrees of freedom, {shown}", p
     return "", None
 
 
 def _stand_out(comparison: Comparison, fit: Fit) -> list[str]:
     """Name the groups that can be told from the mean of the population."""
     data = comparison.data
-    theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
-    if theta is None or mu is None or not fit.keeps(CENTER) or data.stats.J < 2:
+    theta = variables.theta(fit, data)
+    if theta is None or not fit.keeps(CENTER) or data.stats.J < 2:
         return []
-    above = (theta > mu).mean(axis=(1, 2))
+    middle = variables.center(fit, data)
+    if middle is None:
+        return []
+    above = (theta > middle).mean(axis=(1, 2))
     draws = draws_of(comparison, fit)
     parts = [
         _side(comparison, p, side, draws) for p, side in ((above, "above"), (1 - above, "below"))
     ]
-    center = "exp(μ)" if data.exp else "μ"
+    center = pulled_to(comparison)
+    plain = data.stats.covariates is None
     found = [part for part in parts if part]
     if not found:
         return [
-            f"No {group_word(comparison)} can be told from the mean of all: none lies above or "
-            f"below {center} with a probability of {100 * _BEYOND:g} % or more."
+            f"No {group_word(comparison)} can be told from {'the mean of all' if plain else center}"
+            f": none lies above or below {center if plain else 'it'} with a probability of "
+            f"{100 * _BEYOND:g} % or more."
         ]
     rest = "no other can be told from it" if len(found) < data.stats.J else ""
-    said = f"{capital(' and '.join(found))} the mean of all, {center}"
+    said = f"{capital(' and '.join(found))} {'the mean of all, ' if plain else ''}{center}"
     return [f"{said}{f'; {rest}' if rest else ''}."]
 
 

@@ -303,7 +303,15 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
     """Names, draws of shape (quantity, chain, draw) and true values of shape (quantity,)."""
     data = simulated.data
     names, draws, true = [], [], []
+    covariates = data.stats.covariates
     for name, value in simulated.truth.items():
+        if name == "beta" and covariates is not None:
+            slopes = variables.coefficients(fit, data)
+            if slopes is not None:
+                names += [f"beta[{each}]" for each in covariates.names]
+                draws.append(slopes)
+                true.append(value)
+            continue
         found = variables.by_group(fit, data, name)
         if found is None or len(found) != value.size:
             continue

@@ -13,6 +13,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import Design
+from partialpool.priors import Normal
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.types import FloatArray
@@ -65,7 +66,11 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
     priors, extra = design.priors, {}
     choice: Any = family.base_choice(design.priors)
     if program.name == "sensitivity":
-        names = [name for name in choice.priors if name not in ("mu", *choice.free_of_unit)]
+        names = [
+            name
+            for name, prior in choice.priors.items()
+            if not isinstance(prior, Normal) and name not in ("mu", *choice.free_of_unit)
+        ]
         picked = rng.choice(len(design.scales), size=len(names))
         drawn = {name: design.scales[k] for name, k in zip(names, picked, strict=True)}
         choice = dataclasses.replace(choice, name="drawn", **drawn)

@@ -1,0 +1,209 @@
+"""What a report says of covariates: sentences, tables and the figure of groups and their line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from partialpool.fitting import Fit
+from partialpool.fitting.normality import CENTER
+from partialpool.report import cells
+from partialpool.report.drawing import Figure
+from partialpool.report.model_figures import effect_axes
+from partialpool.report.views import LOGARITHMS
+from partialpool.report.wording import (
+    capital,
+    listed,
+    nouns,
+    number,
+    percent,
+    rows_of,
+    scalar,
+)
+from partialpool.tables import exponential, regression
+from partialpool.tables.comparison import Comparison
+from partialpool.text import short
+
+_HARDLY = 0.05
+
+
+def lines(comparison: Comparison) -> list[str]:
+    """Say how the groups change with each covariate, and how much that explains."""
+    fit = comparison.model("partial")
+    covariates = comparison.data.stats.covariates
+    if fit is None or covariates is None or not comparison.concludes(fit.name):
+        return []
+    table = comparison.table("coefficients", model=fit.name)
+    rows = [row for row in rows_of(table) if row["coefficient"] != regression.INTERCEPT]
+    said = [_slope(comparison, fit, row) for row in rows]
+    return [*said, *_explained(comparison, fit)]
+
+
+def _slope(comparison: Comparison, fit: Fit, row: dict[str, Any]) -> str:
+    """Say what one covariate, or one level of a category, goes with."""
+    data, name, of = comparison.data, str(row["coefficient"]), nouns(comparison)
+    low, high = (number(row[end], row[f"mcse_{end}"]) for end in ("q2.5", "q97.5"))
+    mean = number(row["mean"], row["mcse_mean"], "" if data.exp else data.unit)
+    own = scalar(comparison, fit, f"beta[{name}]")
+    draws = own["ess_bulk"] if own is not None else 1.0
+    side = "above" if row["p_positive"] > 0.5 else "below"
+    sure = percent(max(row["p_positive"], 1 - row["p_positive"]), draws)
+    known = (
+        f"(95 % interval {low} to {high}; {side} {1 if data.exp else 0} with probability {sure})"
+    )
+    reference = data.stats.covariates.reference(name) if data.stats.covariates else ""
+    level = name.replace(": ", " ", 1)
+    if reference and data.exp:
+        said = f"of {level} are {mean} times those of {reference}"
+    elif reference:
+        said = f"of {level} differ from those of {reference} by {mean}"
+    elif data.exp:
+        said = f"are multiplied by {mean} for each unit of {name}"
+    else:
+        said = f"change by {mean} for each unit of {name}"
+    return f"Along the regression line {of} {said} {known}."
+
+
+def _explained(comparison: Comparison, fit: Fit) -> list[str]:
+    rows = rows_of(comparison.table("explained", model=fit.name))
+    if not rows or not math.isfinite(rows[0]["explained"]):
+        return []
+    row, unit = rows[0], "" if comparison.data.exp else comparison.data.unit
+    spread = f"{short(row['tau_without_median'])} {unit}".strip()
+    about = f"{short(row['tau_median'])} {unit}".strip()
+    scale = ", on the scale of the logarithms," if comparison.data.exp else ""
+    pair = (
+        f"their sd{scale} has posterior median {spread} without covariates, and {about} about "
+        "the line"
+    )
+    said = (
+        f"The covariates explain hardly any of how the {nouns(comparison)} differ: {pair}."
+        if row["explained"] < _HARDLY
+        else f"The covariates explain about {100 * row['explained']:.0f} % of the variance of the "
+        f"{nouns(comparison)}: {pair}."
+    )
+    gain = row["elpd"] - row["elpd_without"]
+    if not math.isfinite(gain):
+        return [said]
+    score = (
+        f"(expected log predictive density {row['elpd']:.1f}, {row['elpd_without']:.1f} without)"
+    ).replace("-", "−")
+    if abs(gain) < 1:
+        return [said, f"Groups left out are predicted about as well with them as without {score}."]
+    better = "better" if gain > 0 else "worse"
+    return [said, f"Groups left out are predicted {better} with them than without {score}."]
+
+
+def coefficients(comparison: Comparison) -> cells.View | None:
+    """Coefficients of the regression line, by model."""
+    frame = comparison.table("coefficients")
+    if frame.empty:
+        return None
+    exp = comparison.data.exp
+    over = "a factor for one unit of the covariate" if exp else "for one unit of the covariate"
+    return cells.view(
+        "Coefficients of the regression line",
+        frame.assign(title=frame["model"].map(comparison.titles)),
+        [
+            ("Model", cells.text("title")),
+            ("Coefficient", cells.text("coefficient")),
+            ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
+            ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
+            ("Median", cells.estimate("median", "mcse_median")),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
+            (f"P(above {1 if exp else 0})", cells.probability("p_positive")),
+        ],
+        csv="coefficients",
+        note=f"Each is {over}; the intercept is the line where all covariates are 0.",
+    )
+
+
+def adjusted(comparison: Comparison) -> cells.View | None:
+    """Estimates as they would be at the means of the covariates."""
+    fit, covariates = comparison.model("partial"), comparison.data.stats.covariates
+    frame = comparison.table("adjusted", model=fit.name) if fit else pd.DataFrame()
+    if frame.empty or covariates is None:
+        return None
+    at = listed(
+        [f"{n} = {float(m):.4g}" for n, m in zip(covariates.names, covariates.middle, strict=True)]
+    )
+    exp = comparison.data.exp
+    return cells.view(
+        f"{capital(comparison.data.words.thetas)} adjusted to the means of the covariates",
+        frame,
+        [
+            (comparison.data.group_label, cells.text("group")),
+            ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
+            ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
+            ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
+            ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
+        ],
+        csv="adjusted",
+        note=f"What each would be at {at}, by the slopes of the line.",
+    )
+
+
+def classical(comparison: Comparison) -> cells.View | None:
+    """Meta-regression without priors."""
+    frame = comparison.table("meta_regression")
+    if frame.empty:
+        return None
+    return cells.view(
+        "Classical companions: meta-regression by REML",
+        frame,
+        [
+            ("Coefficient", cells.text("coefficient")),
+            ("Estimate", cells.digits("estimate", ".4g")),
+            ("Standard error", cells.digits("se", ".3g")),
+            ("95 % interval", cells.interval("q2.5", "q97.5", ".4g")),
+            ("τ²", cells.digits("tau2", ".4g")),
+            ("τ² without covariates", cells.digits("tau2_without", ".4g")),
+            ("Explained", cells.digits("explained", ".2f")),
+            ("Q about the line", cells.digits("q", ".4g")),
+            ("p of Q", cells.digits("p_value", ".2g")),
+        ],
+        csv="meta_regression",
+        note="τ² is taken as known once it is estimated; Q tests whether all effects lie on the "
+        "line." + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
+    )
+
+
+def drawn(comparison: Comparison, fit: Fit | None) -> bool:
+    """Whether there is a line to draw the groups along."""
+    return (
+        fit is not None
+        and comparison.data.stats.covariates is not None
+        and fit.keeps(CENTER)
+        and len(comparison.table("coefficients", model=fit.name)) > 0
+    )
+
+
+def figure(comparison: Comparison, fit: Fit) -> Figure:
+    """Draw the groups against their regression line."""
+    data = comparison.data
+    points, line, title = regression.along_the_line(fit, data)
+    for frame in (points, line):
+        for name in set(frame) & {"raw", "estimate", "mean", "q2.5", "q97.5"}:
+            frame[name] = exponential.shown(data, frame[name].to_numpy(dtype=float))
+    if len(data.stats.covariates.names if data.stats.covariates else ()) > 1:
+        line_at = exponential.shown(data, points["x"].to_numpy(dtype=float))
+        points["x"], line["x"] = line_at, exponential.shown(data, line["x"].to_numpy(dtype=float))
+    titles = effect_axes(comparison)
+    return Figure(
+        "line",
+        "groups_along_line",
+        {
+            "points": points,
+            "line": line,
+            "x_title": title,
+            "axis_title": titles["axis_title"],
+            "raw": data.words.raw,
+            "ratios": data.exp,
+        },
+        f"The {data.words.raws} and what {fit.title} makes of them, against {title}.",
+        f"Scatter of {data.stats.J} {data.words.raws} and posterior means against {title}, with "
+        f"the regression line under {fit.title}.",
+    )
