@@ -211,7 +211,7 @@ class Density:
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """Nodes of the parameters of one kind, all with all.
 
     Attributes
@@ -263,14 +263,14 @@ class Grid:
     share: float = 1.0
 
     @cached_property
-    def errors(self) -> _Side:
+    def errors(self) -> Side:
         """Nodes of the errors' parameters; one without any, where there are none."""
-        return _Side(self.model.errors, self.share)
+        return Side(self.model.errors, self.share)
 
     @cached_property
-    def population(self) -> _Side:
+    def population(self) -> Side:
         """Nodes of the population's parameters."""
-        return _Side(self.model.population, self.share)
+        return Side(self.model.population, self.share)
 
     @cached_property
     def theta(self) -> FloatArray:
@@ -529,7 +529,7 @@ def tabled(make: Callable[[], Tabled], *made_of: object) -> TabledPosterior:
     for _ in range(_ROUNDS):
         grid = Grid(model, _ROUGH)
         moved = {
-            axis.name: _moved(axis, grid.parameter(axis.name))
+            axis.name: relocated(axis, grid.parameter(axis.name))
             for axis in (*model.population, *model.errors)
         }
         population, errors = (
@@ -545,7 +545,7 @@ def _same(one: object, other: object) -> bool:
     return one is other or (isinstance(one, Choice | str) and one == other)
 
 
-def _moved(axis: Axis, found: Density) -> Axis:
+def relocated(axis: Axis, found: Density) -> Axis:
     """Move an axis to where its parameter lies; widen one that is too narrow step by step."""
     x = np.log(found.x) if axis.positive else found.x
     mean = float(found.mass @ x)
