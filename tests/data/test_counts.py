@@ -202,3 +202,54 @@ def test_an_exposure_needs_its_events(tmp_path: Path) -> None:
     path = write(tmp_path, "pump,failures,hours\nb,3,10\n")
     with pytest.raises(InputError, match="an exposure needs the events counted in it"):
         read(path, columns=Columns(exposure="hours"))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_rates_are_added_up_in_the_engine_as_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, single: bool
+) -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "site": rng.choice([f"s{j}" for j in range(40)], 900),
+            "accidents": rng.poisson(1.2, 900),
+            "days": rng.integers(1, 60, 900) / 4,
+        }
+    )
+    path = tmp_path / "sites.parquet"
+    frame.drop(columns=["days"] if single else []).to_parquet(path)
+    named = {"exposure": None if single else "days"}
+    columns = Columns(group="site", count="accidents", **named)
+    small = read(path, columns=columns)
+    monkeypatch.setattr(reading, "_LARGE_FILE", 0)
+    monkeypatch.setattr(reading, "read_table", None)  # without reading row by row
+    large = read(path, columns=columns)
+    assert large.labels == small.labels
+    assert large.notes == small.notes
+    for name, column in small.stats.columns.items():
+        assert large.stats.columns[name] == pytest.approx(column, rel=1e-12)
+    assert large.stats.columns["events"].sum() == frame["accidents"].sum()
+
+
+@pytest.mark.parametrize(
+    ("column", "bad"),
+    [
+        *(("accidents", value) for value in (math.nan, -1.0, 0.5)),
+        *(("days", value) for value in (math.nan, math.inf, -1.0, 0.0)),
+    ],
+)
+def test_rates_that_sums_would_hide_are_refused_in_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, bad: float
+) -> None:
+    monkeypatch.setattr(reading, "_LARGE_FILE", 0)
+    frame = pd.DataFrame({"site": ["b", "a", "a"], "accidents": [1.0, 2, 0], "days": [1.0, 2, 0]})
+    columns = Columns(group="site", count="accidents", exposure="days")
+    frame.to_parquet(tmp_path / "good.parquet")
+    assert read(tmp_path / "good.parquet", columns=columns).stats.columns["events"].tolist() == [
+        2,
+        1,
+    ]
+    frame.loc[1, column] = bad
+    frame.to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(InputError, match="row 2"):
+        read(tmp_path / "bad.parquet", columns=columns)

@@ -9,6 +9,10 @@ import xarray as xr
 from scipy import optimize, special
 
 from partialpool.families.proportions import Proportions
+from partialpool.families.proportions.logit_normal import LogitNormalProportions
+from partialpool.families.rates import Rates
+from partialpool.priors.linked import LOGIT
+from partialpool.tables import group_draws
 from partialpool.tables.group_draws import draw_groups, group_contrasts, group_ranks
 from partialpool.tables.group_posterior import group_estimates
 
@@ -105,3 +109,66 @@ def test_draws_contrasts_and_ranks_of_chosen_groups(posterior: xr.Dataset) -> No
     some = group_ranks(posterior, stats, chosen)
     both = every.set_index("group").loc[chosen, "expected_rank"].to_numpy()
     assert some["expected_rank"].to_numpy() == pytest.approx(both, abs=1.5)
+
+
+@pytest.mark.parametrize("kind", ["proportions", "rates"])
+def test_ranks_of_groups_that_are_alike_are_those_of_draws(
+    posterior: xr.Dataset, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many groups of a pair lie above one is binomial, given its theta."""
+    J, rng = 600, np.random.default_rng(9)
+    labels = tuple(f"g{j}" for j in range(J))
+    trials = rng.integers(0, 6, J)
+    successes = rng.binomial(trials, rng.beta(4, 11, J))
+    stats: Proportions | Rates = Proportions(labels, successes, trials)
+    draws = posterior
+    if kind == "rates":
+        stats = Rates(labels, successes, trials.astype(float))
+        draws = posterior.assign(sigma=np.sqrt(posterior["mu"]), tau=0.1 * np.sqrt(posterior["mu"]))
+    chosen = [labels[int(np.argmax(stats.weight * (stats.raw == value)))] for value in (0.0, 0.5)]
+    chosen.append(labels[int(np.argmin(trials))])
+    found = group_ranks(draws, stats, chosen)
+    monkeypatch.setattr(group_draws, "_ALIKE", 1e9)
+    drawn = group_ranks(draws, stats, chosen)
+    for name in ("expected_rank", "p_best"):
+        error = np.hypot(found[f"mcse_{name}"], drawn[f"mcse_{name}"])
+        assert (np.abs(found[name] - drawn[name]) < 5 * error + 1e-9).all()
+    for name in ("rank_q2.5", "rank_q97.5"):
+        assert found[name].to_numpy() == pytest.approx(drawn[name].to_numpy(), abs=30)
+
+
+def estimate_by_integration(
+    draws: tuple[np.ndarray, np.ndarray], successes: int, trials: int
+) -> tuple[float, float]:
+    """Mean and sd of a probability whose logit is normal in each draw, by sums over the logit."""
+    location, scale = (part.reshape(-1, 1) for part in draws)
+    alpha = np.linspace(-12, 9, 2101)
+    log_density = successes * alpha - trials * np.logaddexp(0, alpha)
+    weights = np.exp(log_density - log_density.max() - 0.5 * ((alpha - location) / scale) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    theta = special.expit(alpha)
+    mean, square = (weights @ theta).mean(), (weights @ theta**2).mean()
+    return float(mean), float(np.sqrt(square - mean**2))
+
+
+def test_estimates_with_a_logit_normal_population() -> None:
+    rng = np.random.default_rng(4)
+    location, scale = rng.normal(-1, 0.1, (4, 60)), rng.uniform(0.4, 1.1, (4, 60))
+    mu, tau, sigma = LOGIT.moments(location, scale)
+    values = {"mu": mu, "tau": tau, "sigma": sigma}
+    draws = xr.Dataset({name: (("chain", "draw"), value) for name, value in values.items()})
+    stats = LogitNormalProportions(
+        ("a", "b", "c", "d"), np.array([0, 3, 0, 700]), np.array([12, 12, 0, 2000])
+    )
+    table = group_estimates(draws, stats).set_index("group")
+    for label, y, n in zip(stats.labels, stats.successes, stats.trials, strict=True):
+        mean, sd = estimate_by_integration((location, scale), int(y), int(n))
+        assert table.loc[label, "mean"] == pytest.approx(mean, abs=1e-4 * max(sd, 0.01))
+        assert table.loc[label, "sd"] == pytest.approx(sd, rel=2e-3)
+        own = draw_groups(draws, stats, [label] * 1).to_numpy().ravel()
+        assert own.mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(own.size))
+        assert np.mean(own < table.loc[label, "q97.5"]) == pytest.approx(0.975, abs=0.04)
+    pairs = group_contrasts(draws, stats, ["a", "d"])
+    assert pairs["mean"][0] == pytest.approx(table.loc["a", "mean"] - table.loc["d", "mean"])
+    ranks = group_ranks(draws, stats, ["a", "b", "c", "d"])
+    assert ranks["expected_rank"].sum() == pytest.approx(10)

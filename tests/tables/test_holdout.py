@@ -127,3 +127,18 @@ def test_sentences_table_and_figure_of_a_report(batting: GroupedData, rest: Grou
     frame = said.figure(comparison).arguments["intervals"]
     assert set(frame["kind"]) == {"Later", "No_pooling", "Hierarchical_marginal"}
     assert said.lines(compute(batting, fits, insist=True)) == []
+
+
+def test_another_population_is_scored_on_the_same_rows(
+    batting: GroupedData, rest: GroupedData
+) -> None:
+    data = batting.modelled(population="logit_normal")
+    theta = np.full((2, 50, data.stats.J), 0.27)
+    tree = xr.DataTree.from_dict(
+        {"posterior": dataset({"theta": theta}, {"theta": ["group"]}, {"group": list(data.labels)})}
+    )
+    about = {"program": "no_pooling", "title": "none", "family": data.family.name}
+    fit = Fit(tree, FitRecord(pooling="none", **about))
+    found, plain = (groups([fit], each, rest)["log_score"] for each in (data, batting))
+    assert len(found) == data.stats.J
+    assert found.tolist() == plain.tolist()

@@ -171,23 +171,38 @@ def scan_counts(source: Source, layout: Layout) -> Table | None:
         clean, notes = strip_labels(labels, str, counts=counts.astype(int).tolist())
     except (duckdb.Error, InputError):
         return None
-    values = {"successes": plain(raw["s"])}
-    if "trials" in numbers or (counts > 1).any():
-        values["trials"] = plain(raw["t"])
-    added = "each row is one trial" if "trials" not in numbers else ""
-    if not added and (counts > 1).any():
-        added = f"{int(counts.sum()):,} rows are added up by group"
-    return Table(clean, values, (*notes, added) if added else notes)
+    first, second = ("count", "exposure") if "count" in numbers else ("successes", "trials")
+    values = {first: plain(raw["s"])}
+    if second in numbers or (counts > 1).any():
+        values[second] = plain(raw["t"])
+    alone = {"trials": "each row is one trial", "exposure": "each row has an exposure of 1"}
+    added = [alone[second]] if second not in numbers and second in values else []
+    if (counts > 1).any() and "each row is one trial" not in added:
+        added.append(f"{int(counts.sum()):,} rows are added up by group")
+    return Table(clean, values, (*notes, *added))
 
 
 def _sums(numbers: Mapping[str, str]) -> str:
-    """SQL of sums of successes `s` and trials `t`, and of the number of `plain` rows."""
+    """SQL of sums of counts `s` and of what they are of `t`, and of the number of `plain` rows."""
+    if "count" in numbers:
+        return _sums_of_rates(numbers["count"], numbers.get("exposure"))
     successes, trials = numbers["successes"], numbers.get("trials")
     if trials is None:
         return f"sum({successes}) AS s, count(*) AS t, count_if({successes} IN (0, 1)) AS plain"
     whole = " AND ".join(f"{x} = round({x})" for x in (successes, trials))
     within = f"{successes} BETWEEN 0 AND {trials} AND {trials} <= {MOST_TRIALS} AND {whole}"
     return f"sum({successes}) AS s, sum({trials}) AS t, count_if({within}) AS plain"
+
+
+def _sums_of_rates(events: str, exposure: str | None) -> str:
+    """The same of events and exposure."""
+    whole = f"{events} >= 0 AND {events} = round({events})"
+    if exposure is None:
+        return f"sum({events}) AS s, CAST(count(*) AS DOUBLE) AS t, count_if({whole}) AS plain"
+    within = f"isfinite(CAST({exposure} AS DOUBLE)) AND {exposure} >= 0"
+    seen = f"({events} = 0 OR {exposure} > 0)"
+    sums = f"sum({events}) AS s, sum(CAST({exposure} AS DOUBLE)) AS t"
+    return f"{sums}, count_if({whole} AND {within} AND {seen}) AS plain"
 
 
 def make_proportions(table: Table, *, where: str) -> tuple[Proportions, tuple[str, ...]]:

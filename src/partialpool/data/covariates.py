@@ -39,6 +39,11 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         return data
     if data.stats.covariates is not None:
         raise InputError(f"{data.name}: it has covariates already; name all of them at once")
+    if data.stats.nesting is not None:
+        raise InputError(
+            f"{OPTION} with groups within groups: there is no model of both; leave one of them "
+            "out, or turn to brms or bambi"
+        )
     usual = FAMILIES[data.family.reads]
     if data.family is not usual and usual.explained:
         chosen = ", ".join(f"--{about} {name}" for about, name in data.family.model.items())

@@ -72,6 +72,10 @@ class Conjugate(Kind, Protocol):
         """What is taken off the log density of u."""
         ...
 
+    def above(self, given: Parameters, theta: FloatArray) -> FloatArray:
+        """Probability of a larger theta."""
+        ...
+
     def of_mean(self, size: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What the mean of theta and its square are multiplied by in the variance of theta."""
         ...
@@ -144,6 +148,11 @@ class BetaKind(_Conjugates):
         mean = a / (a + b)
         return np.asarray(mean * (1 - mean) / (a + b + 1))
 
+    def above(self, given: Parameters, theta: FloatArray) -> FloatArray:
+        """Probability of a larger probability."""
+        a, b = given
+        return np.asarray(special.betaincc(a, b, theta))
+
     def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw probabilities."""
         a, b = given
@@ -200,6 +209,11 @@ class GammaKind(_Conjugates):
         """A / b^2."""
         a, b = given
         return np.asarray(a / b**2)
+
+    def above(self, given: Parameters, theta: FloatArray) -> FloatArray:
+        """Probability of a larger rate."""
+        a, b = given
+        return np.asarray(special.gammaincc(a, b * theta))
 
     def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw rates."""

@@ -32,6 +32,7 @@ _WEIGHTS = np.exp(-0.5 * _POINTS**2) / np.exp(-0.5 * _POINTS**2).sum()
 _BLOCK = 20_000
 _STEPS = 80
 _SMOOTH = 1.3  # up to this scale every other point does, to 1e-13
+_TINY = 1e-5
 _STRETCH = 0.346  # of a logit when normal numbers are added: (16 sqrt(3) / (15 pi))^2
 _QUANTILES, _SCALES = 60, 400
 
@@ -113,6 +114,10 @@ class Logit:
         log_scale = targets[1] - np.log(p) - np.log1p(-p)
         log_scale = np.minimum(log_scale, 1.0)
         location = targets[0] * np.sqrt(1 + _STRETCH * np.exp(2 * log_scale))
+        tiny = log_scale < np.log(_TINY)
+        known = location[tiny], log_scale[tiny]
+        location, log_scale = location[~tiny], log_scale[~tiny]
+        targets = targets[0][~tiny], targets[1][~tiny]
         for _ in range(_STEPS):
             scale = np.exp(log_scale)
             mean, deviation, jacobian = _slopes(location, scale)
@@ -125,7 +130,9 @@ class Logit:
             change = np.abs(of_location).max(initial=0.0) + np.abs(of_scale).max(initial=0.0)
             if change < 1e-13:
                 break
-        return location.reshape(mu.shape), np.exp(log_scale).reshape(mu.shape)
+        found = np.empty((2, p.size))
+        found[:, tiny], found[:, ~tiny] = known, (location, log_scale)
+        return found[0].reshape(mu.shape), np.exp(found[1]).reshape(mu.shape)
 
     def location(self, mu: FloatArray, scale: FloatArray) -> FloatArray:
         """Newton's method on the logit of the mean, which is nearly linear in the location."""
@@ -155,7 +162,10 @@ def _logit_moments(
         p = special.expit(m[part, None] + s[part, None] * _POINTS[::every])
         mean[part] = p @ weights
         tau2[part] = (p - mean[part, None]) ** 2 @ weights
-        within[part] = mean[part] * (1 - mean[part]) - tau2[part]
+        tiny = s[part] < _TINY  # the delta method, where differences of p lose their digits
+        slope = special.expit(m[part]) * special.expit(-m[part])
+        tau2[part] = np.where(tiny, np.square(s[part] * slope), tau2[part])
+        within[part] = np.where(tiny, slope, mean[part] * (1 - mean[part]) - tau2[part])
     shape = location.shape
     return (
         mean.reshape(shape),

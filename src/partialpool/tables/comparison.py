@@ -20,6 +20,7 @@ from partialpool.tables import (
     contrasts,
     exactness,
     holdout,
+    levels,
     predictions,
     prior_choices,
     regression,
@@ -167,6 +168,10 @@ def compute(
     if any("nu0" in fit.posterior for fit in fits):
         makers["spreads"] = lambda: spreads.spreads(fits, data)
         makers["span"] = lambda: spreads.span_table(fits, data)
+    if data.stats.nesting is not None:
+        makers["levels"] = lambda: levels.levels(fits, data)
+        makers["outer_groups"] = lambda: levels.outer_groups(fits, data)
+        makers["poolings"] = lambda: levels.poolings(fits, data)
     if data.family.local_scale:
         makers["scales"] = lambda: scales.scales(fits, data)
     if any(data.family.idea):
@@ -185,7 +190,8 @@ def compute(
     if data.family.rows_are_groups:
         for key in ("loo", "loo_pointwise", "check_counts"):
             del makers[key]
-        makers["populations"] = lambda: populations(fits, data)
+        if not data.family.gaussian:
+            makers["populations"] = lambda: populations(fits, data)
     absent: list[str] = []
     if not data.has_observations:
         absent = list(_OF_OBSERVATIONS)

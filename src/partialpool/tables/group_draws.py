@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
+from partialpool.families.conjugate import Conjugate
 from partialpool.tables.group_posterior import (
     Hyperdraws,
     batch_variance,
@@ -30,6 +32,8 @@ _FEWEST_DRAWS = 200
 _REACH = 10.0
 _NEAR = 6.5
 _NEAR_SKEWED = 15.0
+_ALIKE = 10  # groups of a pair, on average, from which on pairs are looked at
+_MOST_SHARES = 1_000_000
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
@@ -190,6 +194,12 @@ def group_ranks(
     weight, distance = stats.weight, stats.raw - hyper.origin
     if hyper.kind is not None:
         distance = np.where(weight > 0, distance, 0.0)
+    alike = _alike(hyper, weight, distance)
+    if alike is not None:
+        used = max(_FEWEST_DRAWS, _MOST_SHARES // (len(at) * len(alike[0]))) // chains
+        kept = np.unique(np.linspace(0, draws - 1, min(max(1, used), draws)).astype(int))
+        found = _ranks_by_pair(hyper, weight[at], distance[at], alike, kept, seed)
+        return _summarized(found, groups, chains * len(kept))
     if stats.covariates is None:
         lowest, highest = _range(hyper, weight, distance)
         near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
@@ -207,6 +217,11 @@ def group_ranks(
         seed,
         _covariates(stats, near),
     )
+    return _summarized(ranks, groups, chains * len(kept))
+
+
+def _summarized(ranks: IntArray, groups: Sequence[str], draws: int) -> pd.DataFrame:
+    """Summarize ranks, shape (chosen, chain, kept)."""
     best = (ranks == 1).astype(float)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=(1, 2), method="inverted_cdf")
     return pd.DataFrame(
@@ -218,9 +233,53 @@ def group_ranks(
             "rank_q97.5": high,
             "p_best": best.mean((1, 2)),
             "mcse_p_best": np.sqrt(batch_variance(best)),
-            "draws": chains * len(kept),
+            "draws": draws,
         }
     )
+
+
+def _alike(
+    hyper: Hyperdraws, weight: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, FloatArray, IntArray] | None:
+    """Pairs of size and own estimate, and how many groups have each, where these are many.
+
+    None where theta is normal, or its distribution has no name.
+    """
+    if hyper.kind is None or not hyper.kind.linear:
+        return None
+    pairs, groups = np.unique(weight + 1j * distance, return_counts=True)
+    if _ALIKE * len(pairs) > len(weight):
+        return None
+    return pairs.real.copy(), pairs.imag.copy(), groups
+
+
+def _ranks_by_pair(
+    hyper: Hyperdraws,
+    weight: FloatArray,
+    distance: FloatArray,
+    alike: tuple[FloatArray, FloatArray, IntArray],
+    kept: IntArray,
+    seed: int,
+) -> IntArray:
+    """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
+
+    Given the population and theta of a chosen group, how many groups of a pair lie above it is
+    binomial, so that none of them is drawn. The ranks of one group have the right distribution;
+    those of several groups in one draw are not of the same groups.
+    """
+    kind, rng = cast(Conjugate, hyper.kind), np.random.default_rng(seed)
+    of_pair, estimate, groups = alike
+    ranks = np.empty((len(weight), len(hyper.mu), len(kept)), dtype=np.int64)
+    own = of_pair + 1j * estimate
+    others = groups - (own == (weight + 1j * distance)[:, None])  # but for the group itself
+    for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
+        population = tuple(np.array(part[chain, draw]) for part in hyper.population)
+        given = kind.given(population, weight, hyper.origin + distance)
+        theta = kind.draw(given, rng)
+        of_others = kind.given(population, of_pair, hyper.origin + estimate)
+        share = kind.above(of_others, theta[:, None])
+        ranks[:, chain, k] = 1 + rng.binomial(others, np.clip(share, 0.0, 1.0)).sum(axis=1)
+    return ranks
 
 
 def _range(

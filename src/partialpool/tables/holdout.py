@@ -37,7 +37,7 @@ def matched(data: GroupedData, later: GroupedData) -> tuple[IntArray, GroupedDat
     InputError
         Outcomes of another kind, or of no group of the data.
     """
-    if data.family.gaussian or later.family is not data.family:
+    if data.family.gaussian or later.family.reads != data.family.reads:
         raise InputError(
             f"--holdout: {later.name} holds {later.words.data} of the kind {later.family.name}, "
             f"and {data.name} {data.words.data} of the kind {data.family.name}; later outcomes are "

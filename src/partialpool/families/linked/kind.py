@@ -16,6 +16,7 @@ from partialpool.families.linked.integrals import Integrals
 from partialpool.families.linked.likelihoods import Likelihood
 from partialpool.types import FloatArray
 
+_FAST = 1e9
 _ROOT = float(np.sqrt(2 * np.pi))
 
 
@@ -56,8 +57,8 @@ class LinkedKind:
         return link.theta(u), link.slope(u)
 
     def tails(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
-        """Both fall faster than any rate."""
-        return np.full_like(given[0], np.inf), np.full_like(given[0], np.inf)
+        """Both fall faster than any rate: a very large one stands for it."""
+        return np.full_like(given[0], _FAST), np.full_like(given[0], _FAST)
 
     def mean(self, given: Parameters) -> FloatArray:
         """Mean of theta: an integral with one count more over that without it."""
