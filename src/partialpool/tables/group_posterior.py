@@ -47,7 +47,7 @@ _PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
 _NOTHING = 1e-9
 _FEWER_DRAWS = 1000
-_MOST_PAIRS, _FEWEST_DRAWS = 20_000_000, 400
+_MOST_PAIRS, _FEWEST_DRAWS = 20_000_000, 100
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
 
