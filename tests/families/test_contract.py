@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
-from helpers import densities
+from helpers import densities, nested
 from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
 from partialpool.data.covariates import explained
@@ -95,6 +95,8 @@ EXAMPLES: dict[str, Make] = {
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
     "known_errors_covariates": explained_estimates,
+    "nested": nested.observations,
+    "known_errors_nested": nested.estimates,
     "proportions": proportions,
     "proportions_logit_normal": lambda: proportions().modelled(population="logit_normal"),
     "rates": rates,

@@ -248,6 +248,7 @@ def test_what_is_kept_can_be_taken_back() -> None:
     [
         ({"x": [2.0] * 7}, ["x"], "covariate 'x' is the same in all groups"),
         ({"x": ["u"] * 7}, ["x"], "covariate 'x' is the same in all groups"),
+        ({"x": [0.1 + 0.2, *[0.3] * 6]}, ["x"], "covariate 'x' is the same in all groups"),
         ({"x": [1, 2, None, 4, 5, 6, 7]}, ["x"], "covariate 'x' of group 'c' is missing"),
         ({"x": ["u", "v", "", "u", "v", "u", "v"]}, ["x"], "covariate 'x' of group 'c' is missing"),
         ({"x": list(range(7)), "z": [3 + 2 * k for k in range(7)]}, ["x", "z"], "follows from 'x'"),
@@ -266,10 +267,18 @@ def test_covariates_that_explain_nothing_are_refused(
 
 def test_covariates_are_for_families_that_take_them() -> None:
     data = pp.read(pp.example("tumors"))
-    with pytest.raises(InputError, match="covariates of groups are for estimates"):
+    with pytest.raises(InputError, match="are for estimates with known standard errors, and these"):
         explained(data, ["rats"])
+    with pytest.raises(InputError, match="no model of both"):
+        explained(pp.read(pp.example("bcg")).modelled(population="student_t"), ["latitude"])
     with pytest.raises(InputError, match="this column holds the se"):
         explained(pp.read(pp.example("bcg")), ["se"])
+
+
+def test_covariates_are_named_at_once(bcg: GroupedData) -> None:
+    with pytest.raises(InputError, match="it has covariates already"):
+        explained(bcg, ["latitude"])
+    assert explained(bcg, []) is bcg
 
 
 def test_few_groups_are_warned_of(bcg: GroupedData) -> None:

@@ -128,7 +128,7 @@ class Model:
 
 def compare(
     data: Any,
-    group: str | None = None,
+    group: str | Sequence[str] | None = None,
     value: str | None = None,
     *,
     estimate: str | None = None,
@@ -174,7 +174,8 @@ def compare(
         path of a CSV or Parquet file or several, the name of a shipped example ("homework",
         "eight_schools", "bcg", "batting", "tumors", "pumps"), or `GroupedData`.
     group, value
-        Columns of the groups and of the observations.
+        Columns of the groups and of the observations; for groups within groups, as schools in
+        districts, a list of two columns of groups, the outer one first.
     estimate, se, variance, ci, level
         In place of `value`, one estimate a group: its column, and that of its standard error or of
         the square of this, or the two of an interval's ends with its probability (0.95).
@@ -238,7 +239,7 @@ def compare(
     True
     """
     columns = Columns(
-        group=group,
+        group=group if group is None or isinstance(group, str) else tuple(group),
         value=value,
         n=n,
         mean=mean,

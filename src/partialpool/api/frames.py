@@ -21,8 +21,10 @@ from partialpool.data import (
 )
 from partialpool.data.examples import find
 from partialpool.data.memory import as_numbers, label_texts
+from partialpool.data.nested import check_levels, nested
 from partialpool.data.order import in_order
 from partialpool.data.reading import Columns, read
+from partialpool.data.spelling import BETWEEN
 from partialpool.errors import InputError
 
 _ROLES = ("value", "estimate", "n", "successes", "count")
@@ -126,8 +128,18 @@ def _of_frame(
 ) -> GroupedData:
     """Take the columns out of a frame; labels and numbers are checked where files' are."""
     frame = _Frame(source)
+    if levels := check_levels(columns.group):
+        one = dataclasses.replace(columns, group=frame.join(levels))
+        return nested(_of_one_column(frame, one, level, about), levels)
+    return _of_one_column(frame, columns, level, about)
+
+
+def _of_one_column(
+    frame: _Frame, columns: Columns, level: float | None, about: dict[str, Any]
+) -> GroupedData:
+    """Take the columns out of a frame whose groups are named in one of them."""
     name = about.pop("name", "data")
-    if columns.group is None:
+    if not isinstance(columns.group, str):
         raise InputError(f"group= names the column of the groups; there are {frame.listed}")
     asked = [role for role in _ROLES if getattr(columns, role) is not None]
     if len(asked) != 1:
@@ -201,6 +213,16 @@ class _Frame:
     def listed(self) -> str:
         """The names, for a message."""
         return "the columns " + ", ".join(map(repr, self._columns))
+
+    def join(self, names: Sequence[str]) -> str:
+        """Add a column of labels that names several, and return its name."""
+        parts = [label_texts(self.column(name), what=f"{name}, row")[0] for name in names]
+        name = BETWEEN.join(names)
+        self._columns[name] = [
+            BETWEEN.join(row) if all(map(str.strip, row)) else ""
+            for row in zip(*parts, strict=True)
+        ]
+        return name
 
     def has(self, name: str) -> bool:
         """Whether there is a column of a name."""

@@ -19,6 +19,21 @@ KNOWN, NEW, UNKNOWN = "known", "new", "not named"
 """What a row's group is."""
 
 
+def refuse_counts(data: GroupedData) -> None:
+    """Refuse outcomes that are counts, of which more has to be known.
+
+    Raises
+    ------
+    InputError
+        With where predictions of them are.
+    """
+    if not data.family.gaussian:
+        raise InputError(
+            "predictions of counts depend on how many trials or how much exposure there will be: "
+            "see the table `predictions`"
+        )
+
+
 def predict_rows(
     fit: Fit,
     data: GroupedData,
@@ -54,11 +69,7 @@ def predict_rows(
     InputError
         Outcomes that are counts, or a program that does not keep to a normal population.
     """
-    if not data.family.gaussian:
-        raise InputError(
-            "predictions of counts depend on how many trials or how much exposure there will be: "
-            "see the table `predictions`"
-        )
+    refuse_counts(data)
     theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
     tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
     rows_differ = bool(data.stats.error_sd)

@@ -13,6 +13,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.covariates import Covariates
+from partialpool.families.nesting import Nesting
 from partialpool.fitting import Fit
 from partialpool.report.results import MARK, new_folder, write_manifest
 from partialpool.text import safe
@@ -34,6 +35,7 @@ def write_folder(
         "labels": list(data.labels),
         "statistics": {name: values.tolist() for name, values in data.stats.columns.items()},
         "covariates": data.stats.covariates.record if data.stats.covariates else None,
+        "nesting": data.stats.nesting.record if data.stats.nesting else None,
         "y": data.y.tolist(),
         "group": data.group.tolist(),
         "priors": dict(data.priors),
@@ -74,6 +76,8 @@ def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float
     }
     if (covariates := kept.get("covariates")) is not None:
         arrays["explained_by"] = Covariates.recorded(covariates)
+    if (nesting := kept.get("nesting")) is not None:
+        arrays["nested_in"] = Nesting.recorded(nesting)
     data = GroupedData(
         y=np.asarray(kept["y"], dtype=np.float64),
         group=np.asarray(kept["group"], dtype=np.int64),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from partialpool.cli import calibrate, groups, many, priors, rerun, verify
+from partialpool.cli import calibrate, groups, many, predict, priors, rerun, verify
 from partialpool.cli.console import (
     end,
     finish,
@@ -160,7 +160,8 @@ def report(
         matched(data, later)
     if bayes_factor:
         equality.check(data, priors)
-        for sentence in spread.line(equality.bayes_factors(data, priors)):
+        on_a_line = data.stats.covariates is not None
+        for sentence in spread.line(equality.bayes_factors(data, priors), on_a_line=on_a_line):
             say(sentence)
     if groups.too_many_groups(data, named=program):
         groups.estimate_groups(data, priors, sampling, retry=retry, place=place)
@@ -352,6 +353,7 @@ app.command(rich_help_panel=VERIFY, short_help="Compare fits with the exact post
 app.command(rich_help_panel=START, short_help="Estimate every group, however many there are.")(
     groups.groups
 )
+app.command(rich_help_panel=DEEPEN, short_help="Predict the rows of another file.")(predict.predict)
 app.command(rich_help_panel=DEEPEN, short_help="Fit many files, outcomes, programs and priors.")(
     many.fit_many
 )

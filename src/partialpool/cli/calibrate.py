@@ -33,8 +33,8 @@ def calibrate(
     family: Annotated[
         str,
         typer.Option(
-            help="Family of data: normal, known_errors (estimates with errors), proportions or "
-            "rates."
+            help="Family of data: normal, known_errors (estimates with errors), "
+            "known_errors_covariates (and what explains them), proportions or rates."
         ),
     ] = "normal",
     cmdstan: Annotated[

@@ -141,7 +141,8 @@ def estimate_groups(
     )
     made = many_groups.write(target, data, priors, fit, chosen=chosen, progress=progress)
     trusted, estimates = diagnostics.verdicts([fit]), made.tables["estimates"]
-    hyper = estimates[estimates["parameter"].isin(data.family.population)]
+    slopes = estimates["parameter"].str.startswith("beta[")
+    hyper = estimates[estimates["parameter"].isin(data.family.population) | slopes]
     show(readable_estimates(hyper, exp=data.exp), headed(f"Posterior, {fit.title}", trusted))
     which = "smallest" if chosen.lowest else "largest"
     show(

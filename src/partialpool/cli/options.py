@@ -42,7 +42,14 @@ class DataOptions:
 
     panel: ClassVar[str] = DATA
 
-    group: Annotated[str | None, typer.Option(help="Name of the group column.")] = None
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Name of the group column; twice for groups within groups, such as --group "
+            "district --group school.",
+        ),
+    ] = None
     value: Annotated[str | None, typer.Option(help="Name of the value column.")] = None
     delimiter: Annotated[
         str | None, typer.Option(help="Character between fields, such as ';' or '\\t'.")
@@ -188,7 +195,7 @@ class DataOptions:
         data = read(
             find(files[0]) if len(files) == 1 else files,
             columns=Columns(
-                group=self.group,
+                group=tuple(self.group) if self.group else None,
                 value=value or self.value,
                 n=self.n,
                 mean=self.mean,

@@ -23,7 +23,7 @@ from partialpool.data.rows import (
     take_header,
 )
 from partialpool.data.sources import open_source
-from partialpool.data.spelling import Advice, Spelling
+from partialpool.data.spelling import BETWEEN, Advice, Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
@@ -34,9 +34,11 @@ def names_of(data: GroupedData) -> tuple[str, ...]:
         return tuple(data.columns)
     paths = _paths(data)
     if not are_tables(paths):
-        return tuple(take_header(file_rows(paths[0], spelling_of(data)), paths[0]))
+        spelling = spelling_of(data)
+        header = take_header(file_rows(paths[0], spelling), paths[0])
+        return tuple(spelling.joining(header, paths[0]))
     with open_engine() as engine:
-        return tuple(open_source(engine, paths[:1]).header)
+        return tuple(open_source(engine, paths[:1], spelling_of(data)).header)
 
 
 def spelling_of(data: GroupedData) -> Spelling:
@@ -46,7 +48,8 @@ def spelling_of(data: GroupedData) -> Spelling:
 
 def group_column(data: GroupedData) -> str:
     """Name of the column of groups; empty for data that came from elsewhere."""
-    return str(data.reading.get("columns", {}).get("group", ""))
+    named = data.reading.get("columns", {}).get("group", "")
+    return named if isinstance(named, str) else BETWEEN.join(named)
 
 
 def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]]:
@@ -79,14 +82,15 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
         )
     roles = data.reading["columns"]
     spelling, drop_missing = spelling_of(data), data.reading["drop_missing"]
-    wanted = [roles["group"], *([] if by_group else [roles["value"]]), *names]
+    labels = data.labels if data.stats.nesting is None else data.stats.nesting.full(data.labels)
+    wanted = [group_column(data), *([] if by_group else [roles["value"]]), *names]
     rows = _rows(data, wanted, keep_empty=drop_missing)
     if by_group:
         at = {cells[0].strip(): cells[1:] for cells in rows}
-        kept = [at.get(label, ()) for label in data.labels]
+        kept = [at.get(label, ()) for label in labels]
         same = all(kept)
     else:
-        index = {label: j for j, label in enumerate(data.labels)}
+        index = {label: j for j, label in enumerate(labels)}
         numbers = [spelling.number(cells[1]) for cells in rows]
         there = [i for i, y in enumerate(numbers) if y is not None and y == y]
         kept = [rows[i][2:] for i in there]

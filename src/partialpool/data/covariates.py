@@ -37,14 +37,22 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
     """
     if not by:
         return data
+    if data.stats.covariates is not None:
+        raise InputError(f"{data.name}: it has covariates already; name all of them at once")
+    if data.stats.nesting is not None:
+        raise InputError(
+            f"{OPTION} with groups within groups: there is no model of both; leave one of them "
+            "out, or turn to brms or bambi"
+        )
     usual = FAMILIES[data.family.reads]
     if data.family is not usual and usual.explained:
         chosen = ", ".join(f"--{about} {name}" for about, name in data.family.model.items())
         raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
     if not usual.explained:
-        able = [each.words.data for each in FAMILIES.values() if each.explained]
+        able = {each.reads: each.words.data for each in FAMILIES.values() if each.explained}
         raise InputError(
-            f"{OPTION} {by[0]}: covariates of groups are for {', '.join(able)}, and these data are "
+            f"{OPTION} {by[0]}: covariates of groups are for {', '.join(able.values())} with known "
+            f"standard errors, and these data are "
             f"{usual.words.data}; leave {OPTION} out"
         )
     twice = [name for k, name in enumerate(by) if name in by[:k]]

@@ -19,7 +19,7 @@ from partialpool.data.files import listed
 from partialpool.data.rows import (
     checked_observations,
 )
-from partialpool.data.spelling import BLANKS, MINUS, Spelling
+from partialpool.data.spelling import BETWEEN, BLANKS, MINUS, Spelling
 from partialpool.errors import InputError
 from partialpool.types import FloatArray
 
@@ -121,6 +121,14 @@ class Source(ABC):
     @abstractmethod
     def label(self, name: str) -> str:
         """SQL of what stands in a column of labels."""
+
+    def _joined(self, name: str) -> str:
+        """SQL of a column of labels that is read as several; empty for another."""
+        if not self.spelling.joined or name != self.spelling.joined_name:
+            return ""
+        parts = [f"CAST({self.label(each)} AS VARCHAR)" for each in self.spelling.joined]
+        blank = " OR ".join(f"trim({part}) = ''" for part in parts)
+        return f"CASE WHEN NOT ({blank}) THEN {f' || {quoted_text(BETWEEN)} || '.join(parts)} END"
 
     @abstractmethod
     def numbers(self, name: str) -> Numbers:

@@ -174,7 +174,7 @@ class GroupedData:
             self,
             name=f"{self.name}-log",
             y=y,
-            stats=group_stats(y, self.group, self.labels),
+            stats=self.family.as_nested(group_stats(y, self.group, self.labels), self.stats),
             priors={},
             priors_source="",
             notes=(*self.notes, *([left] if self.priors else [])),
@@ -200,6 +200,14 @@ class GroupedData:
             There is no such model of these rows; with those that there are.
         """
         choice = {about: name for about, name in asked.items() if name is not None}
+        if not choice:
+            return self
+        if self.stats.nesting is not None:
+            option = " and ".join(f"--{about} {name}" for about, name in choice.items())
+            raise InputError(
+                f"{self.name}: {option} with groups within groups: there is no model of both; "
+                "leave one of them out, or turn to brms or bambi"
+            )
         family = chosen(self.family, choice)
         if family is self.family:
             return self

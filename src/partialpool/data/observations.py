@@ -111,7 +111,7 @@ def read_rows(
             "errors; partialpool.read reads these"
         )
 
-    header = take_header(file_rows(path, spelling), path)
+    header = spelling.joining(take_header(file_rows(path, spelling), path), path)
     check_header(header, path=path, delimiter=spelling.delimiter)
     names = find_columns(header, group, value, path=path)
     rows = [*csv_rows([path], header, names, spelling=spelling, keep_empty=drop_missing)]

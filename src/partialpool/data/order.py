@@ -43,25 +43,25 @@ def in_order(data: GroupedData, by: str, *, first: Sequence[str] = ()) -> Groupe
     """
     if by not in ORDERS:
         raise InputError(f"order {by!r}: there is no such order; there are {', '.join(ORDERS)}")
-    return _moved(data, _places(data, by, first))
+    return moved(data, _places(data, by, first))
 
 
 def as_they_occur(data: GroupedData) -> GroupedData:
     """Put groups in the order that observations of a small file give them."""
     first = [data.labels[j] for j in dict.fromkeys(data.group.tolist())]
     index = {label: j for j, label in enumerate(data.labels)}
-    return _moved(data, np.array([index[label] for label in order_of_labels(first)]))
+    return moved(data, np.array([index[label] for label in order_of_labels(first)]))
 
 
-def _moved(data: GroupedData, at: IntArray) -> GroupedData:
+def moved(data: GroupedData, at: IntArray) -> GroupedData:
     """Put the groups in the order of their indices."""
     stats = data.stats.take(at)
     if data.family.rows_are_groups:
         columns = {name: [values[j] for j in at] for name, values in data.columns.items()}
         return replace(data, stats=stats, y=data.y[at] if len(data.y) else data.y, columns=columns)
-    moved = np.empty(data.stats.J, dtype=np.int64)
-    moved[at] = np.arange(data.stats.J)
-    return replace(data, stats=stats, group=moved[data.group])
+    place = np.empty(data.stats.J, dtype=np.int64)
+    place[at] = np.arange(data.stats.J)
+    return replace(data, stats=stats, group=place[data.group])
 
 
 def in_categories(stats: S, dtype: Any) -> S:

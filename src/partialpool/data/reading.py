@@ -41,6 +41,7 @@ from partialpool.data.files import (
     short_list,
 )
 from partialpool.data.grouped import GroupedData, with_estimates, with_proportions, with_rates
+from partialpool.data.nested import check_levels, nested
 from partialpool.data.observations import read_rows
 from partialpool.data.opening import about_sheets, is_compressed
 from partialpool.data.order import in_order
@@ -86,7 +87,7 @@ class Columns:
     Attributes
     ----------
     group
-        Column of the groups.
+        Column of the groups; of groups within groups two, the outermost first.
     value
         Column of the outcome, in a file of observations.
     n, mean, sd
@@ -105,7 +106,7 @@ class Columns:
         without `exposure` it is 1 in each row.
     """
 
-    group: str | None = None
+    group: str | tuple[str, ...] | None = None
     value: str | None = None
     n: str | None = None
     mean: str | None = None
@@ -120,7 +121,10 @@ class Columns:
     exposure: str | None = None
 
     def __post_init__(self) -> None:
-        """Take a list of two columns as a pair."""
+        """Take a list of two columns as a pair, and one column of groups as itself."""
+        if self.group is not None and not isinstance(self.group, str):
+            group = tuple(self.group)
+            object.__setattr__(self, "group", group if len(group) > 1 else "".join(group) or None)
         if self.ci is not None:
             object.__setattr__(self, "ci", tuple(self.ci))
 
@@ -202,6 +206,8 @@ def read(
     ('A', 'B', 'C')
     """
     paths = expand(files)
+    columns = columns or Columns()
+    levels = check_levels(columns.group)
     try:
         spelling = spelling_of_file(
             paths[0],
@@ -213,13 +219,16 @@ def read(
             encoding=encoding,
             sheet=sheet,
         )
+        if levels:
+            spelling = replace(spelling, joined=levels)
+            columns = replace(columns, group=spelling.joined_name)
         settings = read_description(paths[0])
         wide = wide or settings.get("wide", False)
         order = order or settings.get("order")
         sheets = about_sheets(paths, spelling)
         data = _read(
             paths,
-            columns or Columns(),
+            columns,
             spelling,
             level=level,
             wide=wide,
@@ -232,7 +241,11 @@ def read(
         raise InputError(in_words(str(error))) from None
     again = {
         "files": [str(path.absolute()) for path in paths],
-        "columns": {**data.reading.get("columns", {}), **(columns or Columns()).named},
+        "columns": {
+            **data.reading.get("columns", {}),
+            **columns.named,
+            **({"group": list(levels)} if levels else {}),
+        },
         **spelling.record,
         **({"piped": True} if any(map(is_kept, paths)) else {}),
         **({"wide": True} if wide else {}),
@@ -242,7 +255,8 @@ def read(
     }
     if spelling.unit and not data.unit:
         data = replace(data, unit=spelling.unit)
-    return replace(data, notes=(*sheets, *data.notes), reading={**data.reading, **again})
+    data = replace(data, notes=(*sheets, *data.notes), reading={**data.reading, **again})
+    return nested(data, levels, ordered=order is not None) if levels else data
 
 
 def _read(
@@ -259,6 +273,11 @@ def _read(
 ) -> GroupedData:
     """Read files of any kind, whose spelling is settled."""
     settings = read_description(paths[0])
+    if wide and spelling.joined:
+        raise InputError(
+            f"{paths[0]}: of a wide table there is one column of groups, and --group names "
+            f"{len(spelling.joined)}; give a table with a row an observation"
+        )
     if wide:
         data = read_wide(paths, columns.named, spelling, settings=settings)
         return _few(in_order(data, order) if order else data, most_observations)
@@ -331,8 +350,8 @@ def _header(paths: Sequence[Path], spelling: Spelling) -> list[str]:
     """Names of the columns of the first file."""
     if are_tables(paths):
         with open_engine() as engine:
-            return open_source(engine, paths[:1]).header
-    return take_header(file_rows(paths[0], spelling), paths[0])
+            return open_source(engine, paths[:1], spelling).header
+    return spelling.joining(take_header(file_rows(paths[0], spelling), paths[0]), paths[0])
 
 
 def _roles(
@@ -369,13 +388,14 @@ def _observations(
 ) -> GroupedData:
     """Read observations, row by row where they are few."""
     plain = not are_tables(paths) and not is_compressed(paths[0])
+    group = columns.named.get("group")
     if len(paths) == 1 and plain and paths[0].stat().st_size < _LARGE_FILE:
-        data = read_rows(paths[0], group=columns.group, value=columns.value, **how)
+        data = read_rows(paths[0], group=group, value=columns.value, **how)
     else:
         data = scan.scan_data(
             paths,
             most_observations=most_observations,
-            group=columns.group,
+            group=group,
             value=columns.value,
             progress=progress,
             **how,

@@ -12,7 +12,7 @@ from pathlib import Path
 from partialpool.data.files import listed, within
 from partialpool.data.labels import LabelCheck
 from partialpool.data.opening import EXCEL, check_text, kind_of, lines, separator, sheet_rows
-from partialpool.data.spelling import BLANKS, Advice, Spelling, thousands_suspected
+from partialpool.data.spelling import BETWEEN, BLANKS, Advice, Spelling, thousands_suspected
 from partialpool.errors import InputError
 
 SHOWN = 10
@@ -113,15 +113,22 @@ def csv_rows(
     InputError
         A file is no text, quotes do not match, or a row has not the fields of the header.
     """
-    at = [header.index(name) for name in names]
+    joined = spelling.joined
+    columns = [name for name in header if not joined or name != spelling.joined_name]
+    at = [[columns.index(n) for n in (joined if n not in columns else (n,))] for n in names]
     for path in paths:
         if kind_of(path) != EXCEL:
             check_text(path, spelling)
         numbered = file_rows(path, spelling, keep_empty=keep_empty)
         next(numbered)
         for line, row in numbered:
-            check_width(row, len(header), path, line)
-            yield f"{path}, line {line}", tuple(row[k] for k in at)
+            check_width(row, len(columns), path, line)
+            yield f"{path}, line {line}", tuple(_cell([row[k] for k in each]) for each in at)
+
+
+def _cell(parts: Sequence[str]) -> str:
+    """Take cells together; blank where one of them is."""
+    return BETWEEN.join(parts) if len(parts) == 1 or all(map(str.strip, parts)) else ""
 
 
 # --- columns ------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ class CsvSource(Source):
                     f"{path}: its columns are {', '.join(map(repr, other))}, and those of "
                     f"{self.paths[0]} are {', '.join(map(repr, header))}"
                 )
-        self.header = header
+        self._width = len(header)
+        self.header = self.spelling.joining(header, self.paths[0])
         self._copied = False
         files = [path if self._is_plain(path) else self._copy(path) for path in self.paths]
         self.table = self._read_csv(files)
@@ -88,7 +89,7 @@ class CsvSource(Source):
         if stated_delimiter(path, self.spelling):
             return False
         _, first = next(file_rows(path, self.spelling))
-        return len(first) == len(self.header)
+        return len(first) == self._width
 
     def _copy(self, path: Path) -> Path:
         """Write the rows of a file as plain CSV, without fields beyond the header's."""
@@ -99,12 +100,12 @@ class CsvSource(Source):
         with copy.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=self.spelling.delimiter, lineterminator="\n")
             for line, row in file_rows(path, self.spelling, keep_empty=True):
-                check_width(row, len(self.header), path, line)
-                writer.writerow(row[: len(self.header)])
+                check_width(row, self._width, path, line)
+                writer.writerow(row[: self._width])
         return copy
 
     def _read_csv(self, paths: Sequence[Path]) -> str:
-        names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(len(self.header)))
+        names = ", ".join(f"'c{k}': 'VARCHAR'" for k in range(self._width))
         files = ", ".join(quoted_text(literal(path)) for path in paths)
         return (
             f"read_csv([{files}], auto_detect = false, header = true, "
@@ -114,7 +115,7 @@ class CsvSource(Source):
 
     def label(self, name: str) -> str:
         """SQL of a column of labels."""
-        return f"c{self.header.index(name)}"
+        return self._joined(name) or f"c{self.header.index(name)}"
 
     def numbers(self, name: str) -> Numbers:
         """SQL of a column of numbers, which is text so far."""
@@ -171,11 +172,14 @@ class ParquetSource(Source):
             raise InputError(f"{self.where}: cannot be read as Parquet ({error})") from None
         columns = [(name, kind) for name, kind, *_ in described[:-2]]
         columns = [column for column in columns if not _PANDAS_INDEX.fullmatch(column[0])]
-        self.header = [name.strip() for name, _ in columns]
-        self._columns = dict(zip(self.header, columns, strict=True))
+        header = [name.strip() for name, _ in columns]
+        self._columns = dict(zip(header, columns, strict=True))
+        self.header = self.spelling.joining(header, self.paths[0])
 
     def label(self, name: str) -> str:
         """SQL of a column of labels; null where a number is none."""
+        if joined := self._joined(name):
+            return joined
         column, kind = self._columns[name]
         label = identifier(column)
         return f"CASE WHEN NOT isnan({label}) THEN {label} END" if kind in _FLOATS else label
@@ -222,6 +226,8 @@ class ParquetSource(Source):
 
     def _as_text(self, name: str) -> str:
         """SQL of a column as text, its numbers spelled as those of text are."""
+        if joined := self._joined(name):
+            return joined
         column, kind = self._columns[name]
         text = f"CAST({identifier(column)} AS VARCHAR)"
         if self.spelling.decimal == "," and _NUMERIC.fullmatch(kind):

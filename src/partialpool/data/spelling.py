@@ -32,6 +32,9 @@ MINUS = "\u2212"
 
 UTF_8 = "utf-8"
 
+BETWEEN = " / "
+"""What stands between the labels of an outer and an inner group that are read as one."""
+
 _THOUSANDS = {".": ".", ",": ",", " ": SPACES, "'": "'\u2019", "_": "_"}
 _AFFIX = r"[^\s\d.,'\u2019+\-\u2212_()]{1,12}"
 _SIGN = rf"[+\-{MINUS}]"
@@ -61,6 +64,8 @@ class Spelling:
     certain
         Whether the user named the mark before decimals. If not, points that look like marks
         between thousands are refused.
+    joined
+        Columns of labels, the outermost first, that are read as one as well.
     """
 
     delimiter: str = ","
@@ -71,6 +76,7 @@ class Spelling:
     sheet: str = ""
     missing: tuple[str, ...] = ()
     certain: bool = True
+    joined: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse marks that cannot be told apart, or are no marks."""
@@ -141,7 +147,28 @@ class Spelling:
         known = {field.name for field in fields(cls)}
         told = {key: value for key, value in reading.items() if key in known and value}
         told["missing"] = tuple(told.get("missing", ()))
+        group = reading.get("columns", {}).get("group")
+        told["joined"] = tuple(group) if isinstance(group, list) else ()
         return cls(**told, certain="decimal" in told or not reading)
+
+    @property
+    def joined_name(self) -> str:
+        """Name of the column that `joined` are read as."""
+        return BETWEEN.join(self.joined)
+
+    def joining(self, header: Sequence[str], path: object) -> list[str]:
+        """Names of the columns of a file, with the one that is read as several.
+
+        Raises
+        ------
+        InputError
+            One of these is not there.
+        """
+        for name in self.joined:
+            if name not in header:
+                shown = ", ".join(map(repr, header))
+                raise InputError(f"{path}: there is no column {name!r}; the columns are {shown}")
+        return [*header, self.joined_name] if self.joined else [*header]
 
     def delimited(self, delimiter: str) -> Spelling:
         """Take another delimiter, if it is one."""
@@ -152,6 +179,7 @@ class Spelling:
         """What the user named, for `partialpool.data.reading.read`, and the delimiter."""
         told: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         told["missing"] = list(self.missing)
+        del told["joined"]
         told["decimal"] = self.decimal if told.pop("certain") else None
         return {key: text for key, text in told.items() if text or key == "decimal"}
 

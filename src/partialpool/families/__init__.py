@@ -11,6 +11,7 @@ from partialpool.errors import InputError
 from partialpool.families.base import Family
 from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.meta_regression import META_REGRESSION
+from partialpool.families.nested import KNOWN_ERRORS_NESTED, NESTED
 from partialpool.families.normal import NORMAL
 from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
@@ -21,8 +22,8 @@ from partialpool.families.student_t_means import STUDENT_T_MEANS
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS),
-        *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION),
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, NESTED),
+        *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
         *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
     )
 }
@@ -35,7 +36,9 @@ __all__ = [
     "FAMILIES",
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",
+    "KNOWN_ERRORS_NESTED",
     "META_REGRESSION",
+    "NESTED",
     "NORMAL",
     "OWN_SPREAD",
     "PROPORTIONS",

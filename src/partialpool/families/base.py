@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from partialpool.errors import InputError
 from partialpool.families.conjugate import Kind
 from partialpool.families.covariates import Covariates
+from partialpool.families.nesting import Nesting
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.settings import Settings
@@ -223,6 +224,11 @@ class Statistics(ABC):
         return None
 
     @property
+    def nesting(self) -> Nesting | None:
+        """The outer group of each group, where groups lie within groups."""
+        return None
+
+    @property
     @abstractmethod
     def N(self) -> int:
         """Number of rows of data."""
@@ -367,6 +373,9 @@ class Family(ABC):
 
     model: ClassVar[Mapping[str, str]] = {"population": "normal"}
     """What is assumed where there is a choice, by option: `population`, `spread`, `errors`."""
+
+    nested: ClassVar[str] = ""
+    """Name of the family of the same rows whose groups lie within groups; empty for none."""
 
     explained: ClassVar[str] = ""
     """Name of the family of the same rows that takes covariates of groups; empty for none."""
@@ -592,13 +601,24 @@ class Family(ABC):
             center[:, None] + theta_and_error * rng.standard_normal((len(center), stats.J))
         )
 
-    def unexplained(self, stats: Any, priors: Priors) -> Posterior | None:
-        """Exact posterior of partial pooling without covariates; None where it is not known."""
+    def unexplained(self, stats: Any, priors: Priors) -> Any:
+        """Exact posterior of partial pooling without covariates; None where it is not known.
+
+        Its `summary` takes the groups that are wanted.
+        """
         return None
 
     def with_covariates(self, stats: Any, found: Covariates) -> Any:
         """Put covariates of the groups beside the statistics of the rows, where models use them."""
         raise NotImplementedError
+
+    def with_nesting(self, stats: Any, nesting: Nesting) -> Any:
+        """Put the outer group of each group beside the statistics, where models use it."""
+        raise NotImplementedError
+
+    def as_nested(self, stats: Any, other: Statistics) -> Any:
+        """Take over the nesting of other statistics of the same groups, if they have one."""
+        return stats if other.nesting is None else self.with_nesting(stats, other.nesting)
 
     def whole_statistics(self, stats: Any, y: FloatArray) -> dict[str, FloatArray]:
         """Statistics of whole data sets, each a row of `y`, that no model fits directly.

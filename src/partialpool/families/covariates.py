@@ -22,6 +22,8 @@ from partialpool.types import FloatArray, IntArray
 _ALIKE = 1e-7
 """Share of a column that others must leave unexplained, or it counts as one of theirs."""
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Covariates:
@@ -71,13 +73,9 @@ class Covariates:
         own = [c for c, levels in self.levels.items() if name in _names(c, levels)]
         return own[0] if own else name
 
-    @property
-    def contrasts(self) -> tuple[str, ...]:
-        """How categories are coded, a sentence each without its full stop."""
-        return tuple(
-            f"coefficients of {column} are differences from {levels[0]!r}, its reference level"
-            for column, levels in self.levels.items()
-        )
+    def reference(self, name: str) -> str:
+        """Reference level of the category that a column belongs to; empty of a number."""
+        return self.levels.get(self._source(name), ("",))[0]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -183,7 +181,7 @@ def covariates(
         names += _names(column, known)
         blocks.append(np.array(of_level, dtype=float).reshape(-1, len(cells)).T)
     values = np.concatenate(blocks, axis=1)
-    constant = [c for c, block in zip(columns, blocks, strict=True) if not np.ptp(block, 0).any()]
+    constant = [c for c, block in zip(columns, blocks, strict=True) if _is_constant(block)]
     if constant:
         raise InputError(
             f"{where}: covariate {constant[0]!r} is the same in all groups, so it explains nothing "
@@ -204,6 +202,11 @@ def covariates(
         )
     _refuse_collinear(names, (values - middle) / spread, where)
     return Covariates(tuple(names), values, middle, spread, levels)
+
+
+def _is_constant(block: FloatArray) -> bool:
+    """Whether columns hold one value each, but for rounding."""
+    return not (np.ptp(block, axis=0) > _ROUNDING * np.abs(block).max(axis=0)).any()
 
 
 def quoted(names: Sequence[str]) -> str:

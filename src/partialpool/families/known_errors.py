@@ -237,7 +237,8 @@ class KnownErrors(Family):
         *("mu_location", "mu_scale", "tau_df", "tau_scale"),
     )
     choice_settings: ClassVar[tuple[str, ...]] = ("mu_location", "mu_scale", "tau_df", "tau_scale")
-    explained = "known_errors_covariates"
+    explained: ClassVar[str] = "known_errors_covariates"
+    nested: ClassVar[str] = "known_errors_nested"
     rows_are_groups = True
     may_be_logarithms = True
 

@@ -94,7 +94,7 @@ class MetaRegression(KnownErrors):
     )
     choice_settings = ("mu_location", "mu_scale", "tau_df", "tau_scale", "beta_scale")
 
-    def unexplained(self, stats: Any, priors: Priors) -> Posterior:
+    def unexplained(self, stats: Any, priors: Priors) -> exact.KnownErrorsPosterior:
         """Exact posterior of partial pooling of the estimates about one mean."""
         choice = KnownErrors().base_choice(priors)
         return exact.known_errors(

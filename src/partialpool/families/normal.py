@@ -103,6 +103,7 @@ class Observations(Family):
         raw_se=f"{words.raw_se}, of logarithms",
     )
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
+    nested: ClassVar[str] = "nested"
     settings: ClassVar[tuple[str, ...]] = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
         *("mu_location", "mu_scale", "tau_df", "tau_scale", "tau_upper", "sigma_upper"),

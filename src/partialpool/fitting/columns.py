@@ -30,7 +30,7 @@ from partialpool.programs.declarations import Declaration, read_inputs, read_out
 from partialpool.types import IntArray
 
 _BY_ROW = ("y", "group")
-_ROWS, _GROUPS, _COVARIATES = "N", "J", "K"
+_ROWS, _GROUPS, _COVARIATES, _OUTER = "N", "J", "K", "K"
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class Columns:
             self.sizes[_ROWS] = self.rows
         if data.stats.covariates is not None:
             self.sizes[_COVARIATES] = Axis("covariate", data.stats.covariates.names)
+        if data.stats.nesting is not None:
+            self.sizes[_OUTER] = Axis("outer_group", data.stats.nesting.labels)
 
     @property
     def header(self) -> tuple[str, ...]:

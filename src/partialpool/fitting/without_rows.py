@@ -194,11 +194,13 @@ def _fit(
     log_prior: dict[str, Any] = {
         name: drawn.pop(name) for name in ("lprior", "lprior_mu") if name in drawn
     }
-    along = {"beta": "covariate"}
+    along = {"beta": "covariate", "phi": "outer_group"}
     dims = {n: [along.get(n, "group")] for n, array in drawn.items() if array.ndim == 3}
     coords = {"group": list(data.labels)} if dims else {}
     if data.stats.covariates is not None:
         coords["covariate"] = list(data.stats.covariates.names)
+    if data.stats.nesting is not None:
+        coords["outer_group"] = list(data.stats.nesting.labels)
     groups: dict[str, dict[str, Any]] = {"posterior": drawn, "log_prior": log_prior}
     draws = xr.DataTree.from_dict(
         {group: dataset(variables, dims, coords) for group, variables in groups.items()}

@@ -14,7 +14,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, MEANS
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import statements
-from partialpool.report import funnel, later, model_figures, own_spreads, regression
+from partialpool.report import funnel, later, levels, model_figures, own_spreads, regression
 from partialpool.report.drawing import Figure
 from partialpool.report.sentences import fitness, leading_movers
 from partialpool.report.wording import (
@@ -87,6 +87,8 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
     )
     if partial and partial.keeps(MEANS):
         yield Plan("shrinkage", "arrows", lambda: _arrows(comparison, partial))
+    if levels.drawn(comparison) is not None:
+        yield Plan("shrinkage", "outer-groups", lambda: levels.figure(comparison))
     if partial and regression.drawn(comparison, partial):
         yield Plan("shrinkage", "line", lambda: regression.figure(comparison, partial))
     if own_spreads.drawn(comparison) is not None:
@@ -96,7 +98,7 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
         if funnel.shown(comparison) and partial.keeps(MEANS):
             yield Plan("shrinkage", "funnel", lambda: funnel.figure(comparison, partial))
         simple = comparison.data.family.gaussian and not comparison.data.family.mixture
-        if is_shipped(partial) and simple:
+        if is_shipped(partial) and simple and comparison.data.stats.nesting is None:
             yield Plan("shrinkage", "effects", lambda: _effects(comparison, partial))
     if best and comparison.data.stats.J > 1:
         yield Plan("comparisons", "contrasts", lambda: _contrasts(comparison, best))

@@ -17,9 +17,21 @@ from partialpool.fitting import Fit, diagnostics
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import DRAWN_GROUPS, SHIPPED, statements
 from partialpool.progress import Progress
-from partialpool.report import cells, page, results, sentences, trust, views, wording
+from partialpool.report import (
+    cells,
+    levels,
+    page,
+    regression,
+    results,
+    sentences,
+    trust,
+    views,
+    wording,
+)
 from partialpool.report.drawing import Figure, draw_all, drawing_processes
 from partialpool.tables import exponential, group_draws, group_posterior, meanings, shrinkage
+from partialpool.tables import levels as levels_of
+from partialpool.tables import regression as regression_tables
 from partialpool.tables.comparison import Comparison
 from partialpool.text import format_estimate, short
 
@@ -154,12 +166,12 @@ def _fill(
                 beside.submit(results.write_table, table, folder / "tables" / "groups.parquet")
             )
         more: dict[str, pd.DataFrame] = {}
-        if 1 < len(shown) <= MOST_COMPARED:
+        if 1 < len(shown) <= MOST_COMPARED and stats.nesting is None:
             pairs = parts.make(
                 "the contrasts", lambda: group_draws.group_contrasts(posterior, stats, shown)
             )
             more |= {} if pairs is None else {"contrasts": pairs}
-        if chosen.ranks:
+        if chosen.ranks and stats.nesting is None:
             with progress.task(f"Ranking {wording.groups_of(len(shown))} among {stats.J:,}"):
                 ranked = parts.make(
                     "the ranks",
@@ -169,8 +181,13 @@ def _fill(
         if chosen.draws_of:
             drawn = group_draws.draw_groups(posterior, stats, chosen.draws_of, seed=chosen.seed)
             more["draws"] = drawn.to_series().unstack("group").reset_index()  # noqa: PD010
+        if data.stats.covariates is not None:
+            more["coefficients"] = regression_tables.coefficients([fit], data)
         estimates = shrinkage.estimates([fit], data)
         more["estimates"] = estimates[estimates["group"] == ""]
+        if stats.nesting is not None:
+            more["levels"] = levels_of.levels([fit], data)
+            more["outer_groups"] = levels_of.outer_groups([fit], data)
         more = exponential.tables(data, more)
         more["estimates"] = results.label_trust(more["estimates"], trusted)
         more["diagnostics"] = diagnostics.check(fit).assign(model=fit.name)
@@ -314,8 +331,12 @@ def _write_page(
         page.Section(
             "groups",
             "The groups",
-            said,
-            [_view(comparison, shown)],
+            [*regression.lines(comparison), *said, *levels.lines(comparison)],
+            [
+                regression.coefficients(comparison),
+                _view(comparison, shown),
+                *(make(comparison) for make in (levels.variance_view, levels.outer_view)),
+            ],
             [picture],
         ),
     ]

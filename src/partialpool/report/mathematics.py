@@ -50,11 +50,14 @@ class Names:
         Hyperparameter to its value: the value is shown in its place.
     logarithms
         Whether `y` is the logarithm of what was observed.
+    by_outer
+        Variables with one value an outer group: they carry the index k.
     """
 
     by_group: Set[str]
     values: Mapping[str, float]
     logarithms: bool = False
+    by_outer: Set[str] = frozenset()
 
 
 def write(model: Model, names: Names) -> list[Markup]:
@@ -96,6 +99,9 @@ def _range(statement: Statement, names: Names) -> Markup:
         each = _mi("i") + _mo("=") + _mn("1") + _mo(",") + _mo("…") + _mo(",")
         each += _sub(_mi("n"), _mi("j"))
         return _space() + each + _mo(";") + _space() + groups
+    if name in names.by_outer:
+        outer = _mi("k") + _mo("=") + _mn("1") + _mo(",") + _mo("…") + _mo(",") + _mi("K")
+        return _space() + outer
     return _space() + groups if name in names.by_group else Markup()
 
 
@@ -197,11 +203,15 @@ class _Parser:
         if self._next("("):
             return self._function(word)
         if self._next("["):
-            depth = 1
+            depth, index = 1, list[str]()
             while depth:
                 if not self._tokens:
                     raise ValueError("]")
-                depth += {"[": 1, "]": -1}.get(self._tokens.pop(0)[1], 0)
+                index.append(self._tokens.pop(0)[1])
+                depth += {"[": 1, "]": -1}.get(index[-1], 0)
+            if word in self._names.by_outer and index[0] == "outer":
+                place = Markup("<mrow>{}{}</mrow>").format(_mi("k"), _call([_mi("j")]))
+                return _sub(_symbol(word, Names(set(), {})), place)
         if word in self._names.values:
             return _mn(f"{self._names.values[word]:.6g}")
         return _symbol(word, self._names, power=self._power)
@@ -228,6 +238,8 @@ def _symbol(word: str, names: Names, *, power: str = "") -> Markup:
         index = Markup("<mrow>{}{}</mrow>").format(_mi("i"), _mi("j"))
     elif word in names.by_group:
         index = _mi("j")
+    elif word in names.by_outer:
+        index = _mi("k")
     base = word
     if word.endswith("0") and word[:-1] in _GREEK:
         zero = Markup("<msub>{}{}</msub>").format(_mi(_GREEK[word[:-1]]), _mn("0"))

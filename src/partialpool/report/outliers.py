@@ -9,13 +9,15 @@ from scipy import stats
 
 from partialpool.report import cells
 from partialpool.report.wording import (
-    a_group,
+    capital,
+    draws_of,
     everyone,
     group_word,
     highest,
     median_with_interval,
     named,
     number,
+    percent,
     scalar,
 )
 from partialpool.tables.comparison import Comparison
@@ -33,7 +35,7 @@ def lines(comparison: Comparison) -> list[str]:
     if nu is not None:
         said.append(_degrees(fit.record.priors, median_with_interval(nu, "nu")))
     if len(table):
-        said.append(_standing_out(comparison, table))
+        said.append(_standing_out(comparison, table, draws_of(comparison, fit)))
     return said
 
 
@@ -50,7 +52,7 @@ def _degrees(priors: Mapping[str, float], shown: str) -> str:
     )
 
 
-def _standing_out(comparison: Comparison, table: pd.DataFrame) -> str:
+def _standing_out(comparison: Comparison, table: pd.DataFrame, draws: float) -> str:
     """Name the groups whose scale is clearly above 1, or the one that comes nearest to that."""
     far = table[table["p_wider"] >= STANDS_OUT].sort_values("median", ascending=False)
     most = highest(table, "median")
@@ -65,11 +67,11 @@ def _standing_out(comparison: Comparison, table: pd.DataFrame) -> str:
         )
     if len(far) == 1:
         return (
-            f"{whose[:1].upper()}{whose[1:]} stands out: for it the population is {wide} as for "
-            f"{a_group(comparison)} in its middle, so that it is pulled less."
+            f"{capital(whose)} stands out: for it the population is {wide} as in its middle, and "
+            f"wider with probability {percent(most['p_wider'], draws)}, so that it is pulled less."
         )
     who = everyone(comparison, [str(group) for group in far["group"]])
-    return f"{who[:1].upper()}{who[1:]} stand out: for {whose} the population is {wide}."
+    return f"{capital(who)} stand out: for {whose} the population is {wide} as in its middle."
 
 
 def view(comparison: Comparison) -> cells.View | None:

@@ -19,6 +19,7 @@ from partialpool.report import (
     cells,
     companions,
     later,
+    levels,
     mathematics,
     outliers,
     own_spreads,
@@ -96,6 +97,12 @@ def _said(say: Callable[..., list[str]], *arguments: Any) -> list[str]:
         return [f"This part could not be written ({type(error).__name__}: {error})."]
 
 
+def _no_spread(comparison: Comparison) -> list[str]:
+    """What the Bayes factor of effects without spread says."""
+    on_a_line = comparison.data.stats.covariates is not None
+    return spread.line(comparison.table("bayes_factor"), on_a_line=on_a_line)
+
+
 def _view(make: Callable[..., cells.View | None], *arguments: Any) -> cells.View | None:
     """Let a table that cannot be made leave the rest of the page alone."""
     try:
@@ -158,16 +165,20 @@ def sections(
             [
                 *_said(regression.lines, comparison),
                 *_said(sentences.shrinkage, comparison, partial),
+                *_said(levels.lines, comparison),
                 *_said(own_spreads.lines, comparison),
                 *_said(outliers.lines, comparison),
                 *_said(own_spreads.against_usual, comparison),
                 *_said(tau_priors.line, comparison),
-                *_said(spread.line, comparison.table("bayes_factor")),
+                *_said(_no_spread, comparison),
             ],
             [
                 _view(views.shrinkage, comparison),
                 _view(views.displacement, comparison, partial) if partial else None,
                 _view(views.variance, comparison),
+                _view(levels.variance_view, comparison),
+                _view(levels.outer_view, comparison),
+                _view(levels.poolings_view, comparison),
                 _view(own_spreads.view, comparison),
                 _view(outliers.view, comparison),
                 _view(own_spreads.usual_view, comparison),
@@ -248,9 +259,10 @@ def model_section(
             by_group |= {"theta", fit.record.effects, *comparison.data.family.effects}
         if comparison.data.family.rows_are_groups:
             by_group |= {"y", *comparison.data.stats.columns}
+        by_outer = {str(n) for n, a in fit.posterior.data_vars.items() if "outer_group" in a.dims}
         if comparison.data.stats.covariates is not None:
             by_group |= {"x"}
-        names = mathematics.Names(by_group, fit.record.priors, comparison.data.log)
+        names = mathematics.Names(by_group, fit.record.priors, comparison.data.log, by_outer)
         written = mathematics.write(models[fit.name], names)
     says = _SAYS.get(fit.pooling)
     said = _said(says or trust.withheld, comparison, fit)

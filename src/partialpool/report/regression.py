@@ -15,12 +15,12 @@ from partialpool.report.model_figures import effect_axes
 from partialpool.report.views import LOGARITHMS
 from partialpool.report.wording import (
     capital,
-    draws_of,
     listed,
     nouns,
     number,
     percent,
     rows_of,
+    scalar,
 )
 from partialpool.tables import exponential, regression
 from partialpool.tables.comparison import Comparison
@@ -42,28 +42,28 @@ def lines(comparison: Comparison) -> list[str]:
 
 
 def _slope(comparison: Comparison, fit: Fit, row: dict[str, Any]) -> str:
-    data, name = comparison.data, str(row["coefficient"])
+    """Say what one covariate, or one level of a category, goes with."""
+    data, name, of = comparison.data, str(row["coefficient"]), nouns(comparison)
     low, high = (number(row[end], row[f"mcse_{end}"]) for end in ("q2.5", "q97.5"))
-    of = nouns(comparison)
-    level = (
-        ": " in name
-        and data.stats.covariates is not None
-        and name not in (data.stats.covariates.sources)
+    mean = number(row["mean"], row["mcse_mean"], "" if data.exp else data.unit)
+    own = scalar(comparison, fit, f"beta[{name}]")
+    draws = own["ess_bulk"] if own is not None else 1.0
+    side = "above" if row["p_positive"] > 0.5 else "below"
+    sure = percent(max(row["p_positive"], 1 - row["p_positive"]), draws)
+    known = (
+        f"(95 % interval {low} to {high}; {side} {1 if data.exp else 0} with probability {sure})"
     )
-    for_what = f"of {name} against the reference" if level else f"for each unit of {name}"
-    sure = percent(max(row["p_positive"], 1 - row["p_positive"]), draws_of(comparison, fit))
-    positive = row["p_positive"] > 0.5
-    if data.exp:
-        mean = number(row["mean"], row["mcse_mean"])
-        return (
-            f"Along the regression line {of} are multiplied by {mean} {for_what} (95 % interval "
-            f"{low} to {high}; {'above' if positive else 'below'} 1 with probability {sure})."
-        )
-    mean = number(row["mean"], row["mcse_mean"], data.unit)
-    return (
-        f"Along the regression line {of} change by {mean} {for_what} (95 % interval {low} to "
-        f"{high}; {'above' if positive else 'below'} 0 with probability {sure})."
-    )
+    reference = data.stats.covariates.reference(name) if data.stats.covariates else ""
+    level = name.replace(": ", " ", 1)
+    if reference and data.exp:
+        said = f"of {level} are {mean} times those of {reference}"
+    elif reference:
+        said = f"of {level} differ from those of {reference} by {mean}"
+    elif data.exp:
+        said = f"are multiplied by {mean} for each unit of {name}"
+    else:
+        said = f"change by {mean} for each unit of {name}"
+    return f"Along the regression line {of} {said} {known}."
 
 
 def _explained(comparison: Comparison, fit: Fit) -> list[str]:

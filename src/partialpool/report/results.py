@@ -197,7 +197,8 @@ def label_trust(frame: pd.DataFrame, trusted: Mapping[str, bool]) -> pd.DataFram
     Parameters
     ----------
     frame
-        A table; one without a column `model` stays as it is.
+        A table; one without a column `model`, or whose `model` is
+        no name of a fit, stays as it is.
     trusted
         Name of a model to whether every check that counts was passed.
 
@@ -206,7 +207,7 @@ def label_trust(frame: pd.DataFrame, trusted: Mapping[str, bool]) -> pd.DataFram
     DataFrame
         The table with a column `trusted` after `model`.
     """
-    if "model" not in frame:
+    if "model" not in frame or not set(frame["model"]) <= set(trusted):
         return frame
     labelled = frame.copy()
     verdicts = [trusted[name] for name in frame["model"]]

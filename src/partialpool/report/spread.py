@@ -14,19 +14,23 @@ from partialpool.tables.comparison import Comparison
 _PLAIN = math.log(1e5)
 
 
-def line(table: pd.DataFrame) -> list[str]:
+def line(table: pd.DataFrame, *, on_a_line: bool = False) -> list[str]:
     """Say what the Bayes factor is, under which prior, and how it depends on that prior.
 
     Parameters
     ----------
     table
         Columns of `partialpool.tables.bayes_factor.bayes_factors`; may be empty.
+    on_a_line
+        Whether effects without spread lie on a regression line, and are not all equal.
     """
     if table.empty:
         return []
     rows = rows_of(table)
     base, log = rows[0], rows[0]["log_bayes_factor"]
     equal, spread = "all effects are equal (τ = 0)", f"they spread under {base['priors']}"
+    if on_a_line:
+        equal = "all effects lie on the regression line (τ = 0)"
     first, second = (equal, spread) if log >= 0 else (spread, equal)
     said = [
         f"The Bayes factor of no spread is {_factor(log)}: the data are {_factor(abs(log))} times "
@@ -45,6 +49,9 @@ def line(table: pd.DataFrame) -> list[str]:
 
 def view(comparison: Comparison) -> cells.View | None:
     """The Bayes factor by choice of priors."""
+    plain = comparison.data.stats.covariates is None
+    same = "μ" if plain else "μ and the slopes"
+    speak = "equal effects" if plain else "effects on the regression line"
     return cells.view(
         "Bayes factor of no spread (τ = 0) by choice of priors",
         comparison.table("bayes_factor"),
@@ -54,8 +61,8 @@ def view(comparison: Comparison) -> cells.View | None:
             ("Bayes factor", _cell),
         ],
         csv="bayes_factor",
-        note="p(data | τ = 0) / p(data) under the same prior of μ, exact by quadrature; above 1 "
-        "the data speak for equal effects.",
+        note=f"p(data | τ = 0) / p(data) under the same prior of {same}, exact by quadrature; "
+        f"above 1 the data speak for {speak}.",
     )
 
 

@@ -20,7 +20,10 @@ from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.predictions import NEW_GROUP_MEAN
 
-_STAND_INS = ("eta", "tau_stretched", "sigma_stretched", "sigma0_stretched", "nu_learnt[1]")
+_STAND_INS = (
+    *("eta", "zeta", "omega_stretched", "tau_stretched"),
+    *("sigma_stretched", "sigma0_stretched", "nu_learnt[1]"),
+)
 """Parameters of the shipped programs that are sampled in place of others, and tell nothing more."""
 
 

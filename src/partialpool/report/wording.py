@@ -80,7 +80,9 @@ def a_group(comparison: Comparison) -> str:
 
 def a_new_group(comparison: Comparison) -> str:
     """Name a group that was not observed."""
-    return f"a new {group_word(comparison)}"
+    nesting = comparison.data.stats.nesting
+    within = "" if nesting is None else f" in a new {nesting.label}"
+    return f"a new {group_word(comparison)}{within}"
 
 
 def run(what: str, low: tuple[str, str], high: tuple[str, str]) -> str:
@@ -118,7 +120,10 @@ def pulled_to(comparison: Comparison) -> str:
     """What partial pooling pulls groups towards, within a sentence."""
     if comparison.data.stats.covariates is not None:
         return "the regression line"
-    return "exp(μ)" if comparison.data.exp else "μ"
+    nesting = comparison.data.stats.nesting
+    symbol = "μ" if nesting is None else "φ"
+    symbol = f"exp({symbol})" if comparison.data.exp else symbol
+    return symbol if nesting is None else f"the mean of its {nesting.label}, {symbol},"
 
 
 def groups_of(count: int) -> str:

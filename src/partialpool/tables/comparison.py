@@ -20,6 +20,7 @@ from partialpool.tables import (
     contrasts,
     exactness,
     holdout,
+    levels,
     predictions,
     prior_choices,
     regression,
@@ -167,6 +168,10 @@ def compute(
     if any("nu0" in fit.posterior for fit in fits):
         makers["spreads"] = lambda: spreads.spreads(fits, data)
         makers["span"] = lambda: spreads.span_table(fits, data)
+    if data.stats.nesting is not None:
+        makers["levels"] = lambda: levels.levels(fits, data)
+        makers["outer_groups"] = lambda: levels.outer_groups(fits, data)
+        makers["poolings"] = lambda: levels.poolings(fits, data)
     if data.family.local_scale:
         makers["scales"] = lambda: scales.scales(fits, data)
     if any(data.family.idea):

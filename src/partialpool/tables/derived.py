@@ -9,7 +9,7 @@ posteriors of the differences:
 - J (J - 1) times the variance of the group means over the groups is the sum of
   (theta_i - theta_j)^2 over the pairs, so its expectation is that of their second moments. With
   the variance of the exact means it gives the overall pooling factor of Gelman and Pardoe (2006,
-  *Technometrics* 48, 241-251).
+  *Technometrics* 48, 241-251), where all groups have one center.
 """
 
 from __future__ import annotations

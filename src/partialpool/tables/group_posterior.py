@@ -33,6 +33,7 @@ from partialpool.families.base import DRAWN_GROUPS, Statistics
 from partialpool.families.conjugate import Conjugate, Kind, Parameters
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import MARGINAL, Program, find_program, statements
+from partialpool.tables import nested_groups
 from partialpool.tables.group_mixtures import Mixture
 from partialpool.types import FloatArray, IntArray
 
@@ -83,6 +84,11 @@ class Hyperdraws:
         InputError
             `mu`, `tau` or `sigma` is absent, or a draw of them is not usable.
         """
+        if stats.nesting is not None:
+            raise InputError(
+                "of very many groups within groups neither draws, ranks nor contrasts are made; "
+                "leave the outer groups out, or look at the groups of some of them"
+            )
         arrays: list[FloatArray] = []
         for name in ("mu", "tau", stats.error_sd):
             if not name:
@@ -226,8 +232,10 @@ def group_estimates(
     >>> pp.group_estimates(fit.posterior, data.stats)["group"].tolist()[:2]
     ['1', '2']
     """
-    hyper = Hyperdraws.of(posterior, stats)
     at = np.arange(stats.J) if groups is None else positions(stats, groups)
+    if stats.nesting is not None:
+        return nested_groups.estimates(posterior, stats, at)
+    hyper = Hyperdraws.of(posterior, stats)
     if stats.covariates is not None:
         return _about_a_line(hyper, stats, at)
     n, raw = stats.weight[at], stats.raw[at]

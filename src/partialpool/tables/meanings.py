@@ -98,6 +98,26 @@ MEANINGS = {
     "weight_reml": "share of the estimate in the mean effect with REML's tau2",
     "elpd_diff": "elpd minus that of the best model",
     "sample_sd": f"sample standard deviation of the group, {_UNIT}",
+    "outer_group": "label of the outer group that the group lies in, or that the row is about",
+    "known": "whether there are data of the outer group; the other row is one not seen yet",
+    "level": "which groups differ, or what lies within them",
+    "share": "posterior mean of the level's share of the variance",
+    "mcse_share": "Monte Carlo standard error of the share",
+    "share_q2.5": "2.5 % quantile of the share",
+    "share_q97.5": "97.5 % quantile of the share",
+    "correlation": "intraclass correlation: of two rows that have this group in common",
+    "mcse_correlation": "Monte Carlo standard error of the correlation",
+    "correlation_q2.5": "2.5 % quantile of the correlation",
+    "correlation_q97.5": "97.5 % quantile of the correlation",
+    "own_mean": f"mean of what the groups of the outer group say, {_UNIT}",
+    "new_mean": f"mean of a further group in the outer group, {_UNIT}",
+    "new_q2.5": f"2.5 % quantile of a further group in it, {_UNIT}",
+    "new_q97.5": f"97.5 % quantile of a further group in it, {_UNIT}",
+    "complete": f"posterior mean under complete pooling, exact, {_UNIT}",
+    "two_levels": f"the same under partial pooling that ignores outer groups, {_UNIT}",
+    "three_levels": f"the same under partial pooling of groups within groups, {_UNIT}",
+    "none": f"the same under no pooling, {_UNIT}",
+    "omega": f"sd between outer groups, {_UNIT}",
     "pooled": "weight of the population in the group's variance: 1 is one variance for all groups",
     "p_wider": "posterior probability of a scale above 1",
     "prior_median": "median under the prior alone",
@@ -231,7 +251,8 @@ def meaning(table: str, column: str, words: Words) -> str:
         model = column.removesuffix("_mcse")
         error = "Monte Carlo standard error of the " if column.endswith("_mcse") else ""
         return f"{error}posterior mean of the group's {noun} under {model}, {_UNIT}"
-    said = _OWN.get((table, column), MEANINGS.get(column, ""))
+    of_group = "covariate of the group, in its own unit" if table == "groups" else ""
+    said = _OWN.get((table, column), MEANINGS.get(column, of_group))
     return said.format(noun=noun, raw=words.raw, raw_se=words.raw_se, rows=words.rows)
 
 

@@ -91,7 +91,7 @@ def explained(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         plain = data.family.unexplained(data.stats, Priors(fit.record.priors))
         row |= {f"tau_without_{end}": math.nan for end in ends} | {"explained": math.nan}
         if plain is not None:
-            found = plain.summary()
+            found = plain.summary(groups=())
             known = found[found["parameter"] == "tau"].iloc[0]
             row |= {f"tau_without_{end}": float(known[end]) for end in ends}
             row["explained"] = 1 - (float(own["median"][0]) / float(known["median"])) ** 2

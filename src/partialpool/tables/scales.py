@@ -11,7 +11,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.summarize import summarize
 from partialpool.tables import variables
 
-STANDS_OUT = 0.975
+STANDS_OUT = 0.9
 """Posterior probability of a scale above 1 from which on a group is said to stand out."""
 
 _COLUMNS = ("model", "group", "median", "mcse_median", "q2.5", "q97.5", "p_wider")

@@ -369,10 +369,11 @@ def _target(fit: Fit, data: GroupedData) -> FloatArray:
 
 def _overall_pooling(fit: Fit, data: GroupedData) -> tuple[float, float] | None:
     """Gelman and Pardoe's pooling factor and its Monte Carlo error."""
-    theta, center = variables.by_group(fit, data, "theta"), variables.center(fit, data)
-    if theta is None or center is None or len(theta) < 2 or not fit.keeps(POPULATION):
+    theta = variables.by_group(fit, data, "theta")
+    if theta is None or len(theta) < 2 or fit.pooling == "complete":
         return None
-    if fit.pooling == "complete":
+    center = variables.center(fit, data)
+    if center is None or not fit.keeps(POPULATION):
         return None
     with np.errstate(all="ignore"):
         eps = theta - center

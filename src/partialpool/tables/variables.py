@@ -59,19 +59,32 @@ def coefficients(fit: Fit, data: GroupedData) -> FloatArray | None:
 
 
 def center(fit: Fit, data: GroupedData) -> FloatArray | None:
-    """What theta is drawn towards, shape (1, chain, draw), or (J, chain, draw) with covariates.
+    """What theta is drawn towards, shape (1, chain, draw), or (J, chain, draw) where it differs.
 
-    Under partial pooling mu, or the regression line at each group's covariates; under complete
-    pooling theta itself.
+    Under partial pooling mu, the regression line at each group's covariates, or the mean of its
+    outer group; under complete pooling theta itself.
     """
     if fit.pooling == "complete":
         return by_group(fit, data, "theta")
+    if data.stats.nesting is not None:
+        phi = outer(fit, data)
+        return None if phi is None else phi[data.stats.nesting.index]
     mu, beta, found = scalar(fit, data, "mu"), coefficients(fit, data), data.stats.covariates
     if mu is None or (found is not None and beta is None):
         return None
     if found is None or beta is None:
         return mu[None]
     return np.asarray(mu + np.tensordot(found.centered, beta, axes=1))
+
+
+def outer(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Means of the outer groups, shape (K, chain, draw); None without them."""
+    if data.stats.nesting is None or "phi" not in fit.posterior:
+        return None
+    array = fit.posterior["phi"]
+    if set(array.dims) != {"chain", "draw", "outer_group"}:
+        return None
+    return np.asarray(array.transpose("outer_group", "chain", "draw"), dtype=np.float64)
 
 
 def theta(fit: Fit, data: GroupedData) -> FloatArray | None:
@@ -212,6 +225,9 @@ def named_draws(fit: Fit, data: GroupedData) -> tuple[list[str], list[str], Floa
     beta, covariates = variables.coefficients(fit, data), data.stats.covariates
     if beta is not None and covariates is not None:
         found += [(f"beta[{n}]", "", b) for n, b in zip(covariates.names, beta, strict=True)]
+    omega = variables.scalar(fit, data, "omega")
+    if omega is not None:
+        found.append(("omega", "", omega))
     if tau is not None:
         found.append(("tau", "", tau))
     if sigma is not None and len(sigma) == 1:

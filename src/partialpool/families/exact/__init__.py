@@ -22,12 +22,8 @@ from partialpool.families.exact.known_errors import (
     known_errors,
     separate_effects,
 )
-from partialpool.families.exact.meta_regression import (
-    LinePosterior,
-    MetaRegressionPosterior,
-    common_line,
-    meta_regression,
-)
+from partialpool.families.exact.line import LinePosterior, common_line
+from partialpool.families.exact.meta_regression import MetaRegressionPosterior, meta_regression
 from partialpool.families.exact.pooling_extremes import (
     CompletePoolingPosterior,
     NoPoolingPosterior,

@@ -15,7 +15,13 @@ from scipy import special
 
 from partialpool.families.exact.equal_spread import equal_places, typical_sds
 from partialpool.families.exact.normal_population import NormalPopulation
-from partialpool.families.exact.tabled import Axis, Hidden, TabledPosterior, tabled
+from partialpool.families.exact.tabled import (
+    Axis,
+    Hidden,
+    TabledPosterior,
+    degrees_axis,
+    tabled,
+)
 from partialpool.families.moments import GroupStats
 from partialpool.priors.spreads import OwnSpreadChoice
 from partialpool.types import FloatArray
@@ -92,7 +98,7 @@ def own_spread(stats: GroupStats, choice: OwnSpreadChoice) -> TabledPosterior:
     """
 
     def make() -> OwnSpreadModel:
-        alike = Axis("nu0", math.log(10), 0.8, reach=(-2.8, 2.5), count=27)
+        alike = degrees_axis("nu0", choice.nu0)
         return OwnSpreadModel(stats.labels, stats, choice, *equal_places(stats, "sigma0", alike))
 
     return tabled(make, stats, choice)

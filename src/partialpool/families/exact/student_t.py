@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from partialpool.families.exact.tabled import Axis, Hidden, Tabled, TabledPosterior, tabled
+from partialpool.families.exact.tabled import (
+    Axis,
+    Hidden,
+    Tabled,
+    TabledPosterior,
+    degrees_axis,
+    tabled,
+)
 from partialpool.priors.spreads import Fixed, StudentTChoice
 from partialpool.types import FloatArray
 
@@ -125,8 +132,7 @@ def student_t_effects(
             Axis("tau", math.log(between), 1.0, reach=(-3.6, 2.8), count=29),
         ]
         if not isinstance(choice.nu, Fixed):
-            typical = float(choice.nu.quantile(0.5))
-            axes.append(Axis("nu", math.log(typical), 0.8, reach=(-2.8, 2.5), count=31))
+            axes.append(degrees_axis("nu", choice.nu))
         ends = (float((y - 9 * se).min()), float((y + 9 * se).max()))
         step = float(se.min()) / 12
         return StudentTEffects(labels, choice, y, se, tuple(axes), (), ends, step)

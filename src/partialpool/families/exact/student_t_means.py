@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from partialpool.families.exact.equal_spread import equal_places, equal_spread, log_observations
 from partialpool.families.exact.student_t import StudentTPopulation
-from partialpool.families.exact.tabled import Axis, TabledPosterior, tabled
+from partialpool.families.exact.tabled import Axis, TabledPosterior, degrees_axis, tabled
 from partialpool.families.moments import GroupStats
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.spreads import Fixed, StudentTChoice
@@ -53,8 +50,7 @@ def student_t_means(stats: GroupStats, choice: StudentTChoice) -> TabledPosterio
         (mu, tau), errors, ends, step = equal_places(stats, "sigma")
         axes = [mu, tau]
         if not isinstance(choice.nu, Fixed):
-            typical = float(choice.nu.quantile(np.array(0.5)))
-            axes.append(Axis("nu", math.log(typical), 0.8, reach=(-2.8, 2.5), count=27))
+            axes.append(degrees_axis("nu", choice.nu))
         return StudentTMeans(stats.labels, choice, stats, tuple(axes), errors, ends, 1.5 * step)
 
     return tabled(make, stats, choice)

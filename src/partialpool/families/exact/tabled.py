@@ -28,6 +28,7 @@ from scipy import interpolate, optimize
 
 from partialpool.families.exact.table import DEFAULT_PROBS, Quantity, table
 from partialpool.priors.choices import Choice
+from partialpool.priors.spreads import Gamma
 from partialpool.types import FloatArray
 
 _ROUNDS, _ROUGH, _COARSE = 4, 0.6, 0.75
@@ -77,6 +78,12 @@ class Axis:
         """Log of what a place stands for: the slope of the parameter times the step."""
         slope = self.scale * np.cosh(t) * (t[1] - t[0])
         return np.asarray(np.log(slope) + (self.stretched(t) if self.positive else 0.0))
+
+
+def degrees_axis(name: str, prior: Gamma) -> Axis:
+    """Rough places of degrees of freedom: those of their prior, as data say little of them."""
+    low, middle, high = np.log(prior.quantile([0.1, 0.5, 0.9]))
+    return Axis(name, float(middle), float(high - low) / 2.56, reach=(-2.8, 2.5), count=29)
 
 
 class Tabled(ABC):
@@ -195,13 +202,16 @@ class Density:
         inside = slice(kept[0], kept[-1] + 1)
         log = np.log(np.maximum(self.mass[inside], np.finfo(float).tiny))
         fine = np.linspace(self.t[inside][0], self.t[inside][-1], _POINTS)
-        density = np.exp(interpolate.make_interp_spline(self.t[inside], log, k=3)(fine))
+        degree = min(3, len(log) - 1)
+        if degree == 0:  # all is about one place
+            return np.full(np.shape(p), float(self.x[kept[0]]))
+        density = np.exp(interpolate.make_interp_spline(self.t[inside], log, k=degree)(fine))
         rising = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
         return self.value(np.interp(p, rising / rising[-1], fine))
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """Nodes of the parameters of one kind, all with all.
 
     Attributes
@@ -253,14 +263,14 @@ class Grid:
     share: float = 1.0
 
     @cached_property
-    def errors(self) -> _Side:
+    def errors(self) -> Side:
         """Nodes of the errors' parameters; one without any, where there are none."""
-        return _Side(self.model.errors, self.share)
+        return Side(self.model.errors, self.share)
 
     @cached_property
-    def population(self) -> _Side:
+    def population(self) -> Side:
         """Nodes of the population's parameters."""
-        return _Side(self.model.population, self.share)
+        return Side(self.model.population, self.share)
 
     @cached_property
     def theta(self) -> FloatArray:
@@ -519,7 +529,7 @@ def tabled(make: Callable[[], Tabled], *made_of: object) -> TabledPosterior:
     for _ in range(_ROUNDS):
         grid = Grid(model, _ROUGH)
         moved = {
-            axis.name: _moved(axis, grid.parameter(axis.name))
+            axis.name: relocated(axis, grid.parameter(axis.name))
             for axis in (*model.population, *model.errors)
         }
         population, errors = (
@@ -535,7 +545,7 @@ def _same(one: object, other: object) -> bool:
     return one is other or (isinstance(one, Choice | str) and one == other)
 
 
-def _moved(axis: Axis, found: Density) -> Axis:
+def relocated(axis: Axis, found: Density) -> Axis:
     """Move an axis to where its parameter lies; widen one that is too narrow step by step."""
     x = np.log(found.x) if axis.positive else found.x
     mean = float(found.mass @ x)

@@ -100,11 +100,13 @@ def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str, towards_mu: 
     if not clear.any():
         return []
     if towards.all():
-        return [f"Partial pooling moves each of the {len(rows)} {raws} towards {towards_mu}."]
+        where = towards_mu.rstrip(",")
+        return [f"Partial pooling moves each of the {len(rows)} {raws} towards {where}."]
     unclear = int((~towards & ~clear).sum())
     short = raws.removeprefix("group ")
     parts = [
-        f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards {towards_mu}"
+        f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards "
+        f"{towards_mu.rstrip(',')}"
     ]
     if unclear:
         parts.append(f"{unclear} by less than the Monte Carlo error can tell")

@@ -72,6 +72,13 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
     scale = ", on the scale of the logarithms," if comparison.data.exp else ""
     unit = "" if comparison.data.exp else comparison.data.unit
     spread = f"their sd τ{scale} has posterior median {median_with_interval(tau, 'tau', unit)}"
+    omega, nesting = scalar(comparison, fit, "omega"), comparison.data.stats.nesting
+    if omega is not None and nesting is not None:
+        spread = (
+            f"between {nesting.label}s the sd ω{scale} has posterior median "
+            f"{median_with_interval(omega, 'tau', unit)}, and between the {nesting.inner_label}s "
+            f"of one {nesting.label} the sd τ {median_with_interval(tau, 'tau', unit)}"
+        )
     share = ""
     for name, symbol, of in (("icc", "R", "the variance"), ("i2", "I²", "an estimate's variance")):
         if name in quantities:
@@ -117,16 +124,19 @@ def _test(comparison: Comparison) -> tuple[str, float | None]:
 def _stand_out(comparison: Comparison, fit: Fit) -> list[str]:
     """Name the groups that can be told from the mean of the population."""
     data = comparison.data
-    theta, middle = variables.theta(fit, data), variables.center(fit, data)
-    if theta is None or middle is None or not fit.keeps(CENTER) or data.stats.J < 2:
+    theta = variables.theta(fit, data)
+    if theta is None or not fit.keeps(CENTER) or data.stats.J < 2:
+        return []
+    middle = variables.center(fit, data)
+    if middle is None:
         return []
     above = (theta > middle).mean(axis=(1, 2))
     draws = draws_of(comparison, fit)
     parts = [
         _side(comparison, p, side, draws) for p, side in ((above, "above"), (1 - above, "below"))
     ]
-    center = pulled_to(comparison)
-    plain = data.stats.covariates is None
+    center = pulled_to(comparison).rstrip(",")
+    plain = data.stats.covariates is None and data.stats.nesting is None
     found = [part for part in parts if part]
     if not found:
         return [

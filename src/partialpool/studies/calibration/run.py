@@ -312,10 +312,12 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
                 draws.append(slopes)
                 true.append(value)
             continue
-        found = variables.by_group(fit, data, name)
+        found, labels = variables.by_group(fit, data, name), data.labels
+        if found is None and data.stats.nesting is not None and name == "phi":
+            found, labels = variables.outer(fit, data), data.stats.nesting.labels
         if found is None or len(found) != value.size:
             continue
-        names += [f"{name}[{label}]" for label in data.labels] if value.ndim else [name]
+        names += [f"{name}[{label}]" for label in labels] if value.ndim else [name]
         draws.append(found)
         true.append(value.ravel())
     names.append(LOG_LIKELIHOOD)
