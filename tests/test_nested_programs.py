@@ -209,7 +209,7 @@ def test_draws_agree_with_the_exact_posterior(fits: list[Fit], data: GroupedData
         {fit.name: data.family.exact_posterior(fit.name, data.stats, priors) for fit in fits}
     )
     compared = exactness.compare_with_exact(shrinkage.estimates(fits, data), known)
-    assert {"phi_new", "theta_new", "omega", "tau", "mu"} <= set(compared["parameter"])
+    assert {"phi[Ash]", "phi_new", "theta_new", "omega", "tau", "mu"} <= set(compared["parameter"])
     assert exactness.agreement(compared)["agrees"].all()
 
 
@@ -223,7 +223,7 @@ def test_tables_and_sentences_tell_the_levels(fits: list[Fit], data: GroupedData
     assert levels["share"].sum() == pytest.approx(1)
     assert levels["correlation"].notna().sum() == (2 if data.stats.error_sd else 0)
     known = data.family.exact_posterior(fits[0].name, data.stats, priors_for(data)).summary()
-    phi = known[known["parameter"] == "phi"]
+    phi = known[known["parameter"].str.startswith("phi[")]
     assert outer["outer_group"].tolist() == [*nesting.labels, "new"]
     estimate = outer.loc[outer["known"], ["estimate", "mcse"]].to_numpy()
     assert (np.abs(estimate[:, 0] - phi["mean"].to_numpy()) < 5 * estimate[:, 1]).all()
@@ -241,6 +241,21 @@ def test_tables_and_sentences_tell_the_levels(fits: list[Fit], data: GroupedData
     [first, *others] = said.lines(found)
     assert first.startswith("Districts differ with the sd ω (posterior median ")
     assert any("in a new district, between" in line for line in others)
+
+
+def test_a_new_group_is_predicted_from_its_outer_group(fits: list[Fit], data: GroupedData) -> None:
+    result = Result(data, tuple(fits[:1]))
+    rows = {
+        "school": ["further", "elsewhere", data.labels[0], data.labels[0]],
+        "district": ["Ash", "Oak", "Ash", "Birch"],
+    }
+    near, far, known, other = result.predict(rows).to_dict(orient="records")
+    assert (known["kind"], other["kind"]) == ("known", "new")  # of that label in another district
+    assert result.predict([data.labels[0]])["kind"].tolist() == ["known"]
+    outer = result.table("outer_groups").set_index("outer_group")
+    assert near["mean"] == pytest.approx(outer.loc["Ash", "estimate"], abs=0.3)
+    assert far["mean"] == pytest.approx(outer.loc["new", "estimate"], abs=0.4)
+    assert near["sd"] < far["sd"]
 
 
 def test_results_are_saved_and_opened_with_their_levels(

@@ -22,7 +22,7 @@ from partialpool.data.grouped import from_estimates, from_proportions, from_rate
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import FORMS, Family, Statistics
-from partialpool.families.exact import TabledPosterior
+from partialpool.families.exact import NestedPosterior, TabledPosterior
 from partialpool.families.linked.family import LinkedFamily
 from partialpool.fitting import Fit
 from partialpool.fitting.inputs import priors_for, stan_data
@@ -378,7 +378,7 @@ def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
         pytest.skip("a grid over slopes too is large: test_meta_regression has another check")
     choice, own = base_of(made), made.stats
     posterior = made.family.exact_posterior(FORMS[0], own, priors_for(made))
-    if isinstance(posterior, TabledPosterior):
+    if isinstance(posterior, TabledPosterior | NestedPosterior):
         pytest.skip("a grid is what it is made of; tests of its own hold it to other quadrature")
     found = posterior.summary()
     found = found.set_index(["parameter", "group"])
@@ -494,7 +494,7 @@ def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program
     kinds = {"complete": "complete", "no": "none", "hierarchical": "partial"}
     assert posterior.pooling == kinds[program.split("_")[0]]
     table = posterior.summary()
-    by_tables = isinstance(posterior, TabledPosterior)
+    by_tables = isinstance(posterior, TabledPosterior | NestedPosterior)
     usual = 1e-6 if made.family.gaussian else 2e-3
     assert table["error"].max() < (2e-2 if by_tables else usual)
     if made.family.gaussian:  # elsewhere means of the population need not exist

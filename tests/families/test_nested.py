@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import special, stats
 
 from helpers import nested
@@ -20,10 +21,13 @@ from partialpool.data.covariates import explained
 from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families import KNOWN_ERRORS_NESTED, NESTED, exact
+from partialpool.families.base import MARGINAL
+from partialpool.families.exact.leaves import Interpolated
 from partialpool.families.nested import NestedStats
-from partialpool.families.nesting import few_outer_groups
+from partialpool.families.nesting import Nesting, few_outer_groups
 from partialpool.priors import HalfNormal, HalfT, Normal
 from partialpool.priors.levels import NestedChoice
+from partialpool.tables import group_posterior
 
 CHOICE = NestedChoice("given", Normal(5, 6), HalfT(3, 2), omega=HalfNormal(4))
 
@@ -179,7 +183,7 @@ def test_draws_are_those_of_the_exact_posterior(made: GroupedData) -> None:
     nesting = made.stats.nesting
     assert nesting is not None
     checked = [((name, ""), drawn[name]) for name in ("mu", *names_of(made))]
-    checked += [(("phi", k), drawn["phi"][..., i]) for i, k in enumerate(nesting.labels)]
+    checked += [((f"phi[{k}]", ""), drawn["phi"][..., i]) for i, k in enumerate(nesting.labels)]
     checked += [(("theta", g), drawn["theta"][..., j]) for j, g in enumerate(made.labels)]
     for key, draws in checked:
         row = summary.loc[key]
@@ -330,3 +334,72 @@ def test_few_outer_groups_are_warned_of() -> None:
 def test_further_columns_are_found_by_both_labels(file: Path) -> None:
     data = model(file)
     assert read_columns(data, ["effect"])["effect"] == ["2.0", "1.0", "3.5", "0.5", "1.5", "2.5"]
+
+
+# Very many groups
+
+
+def many(J: int, K: int, seed: int = 6) -> tuple[NestedStats, np.ndarray, np.ndarray]:
+    """Statistics of J groups in K outer ones, and the truth: theta and phi."""
+    rng = np.random.default_rng(seed)
+    index = np.sort(np.concatenate([np.arange(K), rng.integers(0, K, J - K)]))
+    phi = rng.normal(8, 2, K)
+    theta, n = rng.normal(phi[index], 1.5), rng.integers(2, 40, J)
+    mean, ss = rng.normal(theta, 3 / np.sqrt(n)), 9 * rng.chisquare(n - 1)
+    nesting = Nesting("district", "school", tuple(f"d{k}" for k in range(K)), index)
+    labels = tuple(str(j) for j in range(J))
+    return NestedStats(labels, n, mean, ss, nesting), theta, phi
+
+
+def test_interpolated_sums_are_those_over_all_groups() -> None:
+    own, *_ = many(3000, 40)
+    posterior: Any = NESTED.exact_alternative(NESTED.base_choice(NESTED.default_priors(own)), own)
+    leaves = posterior.leaves
+    for ends in ((0.01, 5.0), (0.48, 0.52)):
+        ratio = np.geomspace(*ends, 17)
+        found, known = Interpolated(leaves, ratio).at(ratio), leaves.within(ratio)
+        for one, other in zip(found, known, strict=True):
+            assert one == pytest.approx(other, rel=1e-9, abs=1e-9)
+
+
+def test_many_groups_are_fitted_and_estimated_as_their_truth_has_it() -> None:
+    own, theta, phi = many(5_000, 200)
+    priors = NESTED.default_priors(own)
+    assert NESTED.draws_exactly(MARGINAL, own, rows=False)
+    drawn = NESTED.draw_exactly(
+        MARGINAL, own, priors, rng=np.random.default_rng(1), shape=(2, 200), draw_groups=False
+    )
+    for name, value in (("omega", 2.0), ("tau", 1.5), ("sigma", 3.0), ("mu", 8.0)):
+        assert abs(drawn[name].mean() - value) < 5 * drawn[name].std()
+    flat = drawn["phi"].reshape(-1, 200)
+    assert np.std((flat.mean(axis=0) - phi) / flat.std(axis=0)) == pytest.approx(1, abs=0.2)
+    scalars = {name: values for name, values in drawn.items() if values.ndim == 2}
+    posterior = xr.Dataset({name: (("chain", "draw"), v) for name, v in scalars.items()})
+    table = group_posterior.group_estimates(posterior, own)
+    z = (table["mean"] - theta) / table["sd"]
+    assert z.std() == pytest.approx(1, abs=0.04)
+    within = (theta > table["q2.5"]) & (theta < table["q97.5"])
+    assert within.mean() == pytest.approx(0.95, abs=0.015)
+    assert table["outer_group"].tolist() == [f"d{k}" for k in own.nesting.index]
+    with pytest.raises(InputError, match="neither draws, ranks nor contrasts"):
+        group_posterior.Hyperdraws.of(posterior, own)
+
+
+def test_estimates_without_draws_of_groups_are_those_of_the_exact_posterior(
+    made: GroupedData,
+) -> None:
+    choice = choice_of(made)
+    drawn = made.family.draw_alternative(
+        choice, made.stats, rng=np.random.default_rng(9), shape=(4, 500), draw_groups=False
+    )
+    scalars = {name: values for name, values in drawn.items() if values.ndim == 2}
+    posterior = xr.Dataset({name: (("chain", "draw"), v) for name, v in scalars.items()})
+    found = group_posterior.group_estimates(posterior, made.stats)
+    exactly: Any = made.family.exact_alternative(choice, made.stats)
+    known = exactly.summary()
+    known = known[known["parameter"] == "theta"].reset_index(drop=True)
+    for name in ("mean", "q2.5", "median", "q97.5"):
+        off = np.abs(found[name] - known[name]) / found[f"mcse_{name}"]
+        assert off.max() < 5, name
+    one = group_posterior.group_estimates(posterior, made.stats, groups=[made.labels[3]])
+    assert one["mean"].tolist() == pytest.approx(found["mean"].tolist()[3:4], rel=1e-12)

@@ -54,7 +54,10 @@ def predict_rows(
         that label), or a missing one (any of the groups at hand, each as likely).
     covariates
         Name of a covariate to its value in each row; what is not given is taken at its mean over
-        the groups. A group of the data keeps its own.
+        the groups. A group of the data keeps its own. Where groups lie within groups, name of the
+        column of outer ones to the label in each row: one of the data, or a new one; where there is
+        no such column, or an empty text, groups are known by their own labels, and new ones lie in
+        new outer ones.
 
     Returns
     -------
@@ -80,23 +83,29 @@ def predict_rows(
     rng = np.random.default_rng(1)
     draws = mu.size
     centers = _centers(fit, data, covariates or {}, len(labels))
-    flat, index = theta.reshape(len(theta), draws), {x: j for j, x in enumerate(data.labels)}
-    fresh: dict[str, FloatArray] = {}
+    places = [""] * len(labels)
+    if data.stats.nesting is not None:
+        given = (covariates or {}).get(data.stats.nesting.label, places)
+        places = ["" if pd.isna(each) else str(each).strip() for each in given]
+        centers = _of_outer(fit, data, places)
+    flat, index = theta.reshape(len(theta), draws), _known(data)
+    fresh: dict[tuple[str, str], FloatArray] = {}
     rows: list[dict[str, Any]] = []
     for row, label in enumerate(labels):
         missing = label is None or (pd.api.types.is_scalar(label) and bool(pd.isna(label)))
         name = "" if missing else str(label)
+        key = (places[row], name)
         error: FloatArray = np.zeros(draws)
         if missing:
             kind, chosen = UNKNOWN, rng.integers(0, len(flat), draws)
             mean = flat[chosen, np.arange(draws)]
-        elif name in index:
-            kind, mean = KNOWN, flat[index[name]]
+        elif key in index:
+            kind, mean = KNOWN, flat[index[key]]
         else:
             kind = NEW
-            if name not in fresh:
-                fresh[name] = tau.ravel() * _standard(fit, data, rng, draws)
-            mean = (mu.ravel() if centers is None else centers[row]) + fresh[name]
+            if key not in fresh:
+                fresh[key] = tau.ravel() * _standard(fit, data, rng, draws)
+            mean = (mu.ravel() if centers is None else centers[row]) + fresh[key]
         if rows_differ and sigma is not None:
             sds = sigma.reshape(len(sigma), draws)
             if len(sds) == 1:
@@ -104,7 +113,7 @@ def predict_rows(
             elif kind == NEW:
                 sd = _new_sd(fit, data, draws)
             else:
-                sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[name]]
+                sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[key]]
             error = sd * rng.standard_normal(draws)
         rows.append({"group": name, "kind": kind, **_summary(data, mean + error)})
     return pd.DataFrame(rows)
@@ -140,6 +149,34 @@ def _centers(
         raise InputError(f"{fit.title} has no regression line that a new group would lie about")
     at = own.rows(given, count)
     return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
+
+
+def _known(data: GroupedData) -> dict[tuple[str, str], int]:
+    """Outer group (empty where it is not said) and label of each group to its index."""
+    found = {("", label): j for j, label in enumerate(data.labels)}
+    nesting = data.stats.nesting
+    if nesting is None:
+        return found
+    for j, label in enumerate(data.labels):
+        outer = nesting.labels[nesting.index[j]]
+        found[outer, label.removeprefix(f"{outer} / ")] = j
+    return found
+
+
+def _of_outer(fit: Fit, data: GroupedData, labels: Sequence[str]) -> FloatArray:
+    """Draws of the mean of each row's outer group, shape (count, draws)."""
+    phi, nesting = variables.outer(fit, data), data.stats.nesting
+    mu, omega = (variables.scalar(fit, data, name) for name in ("mu", "omega"))
+    if phi is None or mu is None or omega is None or nesting is None:
+        raise InputError(f"{fit.title} has no outer groups that a new group would lie in")
+    flat = {label: row.ravel() for label, row in zip(nesting.labels, phi, strict=True)}
+    rng = np.random.default_rng(2)
+    rows = []
+    for label in labels:
+        if label not in flat:
+            flat[label] = mu.ravel() + omega.ravel() * rng.standard_normal(mu.size)
+        rows.append(flat[label])
+    return np.stack(rows)
 
 
 def _summary(data: GroupedData, outcome: FloatArray) -> dict[str, float]:

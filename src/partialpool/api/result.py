@@ -198,7 +198,8 @@ class Result:
             Labels, or a frame or a dictionary that has them in a column. A label of the data is
             that group, another one a new group, a missing one any of the groups at hand. Columns
             of the covariates' names say where a new group lies; what is missing is taken at its
-            mean over the groups.
+            mean over the groups. So does a column of outer groups, where groups lie within groups;
+            a new group is in a new outer one without it.
         group
             Name of that column; `data.group_label` where None.
 
@@ -220,6 +221,9 @@ class Result:
         own = self.data.stats.covariates
         names = columns_in(rows, own.sources if own is not None else ())
         given = {name: list(column_of(rows, name)) for name in names}
+        nesting = self.data.stats.nesting
+        for name in columns_in(rows, (nesting.label,) if nesting is not None else ()):
+            given[name] = list(column_of(rows, name))
         return predict_rows(self._fit(), self.data, list(labels), covariates=given)
 
     def _fit(self) -> Fit:

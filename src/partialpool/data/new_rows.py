@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from partialpool.data.columns import spelling_of
@@ -30,25 +31,28 @@ def read_new_rows(
     -------
     labels, covariates
         Label of each row, None where it is missing; name of each covariate that the file has to its
-        values, numbers or levels, empty text or NaN where one is missing.
+        values, numbers or levels, empty text or NaN where one is missing; of groups within groups
+        the column of the outer ones to their labels, where the file has it.
 
     Raises
     ------
     InputError
         No such file, no column of groups in it, no rows, or what is no number.
     """
-    paths, spelling = expand(file), spelling_of(data)
+    paths, spelling = expand(file), replace(spelling_of(data), joined=())
+    own, nesting = data.stats.covariates, data.stats.nesting
     group = str(data.reading.get("columns", {}).get("group", data.group_label))
-    own = data.stats.covariates
+    group = group if nesting is None else nesting.inner_label
+    further = own.sources if own else () if nesting is None else (nesting.label,)
     if are_tables(paths):
         with open_engine() as engine:
             source = open_source(engine, paths, spelling)
             header = list(source.header)
-            names = _wanted(header, group, own.sources if own else (), paths[0])
+            names = _wanted(header, group, further, paths[0])
             rows = list(source.rows(names, keep_empty=True))
     else:
         header = take_header(file_rows(paths[0], spelling), paths[0])
-        names = _wanted(header, group, own.sources if own else (), paths[0])
+        names = _wanted(header, group, further, paths[0])
         rows = list(csv_rows(paths, header, names, spelling=spelling, keep_empty=True))
     if not rows:
         raise InputError(f"{paths[0]}: at least one row is needed, and there is none")
@@ -59,7 +63,7 @@ def read_new_rows(
         found[name] = []
         for place, cells in rows:
             cell = cells[k].strip()
-            if own is not None and name in own.levels:
+            if nesting is not None or (own is not None and name in own.levels):
                 found[name].append("" if cell.lower() in missing else cell)
                 continue
             number = spelling.number(cell)

@@ -392,7 +392,7 @@ class NestedErrors(_Levels, KnownErrors):
     name = "known_errors_nested"
     reads = "known_errors"
     folder = "known_errors/nested"
-    model: ClassVar[Mapping[str, str]] = {"levels": "three"}
+    model: ClassVar[Mapping[str, str]] = {**KnownErrors.model, "levels": "three"}
     statistics: ClassVar[type[Any]] = NestedEstimates
     population = ("mu", "omega", "tau")
     settings: ClassVar[tuple[str, ...]] = (
@@ -430,7 +430,7 @@ class NestedObservations(_Levels, Observations):
     name = "nested"
     reads = "normal"
     folder = "nested"
-    model: ClassVar = {"levels": "three"}
+    model: ClassVar = {**Observations.model, "levels": "three"}
     statistics: ClassVar[type[Any]] = NestedStats
     population = ("mu", "omega", "tau", "sigma")
     settings: ClassVar[tuple[str, ...]] = (

@@ -72,7 +72,8 @@ def kept(
     """
     if is_shipped(program.path, data.family.name):
         return ALL
-    if data.stats.covariates is not None and _differs_in_priors(program, data):
+    about_mu = data.stats.covariates is None and data.stats.nesting is None
+    if not about_mu and _differs_in_priors(program, data):
         return ALL
     if not data.family.gaussian:
         return ALL if _differs_in_priors(program, data) else ()
@@ -158,6 +159,10 @@ def conditional(posterior: xr.Dataset, data: GroupedData) -> bool | None:
         beta = posterior["beta"].transpose(..., "chain", "draw").to_numpy().astype(float)
         if beta.shape[0] == stats.covariates.K:
             center = mu + np.tensordot(stats.covariates.centered[at], beta, axes=1)
+    if stats.nesting is not None and "phi" in posterior:
+        phi = posterior["phi"].transpose(..., "chain", "draw").to_numpy().astype(float)
+        if phi.shape[0] == stats.nesting.K:
+            center = phi[stats.nesting.index[at]]
     with np.errstate(all="ignore"):
         own = sigma if len(sigma) == 1 else sigma[at]
         factor = data.family.pooling_factor(stats.take(at), tau[0], own)

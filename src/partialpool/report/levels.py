@@ -221,6 +221,7 @@ def figure(comparison: Comparison) -> Figure:
     mu = comparison.table("estimates", model=fit.name, parameter="mu")
     frame = known.assign(
         group=known["outer_group"],
+        **{f"{nesting.inner_label}s": known["groups"]},
         model=fit.name,
         pooling="partial",
         raw_mean=known["own_mean"],
@@ -238,7 +239,8 @@ def figure(comparison: Comparison) -> Figure:
             "center": float(mu["mean"].iloc[0]) if len(mu) else None,
             "axis_title": comparison.data.axis_title,
             "group_title": nesting.label,
-            "size": "groups",
+            "size": f"{nesting.inner_label}s",
+            "ratios": comparison.data.exp,
             "size_title": f"{capital(nesting.inner_label)}s in the {nesting.label}",
             "least": f"fewest {nesting.inner_label}s",
             "raw": f"mean of its {nesting.inner_label}s",

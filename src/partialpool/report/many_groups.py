@@ -355,6 +355,7 @@ def _view(comparison: Comparison, shown: Sequence[str]) -> cells.View | None:
     )
     mean = "Geometric posterior mean" if comparison.data.exp else "Posterior mean"
     columns: cells.Columns = [
+        *views.outer(comparison),
         (comparison.data.group_label, cells.text("group")),
         *views.size(comparison),
         *views.raw(comparison, "raw_mean"),

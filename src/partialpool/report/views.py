@@ -49,6 +49,12 @@ def of_data(comparison: Comparison, column: str) -> cells.Maker:
     return cell
 
 
+def outer(comparison: Comparison) -> cells.Columns:
+    """The column of outer groups, where groups lie within groups."""
+    nesting = comparison.data.stats.nesting
+    return [] if nesting is None else [(nesting.label, cells.text("outer_group"))]
+
+
 def size(comparison: Comparison) -> cells.Columns:
     """Column that says how much is known of each group."""
     [column] = comparison.data.stats.sizes

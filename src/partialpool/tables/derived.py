@@ -21,7 +21,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.families.base import Contrasting, Posterior
-from partialpool.families.exact import MetaRegressionPosterior
+from partialpool.families.exact import MetaRegressionPosterior, NestedPosterior
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
 from partialpool.fitting.summarize import means, summarize
@@ -97,7 +97,7 @@ def exact_derived(posterior: Posterior | Contrasting) -> pd.DataFrame:
     odds = odds.assign(parameter=GREATER, error=pairs["prob_error"])
     frames.append(odds[(p > RARE) & (p < 1 - RARE)])
     frames.append(_expected_ranks(pairs, posterior.labels))
-    about_one_mean = not isinstance(posterior, MetaRegressionPosterior)
+    about_one_mean = not isinstance(posterior, MetaRegressionPosterior | NestedPosterior)
     if posterior.pooling == "partial" and about_one_mean:
         frames.append(_pooling_factor(pairs, posterior))
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)

@@ -30,7 +30,7 @@ from partialpool.types import FloatArray
 if TYPE_CHECKING:
     from partialpool.tables.comparison import Comparison  # slow, and of no use to a title
 
-PARAMETERS = ("theta", "mu", "theta_new", "y_new")
+PARAMETERS = ("theta", "mu", "theta_new", "y_new", "phi", "phi_new")
 """Variables of programs that are locations of the data, so that their exponentials are shown."""
 
 EXCLUDES_ZERO = "95 % interval of the difference excludes 0"
@@ -50,7 +50,8 @@ _LOCATIONS = (
     *("mean", "median", "q2.5", "q25", "q75", "q97.5"),
     *("estimate", "raw_mean", "sample_mean", "target", "displacement", "blup", "observed"),
     *("prediction_q2.5", "prediction_q97.5", "before", "after"),
-    *("own_estimate", "usual_mean"),
+    *("own_estimate", "usual_mean", "own_mean", "new_mean", "new_q2.5", "new_q97.5"),
+    *("complete", "two_levels", "three_levels", "none"),
 )
 _SPREADS = ("sd",)
 _ERRORS = {
@@ -67,6 +68,7 @@ _TURNED = (
     *("predictions", "meta_analysis", "weights", "posterior_checks", "draws", "changes"),
     *("choices", "choices_wide", "prior_predictive", "prior_draws"),
     *("coefficients", "adjusted", "populations", "usual_model_groups"),
+    *("outer_groups", "poolings"),
 )
 
 _ON_LOGS = "on the scale of the logarithms"
@@ -146,7 +148,8 @@ def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
     rows = np.ones(len(frame), dtype=bool)
     locations, errors = _columns(key, frame)
     if "parameter" in frame:
-        rows = frame["parameter"].isin(PARAMETERS).to_numpy()
+        named = frame["parameter"].str.partition("[")[0]  # phi[LABEL] is a location, too
+        rows = named.isin(PARAMETERS).to_numpy()
     elif key in ("changes", "choices"):
         rows = frame["quantity"].isin(PARAMETERS).to_numpy()
     elif "statistic" in frame and key == "posterior_checks":

@@ -6,8 +6,7 @@ the pooling factors b_k = 1 / (1 + omega^2 W_k) and a_j = s_j^2 / (s_j^2 + tau^2
     phi_k ~ normal(m_k + b_k (mu - m_k), omega sqrt(b_k)),
     theta_j ~ normal(y_j + a_j (E phi_k - y_j), sqrt(a_j tau^2 + a_j^2 b_k omega^2)),
 
-so that the posterior of theta_j is a mixture of as many normals as there are draws, of which a few
-hundred are taken: what is known of single groups varies little with them.
+so that the posterior of theta_j is a mixture of as many normals as there are draws.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from partialpool.families.base import Statistics
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.types import FloatArray, IntArray
 
-DRAWS = 200
-"""Draws of the population that the mixtures are made of, evenly taken from all chains."""
+FEWEST, MOST = 200, 4000
+"""Draws of the population that the mixtures are made of, evenly taken from all chains: the more
+groups there are, the fewer, as the population is known the better."""
 
 _BLOCK = 2_000_000
 _STEPS, _CLOSE = 30, 1e-6
@@ -87,6 +87,7 @@ _ERRORS = ("mcse_mean", "mcse_sd", "mcse_q2.5", "mcse_median", "mcse_q97.5")
 
 def _thinned(posterior: xr.Dataset, stats: Statistics) -> list[FloatArray]:
     """Draws of mu, omega, tau and sigma (1 where errors are known), shape (S,) each."""
+    most = max(FEWEST, min(MOST, 20_000_000 // stats.J))
     found: list[FloatArray] = []
     for name in ("mu", "omega", "tau", stats.error_sd):
         if not name:
@@ -98,7 +99,7 @@ def _thinned(posterior: xr.Dataset, stats: Statistics) -> list[FloatArray]:
                 f"program writes no single {name!r}"
             )
         draws = posterior[name].transpose("chain", "draw").to_numpy().astype(np.float64).ravel()
-        kept = np.unique(np.linspace(0, draws.size - 1, min(DRAWS, draws.size)).astype(int))
+        kept = np.unique(np.linspace(0, draws.size - 1, min(most, draws.size)).astype(int))
         if not np.isfinite(draws[kept]).all():
             raise InputError(f"draws of {name} are not all finite")
         found.append(draws[kept])

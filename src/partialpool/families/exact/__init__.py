@@ -6,7 +6,8 @@ two extremes, `common_variance` is no pooling with one variance for all groups; 
 statistics by group and priors of `partialpool.priors`. `exact_draws` samples the hierarchical
 posterior without a Markov chain. `known_errors` is partial pooling of estimates with known standard
 errors; `common_effect` and `separate_effects` are its two extremes. `meta_regression` is partial
-pooling of estimates about a regression line, and `common_line` complete pooling on it.
+pooling of estimates about a regression line, and `common_line` complete pooling on it. `nested` is
+partial pooling of groups within groups.
 """
 
 from partialpool.families.exact.common_variance import (
@@ -24,6 +25,7 @@ from partialpool.families.exact.known_errors import (
 )
 from partialpool.families.exact.line import LinePosterior, common_line
 from partialpool.families.exact.meta_regression import MetaRegressionPosterior, meta_regression
+from partialpool.families.exact.nested import NestedPosterior, nested
 from partialpool.families.exact.pooling_extremes import (
     CompletePoolingPosterior,
     NoPoolingPosterior,
@@ -40,6 +42,7 @@ __all__ = [
     "KnownErrorsPosterior",
     "LinePosterior",
     "MetaRegressionPosterior",
+    "NestedPosterior",
     "NoPoolingPosterior",
     "TabledPosterior",
     "common_effect",
@@ -50,6 +53,7 @@ __all__ = [
     "hierarchical",
     "known_errors",
     "meta_regression",
+    "nested",
     "no_pooling",
     "separate_effects",
 ]

@@ -24,7 +24,7 @@ CELLS = 4_000_000
 
 _LOG_2_PI = math.log(2 * math.pi)
 _MANY = 2000
-_NODES, _A_UNIT = 33, 8
+_NODES, _A_UNIT = 33, 12
 
 
 class Within(NamedTuple):

@@ -255,8 +255,8 @@ class NestedPosterior:
         Returns
         -------
         DataFrame
-            One row a quantity: `parameter` (theta; phi of outer groups; mu; omega, tau and sigma
-            and their squares; theta_new and phi_new, of a new group in a new outer group),
+            One row a quantity: `parameter` (theta; phi[LABEL] of outer groups; mu; omega, tau and
+            sigma and their squares; theta_new and phi_new, of a new group in a new outer group),
             `group` (label, or empty), `mean`, `sd`, quantiles, and `error`: the largest change of
             any of these by a grid with more nodes, in posterior sds.
         """
@@ -267,7 +267,7 @@ class NestedPosterior:
         for j in groups:
             yield Quantity("theta", self.labels[j], partial(Grid.theta, j=j))
         for k, label in enumerate(self.leaves.nesting.labels):
-            yield Quantity("phi", label, partial(Grid.phi, k=k))
+            yield Quantity(f"phi[{label}]", "", partial(Grid.phi, k=k))
         yield Quantity("mu", "", lambda grid: grid.mu)
         for axis in self.axes:
             for power, name in ((1, axis.name), (2, f"{axis.name}2")):
