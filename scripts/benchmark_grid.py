@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from partialpool import programs
 from partialpool.data import GroupedData, example, from_estimates, from_values, read_csv
+from partialpool.errors import InputError
 from partialpool.fitting import Fit, diagnostics
 from partialpool.fitting.inputs import priors_for
 from partialpool.fitting.without_rows import fit_or_draw
@@ -62,7 +63,13 @@ TYPED = {
 }
 
 
-def grid(*, every: int = 1, choices: bool = True, settings: Settings | None = None) -> pd.DataFrame:
+def grid(
+    *,
+    every: int = 1,
+    choices: bool = True,
+    settings: Settings | None = None,
+    model: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Fit every data set of the grid under its default priors, and under each choice of priors.
 
     Parameters
@@ -73,6 +80,9 @@ def grid(*, every: int = 1, choices: bool = True, settings: Settings | None = No
         Whether the choices of `partialpool priors` are fitted, too.
     settings
         How to sample.
+    model
+        Another model of the same rows, as for `partialpool.families.chosen`. Nothing is fitted of
+        data that have none, or of more groups than its exact posterior is worked out of.
 
     Returns
     -------
@@ -87,6 +97,13 @@ def grid(*, every: int = 1, choices: bool = True, settings: Settings | None = No
     for k, (about, data) in enumerate([*simulated(), *typed()]):
         if "spread" in about and k % every:
             continue
+        if model is not None:
+            try:
+                data = data.modelled(**model)
+            except InputError:
+                continue
+            if data.family.most_exact_groups < data.stats.J:
+                continue
         row = {**about, **_tried(data, choices=choices, settings=settings or Settings())}
         rows.append(row)
         print(row, flush=True)

@@ -56,3 +56,14 @@ def test_ordinary_data_pass_at_the_defaults(
     assert (table["failed"] != "").mean() <= 0.01, data_sets.summary(table)
     assert table["beyond_4"].sum() <= 5e-4 * table["numbers"].sum(), data_sets.summary(table)
     assert table["largest"].max() < 6, data_sets.summary(table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [{"spread": "own"}, {"population": "student_t"}], ids=str)
+def test_ordinary_data_pass_under_other_models(
+    data_sets: ModuleType, cmdstan: toolchain.CmdStan, model: dict[str, str]
+) -> None:
+    table = data_sets.grid(every=9, choices=False, model=model)
+    assert len(table) > 20
+    assert (table["failed"] != "").mean() <= 0.03, data_sets.summary(table)
+    assert table["largest"].max() < 6, data_sets.summary(table)

@@ -17,6 +17,7 @@ import pytest
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
+from partialpool.families import FAMILIES
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
 from partialpool.fitting.inputs import priors_for, stan_data
@@ -219,3 +220,58 @@ def test_draws_without_a_row_disagree(homework: GroupedData, cmdstan: toolchain.
     path, fewer = programs.find_program("no_pooling"), without_last_row(homework)
     assert agrees(path, "no_pooling", homework, homework, cmdstan)
     assert not agrees(path, "no_pooling", homework, fewer, cmdstan)
+
+
+# Other models of the same rows
+
+WIDER = {
+    "square_of_sigma0": (
+        "own_spread",
+        "hierarchical_noncentered",
+        (
+            "sigma2 ~ scaled_inv_chi_square(nu0, sigma0);",
+            "sigma2 ~ scaled_inv_chi_square(nu0, square(sigma0));",
+        ),
+    ),
+    "normal_for_student_t": (
+        "student_t",
+        "hierarchical_noncentered",
+        ("eta ~ student_t(nu, 0, 1);", "eta ~ std_normal();"),
+    ),
+    "degrees_of_freedom_not_halved": (
+        "student_t",
+        "hierarchical_marginal",
+        ("log_shares(u, t, 0.5 * nu)", "log_shares(u, t, nu)"),
+    ),
+}
+"""Name of a bug to the family and program that it is put into, and what is changed for what."""
+
+
+@pytest.mark.parametrize("bug", WIDER)
+def test_the_log_density_gives_bugs_in_other_models_away(
+    bug: str, tmp_path: Path, homework: GroupedData, cmdstan: toolchain.CmdStan
+) -> None:
+    family, name, (old, new) = WIDER[bug]
+    data = homework.modelled(**FAMILIES[family].model)
+    right = programs.find_program(name, family=family)
+    text = right.read_text(encoding="utf-8")
+    assert old in text
+    wrong = tmp_path / f"{bug}.stan"
+    wrong.write_text(text.replace(old, new, 1), encoding="utf-8")
+    program, priors = programs.load(name, family=family), priors_for(data)
+    settings = Settings(chains=2, warmup=300, draws=4, adapt_delta=0.9, seed=3)
+    [fit] = fitting.fit_programs([program], data, priors=priors, settings=settings, cmdstan=cmdstan)
+    points = [
+        {
+            parameter: fit.posterior[parameter].isel(chain=chain, draw=draw).to_numpy()
+            for parameter in program.declared["parameters"]
+        }
+        for chain in range(2)
+        for draw in range(4)
+    ]
+    known = densities.log_joint(fit, data, data.family.base_choice(priors))
+    inputs = stan_data(program, data, priors)
+    built = toolchain.compile_programs([right, wrong], cmdstan=cmdstan)
+    apart = [densities.stan_log_density(each, inputs, points) - known for each in built]
+    assert np.ptp(apart[0]) < 1e-5
+    assert np.ptp(apart[1]) > 0.1

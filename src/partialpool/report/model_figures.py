@@ -23,6 +23,8 @@ from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
 _SQUARED = {"tau2", "sigma2"}
+_PLAIN = {"nu", "nu0"}
+"""Degrees of freedom, which have no unit."""
 
 
 def axes(comparison: Comparison) -> dict[str, Any]:
@@ -46,6 +48,8 @@ def _label(comparison: Comparison, parameter: str) -> str:
     """Symbol of a parameter with its unit."""
     unit = comparison.data.unit
     shown = plots.SYMBOLS.get(parameter, parameter)
+    if parameter in _PLAIN:
+        return shown
     if comparison.data.exp:
         return _of_logs(comparison, shown)
     if not unit or parameter not in plots.SYMBOLS:

@@ -47,7 +47,7 @@ _PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
 _NOTHING = 1e-9
 _FEWER_DRAWS = 1000
-_MOST_PAIRS, _FEWEST_DRAWS = 20_000_000, 400
+_MOST_PAIRS, _FEWEST_DRAWS = 20_000_000, 100
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
 
@@ -357,8 +357,8 @@ def check_marginal(program: Program, data: GroupedData) -> None:
     if data.family.mixture:
         raise InputError(
             f"with {data.family.mixture}, {data.words.thetas} do not follow from mu, tau and sigma "
-            f"alone, so that at most {DRAWN_GROUPS:,} groups are modelled so; leave the option out "
-            "that asks for it, or take fewer groups"
+            f"alone: `report` draws each of up to {DRAWN_GROUPS:,} groups; take fewer, or the "
+            "usual model of these rows, of which any number follows"
         )
     slopes = "" if data.stats.covariates is None else "beta"
     needed = [name for name in ("mu", slopes, "tau", data.stats.error_sd) if name]

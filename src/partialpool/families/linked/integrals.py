@@ -129,18 +129,18 @@ class Integrals:
 
     def _about(self, k: int, location: FloatArray, scale: FloatArray) -> FloatArray:
         center, variance = self.likelihood.about(self.count[k], self.size[k])
-        precision = 1 / variance + scale**-2
-        sd = precision**-0.5
-        moved = (center - location) / variance / precision  # from the location
+        count, size = self.count[k], self.size[k]
+        total_variance = variance + scale**2
+        sd = np.sqrt(variance / total_variance) * scale
+        moved = (center - location) * (scale**2 / total_variance)  # from the location
+        apart = (location - center) * (variance / total_variance)  # from the center
         total = np.full(len(location), -np.inf)
         for x, weight in zip(RULE[0], RULE[1] / _ROOT, strict=True):
-            distance = moved + sd * x
-            log_density = self.likelihood.log_density(
-                location + distance, self.count[k], self.size[k]
-            )
-            log_density += 0.5 * (x**2 - (distance / scale) ** 2)
+            log_density = self.likelihood.change(apart + sd * x, center, count, size)
+            log_density += 0.5 * (x**2 - ((moved + sd * x) / scale) ** 2)
             total = np.logaddexp(total, log_density + np.log(weight))
-        return total + np.log(sd / scale)
+        at_center = self.likelihood.log_density(center, count, size)
+        return np.asarray(at_center + total + np.log(sd / scale))
 
 
 def log_probability(

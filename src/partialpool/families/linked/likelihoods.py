@@ -24,6 +24,12 @@ class Likelihood(Protocol):
         """Log likelihood, but for `constant`."""
         ...
 
+    def change(
+        self, distance: FloatArray, center: FloatArray, count: FloatArray, size: FloatArray
+    ) -> FloatArray:
+        """Log likelihood at this distance from a center less that at it, with all its digits."""
+        ...
+
     def slopes(
         self, alpha: FloatArray, count: FloatArray, size: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
@@ -66,6 +72,14 @@ class Binomial:
     def log_density(self, alpha: FloatArray, count: FloatArray, size: FloatArray) -> FloatArray:
         """Successes times alpha, less trials times log(1 + e^alpha)."""
         return np.asarray(count * alpha - size * np.logaddexp(0, alpha))
+
+    def change(
+        self, distance: FloatArray, center: FloatArray, count: FloatArray, size: FloatArray
+    ) -> FloatArray:
+        """The log of 1 + e^alpha changes by log(1 + p (e^distance - 1))."""
+        near = np.clip(distance, -700.0, 700.0)
+        grown = np.log1p(special.expit(center) * np.expm1(near))
+        return np.asarray(count * distance - size * grown)
 
     def slopes(
         self, alpha: FloatArray, count: FloatArray, size: FloatArray
@@ -113,6 +127,13 @@ class Poisson:
         """Events times alpha, less those expected."""
         with np.errstate(over="ignore"):
             return np.asarray(count * alpha - size * np.exp(alpha))
+
+    def change(
+        self, distance: FloatArray, center: FloatArray, count: FloatArray, size: FloatArray
+    ) -> FloatArray:
+        """Those expected change by their share e^distance - 1."""
+        expected = size * np.exp(center)
+        return np.asarray(count * distance - expected * np.expm1(np.minimum(distance, 600.0)))
 
     def slopes(
         self, alpha: FloatArray, count: FloatArray, size: FloatArray
