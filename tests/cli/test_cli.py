@@ -65,7 +65,7 @@ def test_settings_are_checked_before_any_work(run, arguments, message):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("compare", "x.csv", "--group", "school", "--group", "class"),
+        ("compare", "x.csv", "--value", "hours", "--value", "days"),
         ("fit", "homework", "-p", "no_pooling", "--program", "complete_pooling"),
         ("groups", "homework", "--ranks", "--no-ranks"),
         ("fit", "x.csv", "--ci", "low", "high", "--ci", "low", "high"),

@@ -16,15 +16,8 @@ import numpy as np
 import pandas as pd
 
 from partialpool.errors import InputError
-from partialpool.families.base import (
-    CENTERED,
-    COMPLETE,
-    MARGINAL,
-    NONE,
-    Declared,
-    Family,
-    Posterior,
-)
+from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE, Family
+from partialpool.families.protocols import Declared, Posterior
 from partialpool.priors.hyperparameters import Priors
 from partialpool.priors.populations import Beta, Gamma
 from partialpool.types import FloatArray

@@ -26,11 +26,8 @@ from partialpool.families.base import (
     MARGINAL,
     NONE,
     SHIPPED,
-    Declared,
     Design,
     Family,
-    Pooling,
-    Posterior,
     Statistics,
     Words,
     check_scale,
@@ -41,6 +38,7 @@ from partialpool.families.base import (
 from partialpool.families.codes import missing_value_codes
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.order import order_of_labels
+from partialpool.families.protocols import Declared, Pooling, Posterior
 from partialpool.priors import (
     Exponential,
     HalfCauchy,

@@ -19,19 +19,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.families import exact
-from partialpool.families.base import (
-    COMPLETE,
-    MARGINAL,
-    Declared,
-    Design,
-    Pooling,
-    Posterior,
-    draw_population,
-    rounded,
-)
+from partialpool.families.base import COMPLETE, MARGINAL, Design, draw_population, rounded
 from partialpool.families.covariates import Covariates, covariates
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.known_errors import Estimates, KnownErrors
+from partialpool.families.protocols import Declared, Pooling, Posterior
 from partialpool.priors import HalfT, Normal
 from partialpool.priors.choices import BASE, PriorChoice, RegressionChoice
 from partialpool.priors.hyperparameters import SCALED, Priors

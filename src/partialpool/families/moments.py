@@ -14,9 +14,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.errors import InputError
-from partialpool.families.base import (
-    Statistics,
-)
+from partialpool.families.base import Statistics
 from partialpool.families.order import order_of_labels
 from partialpool.types import FloatArray, IntArray
 

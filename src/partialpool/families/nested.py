@@ -14,17 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from partialpool.families.base import (
-    FORMS,
-    MARGINAL,
-    Declared,
-    Design,
-    Pooling,
-    Posterior,
-    Scoring,
-    draw_population,
-    rounded,
-)
+from partialpool.families.base import FORMS, MARGINAL, Design, draw_population, rounded
 from partialpool.families.exact.equal_spread import equal_spread
 from partialpool.families.exact.nested import NestedPosterior
 from partialpool.families.exact.nested import nested as nested_posterior
@@ -33,6 +23,7 @@ from partialpool.families.moments import GroupStats
 from partialpool.families.nested_statistics import NestedEstimates, NestedStats
 from partialpool.families.nesting import Nesting, few_outer_groups, numbered
 from partialpool.families.normal import Observations
+from partialpool.families.protocols import Declared, Pooling, Posterior, Scoring
 from partialpool.priors import Exponential, HalfCauchy, HalfNormal, HalfT, Normal, Uniform
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SCALED, Priors

@@ -22,11 +22,8 @@ from partialpool.families.base import (
     FORMS,
     MARGINAL,
     NONE,
-    Declared,
     Design,
     Family,
-    Pooling,
-    Posterior,
     Words,
     check_scale,
     draw_population,
@@ -37,6 +34,7 @@ from partialpool.families.codes import missing_value_codes
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.exact.pooling_extremes import Sample, draw_means
 from partialpool.families.moments import GroupStats, group_stats, lost_digits, size_classes
+from partialpool.families.protocols import Declared, Pooling, Posterior
 from partialpool.priors import (
     Exponential,
     HalfCauchy,

@@ -15,11 +15,12 @@ import numpy as np
 
 from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import FORMS, Declared, Design, Pooling, Posterior, draw_population
+from partialpool.families.base import FORMS, Design, draw_population
 from partialpool.families.exact.equal_spread import equal_spread
 from partialpool.families.exact.own_spread import own_spread
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
+from partialpool.families.protocols import Declared, Pooling, Posterior
 from partialpool.priors import HalfCauchy
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import STANDARD, Priors

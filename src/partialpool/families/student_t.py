@@ -16,9 +16,10 @@ import numpy as np
 
 from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import FORMS, Declared, Design, Pooling, Posterior
+from partialpool.families.base import FORMS, Design
 from partialpool.families.exact.student_t import student_t_effects
 from partialpool.families.known_errors import Estimates, KnownErrors
+from partialpool.families.protocols import Declared, Pooling, Posterior
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SET_BY_USER, STANDARD, Priors
 from partialpool.priors.spreads import LEARNT, Fixed, Gamma, StudentTChoice

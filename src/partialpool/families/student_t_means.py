@@ -10,10 +10,11 @@ import numpy as np
 
 from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import FORMS, Declared, Design, Pooling, Posterior
+from partialpool.families.base import FORMS, Design
 from partialpool.families.exact.student_t_means import normal_means, student_t_means
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
+from partialpool.families.protocols import Declared, Pooling, Posterior
 from partialpool.families.student_t import DEGREES, OF_NU, student_truth
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import Priors

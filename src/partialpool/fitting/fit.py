@@ -25,7 +25,7 @@ import xarray as xr
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import Pooling
+from partialpool.families.protocols import Pooling
 from partialpool.files import umask
 from partialpool.fitting import normality
 from partialpool.fitting.chains import sample

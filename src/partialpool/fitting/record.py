@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from partialpool.data import GroupedData
-from partialpool.families.base import Pooling
+from partialpool.families.protocols import Pooling
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import Program
 from partialpool.settings import Settings

@@ -26,8 +26,8 @@ from partialpool.families.base import (
     MARGINAL,
     NONCENTERED,
     NONE,
-    Pooling,
 )
+from partialpool.families.protocols import Pooling
 from partialpool.programs import toolchain
 from partialpool.progress import Progress
 from partialpool.settings import ADAPT_DELTA, ADAPT_DELTA_IN_FUNNEL, ADAPT_DELTA_OF_SDS

@@ -8,7 +8,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import TestingSpread
+from partialpool.families.protocols import TestingSpread
 from partialpool.priors.choices import Choice
 from partialpool.priors.hyperparameters import Priors
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import Pooling
+from partialpool.families.protocols import Pooling
 from partialpool.fitting import Fit, diagnostics, remedies
 from partialpool.priors.hyperparameters import Priors
 from partialpool.progress import Progress

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families.base import Contrasting, Posterior
 from partialpool.families.exact import MetaRegressionPosterior, NestedPosterior
+from partialpool.families.protocols import Contrasting, Posterior
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
 from partialpool.fitting.summarize import means, summarize

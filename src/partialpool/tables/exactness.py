@@ -11,7 +11,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.families import FAMILIES
-from partialpool.families.base import Posterior
+from partialpool.families.protocols import Posterior
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
 from partialpool.programs import find_program

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from partialpool.data import GroupedData
-from partialpool.families.base import LeavingOut
+from partialpool.families.protocols import LeavingOut
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS, PRIOR
 from partialpool.tables import refits, variables

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families.base import Posterior
+from partialpool.families.protocols import Posterior
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import QUANTILES, means, quantiles, summarize
 from partialpool.priors.hyperparameters import Priors

@@ -15,7 +15,8 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.families import FAMILIES
-from partialpool.families.base import MARGINAL, Family, LeavingOut
+from partialpool.families.base import MARGINAL, Family
+from partialpool.families.protocols import LeavingOut
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables.exactness import MOST_GROUPS, is_shipped

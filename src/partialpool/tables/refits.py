@@ -11,13 +11,8 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
-from partialpool.families.base import (
-    NormalMeans,
-    Posterior,
-    PredictingGroups,
-    PredictingRows,
-    Statistics,
-)
+from partialpool.families.base import Statistics
+from partialpool.families.protocols import NormalMeans, Posterior, PredictingGroups, PredictingRows
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables.exactness import is_shipped

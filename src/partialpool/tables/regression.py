@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families.base import LeavingOut
+from partialpool.families.protocols import LeavingOut
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.fitting.summarize import means, quantiles, summarize

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families.base import Scoring
+from partialpool.families.protocols import Scoring
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables.exactness import exact_posterior, is_shipped

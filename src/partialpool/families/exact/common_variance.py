@@ -20,7 +20,6 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partialpool.families.base import NormalMeans
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.pooling_extremes import draw_means
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
@@ -40,6 +39,7 @@ from partialpool.families.exact.table import (
     table,
 )
 from partialpool.families.moments import GroupStats
+from partialpool.families.protocols import NormalMeans
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 

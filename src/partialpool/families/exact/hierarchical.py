@@ -17,7 +17,6 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partialpool.families.base import NormalMeans
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.plane import Outer
 from partialpool.families.exact.problem import Conditional, Problem
@@ -31,6 +30,7 @@ from partialpool.families.exact.table import (
     table,
 )
 from partialpool.families.moments import GroupStats
+from partialpool.families.protocols import NormalMeans
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 

@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from partialpool.families.base import NormalMeans
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.families.exact.statistics import (
@@ -40,6 +39,7 @@ from partialpool.families.exact.table import (
     table,
 )
 from partialpool.families.moments import GroupStats
+from partialpool.families.protocols import NormalMeans
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 

@@ -28,9 +28,7 @@ from partialpool.families.base import (
     MARGINAL,
     NONCENTERED,
     NONE,
-    Declared,
     Design,
-    Pooling,
     rounded,
 )
 from partialpool.families.counts import CountsFamily
@@ -40,6 +38,7 @@ from partialpool.families.linked.draws import draw
 from partialpool.families.linked.integrals import RULE, WIDTH, Integrals, grid, log_probability
 from partialpool.families.linked.likelihoods import Likelihood
 from partialpool.families.linked.posterior import LinkedPosterior, linked
+from partialpool.families.protocols import Declared, Pooling
 from partialpool.priors.choices import BASE
 from partialpool.priors.distributions import (
     Exponential,

@@ -21,11 +21,7 @@ import pandas as pd
 from scipy import special
 from scipy import stats as distributions
 
-from partialpool.families.base import (
-    Declared,
-    Design,
-    Pooling,
-)
+from partialpool.families.base import Design
 from partialpool.families.exact.beta_binomial import (
     BetaBinomialPosterior,
     beta_binomial,
@@ -35,6 +31,7 @@ from partialpool.families.exact.rising import tail_counts
 from partialpool.families.proportions import classical
 from partialpool.families.proportions.rows import ProportionsRows
 from partialpool.families.proportions.statistics import Proportions
+from partialpool.families.protocols import Declared, Pooling
 from partialpool.priors.choices import BASE
 from partialpool.priors.hyperparameters import STANDARD, Priors
 from partialpool.priors.populations import Beta, PopulationChoice, Power

@@ -10,11 +10,12 @@ import pandas as pd
 from scipy import special
 from scipy import stats as distributions
 
-from partialpool.families.base import Posterior, Words
+from partialpool.families.base import Words
 from partialpool.families.counts import CountsFamily, between_steps
 from partialpool.families.exact.beta_binomial import BetaPosterior, log_beta_binomial
 from partialpool.families.proportions import classical
 from partialpool.families.proportions.statistics import Proportions
+from partialpool.families.protocols import Posterior
 from partialpool.priors.hyperparameters import STANDARD, Priors
 from partialpool.priors.populations import Beta
 from partialpool.types import FloatArray, IntArray

@@ -20,18 +20,14 @@ import pandas as pd
 from scipy import special
 from scipy import stats as distributions
 
-from partialpool.families.base import (
-    Declared,
-    Design,
-    Pooling,
-    rounded,
-)
+from partialpool.families.base import Design, rounded
 from partialpool.families.exact.gamma_poisson import (
     GammaPoissonPosterior,
     gamma_poisson,
     log_negative_binomial,
 )
 from partialpool.families.exact.rising import on_nodes, tail_counts
+from partialpool.families.protocols import Declared, Pooling
 from partialpool.families.rates import classical
 from partialpool.families.rates.rows import RatesRows
 from partialpool.families.rates.statistics import Rates

@@ -11,9 +11,10 @@ import pandas as pd
 from scipy import special
 from scipy import stats as distributions
 
-from partialpool.families.base import Posterior, Words, rounded
+from partialpool.families.base import Words, rounded
 from partialpool.families.counts import CountsFamily, between_steps
 from partialpool.families.exact.gamma_poisson import GammaPosterior, log_negative_binomial
+from partialpool.families.protocols import Posterior
 from partialpool.families.rates import classical
 from partialpool.families.rates.statistics import Rates
 from partialpool.priors.hyperparameters import SCALED, STANDARD, Priors
