@@ -554,6 +554,8 @@ def test_the_density_of_every_program_is_python_s(
 ) -> None:
     """Up to a constant, at points where the sampler has been."""
     needs(made, name)
+    if made.stats.nesting is not None and name not in ("complete_pooling", "no_pooling"):
+        pytest.skip("tests of its own hold three levels to one multivariate normal density")
     fit = few_draws(made, name, cmdstan, draws=4)
     program = programs.load(name, family=made.family.name)
     executable = toolchain.compile_program(program.path, cmdstan=cmdstan)

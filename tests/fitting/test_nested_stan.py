@@ -185,6 +185,23 @@ def test_the_marginal_density_is_that_of_one_normal_distribution(
     assert np.ptp(found - np.array(known)) < 1e-7
 
 
+def test_the_program_of_prior_choices_has_the_same_density_under_the_same_priors(
+    family: str, data: GroupedData, executables: dict[tuple[str, str], Path]
+) -> None:
+    found = []
+    priors = priors_for(data)
+    for name in ("hierarchical_marginal", "sensitivity"):
+        program = programs.load(name, family=family)
+        base = data.family.base_choice(priors)
+        extra = {**base.inputs(), "prior_power": 1.0} if name == "sensitivity" else {}
+        given = stan_data(program, data, priors, extra=extra)
+        at = [declared_of(point, program) for point in points(data)]
+        log = densities.stan_log_density(executables[family, name], given, at, jacobian=True)
+        assert np.ptp(log) > 0.1
+        found.append(log)
+    assert np.ptp(found[0] - found[1]) < 1e-7
+
+
 @pytest.fixture(scope="module")
 def fits(
     family: str,
