@@ -20,7 +20,7 @@ from partialpool.families.exact.equal_spread import equal_spread
 from partialpool.families.exact.own_spread import own_spread
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
-from partialpool.families.protocols import Declared, Pooling, Posterior
+from partialpool.families.protocols import Declared, Pooling
 from partialpool.priors import HalfCauchy
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import STANDARD, Priors
@@ -144,18 +144,6 @@ class OwnSpread(Observations):
     def weighted(self, stats: GroupStats, weight: float) -> dict[str, Any]:
         """Count every observation `weight` times: the likelihood to that power."""
         return {"n": weight * stats.n, "ss": weight * stats.ss}
-
-    def exact_posterior(self, program: str, stats: GroupStats, priors: Priors) -> Posterior:
-        """Exact posterior of a shipped program.
-
-        Raises
-        ------
-        InputError
-            A program of another name, or a prior setting that is missing or out of range.
-        """
-        if program in FORMS:
-            return self.exact_alternative(self.base_choice(priors), stats)
-        return super().exact_posterior(program, stats, priors)
 
     def exact_alternative(  # type: ignore[override]
         self, choice: OwnSpreadChoice, stats: GroupStats

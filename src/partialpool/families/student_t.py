@@ -16,10 +16,10 @@ import numpy as np
 
 from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import FORMS, Design
+from partialpool.families.base import Design
 from partialpool.families.exact.student_t import student_t_effects
 from partialpool.families.known_errors import Estimates, KnownErrors
-from partialpool.families.protocols import Declared, Pooling, Posterior
+from partialpool.families.protocols import Declared, Pooling
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SET_BY_USER, STANDARD, Priors
 from partialpool.priors.spreads import LEARNT, Fixed, Gamma, StudentTChoice
@@ -95,6 +95,11 @@ class Degrees:
         wider = z.copy()
         wider[1] = z[1] * self.draw_scales(nu, nu.shape, rng)
         return wider
+
+    def design(self, usual: Design, family: str) -> Design:
+        """The design of a family with a normal population, and gamma(4, 0.4) for nu."""
+        values = {**usual.priors.values, "nu_shape": 4.0, "nu_rate": 0.4}
+        return replace(usual, family=family, priors=Priors(values))
 
     def draw_scales(self, nu: FloatArray, size: Any, rng: np.random.Generator) -> FloatArray:
         """Draw scales of groups: 1 / scale^2 ~ gamma(nu / 2, nu / 2)."""
@@ -181,18 +186,6 @@ class StudentTEffectsFamily(KnownErrors):
         usual = super().inputs(stats, draw_groups=draw_groups)
         return {**usual, "estimate": stats.estimate, **DEGREES.inputs()}
 
-    def exact_posterior(self, program: str, stats: Estimates, priors: Priors) -> Posterior:
-        """Exact posterior of a shipped program.
-
-        Raises
-        ------
-        InputError
-            A program of another name, or a prior setting that is missing or out of range.
-        """
-        if program in FORMS:
-            return self.exact_alternative(self.base_choice(priors), stats)
-        return super().exact_posterior(program, stats, priors)
-
     def exact_alternative(  # type: ignore[override]
         self, choice: StudentTChoice, stats: Estimates
     ) -> exact.TabledPosterior:
@@ -228,9 +221,7 @@ class StudentTEffectsFamily(KnownErrors):
     @property
     def design(self) -> Design:
         """The design of a normal population; of nu, gamma(4, 0.4), so that no effect overflows."""
-        usual = super().design
-        values = {**usual.priors.values, "nu_shape": 4.0, "nu_rate": 0.4}
-        return replace(usual, family=self.name, priors=Priors(values))
+        return DEGREES.design(super().design, self.name)
 
     def draw_truth(
         self,

@@ -14,7 +14,7 @@ from partialpool.families.base import FORMS, Design
 from partialpool.families.exact.student_t_means import normal_means, student_t_means
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
-from partialpool.families.protocols import Declared, Pooling, Posterior
+from partialpool.families.protocols import Declared, Pooling
 from partialpool.families.student_t import DEGREES, OF_NU, student_truth
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import Priors
@@ -107,18 +107,6 @@ class StudentTMeansFamily(Observations):
         """Count every observation `weight` times: the likelihood to that power."""
         return {"n": weight * stats.n, "ss": weight * stats.ss}
 
-    def exact_posterior(self, program: str, stats: GroupStats, priors: Priors) -> Posterior:
-        """Exact posterior of a shipped program.
-
-        Raises
-        ------
-        InputError
-            A program of another name, or a prior setting that is missing or out of range.
-        """
-        if program in FORMS:
-            return self.exact_alternative(self.base_choice(priors), stats)
-        return super().exact_posterior(program, stats, priors)
-
     def exact_alternative(  # type: ignore[override]
         self, choice: StudentTChoice, stats: GroupStats
     ) -> exact.TabledPosterior:
@@ -154,9 +142,7 @@ class StudentTMeansFamily(Observations):
     @property
     def design(self) -> Design:
         """The design of a normal population; of nu, gamma(4, 0.4), so that no mean overflows."""
-        usual = super().design
-        values = {**usual.priors.values, "nu_shape": 4.0, "nu_rate": 0.4}
-        return replace(usual, family=self.name, priors=Priors(values))
+        return DEGREES.design(super().design, self.name)
 
     def draw_truth(
         self,
