@@ -16,7 +16,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.families import FAMILIES
 from partialpool.families.base import MARGINAL, Family
-from partialpool.families.protocols import LeavingOut
+from partialpool.families.protocols import Scoring
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables.exactness import MOST_GROUPS, is_shipped
@@ -30,13 +30,8 @@ COLUMNS = (
 
 
 @runtime_checkable
-class Comparable(LeavingOut, Protocol):
+class Comparable(Scoring, Protocol):
     """An exact posterior with what populations are compared by."""
-
-    @property
-    def log_marginal_likelihood(self) -> float:
-        """Log of p(y), with all constants."""
-        ...
 
     def group_moments(self) -> tuple[FloatArray, FloatArray]:
         """Posterior mean and sd of theta of each group, shape (J,) each."""
