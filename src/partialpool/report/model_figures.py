@@ -125,7 +125,8 @@ def of_model(
         yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
     between = variables.tau(fit, comparison.data) is not None and fit.keeps(CONDITIONAL)
     sds = comparison.data.family.population
-    if between and "sigma" in sds and "sigma2" in fit.posterior:
+    two = comparison.data.stats.nesting is None  # of three levels a table has the variances
+    if between and two and "sigma" in sds and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(comparison, fit, model, key)
@@ -263,16 +264,16 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
 def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
     family = comparison.data.family
-    for name in family.population:
+    for name in family.pictured or family.population:
         found = variables.scalar(fit, comparison.data, name)
-        if found is not None and (family.gaussian or name in ("mu", "tau")):
+        if found is not None:
             draws[name] = found
     sds = variables.tau(fit, comparison.data), variables.sigma(fit, comparison.data)
     known = sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL)
     if sds[0] is not None and sds[1] is not None and known and family.has_icc:
         draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
     bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
-    bounds["mu"] = comparison.data.family.support
+    bounds |= {"mu": family.support, "location": (-np.inf, np.inf)}
     curves, overlaid = [], []
     stated = {
         name: statements.prior_of(model, name, fit.record.priors) if model else None
