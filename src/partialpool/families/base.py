@@ -551,6 +551,11 @@ class Family(ABC):
 
     # --- words --------------------------------------------------------------------------------
 
+    def unit_per(self, unit: str, per: int) -> str | None:
+        """Unit of theta times `per`, given its unit; None where theta is never shown so."""
+        del unit, per
+        return None
+
     def count(self, stats: Any) -> str:
         """Say how many rows and groups there are: "165 observations in 8 groups"."""
         rows = self.words.rows if stats.N > 1 else self.words.rows.removesuffix("s")

@@ -18,6 +18,7 @@ from partialpool.report.wording import capital, highest, lowest, named, number, 
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import is_shipped
+from partialpool.tables.per import SCALED
 from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
@@ -88,7 +89,7 @@ def _draws(
                     "parameter": panel,
                     "chain": np.repeat(np.arange(1, chains + 1), draws),
                     "draw": np.tile(np.arange(draws), chains),
-                    "value": found[j].ravel(),
+                    "value": _per(comparison, name) * found[j].ravel(),
                 }
             )
         )
@@ -100,6 +101,11 @@ def _scalars(comparison: Comparison, fit: Fit) -> list[str]:
     order = (*comparison.data.family.population, "theta", "sigma2")
     known = [name for name in order if name in fit.posterior]
     return [n for n in known if variables.scalar(fit, comparison.data, n) is not None]
+
+
+def _per(comparison: Comparison, name: str) -> int:
+    """What draws of a variable are multiplied by where probabilities and rates are shown so."""
+    return comparison.data.per if name in SCALED else 1
 
 
 Maker = Callable[[str], Figure]
@@ -295,6 +301,9 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         tau, sigma = stated["tau"], stated["sigma"]
         if name == "R" and tau is not None and sigma is not None:
             overlaid.append(_prior_of_share(tau, sigma))
+    for part in (*curves, *overlaid) if comparison.data.per != 1 else ():
+        factor = _per(comparison, str(part["parameter"].iloc[0]))
+        part["value"], part["density"] = factor * part["value"], part["density"] / factor
     labels = {name: _label(comparison, name) for name in draws} | {"R": "R = τ² / (τ² + σ²)"}
     columns = ["value", "density", "parameter"]
     names = {name: plots.SYMBOLS.get(name, name) for name in draws}
