@@ -392,7 +392,9 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
         A label that no group has.
     """
     wanted = set(labels)
-    index = {label: j for j, label in enumerate(stats.labels) if label in wanted}
+    index: dict[str, int] = {}
+    for j in np.flatnonzero(list(map(wanted.__contains__, stats.labels))) if wanted else ():
+        index[stats.labels[j]] = int(j)
     if unknown := [label for label in labels if label not in index]:
         raise InputError(
             f"no group is called {unknown[0]!r}; there are {stats.J} groups, the first of them "
