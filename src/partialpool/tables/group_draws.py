@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import numpy as np
@@ -272,18 +274,25 @@ def _ranks_by_pair(
     group have the right distribution; those of several groups in one draw are not of the same
     groups.
     """
-    kind, rng = cast(Conjugate, hyper.kind), np.random.default_rng(seed)
-    of_pair, estimate, groups = alike
-    ranks = np.empty((len(weight), len(hyper.mu), len(kept)), dtype=np.int64)
+    kind, (of_pair, estimate, groups) = cast(Conjugate, hyper.kind), alike
     own = of_pair + 1j * estimate
     others = groups - (own == (weight + 1j * distance)[:, None])  # but for the group itself
-    for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
-        population = tuple(np.array(part[chain, draw]) for part in hyper.population)
-        given = kind.given(population, weight, hyper.origin + distance)
-        theta = kind.draw(given, rng)
-        of_others = kind.given(population, of_pair, hyper.origin + estimate)
-        ranks[:, chain, k] = 1 + _above(kind, of_others, theta, others, rng)
-    return ranks
+    with np.errstate(divide="ignore"):
+        never = math.log(_NEVER) - np.log(others)
+
+    def of_chain(chain: int, rng: np.random.Generator) -> IntArray:
+        ranks = np.empty((len(weight), len(kept)), dtype=np.int64)
+        for k, draw in enumerate(kept):
+            population = tuple(np.array(part[chain, draw]) for part in hyper.population)
+            theta = kind.draw(kind.given(population, weight, hyper.origin + distance), rng)
+            of_others = kind.given(population, of_pair, hyper.origin + estimate)
+            ranks[:, k] = 1 + _above(kind, of_others, theta, others, never, rng)
+        return ranks
+
+    chains = range(len(hyper.mu))
+    with ThreadPoolExecutor(min(len(chains), os.cpu_count() or 1)) as pool:
+        found = pool.map(of_chain, chains, np.random.default_rng(seed).spawn(len(chains)))
+        return np.stack(list(found), axis=1)
 
 
 def _above(
@@ -291,6 +300,7 @@ def _above(
     of_pairs: Parameters,
     theta: FloatArray,
     groups: IntArray,
+    never: FloatArray,
     rng: np.random.Generator,
 ) -> IntArray:
     """Draw how many groups lie above each value of theta, given the population; shape of theta.
@@ -303,13 +313,14 @@ def _above(
         Values, shape (chosen,).
     groups
         Groups of each pair that may lie above each value, shape (chosen, pairs).
+    never
+        Logarithm of the share beyond a value that is too small to matter, of the same shape.
     rng
         Where randomness comes from.
     """
     upper = theta[:, None] > kind.mean(of_pairs)  # beyond is above
     log_bound = kind.log_tail(of_pairs, theta[:, None])
-    with np.errstate(divide="ignore"):
-        row, pair = np.nonzero(log_bound > math.log(_NEVER) - np.log(groups))
+    row, pair = np.nonzero(log_bound > never)
     bound = np.exp(np.minimum(log_bound[row, pair], 0.0))
     beyond = rng.binomial(groups[row, pair], bound)
     some = np.flatnonzero(beyond)
@@ -319,7 +330,7 @@ def _above(
     beyond = rng.binomial(beyond, np.clip(share / bound, 0.0, 1.0))
     signed = np.where(upper[row, pair], beyond, -beyond)
     found = np.bincount(row, signed, len(theta)).astype(np.int64)
-    return np.asarray(found + np.where(upper, 0, groups).sum(axis=1))
+    return found if upper.all() else found + np.where(upper, 0, groups).sum(axis=1)
 
 
 def _range(

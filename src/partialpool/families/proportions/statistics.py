@@ -173,8 +173,8 @@ def proportions(
         if problem := rule(labels, successes, trials):
             raise InputError(f"{where}: {problem}")
     order = order_of_labels(labels)
-    index = {label: j for j, label in enumerate(order)}
-    at = np.array([index[label] for label in labels], dtype=np.int64)
+    index = dict(zip(order, range(len(order)), strict=True))
+    at = np.fromiter(map(index.__getitem__, labels), dtype=np.int64, count=len(labels))
     sums = [
         np.bincount(at, part, len(order)).round().astype(np.int64) for part in (successes, trials)
     ]
