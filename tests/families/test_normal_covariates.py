@@ -158,6 +158,11 @@ def test_reml_is_the_maximum_of_the_dense_restricted_likelihood() -> None:
     b = np.linalg.solve(gain, raw.T @ np.linalg.inv(whole) @ data.y)
     assert table["estimate"].to_numpy() == pytest.approx(b, rel=1e-4)
     assert table["se"].to_numpy() == pytest.approx(np.sqrt(np.diag(np.linalg.inv(gain))), rel=1e-4)
+    dummies = (data.group[:, None] == np.arange(8)).astype(float)
+    squares = [np.linalg.lstsq(design, y, rcond=None)[1][0] for design in (x, dummies)]
+    f = (squares[0] - squares[1]) / (8 - 3) / (squares[1] / (len(y) - 8))
+    assert table["f"][0] == pytest.approx(f, rel=1e-9)
+    assert table["p_value"][0] == pytest.approx(stats.f.sf(f, 5, len(y) - 8), rel=1e-9)
 
 
 def test_the_mean_of_a_group_is_drawn_to_the_line_by_its_pooling_factor() -> None:

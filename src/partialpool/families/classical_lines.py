@@ -13,6 +13,7 @@ import math
 import numpy as np
 import pandas as pd
 from scipy import optimize
+from scipy import stats as distributions
 
 from partialpool.families.covariates import Covariates
 from partialpool.families.moments import GroupStats
@@ -20,6 +21,7 @@ from partialpool.types import FloatArray
 
 _Z = 1.959963984540054
 _GRID = 200
+_VARIANCES = ("tau2", "tau2_without", "explained", "sigma2", "f", "p_value")
 
 
 def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
@@ -38,9 +40,12 @@ def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
           between groups where there are no covariates;
         - `explained`: share of the latter that the covariates explain, 1 - tau2 / tau2_without, at
           least 0; NaN where there is nothing to explain;
-        - `sigma2` (u squared): variance within groups.
+        - `sigma2` (u squared): variance within groups;
+        - `f`, `p_value`: F ratio of the mean squares of the group means about the least-squares
+          line and within groups, and its upper tail with J - m and N - J degrees of freedom for m
+          coefficients: the test of tau2 = 0.
 
-        The last four are in the first row only. All NaN where no group has two observations.
+        The last six are in the first row only. All NaN where no group has two observations.
     """
     y = stats.mean - stats.mean[0]
     x = covariates.design
@@ -48,7 +53,7 @@ def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
     back[0, 1:] = -covariates.middle / covariates.spread
     names = ["intercept", *covariates.names]
     found, se = np.full(len(names), np.nan), np.full(len(names), np.nan)
-    first = dict.fromkeys(("tau2", "tau2_without", "explained", "sigma2"), math.nan)
+    first = dict.fromkeys(_VARIANCES, math.nan)
     if stats.ss.any():
         rho, sigma2 = _reml(stats, y, x)
         alone, sigma2_alone = _reml(stats, y, x[:, :1])
@@ -58,7 +63,11 @@ def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
         found = back @ scaled + np.eye(len(back))[0] * float(stats.mean[0])
         se = np.sqrt(np.diag(back @ covariance @ back.T))
         share = max(0.0, 1 - tau2 / plain) if plain > 0 else math.nan
-        first = {"tau2": tau2, "tau2_without": plain, "explained": share, "sigma2": sigma2}
+        degrees = stats.J - x.shape[1], stats.N - stats.J
+        within = float(stats.ss.sum()) / degrees[1]
+        f = _line(stats, y, x, 0.0)[2] / degrees[0] / within
+        p_value = float(distributions.f.sf(f, *degrees))
+        first = dict(zip(_VARIANCES, (tau2, plain, share, sigma2, f, p_value), strict=True))
     table = pd.DataFrame(
         {
             "coefficient": names,

@@ -205,10 +205,12 @@ def _of_means(comparison: Comparison, frame: pd.DataFrame) -> cells.View | None:
             ("τ² without covariates", cells.digits("tau2_without", ".4g")),
             ("Explained", cells.digits("explained", ".2f")),
             ("σ²", cells.digits("sigma2", ".4g")),
+            ("F about the line", cells.digits("f", ".4g")),
+            ("p of F", cells.digits("p_value", ".2g")),
         ],
         csv="regression",
-        note="τ² and σ² are taken as known once they are estimated."
-        + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
+        note="τ² and σ² are taken as known once they are estimated; F tests whether all group means "
+        "lie on the line." + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 

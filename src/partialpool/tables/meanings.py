@@ -228,6 +228,8 @@ _OWN = {
     ("explained", "log_marginal"): "log of how probable the data are under the priors",
     ("regression", "estimate"): "coefficient, in the unit of the data over its own",
     ("regression", "tau2"): "variance about the line, unit squared",
+    ("regression", "f"): "F ratio of group means that all lie on the line",
+    ("regression", "p_value"): "upper tail of f",
     ("adjusted", "mean"): f"posterior mean at the means of the covariates, {_UNIT}",
     ("thresholds", "threshold"): "the value that matters, as people read the data",
     ("usual_model", "elpd_diff"): "by how much it predicts a new group better than the usual one",
