@@ -239,10 +239,10 @@ WIDER = {
         "hierarchical_noncentered",
         ("eta ~ student_t(nu, 0, 1);", "eta ~ std_normal();"),
     ),
-    "slopes_for_a_unit_and_not_for_an_sd": (
+    "slopes_without_weights": (
         "normal_covariates",
         "hierarchical_marginal",
-        ("(covariates[ : , k] - mean(covariates[ : , k])) / sd_x[k]", "covariates[ : , k]"),
+        ("X' * (w .* d);", "X' * d;"),
     ),
     "degrees_of_freedom_not_halved": (
         "student_t",

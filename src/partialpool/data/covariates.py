@@ -129,8 +129,8 @@ def _of_groups(
         raise InputError(
             f"{OPTION} {name}: it varies within group {data.labels[group]!r} (there are "
             f"{_shown(other)} and {_shown(values[at])}), and what explains how groups differ has "
-            "one value a group; average it by group first, or turn to brms or bambi, which regress the "
-            "observations themselves"
+            "one value a group; average it by group first, or turn to brms or bambi, which regress "
+            "the observations themselves"
         )
     return own if not isinstance(column, list) else [str(each) for each in own]
 

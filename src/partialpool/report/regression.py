@@ -209,8 +209,9 @@ def _of_means(comparison: Comparison, frame: pd.DataFrame) -> cells.View | None:
             ("p of F", cells.digits("p_value", ".2g")),
         ],
         csv="regression",
-        note="τ² and σ² are taken as known once they are estimated; F tests whether all group means "
-        "lie on the line." + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
+        note="τ² and σ² are taken as known once they are estimated; F tests whether all group "
+        "means lie on the line."
+        + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 
