@@ -202,6 +202,40 @@ def test_rows_of_files_and_frames_are_taken_by_group(tmp_path: Path) -> None:
         assert data.family.compared(data.stats)[0][1] == "no_pooling_common_variance"
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_statistics_without_rows_have_the_same_covariates(tmp_path: Path, ending: str) -> None:
+    rng = np.random.default_rng(9)
+    group = rng.permutation(np.repeat(np.arange(6), 5))
+    x, kind = rng.normal(0, 1, 6).round(3), np.array(list("aabbab"))
+    columns = {"x": x[group], "kind": kind[group], "other": rng.normal(size=30)}
+    frame = pd.DataFrame({"g": [f"g{j}" for j in group], "y": rng.normal(size=30), **columns})
+    path = tmp_path / f"rows.{ending}"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    kept, summed = (
+        read(path, columns=Columns(group="g", value="y"), most_observations=most)
+        for most in (100, 10)
+    )
+    assert kept.has_observations
+    assert not summed.has_observations
+    one, other = (explained(each, ["x", "kind"]).stats for each in (kept, summed))
+    assert one.covariates.values.tolist() == other.covariates.values.tolist()
+    assert one.mean == pytest.approx(other.mean)
+    for each in (kept, summed):
+        with pytest.raises(InputError, match="varies within group"):
+            explained(each, ["other"])
+        with pytest.raises(InputError, match="there is no column 'z'"):
+            explained(each, ["z"])
+
+
+def test_summaries_take_covariates(tmp_path: Path) -> None:
+    path = tmp_path / "summaries.csv"
+    path.write_text("g,n,m,s,x\na,5,1.0,0.5,3\nb,4,2.0,0.7,1\nc,6,1.5,0.4,2\nd,3,2.2,0.6,9\n")
+    columns = Columns(group="g", n="n", mean="m", sd="s")
+    made = explained(read(path, columns=columns), ["x"])
+    assert made.stats.covariates is not None
+    assert made.stats.covariates.values.ravel().tolist() == [3.0, 1.0, 2.0, 9.0]
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from partialpool.data.columns import numbers_of, read_columns, spelling_of
+from partialpool.data.columns import numbers_of, read_columns, read_group_columns, spelling_of
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
@@ -46,7 +46,11 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         )
     usual = FAMILIES[data.family.reads]
     if data.family is not usual and usual.explained:
-        chosen = ", ".join(f"--{about} {name}" for about, name in data.family.model.items())
+        chosen = ", ".join(
+            f"--{about} {name}"
+            for about, name in data.family.model.items()
+            if name != usual.model.get(about)
+        )
         raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
     if not usual.explained:
         able = {each.reads: each.words.data for each in FAMILIES.values() if each.explained}
@@ -58,7 +62,9 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
     if twice:
         raise InputError(f"{OPTION} {twice[0]}: it is named twice")
     _refuse_roles(data, by)
-    cells = read_columns(data, by)
+    of_rows = set(data.reading.get("columns", {})) <= {"group", "value"}
+    summed_up = not data.has_observations and not data.columns and of_rows
+    cells = read_group_columns(data, by) if summed_up else read_columns(data, by)
     found = {name: _of_groups(data, name, _column(data, name, cells[name])) for name in by}
     where = data.source or data.name
     family = FAMILIES[usual.explained]
@@ -113,7 +119,7 @@ def _of_groups(
     InputError
         A group's rows differ.
     """
-    if data.family.rows_are_groups or len(column) == data.stats.J == len(data.y):
+    if data.family.rows_are_groups or not data.has_observations:
         return column
     first = np.empty(data.stats.J, dtype=np.int64)
     first[data.group[::-1]] = np.arange(len(data.group))[::-1]

@@ -81,11 +81,13 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
         )
     share = ""
     on_a_line = comparison.data.stats.covariates is not None
-    left = "the variance that the covariates leave" if on_a_line else "the variance"
-    for name, symbol, of in (("icc", "R", left), ("i2", "I²", "an estimate's variance")):
+    for name, symbol, of in (("icc", "R", "the variance"), ("i2", "I²", "an estimate's variance")):
         if name in quantities:
             shown = median_with_interval(quantities[name], name)
             share = f", and the share of {of} that lies between them, {symbol}, {shown}"
+            if name == "icc" and on_a_line:
+                share = ", and, of the variance that the covariates leave, the share between them"
+                share += f", {symbol}, {shown}"
     test, p = _test(comparison)
     about = "" if comparison.data.stats.covariates is None else " about the regression line"
     verdict = f"The spread of the {nouns(comparison)}{about}"
