@@ -70,7 +70,7 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
         return []
     quantities = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     scale = ", on the scale of the logarithms," if comparison.data.exp else ""
-    unit = "" if comparison.data.exp else comparison.data.unit
+    unit = "" if comparison.data.exp else comparison.data.unit_apart
     spread = f"their sd τ{scale} has posterior median {median_with_interval(tau, 'tau', unit)}"
     omega, nesting = scalar(comparison, fit, "omega"), comparison.data.stats.nesting
     if omega is not None and nesting is not None:
