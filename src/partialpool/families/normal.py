@@ -81,7 +81,7 @@ class Observations(Family):
     reads = "normal"
     folder = ""
     model: ClassVar = {"population": "normal", "spread": "equal", "errors": "normal"}
-    statistics = GroupStats
+    statistics: ClassVar[type[Any]] = GroupStats
     words = Words(
         theta="group mean",
         thetas="group means",
@@ -102,6 +102,7 @@ class Observations(Family):
     )
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     nested: ClassVar[str] = "nested"
+    explained: ClassVar[str] = "normal_covariates"
     settings: ClassVar[tuple[str, ...]] = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
         *("mu_location", "mu_scale", "tau_df", "tau_scale", "tau_upper", "sigma_upper"),

@@ -261,7 +261,7 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
             "axis_title": f"Variance, ({unit})²" if unit else "Variance",
             "group_title": "",
         },
-        f"Variance within groups, σ², and between groups, τ², under {fit.title}.",
+        f"Variance within groups, σ², and {_between(comparison)}, τ², under {fit.title}.",
         f"Caterpillar plot of σ² and τ² under {fit.title}. "
         + " ".join(_summary(comparison, fit, p) for p in frame["parameter"]),
     )
@@ -381,3 +381,9 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
         )
 
     return make
+
+
+def _between(comparison: Comparison) -> str:
+    """What tau^2 is a variance of."""
+    plain = comparison.data.stats.covariates is None
+    return "between groups" if plain else "of the group means about the line"
