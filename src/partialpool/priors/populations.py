@@ -263,11 +263,14 @@ class PopulationChoice(Choice):
         """Prior density of tau, tau^2 = mu (1 - mu) / (1 + size)."""
         if not self.size.is_proper:
             return None
-        mu = self.mu.quantile((np.arange(_MEANS) + 0.5) / _MEANS)[:, None]
+        angle = np.pi * (np.arange(_MEANS) + 0.5) / _MEANS  # means lie closer towards the ends,
+        share = np.sin(0.5 * angle) ** 2  # where small taus come from
+        weight = 0.5 * np.pi * np.sin(angle) / _MEANS
+        mu = self.mu.quantile(share)[:, None]
         at = np.where(tau > 0, tau, np.nan)
         size = mu * (1 - mu) / at**2 - 1
         density = np.exp(self.size.log_density(size)) * 2 * mu * (1 - mu) / at**3
-        return np.asarray(np.where(size > 0, density, 0.0).mean(axis=0))
+        return np.asarray(weight @ np.where(size > 0, density, 0.0))
 
     def inputs(self) -> dict[str, Any]:
         """Inputs of the program `sensitivity` that select these priors."""

@@ -23,6 +23,7 @@ from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
+_FAR = 10.0
 _SQUARED = {"tau2", "sigma2"}
 _PLAIN = {"nu", "nu0"}
 """Degrees of freedom, which have no unit."""
@@ -279,7 +280,7 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
     bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
     bounds["mu"] = comparison.data.family.support
-    curves, overlaid = [], []
+    curves, overlaid, beyond = [], [], dict[str, float]()
     stated = {
         name: statements.prior_of(model, name, fit.record.priors) if model else None
         for name in (*draws, "tau", "sigma")
@@ -287,7 +288,7 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
     }
     for name, values in draws.items():
         low, high = bounds[name]
-        curve = plots.density(values, lower=low, upper=high)
+        curve, beyond[name] = _near_density(values, low, high)
         curves.append(curve.assign(parameter=name))
         grid = curve["value"].to_numpy()
         prior = stated.get(name)
@@ -318,10 +319,31 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
             "labels": labels,
         },
         f"Posterior (filled) and prior (dashed) densities under {fit.title}."
-        + (f" No prior is drawn for {', '.join(without)}." if without else ""),
+        + (f" No prior is drawn for {', '.join(without)}." if without else "")
+        + "".join(
+            f" {100 * share:.1g} % of the draws of {names[name]} lie beyond the right end."
+            for name, share in beyond.items()
+            if share > 0
+        ),
         f"Posterior densities with prior densities under {fit.title}. "
         + " ".join(_summary(comparison, fit, name) for name in draws if name != "R"),
     )
+
+
+def _near_density(values: FloatArray, low: float, high: float) -> tuple[pd.DataFrame, float]:
+    """Density of draws as far as it can be seen, and the share of the draws beyond its right end.
+
+    It ends where a long tail would press the rest against the axis: `_FAR` quartile ranges above
+    the median, which no draw of a normal distribution reaches.
+    """
+    first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
+    end = middle + _FAR * (third - first)
+    share = float((values > end).mean())
+    if share == 0:
+        return plots.density(values, lower=low, upper=high), 0.0
+    curve = plots.density(values[values <= end], lower=low, upper=high)
+    curve = curve[curve["value"] <= end].reset_index(drop=True)
+    return curve.assign(density=(1 - share) * curve["density"]), share
 
 
 def _prior_of_spread(
