@@ -120,7 +120,9 @@ def test_tables_of_other_data_stay_as_they_are():
 
 
 def test_columns_say_what_became_of_them(ratios):
-    told = exponential.described(meanings.table(ratios.tables, ratios.data.family.words))
+    told = exponential.described(
+        meanings.table(ratios.tables, ratios.data.family.words), ratios.data
+    )
     turned = set(ratios.tables) - {"exact", "variance", "posterior_checks"}
     told = told.set_index(["table", "column"])["meaning"]
     assert (told != "").all()

@@ -145,6 +145,7 @@ def compare(
     exposure: str | None = None,
     log: bool = False,
     exp: bool = False,
+    per: int | None = None,
     by: str | Sequence[str] | None = None,
     population: str | None = None,
     spread: str | None = None,
@@ -189,6 +190,8 @@ def compare(
         without `exposure` it is 1 in each row.
     log, exp
         Model the logarithms of the observations; show estimates of log ratios as ratios.
+    per
+        Show proportions and rates per 100 (in percent), 1,000, 100,000; `unit` is that of the data.
     by
         Columns that explain how the groups differ, of numbers or of categories; one or several.
     population, spread, errors
@@ -263,7 +266,7 @@ def compare(
     explaining = [by] if isinstance(by, str) else list(by or ())
     found = grouped(data, columns, level=level, log=log, exp=exp, further=explaining, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = explained(found, explaining)
+    found = explained(found, explaining).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

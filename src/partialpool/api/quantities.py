@@ -33,6 +33,8 @@ class Quantity:
     exp
         Whether the draws are logarithms whose exponentials are shown: the mean is then a geometric
         mean, and a difference a ratio.
+    per
+        What the draws are multiplied by where they are shown.
     warning
         Why the draws cannot be trusted; empty where they can.
 
@@ -50,6 +52,7 @@ class Quantity:
     unit: str = ""
     exp: bool = False
     warning: str = ""
+    per: int = 1
 
     @cached_property
     def _moments(self) -> tuple[float, float, float]:
@@ -64,13 +67,13 @@ class Quantity:
     @property
     def sd(self) -> float:
         """Posterior sd, of the logarithms where the draws are such."""
-        return self._moments[1]
+        return self.per * self._moments[1]
 
     @property
     def mcse(self) -> float:
         """Monte Carlo standard error of the mean."""
         mean, _, error = self._moments
-        return float(np.exp(mean) * error) if self.exp else error
+        return float(np.exp(mean) * error) if self.exp else self.per * error
 
     def quantile(self, p: float) -> float:
         """Value below which the quantity lies with probability `p`.
@@ -107,11 +110,11 @@ class Quantity:
         if relation not in _COMPARE:
             raise InputError(f"prob({relation!r}, ...): one of {', '.join(map(repr, _COMPARE))}")
         with np.errstate(invalid="ignore", divide="ignore"):
-            at = np.log(value) if self.exp else value
+            at = np.log(value) if self.exp else value / self.per
         return float(_COMPARE[relation](self.draws, at).mean())
 
     def _shown(self, value: float) -> float:
-        return float(np.exp(value)) if self.exp else float(value)
+        return float(np.exp(value)) if self.exp else float(self.per * value)
 
     def __repr__(self) -> str:
         """Say the mean with its interval, a warning first."""

@@ -154,7 +154,8 @@ class Result:
         InputError
             Outcomes of another kind, or of no group of the data.
         """
-        return holdout.summary(holdout.groups(self._fits, self.data, later))
+        found = holdout.summary(holdout.groups(self._fits, self.data, later))
+        return exponential.tables(self.data, {"holdout": found})["holdout"]
 
     # --- groups -------------------------------------------------------------------------------
 
@@ -239,9 +240,10 @@ class Result:
                 near = ", ".join(map(repr, self.data.labels[:_SHOWN]))
                 raise KeyError(f"no {self.data.group_label} {label!r}; there are {near}")
         draws = sum(sign * theta[self.data.labels.index(label)] for label, sign in parts)
-        unit = "" if self.data.exp and len(parts) > 1 else self.data.unit
-        failed = [str(check) for check in trust.failed(self.comparison, fit)]
-        return Quantity(name, fit.title, draws, unit, self.data.exp, ", ".join(failed))
+        apart = "" if self.data.exp else self.data.unit_apart
+        unit = apart if len(parts) > 1 else self.data.unit
+        failed = ", ".join(str(check) for check in trust.failed(self.comparison, fit))
+        return Quantity(name, fit.title, draws, unit, self.data.exp, failed, self.data.per)
 
     # --- elsewhere ----------------------------------------------------------------------------
 

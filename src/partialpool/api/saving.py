@@ -22,7 +22,7 @@ _DATA = "data.json"
 _TEXTS = (
     *("name", "group_label", "value_label", "unit", "title", "priors_source", "source", "sha256"),
 )
-_PLAIN = (*_TEXTS, "exp", "log")
+_PLAIN = (*_TEXTS, "exp", "log", "per")
 
 
 def write_folder(
@@ -86,7 +86,7 @@ def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float
         priors=kept["priors"],
         notes=tuple(kept["notes"]),
         reading=kept["reading"],
-        **{key: kept[key] for key in _PLAIN},
+        **{key: kept[key] for key in _PLAIN if key in kept},
     )
     fits = tuple(Fit.load(folder / name) for name in kept["fits"])
     return data, fits, kept["delta"]

@@ -307,6 +307,7 @@ def parameterizations(
     from partialpool.studies import parameterizations
 
     sampling.refuse_inputs()
+    data_options.refuse_per("parameterizations")
     data, settings = data_options.read(csv)
     data_options.only_logarithms(
         data, "forms are compared on the scale on which they sample, of logarithms"

@@ -61,6 +61,7 @@ def fit_many(
     from partialpool.priors import hyperparameters
     from partialpool.studies import dask_jobs, many
 
+    data_options.refuse_per("fit-many")
     files: list[str] = []
     for each in csv:
         files += [each] if each in EXAMPLES else map(str, expand_files(each))

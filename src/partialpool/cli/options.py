@@ -134,6 +134,14 @@ class DataOptions:
             "means, and ratios of them, in the unit of the data.",
         ),
     ] = False
+    per: Annotated[
+        int | None,
+        typer.Option(
+            metavar="100|1000|100000",
+            help="Proportions and rates: show them in percent, or per so many trials or so much "
+            "exposure, in all tables and figures.",
+        ),
+    ] = None
     most_observations: Annotated[
         int,
         typer.Option(
@@ -219,7 +227,7 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
-        data = explained(data, self.by or ())
+        data = explained(data, self.by or ()).shown_per(self.per)
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def load_later(self, file: str, data: GroupedData) -> GroupedData:
@@ -236,6 +244,14 @@ class DataOptions:
         """How files are written, and what is done about missing numbers."""
         names = ("delimiter", "decimal", "thousands", "unit", "missing", "encoding", "sheet")
         return {name: getattr(self, name) for name in (*names, "drop_missing")}
+
+    def refuse_per(self, command: str) -> None:
+        """Refuse --per where a command shows what models have."""
+        if self.per is not None:
+            raise InputError(
+                f"--per: {command} shows probabilities and rates as models have them; leave it out "
+                "(report, fit, compare and groups take it)"
+            )
 
     def only_logarithms(self, data: GroupedData, why: str) -> None:
         """Refuse --exp where a command has no exponentials to show; a file's own `exp` is noted."""

@@ -46,6 +46,7 @@ def predict(
     """Predict an outcome for each row of another file, by partial pooling."""
     if new is None:
         raise InputError("--new FILE names the rows to predict")
+    data_options.refuse_per("predict")
     data, priors = data_options.read(csv)
     from partialpool.api.predicting import predict_rows, refuse_counts
     from partialpool.data.new_rows import read_new_rows

@@ -76,6 +76,7 @@ def priors(
     from partialpool.studies import prior_predictive, sensitivity
     from partialpool.tables import exponential
 
+    data_options.refuse_per("priors")
     data, settings = data_options.read(csv)
     target = place.folder(data, "priors", program or choice or ())
     if program:
@@ -221,6 +222,7 @@ def prior_predictive(
     """Draw from the priors of programs alone: what they expect before any data, on their scale."""
     from partialpool.report import results
 
+    data_options.refuse_per("prior-predictive")
     data, priors = data_options.read(csv)
     target = place.folder(data, "prior-predictive", chosen_names(program, without))
     loaded = sampling.point(load_chosen(data, program, without, include))

@@ -50,6 +50,7 @@ def verify(
     from partialpool.studies import sensitivity
     from partialpool.tables import exactness
 
+    data_options.refuse_per("verify")
     data, settings = data_options.read(csv)
     data_options.only_logarithms(
         data, "fits and exact posteriors are compared on the scale that models have, of logarithms"

@@ -30,6 +30,9 @@ from partialpool.families.rates import RATES, Rates
 from partialpool.families.rates import rates as check_rates
 from partialpool.types import FloatArray, IntArray
 
+PER = (100, 1000, 10_000, 100_000, 1_000_000)
+"""Numbers of trials, or of units of exposure, that proportions and rates may be shown per."""
+
 
 @dataclass(frozen=True)
 class GroupedData:
@@ -75,6 +78,9 @@ class GroupedData:
     log
         Whether the observations are logarithms that were taken here, of values above 0
         (`logarithms`): their exponentials are in the unit of the data.
+    per
+        Of how many trials, or how much exposure, proportions and rates are shown (`shown_per`).
+        Models know probabilities and rates alone, as with `exp`.
 
     Examples
     --------
@@ -101,6 +107,7 @@ class GroupedData:
     family: Family = NORMAL
     exp: bool = False
     log: bool = False
+    per: int = 1
 
     def __post_init__(self) -> None:
         if self.exp and not self.log:
@@ -134,6 +141,11 @@ class GroupedData:
     def axis_title(self) -> str:
         """The outcome with its unit, for axes and table heads."""
         return f"{self.value_label} ({self.unit})" if self.unit else self.value_label
+
+    @property
+    def unit_apart(self) -> str:
+        """Unit of differences, which of percentages are percentage points."""
+        return "percentage points" if self.per != 1 and self.unit == "%" else self.unit
 
     @property
     def words(self) -> Words:
@@ -183,6 +195,34 @@ class GroupedData:
             log=True,
         )
 
+    def shown_per(self, per: int | None) -> GroupedData:
+        """Show proportions in percent or per so many, rates per so many units of exposure.
+
+        Parameters
+        ----------
+        per
+            One of `PER`; None changes nothing.
+
+        Raises
+        ------
+        InputError
+            Another number, or data that are no counts.
+        """
+        if per is None:
+            return self
+        if per not in PER:
+            raise InputError(
+                f"--per {per}: proportions and rates are shown per {', '.join(map(str, PER))}; "
+                "choose one of these"
+            )
+        unit = self.family.unit_per(self.unit, per)
+        if unit is None:
+            raise InputError(
+                f"{self.name}: --per is for proportions and rates, and these data are "
+                f"{self.words.data}; leave it out"
+            )
+        return replace(self, per=per, unit=unit)
+
     def modelled(self, **asked: str | None) -> GroupedData:
         """Choose another model of the same rows.
 
@@ -202,10 +242,11 @@ class GroupedData:
         choice = {about: name for about, name in asked.items() if name is not None}
         if not choice:
             return self
-        if self.stats.nesting is not None:
+        if self.stats.nesting is not None or self.stats.covariates is not None:
             option = " and ".join(f"--{about} {name}" for about, name in choice.items())
+            other = "covariates" if self.stats.nesting is None else "groups within groups"
             raise InputError(
-                f"{self.name}: {option} with groups within groups: there is no model of both; "
+                f"{self.name}: {option} with {other}: there is no model of both; "
                 "leave one of them out, or turn to brms or bambi"
             )
         family = chosen(self.family, choice)

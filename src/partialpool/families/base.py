@@ -275,6 +275,9 @@ class Family(ABC):
     population: ClassVar[tuple[str, ...]] = ("mu", "tau", "sigma")
     """Parameters of partial pooling that are not of one group, as figures and tables show them."""
 
+    pictured: ClassVar[tuple[str, ...]] = ()
+    """Those whose posteriors a figure shows beside their priors, where it is not all of them."""
+
     effects: ClassVar[tuple[str, ...]] = ()
     """What else its programs have one value of a group of, besides theta."""
 
@@ -547,6 +550,11 @@ class Family(ABC):
         return {}
 
     # --- words --------------------------------------------------------------------------------
+
+    def unit_per(self, unit: str, per: int) -> str | None:
+        """Unit of theta times `per`, given its unit; None where theta is never shown so."""
+        del unit, per
+        return None
 
     def count(self, stats: Any) -> str:
         """Say how many rows and groups there are: "165 observations in 8 groups"."""

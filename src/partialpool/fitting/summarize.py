@@ -11,6 +11,8 @@ work as its xarray functions without the cost of xarray on every quantity.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ _TAILS = (0.05, 0.95)
 _ONE_SD = (0.1586553, 0.8413447)
 _CHUNK = 2_000_000
 _FEWEST = 4
+_CACHED = 100_000
 
 
 def usable(draws: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -118,7 +121,7 @@ def convergence(draws: FloatArray, *, independent: bool = False) -> dict[str, Fl
     split = _split(draws)
     scores = _normal_scores(split)
     folded = _normal_scores(np.abs(split - np.median(split, axis=(1, 2), keepdims=True)))
-    tails = np.quantile(draws, _TAILS, axis=(1, 2))
+    tails = sample_quantiles(draws.reshape(len(draws), -1), _TAILS)
     with np.errstate(all="ignore"):
         r_hat = [array_stats.rhat(part, method="identity") for part in (scores, folded)]
         return {
@@ -147,10 +150,43 @@ def quantiles(draws: FloatArray, names: tuple[str, ...]) -> dict[str, FloatArray
     flat = draws.reshape(len(draws), -1)
     found = {name: np.full(len(draws), np.nan) for name in names}
     if finite.any():
-        at = np.quantile(flat[finite], [QUANTILES[name] for name in names], axis=1)
+        at = sample_quantiles(flat[finite], [QUANTILES[name] for name in names])
         for name, values in zip(names, at, strict=True):
             found[name][finite] = values
     return found
+
+
+def sample_quantiles(draws: FloatArray, probabilities: Sequence[float]) -> FloatArray:
+    """Quantiles of each row, shape (probability, row), to the last digit those of `numpy.quantile`.
+
+    Sorting takes a third of the time of NumPy's partition about several places.
+
+    Parameters
+    ----------
+    draws
+        Shape (quantity, draw).
+    probabilities
+        Between 0 and 1.
+    """
+    found = np.empty((len(probabilities), len(draws)))
+    step = max(1, _CACHED // max(1, draws.shape[1]))
+    for start in range(0, len(draws), step):
+        rows = slice(start, start + step)
+        found[:, rows] = _of_ordered(np.sort(draws[rows], axis=1), probabilities)
+    return found
+
+
+def _of_ordered(ordered: FloatArray, probabilities: Sequence[float]) -> FloatArray:
+    """Quantiles of ascending rows, by linear interpolation, shape (probability, row)."""
+    last = ordered.shape[1] - 1
+    place = np.asarray(probabilities) * last
+    below = np.floor(place).astype(np.intp)
+    share = place - below
+    low, high = ordered[:, below], ordered[:, np.minimum(below + 1, last)]
+    step = high - low
+    found = np.where(share >= 0.5, high - step * (1 - share), low + step * share)
+    found[np.isnan(ordered[:, -1])] = np.nan  # these are last
+    return np.asarray(found.T)
 
 
 def covariance_of_means(draws: FloatArray) -> FloatArray:
@@ -195,7 +231,7 @@ def _standardize(draws: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
 def _describe(draws: FloatArray, _independent: bool) -> dict[str, FloatArray]:
     mean, centered = _center(draws)
     flat = draws.reshape(len(draws), -1)
-    at = np.quantile(flat, list(QUANTILES.values()), axis=1)
+    at = sample_quantiles(flat, list(QUANTILES.values()))
     sd = centered.reshape(len(draws), -1).std(axis=1, ddof=1)
     return {"mean": mean, "sd": sd, **dict(zip(QUANTILES, at, strict=True))}
 
@@ -216,7 +252,7 @@ def _diagnose(draws: FloatArray, independent: bool) -> dict[str, FloatArray]:
         for name, probability in QUANTILES.items():
             ess = size
             if ess is None:
-                ess = _ess_below(split, np.quantile(ordered, probability, axis=1))
+                ess = _ess_below(split, _of_ordered(ordered, (probability,))[0])
             found[f"mcse_{name}"] = scale * _quantile_error(ordered, probability, ess)
     return found
 

@@ -75,6 +75,8 @@ def plan(comparison: Comparison, models: dict[str, statements.Model]) -> Iterato
             key = f"{number_}-{safe(fit.name)}-{name}"
             folded = both and name != "prior"
             yield Plan(f"model:{fit.name}", key, _bound(make, key), folded)
+        if fit.record.independent:
+            continue  # nothing to see of chains that do not depend on what was before
         for name, function in (("traces", "traces"), ("ranks", "rank_plot")):
             key = f"{number_}-{safe(fit.name)}-{name}"
             drawn = _bound(model_figures.chains(comparison, fit, function), key)

@@ -266,6 +266,4 @@ def _tables(comparison: Comparison, folder: Path, formats: Sequence[str]) -> Non
         write_table(frame, folder / f"{key}.csv")
     write_tables(tables, folder, formats=formats)
     columns = meanings.table(tables, comparison.data.words)
-    write_table(
-        exponential.described(columns) if comparison.data.exp else columns, folder / "columns.csv"
-    )
+    write_table(exponential.described(columns, comparison.data), folder / "columns.csv")

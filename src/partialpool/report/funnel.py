@@ -10,6 +10,7 @@ from partialpool.fitting import Fit
 from partialpool.report.drawing import Figure
 from partialpool.report.model_figures import axes
 from partialpool.report.wording import capital
+from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
 
 LEVELS = {0.95: "95 % limits", 0.998: "99.8 % limits"}
@@ -43,14 +44,16 @@ def figure(comparison: Comparison, fit: Fit) -> Figure:
     grid = family.whole_sizes(space(float(sizes.min()), float(sizes.max()), _POINTS))
     rows = comparison.table("shrinkage", model=fit.name).set_index("group")
     labels = np.array(stats.labels, dtype=object)[seen]
-    center = stats.grand_mean
+    center = exponential.shown(data, stats.grand_mean)
     low, high = family.limits(stats, sizes, max(LEVELS))
     raw = stats.raw[seen]
     outside = (raw < low) | (raw > high)
+    raw = exponential.shown(data, raw)
     limits = []
     for level, title in LEVELS.items():
         ends = family.limits(stats, grid, level)
-        limits.append(pd.DataFrame({"size": grid, "level": title, "low": ends[0], "high": ends[1]}))
+        below, above = (exponential.shown(data, end) for end in ends)
+        limits.append(pd.DataFrame({"size": grid, "level": title, "low": below, "high": above}))
     points = pd.DataFrame(
         {
             "group": labels,

@@ -20,7 +20,7 @@ def lines(comparison: Comparison) -> list[str]:
     if table.empty:
         return []
     best, *others = rows_of(table)
-    titles, unit = comparison.titles, comparison.data.unit
+    titles, unit = comparison.titles, comparison.data.unit_apart
     said = (
         f"Of the later outcomes of {best['groups']} groups, {titles[best['model']]} predicted best"
     )

@@ -196,7 +196,7 @@ def _fill(
             for name, frame in more.items():
                 results.write_table(frame, folder / "tables" / f"{name}.csv")
             columns = meanings.table(found, data.words)
-            columns = exponential.described(columns) if data.exp else columns
+            columns = exponential.described(columns, data)
             results.write_table(columns, folder / "tables" / "columns.csv")
             drawn_figure = drawing.result()
             problem = drawn_figure.failed.get(figure.key)
@@ -279,6 +279,7 @@ def _extremes(data: GroupedData, priors: Priors) -> str:
         )
     summary = data.family.exact_posterior(SHIPPED[0], data.stats, priors).summary()
     mean, sd = summary.loc[summary["parameter"] == "theta", ["mean", "sd"]].to_numpy(float)[0]
+    mean, sd = data.per * mean, data.per * sd
     decimals = max(0, 1 - math.floor(math.log10(sd)))
     center, spread = f"{mean:.{decimals}f}", f"posterior sd {short(sd)}"
     if data.exp:

@@ -18,6 +18,7 @@ from partialpool.report.wording import capital, highest, lowest, named, number, 
 from partialpool.tables import exponential, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import is_shipped
+from partialpool.tables.per import SCALED
 from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
@@ -88,7 +89,7 @@ def _draws(
                     "parameter": panel,
                     "chain": np.repeat(np.arange(1, chains + 1), draws),
                     "draw": np.tile(np.arange(draws), chains),
-                    "value": found[j].ravel(),
+                    "value": _per(comparison, name) * found[j].ravel(),
                 }
             )
         )
@@ -100,6 +101,11 @@ def _scalars(comparison: Comparison, fit: Fit) -> list[str]:
     order = (*comparison.data.family.population, "theta", "sigma2")
     known = [name for name in order if name in fit.posterior]
     return [n for n in known if variables.scalar(fit, comparison.data, n) is not None]
+
+
+def _per(comparison: Comparison, name: str) -> int:
+    """What draws of a variable are multiplied by where probabilities and rates are shown so."""
+    return comparison.data.per if name in SCALED else 1
 
 
 Maker = Callable[[str], Figure]
@@ -125,7 +131,8 @@ def of_model(
         yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
     between = variables.tau(fit, comparison.data) is not None and fit.keeps(CONDITIONAL)
     sds = comparison.data.family.population
-    if between and "sigma" in sds and "sigma2" in fit.posterior:
+    two = comparison.data.stats.nesting is None  # of three levels a table has the variances
+    if between and two and "sigma" in sds and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(comparison, fit, model, key)
@@ -254,7 +261,7 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
             "axis_title": f"Variance, ({unit})²" if unit else "Variance",
             "group_title": "",
         },
-        f"Variance within groups, σ², and between groups, τ², under {fit.title}.",
+        f"Variance within groups, σ², and {_between(comparison)}, τ², under {fit.title}.",
         f"Caterpillar plot of σ² and τ² under {fit.title}. "
         + " ".join(_summary(comparison, fit, p) for p in frame["parameter"]),
     )
@@ -263,16 +270,16 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
 def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
     family = comparison.data.family
-    for name in family.population:
+    for name in family.pictured or family.population:
         found = variables.scalar(fit, comparison.data, name)
-        if found is not None and (family.gaussian or name in ("mu", "tau")):
+        if found is not None:
             draws[name] = found
     sds = variables.tau(fit, comparison.data), variables.sigma(fit, comparison.data)
     known = sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL)
     if sds[0] is not None and sds[1] is not None and known and family.has_icc:
         draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
     bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
-    bounds["mu"] = comparison.data.family.support
+    bounds |= {"mu": family.support, "location": (-np.inf, np.inf)}
     curves, overlaid = [], []
     stated = {
         name: statements.prior_of(model, name, fit.record.priors) if model else None
@@ -294,6 +301,9 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
         tau, sigma = stated["tau"], stated["sigma"]
         if name == "R" and tau is not None and sigma is not None:
             overlaid.append(_prior_of_share(tau, sigma))
+    for part in (*curves, *overlaid) if comparison.data.per != 1 else ():
+        factor = _per(comparison, str(part["parameter"].iloc[0]))
+        part["value"], part["density"] = factor * part["value"], part["density"] / factor
     labels = {name: _label(comparison, name) for name in draws} | {"R": "R = τ² / (τ² + σ²)"}
     columns = ["value", "density", "parameter"]
     names = {name: plots.SYMBOLS.get(name, name) for name in draws}
@@ -371,3 +381,9 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
         )
 
     return make
+
+
+def _between(comparison: Comparison) -> str:
+    """What tau^2 is a variance of."""
+    plain = comparison.data.stats.covariates is None
+    return "between groups" if plain else "of the group means about the line"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import summarize
-from partialpool.tables import predictions, shrinkage, variables
+from partialpool.tables import exponential, predictions, shrinkage, variables
 from partialpool.tables.comparison import Comparison
 from partialpool.types import FloatArray, IntArray
 
@@ -34,7 +34,8 @@ def variance(comparison: Comparison, model: str | None = None) -> pd.DataFrame:
         if draws and (model is None or fit.name == model):
             found = summarize(np.stack(list(draws.values())))
             kept = {f"mcse_{name}": found[f"mcse_{name}"] for name in _NAMES[2:]}
-            errors.append(pd.DataFrame({"model": fit.name, "quantity": list(draws), **kept}))
+            made = pd.DataFrame({"model": fit.name, "quantity": list(draws), **kept})
+            errors.append(exponential.tables(comparison.data, {"variance": made})["variance"])
     columns = ("model", "quantity", *(f"mcse_{name}" for name in _NAMES[2:]))
     return frame.merge(variables.stacked(errors, columns), on=["model", "quantity"], how="left")
 
@@ -44,6 +45,9 @@ def predicted(comparison: Comparison, fit: Fit, rows: pd.DataFrame) -> pd.DataFr
     errors = predictions.errors(fit, comparison.data, rows)
     if comparison.data.exp:
         errors = errors * rows[list(errors)]
+    if comparison.data.per != 1:
+        scaled = (rows["quantity"] == predictions.NEW_GROUP_MEAN).to_numpy()
+        errors = errors.mul(np.where(scaled, comparison.data.per, 1), axis=0)
     return rows.join(errors.add_prefix("mcse_"))
 
 
@@ -62,7 +66,7 @@ def of_contrasts(
     if theta is None or not pairs:
         return dict.fromkeys(ends, np.full(len(pairs), np.nan))
     first, second = _places(comparison, pairs)
-    found = summarize(theta[first] - theta[second])
+    found = summarize(comparison.data.per * (theta[first] - theta[second]))
     return {end: found[f"mcse_{end}"] for end in ends}
 
 
@@ -79,7 +83,7 @@ def of_differences(
     first, second = at.reshape(2, -1)
     own = np.diag(covariance)
     square = own[first] + own[second] - 2 * covariance[first, second]
-    return np.asarray(np.sqrt(np.maximum(square, 0)))
+    return np.asarray(comparison.data.per * np.sqrt(np.maximum(square, 0)))
 
 
 def _places(comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> tuple[IntArray, IntArray]:

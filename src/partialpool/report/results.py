@@ -250,7 +250,7 @@ def about_data(data: GroupedData) -> dict[str, Any]:
     }
 
 
-DATA_LABELS = ("title", "group_label", "value_label", "unit", "priors_source", "exp")
+DATA_LABELS = ("title", "group_label", "value_label", "unit", "priors_source", "exp", "per")
 """What people read of the data, and the file beside them may have changed since."""
 
 

@@ -50,5 +50,10 @@ def verdicts(comparison: Comparison) -> list[str]:
                 f"{attempt['remedy']}."
             )
         line = diagnostics.summary_line(fit, comparison.table("diagnostics", model=fit.name))
-        said.append(f"{capital(line)}.")
+        exact = (
+            "; its draws are independent, taken from the exact posterior, and no chains to look at"
+            if fit.record.independent
+            else ""
+        )
+        said.append(f"{capital(line)}{exact}.")
     return said

@@ -41,7 +41,9 @@ def of_data(comparison: Comparison, column: str) -> cells.Maker:
         if column == "sd" and comparison.data.log:
             return cells.Cell(text.format_estimate(value, math.nan), value)
         if column in ("sd", "se"):  # of rows or of logarithms: never turned
-            said = text.of_data(value, comparison.data.stats.total_sd, error=True)
+            said = text.of_data(
+                value, comparison.data.per * comparison.data.stats.total_sd, error=True
+            )
         else:
             said = exponential.statistic(comparison.data, value)
         return cells.Cell(said.replace("-", "−"), value)
@@ -343,7 +345,8 @@ def contrasts(comparison: Comparison) -> cells.View | None:
         most = math.exp(comparison.delta)
         note = f"Equivalent: a ratio between {1 / most:.4g} and {most:.4g}."
     elif comparison.delta is not None:
-        note = f"Equivalent: a difference below {comparison.delta:g} either way."
+        least = comparison.data.per * comparison.delta
+        note = f"Equivalent: a difference below {least:g} either way."
     return cells.view(
         f"{capital(what)}s between groups, the clearest first",
         kept,

@@ -166,7 +166,7 @@ def moved_by(comparison: Comparison, row: Row, *, signed: bool = True) -> str:
         if not signed and moved < 1:
             moved, error = 1 / moved, error / moved**2
         return f"a factor of {number(moved, error)}"
-    return number(moved if signed else abs(moved), error, comparison.data.unit)
+    return number(moved if signed else abs(moved), error, comparison.data.unit_apart)
 
 
 def raw_number(comparison: Comparison, value: float, unit: str = "") -> str:

@@ -18,7 +18,13 @@ from scipy import special
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
-from partialpool.fitting.summarize import covariance_of_means, means, quantiles, usable
+from partialpool.fitting.summarize import (
+    covariance_of_means,
+    means,
+    quantiles,
+    sample_quantiles,
+    usable,
+)
 from partialpool.tables import variables
 from partialpool.tables.exponential import EXCLUDES_ZERO
 from partialpool.types import FloatArray
@@ -290,13 +296,13 @@ def _pairs(
             continue
         keep = finite[i + 1 :]
         difference = flat[i] - flat[i + 1 :][keep]
-        at = np.quantile(difference, _CENTRAL, axis=1)
+        at = sample_quantiles(difference, _CENTRAL)
         found["q2.5"][rows][keep], found["q97.5"][rows][keep] = at
         found["p_greater"][rows][keep] = (difference > 0).mean(axis=1)
         for name, values in scales.items():
             with np.errstate(invalid="ignore"):
                 apart_by = values[i] - values[i + 1 :][keep]
-            at = np.exp(np.quantile(apart_by, list(_ENDS.values()), axis=1))
+            at = np.exp(sample_quantiles(apart_by, list(_ENDS.values())))
             for end, row in zip(_ENDS, at, strict=True):
                 found[f"{name}{end}"][rows][keep] = row
         if delta is not None:

@@ -8,6 +8,9 @@ Monte Carlo standard error that of the exponential by the delta method, exp(x) t
 What measures a spread or an error between logarithms stays as it is: tau and tau2, standard errors
 of estimates, I^2 and H^2, pooling factors, and everything that has no unit (probabilities, ranks,
 scores, diagnostics). So does the comparison with exact posteriors, which is one of logarithms.
+
+Proportions and rates that are read per 100, per 1,000 or more go the same way
+(`partialpool.tables.per`): the functions here that take data know both.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.tables import per as scaled
 from partialpool.tables.lazy import Tables, names_of
 from partialpool.text import format_estimate, of_data
 from partialpool.types import FloatArray
@@ -106,21 +110,29 @@ _STANDARD_ERRORS = ("groups", "weights", "meta_analysis", "shrinkage", "shrinkag
 
 
 def of_comparison(comparison: Comparison) -> Comparison:
-    """Turn all tables of a comparison whose data are logarithms; another one stays as it is."""
-    if not comparison.data.exp:
+    """Turn all tables of a comparison whose data are read on another scale than models have."""
+    data, before = comparison.data, comparison.tables
+    if not data.exp and data.per == 1:
         return comparison
-    of_logs = comparison.tables
     makers: dict[str, Callable[[], pd.DataFrame]] = {
-        key: partial(_of_key, key, of_logs) for key in names_of(of_logs)
+        key: partial(_of_key, key, before, data) for key in names_of(before)
     }
-    makers[OF_LOGARITHMS] = lambda: of_logs["estimates"]
+    if data.exp:
+        makers[OF_LOGARITHMS] = lambda: before["estimates"]
     turned = Tables(makers)
     turned.failed |= comparison.missing
     return replace(comparison, tables=turned, missing=turned.failed)
 
 
-def _of_key(key: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    return table(key, tables[key])
+def _of_key(key: str, tables: Mapping[str, pd.DataFrame], data: GroupedData) -> pd.DataFrame:
+    return _as_read(key, tables[key], data)
+
+
+def _as_read(key: str, frame: pd.DataFrame, data: GroupedData) -> pd.DataFrame:
+    """One table on the scale that people read."""
+    if data.exp:
+        return table(key, frame)
+    return frame if data.per == 1 else scaled.table(key, frame, data.per)
 
 
 def table(key: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -197,14 +209,21 @@ def _turned(column: pd.Series[float], rows: FloatArray) -> FloatArray:
         return np.where(rows, np.exp(values), values)
 
 
-def described(columns: pd.DataFrame) -> pd.DataFrame:
-    """Turn what the columns of tables of logarithms hold into what those of ratios hold.
+def described(columns: pd.DataFrame, data: GroupedData) -> pd.DataFrame:
+    """Turn what the columns of tables hold into what those hold that people read.
 
     Parameters
     ----------
     columns
         `table`, `column` and `meaning`, as `partialpool.tables.meanings.table` lists them.
+    data
+        The data, which say whether they are read on another scale.
     """
+    if data.per != 1:
+        names = {str(key): list(part["column"]) for key, part in columns.groupby("table")}
+        return scaled.described(columns, names, data.per)
+    if not data.exp:
+        return columns
     meaning = [
         _meaning(str(row["table"]), str(row["column"]), str(row["meaning"]))
         for row in columns.to_dict(orient="records")
@@ -238,9 +257,9 @@ def shown(data: GroupedData, values: float) -> float: ...
 @overload
 def shown(data: GroupedData, values: FloatArray) -> FloatArray: ...
 def shown(data: GroupedData, values: float | FloatArray) -> float | FloatArray:
-    """Numbers in the unit of the data as people read them: their exponentials, where asked for."""
+    """Numbers in the unit of the data as people read them: exponentials, or per so many."""
     if not data.exp:
-        return values
+        return values if data.per == 1 else values * data.per
     with np.errstate(over="ignore"):
         found = np.exp(values)
     return found if isinstance(values, np.ndarray) else float(found)
@@ -251,7 +270,11 @@ def statistic(data: GroupedData, value: float) -> str:
 
     It has three digits of the spread of all data; a ratio has four digits.
     """
-    return format_estimate(value, np.nan) if data.exp else of_data(value, data.stats.total_sd)
+    return (
+        format_estimate(value, np.nan)
+        if data.exp
+        else of_data(value, data.per * data.stats.total_sd)
+    )
 
 
 def differences(data: GroupedData, column: pd.Series[float]) -> pd.Series[float]:
@@ -280,6 +303,8 @@ def axis_title(data: GroupedData) -> str:
 def log_delta(data: GroupedData, delta: float | None) -> float | None:
     """Half-width of the region of equivalence as models take it, from that which a user gives.
 
+    It is given in the unit that people read.
+
     Where exponentials are shown a user gives a ratio above 1, and ratios between 1 / delta and
     delta count as equivalent.
 
@@ -288,8 +313,10 @@ def log_delta(data: GroupedData, delta: float | None) -> float | None:
     InputError
         A ratio that is not above 1.
     """
-    if delta is None or not data.exp:
+    if delta is None:
         return delta
+    if not data.exp:
+        return delta / data.per
     if not delta > 1:
         raise InputError(
             f"--delta {delta:g}: with --exp it is a ratio above 1; 1.1 takes ratios between 1/1.1 "
@@ -299,5 +326,5 @@ def log_delta(data: GroupedData, delta: float | None) -> float | None:
 
 
 def tables(data: GroupedData, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Turn tables by name, where the data are logarithms that people read as exponentials."""
-    return {key: table(key, frame) if data.exp else frame for key, frame in frames.items()}
+    """Turn tables by name, where the data are read on another scale than models have."""
+    return {key: _as_read(key, frame, data) for key, frame in frames.items()}

@@ -10,9 +10,11 @@ from arviz_stats.base.array import array_stats
 
 from partialpool.fitting import Fit
 from partialpool.fitting.summarize import usable
+from partialpool.tables import pareto
 from partialpool.types import FloatArray
 
 _COLUMNS = 100
+_BLOCK = 100_000  # numbers at a time, which stay in the processor's cache
 
 
 def k_threshold(draws: int) -> float:
@@ -55,16 +57,18 @@ def leave_out(log_density: FloatArray, *, r_eff: float) -> Weighted:
         Effective number of draws, a draw: see `relative_ess`.
     """
     rows = log_density.reshape(len(log_density), -1)
-    weights, k = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
-    with np.errstate(all="ignore"):
-        for i in np.flatnonzero(usable(log_density)[0]):
-            try:
-                weights[i], k[i] = array_stats.psislw(rows[i], r_eff=r_eff)
-            except ValueError:  # no tail to fit: too few draws, or all of one value
-                weights[i] = -rows[i] - _log_sum(-rows[i])
-        elpd = _log_sum(weights + rows)
-        p_loo = _log_sum(rows) - math.log(rows.shape[1]) - elpd
-    return Weighted(elpd, p_loo, k, weights)
+    elpd, p_loo, k = np.full((3, len(rows)), np.nan)
+    found = Weighted(elpd, p_loo, k, np.full(rows.shape, np.nan))
+    finite = np.flatnonzero(usable(log_density)[0])
+    step = max(1, _BLOCK // max(1, rows.shape[1]))
+    for start in range(0, len(finite), step):
+        at = finite[start : start + step]
+        weights, k[at] = pareto.smoothed(-rows[at], r_eff=r_eff)
+        found.log_weights[at] = weights
+        with np.errstate(all="ignore"):
+            elpd[at] = _log_sum(weights + rows[at])
+            p_loo[at] = _log_sum(rows[at]) - math.log(rows.shape[1]) - elpd[at]
+    return found
 
 
 def _log_sum(x: FloatArray) -> FloatArray:

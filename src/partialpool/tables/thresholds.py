@@ -29,6 +29,7 @@ def check(values: Sequence[float], data: GroupedData) -> tuple[float, ...]:
         A threshold that is not finite, or that nothing can lie on both sides of.
     """
     low, high = (0.0, math.inf) if data.exp else data.family.support
+    low, high = data.per * low, data.per * high
     for value in values:
         if not math.isfinite(value):
             raise InputError(f"--threshold {value}: give a finite number")
@@ -51,7 +52,7 @@ def thresholds(fits: Sequence[Fit], data: GroupedData, values: Sequence[float]) 
         Fits of the data; those without a theta are left out.
     values
         The thresholds, in the unit in which people read the data (ratios, where exponentials are
-        shown).
+        shown; percent or per so many, where these are).
 
     Returns
     -------
@@ -68,7 +69,7 @@ def thresholds(fits: Sequence[Fit], data: GroupedData, values: Sequence[float]) 
             continue
         new = variables.scalar(fit, data, "theta_new")
         for value in values:
-            bound = math.log(value) if data.exp else value
+            bound = math.log(value) if data.exp else value / data.per
             parts = [(GROUP, label, theta[j]) for j, label in enumerate(data.labels)]
             parts.append((ANY, "", theta.max(axis=0)))
             parts += [] if new is None else [(NEW, "", new)]

@@ -103,6 +103,10 @@ class ProportionsRows(CountsFamily):
             "trials_drawn": stats.trials[drawn],
         }
 
+    def unit_per(self, unit: str, per: int) -> str:
+        """Percent, or per so many trials."""
+        return unit or ("%" if per == 100 else f"per {per:,}")
+
     def count(self, stats: Proportions) -> str:
         """Say how many groups and trials there are."""
         groups = "1 group" if stats.J == 1 else f"{stats.J:,} groups"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +22,7 @@ from partialpool.priors.hyperparameters import SCALED, STANDARD, Priors
 from partialpool.priors.populations import Gamma
 from partialpool.types import FloatArray, IntArray
 
+_COUNTED = ("day", "hour", "minute", "month", "person", "second", "week", "year")
 _FAR = 0.001
 _NOTHING = 1e-200  # an exposure of 0, of which Stan's density has no derivative
 
@@ -101,6 +103,15 @@ class RatesRows(CountsFamily):
             "events_drawn": stats.events[drawn],
             "exposure_drawn": exposure[drawn],
         }
+
+    def unit_per(self, unit: str, per: int) -> str:
+        """Per so many units of exposure: "per month" becomes "per 1,000 months"."""
+        found = re.fullmatch(r"per (?:(\d[\d,]*) )?(\D+)", unit)
+        if found is None:
+            return f"{unit}, per {per:,} of exposure" if unit else f"per {per:,} of exposure"
+        once = int((found[1] or "1").replace(",", ""))
+        word = found[2] + ("s" if found[2].endswith(_COUNTED) else "")
+        return f"per {per * once:,} {word}"
 
     def count(self, stats: Rates) -> str:
         """Say how many groups and events there are."""

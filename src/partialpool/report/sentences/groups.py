@@ -279,7 +279,7 @@ def _example(comparison: Comparison, fit: Fit, pairs: pd.DataFrame) -> list[str]
     mean, *edges = (number(x, error) for x, error in zip(numbers, errors, strict=True))
     low_end, high_end = edges if higher else edges[::-1]
     p = row["p_greater"] if higher else 1 - row["p_greater"]
-    unit = comparison.data.unit
+    unit = comparison.data.unit_apart
     what = (
         f"The posterior of the ratio itself, of {high} to {low} under {fit.title}: geometric mean "
         f"{mean}"

@@ -197,7 +197,8 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
         nesting = data.stats.nesting
         about = "" if data.stats.covariates is None else " about the regression line"
         about = f" of the {nesting.inner_label}s of one {nesting.label}" if nesting else about
-        said = [f"The sd of the {nouns(comparison)}{about}, τ, is {with_interval(tau, data.unit)}."]
+        spread = with_interval(tau, data.unit_apart)
+        said = [f"The sd of the {nouns(comparison)}{about}, τ, is {spread}."]
     rows = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     if "i2" in rows:
         said.append(
@@ -217,16 +218,22 @@ def _variances(comparison: Comparison, fit: Fit) -> list[str]:
     larger = float((sigma[0] > tau).mean())
     draws = draws_of(comparison, fit)
     sigma2, tau2 = (median_with_interval(rows[name], name) for name in ("sigma2", "tau2"))
+    plain = comparison.data.stats.covariates is None
+    between = "that between groups" if plain else "that of the group means about the line"
+    share = (
+        "The share of the variance that lies between groups, R,"
+        if plain
+        else "Of the variance that the covariates leave, the share between groups, R,"
+    )
     if abs(larger - 0.5) < 2 * math.sqrt(0.25 / draws):
-        compares = f"as likely to be larger as smaller than that between groups (median {tau2})"
+        compares = f"as likely to be larger as smaller than {between} (median {tau2})"
     else:
         compares = (
-            f"{'larger' if larger > 0.5 else 'smaller'} than that between groups (median {tau2}) "
+            f"{'larger' if larger > 0.5 else 'smaller'} than {between} (median {tau2}) "
             f"with probability {percent(max(larger, 1 - larger), draws)}"
         )
     return [
         f"The variance within groups{_of_logs(comparison)} (posterior median {sigma2}) is "
-        f"{compares}. The share of the "
-        "variance that lies between groups, R, has posterior median "
+        f"{compares}. {share} has posterior median "
         f"{median_with_interval(rows['icc'], 'icc')}."
     ]
