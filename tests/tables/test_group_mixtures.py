@@ -8,12 +8,13 @@ import pytest
 import xarray as xr
 from scipy import optimize, special
 
+from partialpool.families.conjugate import BETA, GAMMA, Conjugate
 from partialpool.families.proportions import Proportions
 from partialpool.families.proportions.logit_normal import LogitNormalProportions
 from partialpool.families.rates import Rates
 from partialpool.priors.linked import LOGIT
 from partialpool.tables import group_draws
-from partialpool.tables.group_draws import draw_groups, group_contrasts, group_ranks
+from partialpool.tables.group_draws import _above, draw_groups, group_contrasts, group_ranks
 from partialpool.tables.group_posterior import group_estimates
 
 
@@ -172,3 +173,22 @@ def test_estimates_with_a_logit_normal_population() -> None:
     assert pairs["mean"][0] == pytest.approx(table.loc["a", "mean"] - table.loc["d", "mean"])
     ranks = group_ranks(draws, stats, ["a", "b", "c", "d"])
     assert ranks["expected_rank"].sum() == pytest.approx(10)
+
+
+@pytest.mark.parametrize("kind", [BETA, GAMMA])
+def test_groups_above_a_value_are_binomial_by_pair(kind: Conjugate) -> None:
+    """Few lie far out, and a bound of their share, then thinned, draws them as the share does."""
+    rng = np.random.default_rng(8)
+    pairs = rng.uniform(0.5, 200, (2, 500))
+    theta = np.array([0.03, 0.4, 0.6, 0.97]) if kind is BETA else np.array([0.02, 0.7, 1.5, 9.0])
+    groups = rng.integers(0, 60, (4, 500))
+    share = kind.above((pairs[0][None], pairs[1][None]), theta[:, None])
+    upper = theta[:, None] > kind.mean((pairs[0], pairs[1]))
+    bound = np.exp(kind.log_tail((pairs[0], pairs[1]), theta[:, None]))
+    tail = np.where(upper, share, 1 - share)
+    assert (tail <= bound + 1e-15).all()
+    own, never = (pairs[0], pairs[1]), np.full(groups.shape, -25.0)
+    drawn = np.array([_above(kind, own, theta, groups, never, rng) for _ in range(2000)])
+    mean, variance = (groups * share).sum(axis=1), (groups * share * (1 - share)).sum(axis=1)
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=5 * float(np.sqrt(variance.max() / 2000)))
+    assert drawn.var(axis=0) == pytest.approx(variance, rel=0.2)

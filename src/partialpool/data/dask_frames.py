@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from partialpool.data import dask_counts
+from partialpool.data.dask_counts import Counts, Rows
 from partialpool.data.grouped import GroupedData, with_estimates
 from partialpool.data.labels import strip_labels
 from partialpool.data.order import in_categories
@@ -15,7 +17,6 @@ from partialpool.data.rows import quoted
 from partialpool.errors import InputError
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import GroupStats, check_overflow, combine, group_stats, ordered
-from partialpool.types import FloatArray
 
 if TYPE_CHECKING:
     import dask.dataframe
@@ -31,6 +32,10 @@ def dask_statistics(
     value: str | None = None,
     estimate: str | None = None,
     se: str | None = None,
+    successes: str | None = None,
+    trials: str | None = None,
+    count: str | None = None,
+    exposure: str | None = None,
     name: str = "data",
     drop_missing: bool = False,
     **about: Any,
@@ -39,12 +44,13 @@ def dask_statistics(
 
     Each partition of observations is reduced to its own statistics about its groups' means; these
     are combined in a tree, so that no machine ever holds more than the statistics of a few
-    partitions. Estimates with known standard errors are checked where they are, and collected.
+    partitions. So are counts, which are added up. Estimates with known standard errors are checked
+    where they are, and collected.
 
     Parameters
     ----------
     frame
-        One observation a row, or one estimate.
+        One observation a row, one estimate, or some of a group's counts.
     group
         Name of the column that holds the groups.
     value
@@ -52,6 +58,11 @@ def dask_statistics(
     estimate, se
         Instead of `value`: names of the columns that hold each group's estimate and its standard
         error.
+    successes, trials
+        Instead of these: names of the columns of successes and trials; without `trials` each row is
+        one trial, of 0 or 1.
+    count, exposure
+        Or of events and their exposure, which is 1 in each row without a column.
     name
         Short name of the data.
     drop_missing
@@ -63,14 +74,15 @@ def dask_statistics(
     -------
     GroupedData
         Without observations. Groups in the order of a categorical column; of numbers or dates where
-        every label is or has one; else in alphabetical order, and of estimates in that of the
-        frame.
+        every label is or has one; else in alphabetical order, and of estimates and counts in that
+        of the frame.
 
     Raises
     ------
     InputError
         A column is absent, a number is missing or not finite, a standard error is not above zero,
-        or labels are blank or differ only by blanks; with the partition and the row in it.
+        counts are not whole, negative or beyond their trials, or labels are blank or differ only by
+        blanks; with the partition and the row in it, or the group.
 
     Examples
     --------
@@ -84,7 +96,13 @@ def dask_statistics(
     """
     from dask.delayed import delayed
 
-    roles = _roles(value, estimate, se)
+    counted = _counted(successes, trials, count, exposure)
+    if counted is None:
+        kind, roles = None, _roles(value, estimate, se)
+    else:
+        kind, roles = counted
+        if not value is estimate is se is None:
+            raise InputError("name the columns of counts, or of something else, not both")
     for column in (group, *roles.values()):
         if column not in frame.columns:
             raise InputError(
@@ -94,6 +112,18 @@ def dask_statistics(
     places = [f"{name}, partition {k}" for k in range(1, len(parts) + 1)]
     label = next(iter(roles.values()))
     about = {"title": name, "group_label": group, "value_label": label, **about}
+    if kind is not None:
+        if len(roles) > 1:
+            about["value_label"] = " / ".join(roles.values())
+        reduce_counts = delayed(_counts_of)
+        rows = [
+            reduce_counts(part, list(roles), kind, place, drop_missing)
+            for part, place in zip(parts, places, strict=True)
+        ]
+        sums = _tree(rows, delayed(dask_counts.together)).compute()
+        notes = _left_out(sums[2], "a count") + ((kind.each,) if len(roles) == 1 else ())
+        dtype = frame[group].dtype
+        return dask_counts.made(sums, kind, name=name, dtype=dtype, notes=notes, **about)
     if value is None:
         check = delayed(_checked)
         rows = [
@@ -135,6 +165,24 @@ def dask_statistics(
     )
 
 
+def _counted(
+    successes: str | None, trials: str | None, count: str | None, exposure: str | None
+) -> tuple[Counts, dict[str, str]] | None:
+    """Kind of the counts, and role to column; None where no column of counts is named."""
+    of_events = count is not None or exposure is not None
+    if successes is None and trials is None and not of_events:
+        return None
+    kind = dask_counts.RATES if of_events else dask_counts.PROPORTIONS
+    first, second = (count, exposure) if of_events else (successes, trials)
+    if first is None or (of_events and not successes is trials is None):
+        raise InputError(
+            "name the column of successes (and of their trials), or that of a count (and of its "
+            "exposure), and not both"
+        )
+    named = {kind.roles[0]: first, kind.roles[1]: second}
+    return kind, {role: column for role, column in named.items() if column is not None}
+
+
 def _roles(value: str | None, estimate: str | None, se: str | None) -> dict[str, str]:
     """Role to column; observations or estimates, not both and not half of them."""
     if value is not None and estimate is None and se is None:
@@ -161,10 +209,6 @@ def _left_out(dropped: int, what: str) -> tuple[str, ...]:
 
 
 # --- on the workers -----------------------------------------------------------------------------
-
-
-Rows = tuple[list[str], Mapping[str, FloatArray], int]
-"""Labels as they are, numbers by role, and how many rows were left out."""
 
 
 def _checked(part: pd.DataFrame, roles: Sequence[str], where: str, drop_missing: bool) -> Rows:
@@ -197,6 +241,13 @@ def _checked(part: pd.DataFrame, roles: Sequence[str], where: str, drop_missing:
         labels = labels.map(lambda label: label.decode() if isinstance(label, bytes) else label)
     texts = labels.astype(str).tolist()
     return texts, {role: column[kept] for role, column in numbers.items()}, int((~kept).sum())
+
+
+def _counts_of(
+    part: pd.DataFrame, roles: Sequence[str], kind: Counts, where: str, drop_missing: bool
+) -> Rows:
+    """Counts of one partition, added up by label."""
+    return dask_counts.added_up(_checked(part, roles, where, drop_missing), kind, where)
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:

@@ -76,6 +76,13 @@ class Conjugate(Kind, Protocol):
         """Probability of a larger theta."""
         ...
 
+    def log_tail(self, given: Parameters, theta: FloatArray) -> FloatArray:
+        """Upper bound of the log probability of lying beyond theta, seen from the mean.
+
+        Chernoff's bound: beyond is above where theta is above the mean, else below.
+        """
+        ...
+
     def of_mean(self, size: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What the mean of theta and its square are multiplied by in the variance of theta."""
         ...
@@ -153,6 +160,14 @@ class BetaKind(_Conjugates):
         a, b = given
         return np.asarray(special.betaincc(a, b, theta))
 
+    def log_tail(self, given: Parameters, theta: FloatArray) -> FloatArray:
+        """Minus (a + b) times the divergence of theta from the mean."""
+        a, b = given
+        size = a + b
+        at_mean = special.xlogy(a, a / size) + special.xlogy(b, b / size)
+        with np.errstate(divide="ignore"):
+            return np.asarray(a * np.log(theta) + b * np.log1p(-theta) - at_mean)
+
     def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw probabilities."""
         a, b = given
@@ -214,6 +229,12 @@ class GammaKind(_Conjugates):
         """Probability of a larger rate."""
         a, b = given
         return np.asarray(special.gammaincc(a, b * theta))
+
+    def log_tail(self, given: Parameters, theta: FloatArray) -> FloatArray:
+        """Minus the divergence of a Poisson distribution with mean b theta from one with mean a."""
+        a, b = given
+        with np.errstate(divide="ignore"):
+            return np.asarray(a * (np.log(theta) + (1 + np.log(b / a))) - b * theta)
 
     def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw rates."""

@@ -108,9 +108,14 @@ def _as_numbered(labels: Sequence[str]) -> list[Any] | None:
 
 def _between(labels: Sequence[str], before: str, behind: str) -> list[float] | None:
     """The one number in each label between the same words, of which there may be very many."""
-    if not all(label.startswith(before) and label.endswith(behind) for label in labels):
+    start, end = len(before), len(behind)
+    if {label[:start] for label in labels} != {before}:
         return None
-    numbers = [label[len(before) : len(label) - len(behind)] for label in labels]
+    if end and not all(label.endswith(behind) for label in labels):
+        return None
+    numbers = [label[start : len(label) - end] for label in labels]
+    if "" in numbers or "".join(numbers).isdecimal():
+        return None if "" in numbers else list(map(float, numbers))
     if not all(number.isdecimal() or _NUMBERS.fullmatch(number) for number in numbers):
         return None
     return list(map(float, numbers))

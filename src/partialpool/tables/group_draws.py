@@ -8,7 +8,10 @@ compare a group with all others, so theta of every group is drawn, one draw at a
 from __future__ import annotations
 
 import itertools
+import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import numpy as np
@@ -18,7 +21,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
-from partialpool.families.conjugate import Conjugate
+from partialpool.families.conjugate import Conjugate, Parameters
 from partialpool.tables.group_posterior import (
     Hyperdraws,
     batch_variance,
@@ -34,6 +37,7 @@ _NEAR = 6.5
 _NEAR_SKEWED = 15.0
 _ALIKE = 10  # groups of a pair, on average, from which on pairs are looked at
 _MOST_SHARES = 1_000_000
+_NEVER = 1e-10  # groups of one pair, on average, of which none is looked for
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
@@ -264,22 +268,69 @@ def _ranks_by_pair(
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
 
     Given the population and theta of a chosen group, how many groups of a pair lie above it is
-    binomial, so that none of them is drawn. The ranks of one group have the right distribution;
-    those of several groups in one draw are not of the same groups.
+    binomial, so that none of them is drawn. Of most pairs few groups lie beyond it, and a bound of
+    their share says of how few the share itself matters: a binomial number of groups with the bound
+    for its share, thinned by the ratio of the two, is binomial with the share. The ranks of one
+    group have the right distribution; those of several groups in one draw are not of the same
+    groups.
     """
-    kind, rng = cast(Conjugate, hyper.kind), np.random.default_rng(seed)
-    of_pair, estimate, groups = alike
-    ranks = np.empty((len(weight), len(hyper.mu), len(kept)), dtype=np.int64)
+    kind, (of_pair, estimate, groups) = cast(Conjugate, hyper.kind), alike
     own = of_pair + 1j * estimate
     others = groups - (own == (weight + 1j * distance)[:, None])  # but for the group itself
-    for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
-        population = tuple(np.array(part[chain, draw]) for part in hyper.population)
-        given = kind.given(population, weight, hyper.origin + distance)
-        theta = kind.draw(given, rng)
-        of_others = kind.given(population, of_pair, hyper.origin + estimate)
-        share = kind.above(of_others, theta[:, None])
-        ranks[:, chain, k] = 1 + rng.binomial(others, np.clip(share, 0.0, 1.0)).sum(axis=1)
-    return ranks
+    with np.errstate(divide="ignore"):
+        never = math.log(_NEVER) - np.log(others)
+
+    def of_chain(chain: int, rng: np.random.Generator) -> IntArray:
+        ranks = np.empty((len(weight), len(kept)), dtype=np.int64)
+        for k, draw in enumerate(kept):
+            population = tuple(np.array(part[chain, draw]) for part in hyper.population)
+            theta = kind.draw(kind.given(population, weight, hyper.origin + distance), rng)
+            of_others = kind.given(population, of_pair, hyper.origin + estimate)
+            ranks[:, k] = 1 + _above(kind, of_others, theta, others, never, rng)
+        return ranks
+
+    chains = range(len(hyper.mu))
+    with ThreadPoolExecutor(min(len(chains), os.cpu_count() or 1)) as pool:
+        found = pool.map(of_chain, chains, np.random.default_rng(seed).spawn(len(chains)))
+        return np.stack(list(found), axis=1)
+
+
+def _above(
+    kind: Conjugate,
+    of_pairs: Parameters,
+    theta: FloatArray,
+    groups: IntArray,
+    never: FloatArray,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Draw how many groups lie above each value of theta, given the population; shape of theta.
+
+    Parameters
+    ----------
+    kind, of_pairs
+        What theta of each pair is, shape (pairs,).
+    theta
+        Values, shape (chosen,).
+    groups
+        Groups of each pair that may lie above each value, shape (chosen, pairs).
+    never
+        Logarithm of the share beyond a value that is too small to matter, of the same shape.
+    rng
+        Where randomness comes from.
+    """
+    upper = theta[:, None] > kind.mean(of_pairs)  # beyond is above
+    log_bound = kind.log_tail(of_pairs, theta[:, None])
+    row, pair = np.nonzero(log_bound > never)
+    bound = np.exp(np.minimum(log_bound[row, pair], 0.0))
+    beyond = rng.binomial(groups[row, pair], bound)
+    some = np.flatnonzero(beyond)
+    row, pair, bound, beyond = row[some], pair[some], bound[some], beyond[some]
+    above = kind.above(tuple(part[pair] for part in of_pairs), theta[row])
+    share = np.where(upper[row, pair], above, 1 - above)
+    beyond = rng.binomial(beyond, np.clip(share / bound, 0.0, 1.0))
+    signed = np.where(upper[row, pair], beyond, -beyond)
+    found = np.bincount(row, signed, len(theta)).astype(np.int64)
+    return found if upper.all() else found + np.where(upper, 0, groups).sum(axis=1)
 
 
 def _range(

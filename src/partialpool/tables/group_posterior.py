@@ -16,7 +16,9 @@ grow large, as for sizes that span decades, the groups are halved and each half 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -392,7 +394,9 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
         A label that no group has.
     """
     wanted = set(labels)
-    index = {label: j for j, label in enumerate(stats.labels) if label in wanted}
+    index: dict[str, int] = {}
+    for j in np.flatnonzero(list(map(wanted.__contains__, stats.labels))) if wanted else ():
+        index[stats.labels[j]] = int(j)
     if unknown := [label for label in labels if label not in index]:
         raise InputError(
             f"no group is called {unknown[0]!r}; there are {stats.J} groups, the first of them "
@@ -559,8 +563,13 @@ def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> Floa
     """`_shape` for each group by itself, from the mixture over all draws."""
     if hyper.kind is not None:
         pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
-        shapes = [np.concatenate(hyper.mixture.shape_of(*p, batch_variance)[2:]) for p in pairs]
-        return np.stack(shapes, axis=1)
+        mixture = hyper.mixture
+
+        def of_pair(pair: tuple[float, float]) -> FloatArray:
+            return np.concatenate(mixture.shape_of(*pair, batch_variance)[2:])
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack(list(pool.map(of_pair, pairs)), axis=1)
     step = max(1, _BLOCK // hyper.size)
     parts = []
     for start in range(0, len(n), step):

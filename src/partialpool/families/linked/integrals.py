@@ -52,14 +52,22 @@ _ROOT = float(np.sqrt(2 * np.pi))
 _BLOCK, _NEAR, _LEAST = 1_000, 9.0, -300.0
 _WORK, _FEWEST = 3_000, 50  # products of matrices that are small enough to need no threads
 _FALL, _FAR = 96, 12.0
+_VANISHED, _BEYOND = 45.0, 8  # logs below the largest likelihood, and nodes beyond that
 
 
 def grid(likelihood: Likelihood, count: FloatArray, size: FloatArray) -> FloatArray:
-    """Means of the normal densities from which likelihoods of few counts are put together."""
+    """Means of the normal densities from which likelihoods of few counts are put together.
+
+    They end a little beyond where the last of the likelihoods has vanished.
+    """
     center, variance = likelihood.about(count, size)
     step = min(STEP * float(np.sqrt(variance.min())), COARSEST)
     low, high = float(center.min()) - REACH, float(center.max()) + REACH
-    return np.asarray(low + step * np.arange(int(np.ceil((high - low) / step)) + 1))
+    node = np.asarray(low + step * np.arange(int(np.ceil((high - low) / step)) + 1))
+    log_density = likelihood.log_density(node, count[:, None], size[:, None])
+    left = (log_density - log_density.max(axis=1, keepdims=True)).max(axis=0) > -_VANISHED
+    first, last = np.flatnonzero(left)[[0, -1]]
+    return node[max(first - _BEYOND, 0) : last + _BEYOND + 1]
 
 
 def interpolation(node: FloatArray) -> FloatArray:

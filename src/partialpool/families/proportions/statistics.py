@@ -169,18 +169,31 @@ def proportions(
     successes, trials = (np.asarray(part, dtype=np.float64) for part in (successes, trials))
     if len(labels) == 0:
         raise InputError(f"{where}: there are no groups; at least one is needed")
-    for rule in (fractional, negative, beyond, too_many):
-        if problem := rule(labels, successes, trials):
-            raise InputError(f"{where}: {problem}")
+    check_rows(labels, successes, trials, where=where)
     order = order_of_labels(labels)
-    index = {label: j for j, label in enumerate(order)}
-    at = np.array([index[label] for label in labels], dtype=np.int64)
+    index = dict(zip(order, range(len(order)), strict=True))
+    at = np.fromiter(map(index.__getitem__, labels), dtype=np.int64, count=len(labels))
     sums = [
         np.bincount(at, part, len(order)).round().astype(np.int64) for part in (successes, trials)
     ]
     if not sums[1].any():
         raise InputError(f"{where}: no group has a trial, so there is nothing to learn from")
     return Proportions(tuple(order), *sums)
+
+
+def check_rows(
+    labels: Sequence[str], successes: FloatArray, trials: FloatArray, *, where: str
+) -> None:
+    """Refuse counts that are not whole, negative, more than their trials, or too many.
+
+    Raises
+    ------
+    InputError
+        With the group.
+    """
+    for rule in (fractional, negative, beyond, too_many):
+        if problem := rule(labels, successes, trials):
+            raise InputError(f"{where}: {problem}")
 
 
 def fractional(labels: Sequence[str], successes: FloatArray, trials: FloatArray) -> str:

@@ -165,6 +165,27 @@ def rates(
     events, exposure = (np.asarray(part, dtype=np.float64) for part in (events, exposure))
     if len(labels) == 0:
         raise InputError(f"{where}: there are no groups; at least one is needed")
+    check_rows(labels, events, exposure, where=where)
+    order = order_of_labels(labels)
+    index = {label: j for j, label in enumerate(order)}
+    at_group = np.array([index[label] for label in labels], dtype=np.int64)
+    counted = np.bincount(at_group, events, len(order)).round().astype(np.int64)
+    seen = np.bincount(at_group, exposure, len(order)).astype(np.float64)
+    if not seen.any():
+        raise InputError(f"{where}: no group has an exposure, so there is nothing to learn from")
+    return Rates(tuple(order), counted, seen)
+
+
+def check_rows(
+    labels: Sequence[str], events: FloatArray, exposure: FloatArray, *, where: str
+) -> None:
+    """Refuse counts that are not whole, numbers below 0, and events in an exposure of 0.
+
+    Raises
+    ------
+    InputError
+        With the group.
+    """
     rules = (
         (events != np.round(events), events, "events are whole numbers"),
         (events < 0, events, "a count of events is 0 or more"),
@@ -179,11 +200,3 @@ def rates(
             raise InputError(
                 f"{where}: the {what} of group {labels[at]!r} is {values[at]:g}, and {need}"
             )
-    order = order_of_labels(labels)
-    index = {label: j for j, label in enumerate(order)}
-    at_group = np.array([index[label] for label in labels], dtype=np.int64)
-    counted = np.bincount(at_group, events, len(order)).round().astype(np.int64)
-    seen = np.bincount(at_group, exposure, len(order)).astype(np.float64)
-    if not seen.any():
-        raise InputError(f"{where}: no group has an exposure, so there is nothing to learn from")
-    return Rates(tuple(order), counted, seen)
