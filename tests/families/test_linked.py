@@ -267,3 +267,16 @@ def test_maximum_likelihood_is_that_of_the_marginal_density() -> None:
     found = alike.family.classical(alike.stats)
     assert found["maximum_likelihood"]()["scale"].tolist() == [0.0, 0.0]
     assert found["predictors"]()["plug_in"].tolist() == [0.25] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "population", "most"), [("pumps", "log_normal", 1e6), ("batting", "logit_normal", 0.5)]
+)
+def test_the_prior_of_tau_is_a_density_however_far_it_reaches(
+    name: str, population: str, most: float
+) -> None:
+    """Of a log-normal population tau grows beyond numbers with the scale."""
+    data = read(example(name)).modelled(population=population)
+    choice: Any = data.family.base_choice(priors_for(data))
+    tau = np.geomspace(1e-6, most, 20_000)
+    assert np.trapezoid(choice.tau_density(tau), tau) == pytest.approx(1, abs=0.01)

@@ -292,9 +292,11 @@ class LinkedChoice(Choice):
         total = np.zeros(np.shape(tau))
         for location in self.location.quantile(shares):
             at = self.link.moments(location, scale)[1]
-            grown = np.isfinite(at) & (np.diff(at, prepend=0.0) > 0)
+            at = at[: int(np.isfinite(at).sum())]  # it grows with scale, in the end beyond numbers
+            grown = np.flatnonzero(np.diff(at, prepend=0.0) > 0)
             slope = np.gradient(np.log(at[grown]), np.log(scale[grown]))
-            here = np.exp(density[grown]) * scale[grown] / (at[grown] * slope)
+            with np.errstate(over="ignore"):  # of the largest nothing is left
+                here = np.exp(density[grown]) * scale[grown] / (at[grown] * slope)
             total += np.interp(tau, at[grown], here, right=0.0)
         return np.asarray(total / _QUANTILES)
 

@@ -106,7 +106,8 @@ def _weighed(log_factor: float) -> list[str]:
             "The data are about as probable with the covariates as without (Bayes factor "
             f"{math.exp(log_factor):.2g})."
         ]
-    factor = f"{math.exp(abs(log_factor)):.2g}" if abs(log_factor) < _LARGE else "over a million"
+    bounded = min(abs(log_factor), _LARGE)
+    factor = short(float(f"{math.exp(bounded):.2g}")) if bounded < _LARGE else "over a million"
     which = "more" if log_factor > 0 else "less"
     return [
         f"Under these priors the data are {factor} times {which} probable with the covariates than "
