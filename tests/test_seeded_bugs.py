@@ -17,6 +17,7 @@ import pytest
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.covariates import explained
 from partialpool.families import FAMILIES
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
@@ -238,6 +239,11 @@ WIDER = {
         "hierarchical_noncentered",
         ("eta ~ student_t(nu, 0, 1);", "eta ~ std_normal();"),
     ),
+    "slopes_without_weights": (
+        "normal_covariates",
+        "hierarchical_marginal",
+        ("X' * (w .* d);", "X' * d;"),
+    ),
     "degrees_of_freedom_not_halved": (
         "student_t",
         "hierarchical_marginal",
@@ -247,12 +253,20 @@ WIDER = {
 """Name of a bug to the family and program that it is put into, and what is changed for what."""
 
 
+def modelled(homework: GroupedData, family: str) -> GroupedData:
+    """The homework data under another model; the covariate is the school's number."""
+    if FAMILIES["normal"].explained != family:
+        return homework.modelled(**FAMILIES[family].model)
+    number = [str(j % 5) for j in homework.group]
+    return explained(replace(homework, columns={"number": number}), ["number"])
+
+
 @pytest.mark.parametrize("bug", WIDER)
 def test_the_log_density_gives_bugs_in_other_models_away(
     bug: str, tmp_path: Path, homework: GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:
     family, name, (old, new) = WIDER[bug]
-    data = homework.modelled(**FAMILIES[family].model)
+    data = modelled(homework, family)
     right = programs.find_program(name, family=family)
     text = right.read_text(encoding="utf-8")
     assert old in text

@@ -62,6 +62,14 @@ def explained_estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return explained(replace(plain, columns=columns), ["dose", "region"])
 
 
+def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    plain = observations(scale, offset)
+    dose = np.array([3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5])
+    region = np.array(["north", "south", "north", "south", "south", "north", "north", "south"])
+    columns = {"dose": dose[plain.group].tolist(), "region": region[plain.group].tolist()}
+    return explained(replace(plain, columns=columns), ["dose", "region"])
+
+
 def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     rng = np.random.default_rng(14)
     trials = np.array([5, 9, 14, 20, 30, 45, 70, 12])
@@ -92,6 +100,7 @@ EXAMPLES: dict[str, Make] = {
     "normal": observations,
     "own_spread": own_spread,
     "student_t": student_t_means,
+    "normal_covariates": explained_observations,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
     "known_errors_covariates": explained_estimates,

@@ -183,6 +183,22 @@ def test_equal_likelihoods_give_the_beta_population_s_neighbourhood() -> None:
         assert posterior.group_moments()[0] == pytest.approx(data.stats.raw, abs=3e-3)
 
 
+def test_a_billion_trials_leave_their_digits() -> None:
+    """Each group is known to its own binomial error, which is a hundred-thousandth of it."""
+    n, share = 10**9, np.array([0.2, 0.23, 0.31, 0.27, 0.25])
+    data = from_proportions(list("abcde"), (share * n).astype(int), [n] * 5, name="billion")
+    data = data.modelled(population="logit_normal")
+    posterior: Any = data.family.exact_posterior(
+        "hierarchical_marginal", data.stats, priors_for(data)
+    )
+    theta = posterior.summary().query("parameter == 'theta'")
+    own = np.sqrt(share * (1 - share) / n)
+    assert theta["sd"].to_numpy() == pytest.approx(own, rel=1e-3)
+    assert (theta["mean"].to_numpy() - share) / own == pytest.approx(0, abs=1e-2)
+    assert (theta["q97.5"].to_numpy() - share) / own == pytest.approx(1.96, abs=1e-2)
+    assert (theta["error"] < 1e-3).all()
+
+
 def test_groups_of_which_nothing_was_seen_have_the_population_s() -> None:
     data = from_rates(list("abcd"), [3, 9, 4, 0], [2.0, 3.0, 5.0, 0.0], name="three").modelled(
         population="log_normal"

@@ -217,3 +217,25 @@ def test_a_new_group_under_a_common_variance_learns_the_variance_alone() -> None
         assert found.loc[label, "elpd"] == pytest.approx(
             joint(data.stats) - joint(others), abs=0.02
         )
+
+
+@pytest.mark.stan
+@pytest.mark.parametrize("rows", [False, True])
+def test_very_many_groups_that_are_alike_are_drawn_exactly(rows: bool) -> None:
+    groups = programs.DRAWN_GROUPS + 1
+    rng = np.random.default_rng(8)
+    group = np.repeat(np.arange(groups), 3)
+    data = from_values([f"g{j}" for j in group], 10 + 2 * rng.standard_normal(len(group)))
+    if not rows:
+        data = GroupedData("alike", np.empty(0), np.empty(0, dtype=np.int64), data.stats)
+    program = programs.load("hierarchical_marginal")
+    [fit] = without_rows.fit_or_draw([program], data, priors=priors_for(data), settings=SETTINGS)
+    assert fit.record.independent
+    assert diagnostics.trusted(diagnostics.check(fit))
+    exact = exactness.exact_posterior(fit, data).summary(groups=[])  # type: ignore[call-arg]
+    exact = exact.set_index("parameter")
+    found = shrinkage.estimates([fit], data).set_index("parameter")
+    for name in ("mu", "tau", "sigma"):
+        for column in ("mean", "q2.5", "median", "q97.5"):
+            error = found.loc[name, f"mcse_{column}"]
+            assert abs(found.loc[name, column] - exact.loc[name, column]) < 4.5 * error

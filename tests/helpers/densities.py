@@ -194,7 +194,8 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
             total + population.sum(axis=0) + family.log_likelihood(groups, theta, error_sd)
         )
     if data.stats.covariates is not None:
-        return np.ravel(total) + _integral_over_line(data, choice, tau.ravel())
+        sds = np.broadcast_to(error_sd[0], tau.shape).ravel()
+        return np.ravel(total) + _integral_over_line(data, choice, tau.ravel(), sds)
     sd = np.broadcast_to(error_sd[0], tau.shape)
     integrals = [
         _integral_over_mu(data, choice, float(t), float(s))
@@ -280,18 +281,25 @@ def of_slopes(fit: Fit, data: GroupedData, choice: Any) -> Any:
     return stats.norm.logpdf(scaled, choice.beta.location, choice.beta.scale).sum(axis=0)
 
 
-def _integral_over_line(data: GroupedData, choice: Any, tau: Any) -> NDArray[np.float64]:
-    """Log density of all estimates given tau, as one multivariate normal without mu and slopes."""
-    of, x = data.stats, data.stats.covariates.design  # type: ignore[union-attr]
+def _integral_over_line(
+    data: GroupedData, choice: Any, tau: Any, error_sd: Any
+) -> NDArray[np.float64]:
+    """Log density of all data given tau and the error's sd, without mu and slopes.
+
+    Each row is one of a multivariate normal; a row that is an estimate has its own error.
+    """
+    of, x = data.stats, data.stats.covariates.design[data.group]  # type: ignore[union-attr]
     scales = np.array([choice.mu.scale, *[choice.beta.scale] * (x.shape[1] - 1)])
     line = (x * scales**2) @ x.T
-    mean = np.full(of.J, choice.mu.location)
+    same_group = data.group[:, None] == data.group
+    mean = np.full(len(data.y), choice.mu.location)
+    row = of.counts[data.group] / of.weight[data.group]
     return np.array(
         [
             stats.multivariate_normal.logpdf(
-                of.raw, mean, np.diag(t**2 + of.raw_se**2) + line, allow_singular=False
+                data.y, mean, t**2 * same_group + np.diag(s**2 * row) + line, allow_singular=False
             )
-            for t in tau
+            for t, s in zip(tau, error_sd, strict=True)
         ]
     )
 

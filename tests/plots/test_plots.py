@@ -18,7 +18,7 @@ from scipy import stats
 
 from helpers.hand_made import simulated
 from partialpool import plots
-from partialpool.plots import parameterization
+from partialpool.plots import files, parameterization
 from partialpool.plots.theme import fonts, text
 from partialpool.studies.parameterizations import compare_forms
 from partialpool.tables import contrasts, shrinkage
@@ -239,7 +239,7 @@ def assert_clear_margins(figure):
 @pytest.mark.parametrize("make", BY_GROUP + OTHERS, ids=lambda make: make.__name__)
 def test_hard_labels_stay_on_the_page_and_off_each_other(make, drawn_hard):
     figure = drawn_hard(make)
-    assert min(figure.get_size_inches()) * plots.files.DPI > 300
+    assert min(figure.get_size_inches()) * files.DPI > 300
     assert_clear_margins(figure)
     for axes in figure.axes:
         assert not overlapping([t for t in axes.get_yticklabels() if t.get_text()])
@@ -429,6 +429,19 @@ def test_a_density_integrates_to_one_and_respects_bounds():
     normal = plots.density(rng.normal(5, 2, size=50_000))
     exact = stats.norm.pdf(normal["value"], 5, 2)
     assert np.abs(normal["density"] - exact).max() < 0.01
+
+
+def test_a_density_ends_where_a_few_draws_would_hide_the_others():
+    draws = np.random.default_rng(4).standard_cauchy(8000)
+    curve = plots.density(draws)
+    low, high = np.quantile(draws, [0.005, 0.995])
+    assert [curve["value"].min(), curve["value"].max()] == pytest.approx([low, high])
+    half = plots.density(np.abs(draws), lower=0)
+    assert half["value"].min() == 0
+    assert half["value"].max() == pytest.approx(np.quantile(np.abs(draws), 0.995))
+    middle = curve[curve["value"].abs() < 1]
+    exact = stats.cauchy.pdf(middle["value"])
+    assert np.abs(middle["density"] - exact).max() < 0.04
 
 
 @pytest.mark.parametrize(

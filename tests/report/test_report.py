@@ -25,7 +25,6 @@ from partialpool.report import (
     drawing,
     figures,
     mathematics,
-    model_figures,
     page,
     sentences,
     views,
@@ -620,16 +619,3 @@ def test_the_prior_of_r_follows_from_those_of_tau_and_sigma(lesson):
     assert r["density"].mean() == pytest.approx(1, abs=1e-6)
     half = r[r["value"] < 0.5]["density"].sum() / r["density"].sum()
     assert half == pytest.approx(0.5, abs=0.01)
-
-
-def test_a_long_tail_is_cut_off_and_its_share_said():
-    rng = np.random.default_rng(4)
-    plain, share = model_figures._near_density(rng.standard_normal(8000), -np.inf, np.inf)
-    assert share == 0
-    assert plain["value"].max() > 3.5
-    heavy = np.exp(3 * rng.standard_normal(8000))
-    curve, share = model_figures._near_density(heavy, 0.0, np.inf)
-    first, middle, third = np.quantile(heavy, [0.25, 0.5, 0.75])
-    assert curve["value"].max() <= middle + 10 * (third - first)
-    assert share == (heavy > middle + 10 * (third - first)).mean() > 0.01
-    assert np.trapezoid(curve["density"], curve["value"]) == pytest.approx(1 - share, abs=0.02)

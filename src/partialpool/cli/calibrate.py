@@ -34,7 +34,8 @@ def calibrate(
         str,
         typer.Option(
             help="Family of data: normal, known_errors (estimates with errors), "
-            "known_errors_covariates (and what explains them), proportions or rates."
+            "known_errors_covariates (and what explains them), normal_covariates, proportions or "
+            "rates."
         ),
     ] = "normal",
     cmdstan: Annotated[
@@ -79,7 +80,10 @@ def calibrate(
         "programs": {},
     }
     target = output / "-".join(
-        filter(None, ("calibration", family.removeprefix("normal"), short(program or ())))
+        filter(
+            None,
+            ("calibration", family.removeprefix("normal").lstrip("_"), short(program or ())),
+        )
     )
     results.check_target(target)
     with results.new_folder(target) as folder:

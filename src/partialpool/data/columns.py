@@ -101,6 +101,44 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
     return {name: [cells[k] for cells in kept] for k, name in enumerate(names)}
 
 
+def read_group_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]]:
+    """Read columns of which a group has one value, as text, a value a group.
+
+    For observations of which only the statistics by group are at hand.
+
+    Raises
+    ------
+    InputError
+        There is no such column, a group has several values, or the files cannot be read.
+    """
+    known = names_of(data)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{data.name}: there is no column {name!r}; there are {quoted(known)}")
+    found: dict[str, tuple[str, ...]] = {}
+    wanted = set(data.labels)
+    with open_engine() as engine:
+        source = open_source(engine, _paths(data), spelling_of(data))
+        for label, *cells in source.distinct([group_column(data), *names]):
+            own = tuple(cell.strip() for cell in cells)
+            group = label.strip()
+            before = found.setdefault(group, own)
+            if own == before or group not in wanted:
+                continue
+            at = next(k for k in range(len(own)) if own[k] != before[k])
+            one, other = sorted((before[at], own[at]))
+            raise InputError(
+                f"{data.source}: column {names[at]!r} varies within group {group!r} (there are "
+                f"{one!r} and {other!r}), and what explains how groups differ has one value a "
+                "group; average it by group first, or turn to brms or bambi, which regress the "
+                "observations themselves"
+            )
+    absent = [label for label in data.labels if label not in found]
+    if absent:
+        raise InputError(f"{data.source}: its rows are not those that were read before")
+    return {name: [found[label][k] for label in data.labels] for k, name in enumerate(names)}
+
+
 def numbers_of(cells: Sequence[str], data: GroupedData, column: str) -> FloatArray | None:
     """Numbers that a column holds, NaN where one is missing; None where it holds other text.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from partialpool.data.columns import numbers_of, read_columns, spelling_of
+from partialpool.data.columns import numbers_of, read_columns, read_group_columns, spelling_of
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
@@ -46,21 +46,26 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         )
     usual = FAMILIES[data.family.reads]
     if data.family is not usual and usual.explained:
-        chosen = ", ".join(f"--{about} {name}" for about, name in data.family.model.items())
+        chosen = ", ".join(
+            f"--{about} {name}"
+            for about, name in data.family.model.items()
+            if name != usual.model.get(about)
+        )
         raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
     if not usual.explained:
         able = {each.reads: each.words.data for each in FAMILIES.values() if each.explained}
         raise InputError(
-            f"{OPTION} {by[0]}: covariates of groups are for {', '.join(able.values())} with known "
-            f"standard errors, and these data are "
-            f"{usual.words.data}; leave {OPTION} out"
+            f"{OPTION} {by[0]}: covariates of groups are for {' and '.join(able.values())} "
+            f"with known standard errors, and these data are {usual.words.data}; leave {OPTION} out"
         )
     twice = [name for k, name in enumerate(by) if name in by[:k]]
     if twice:
         raise InputError(f"{OPTION} {twice[0]}: it is named twice")
     _refuse_roles(data, by)
-    cells = read_columns(data, by)
-    found = {name: _column(data, name, cells[name]) for name in by}
+    of_rows = set(data.reading.get("columns", {})) <= {"group", "value"}
+    summed_up = not data.has_observations and not data.columns and of_rows
+    cells = read_group_columns(data, by) if summed_up else read_columns(data, by)
+    found = {name: _of_groups(data, name, _column(data, name, cells[name])) for name in by}
     where = data.source or data.name
     family = FAMILIES[usual.explained]
     stats = family.with_covariates(data.stats, covariates(found, data.labels, where=where))
@@ -102,6 +107,44 @@ def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:
                     f"{OPTION} {name}: this column holds the {role}, and what is to be explained "
                     "does not explain itself; name another column"
                 )
+
+
+def _of_groups(
+    data: GroupedData, name: str, column: FloatArray | list[str]
+) -> FloatArray | list[str]:
+    """One value a group: of rows that share a group, the one that they all have.
+
+    Raises
+    ------
+    InputError
+        A group's rows differ.
+    """
+    if data.family.rows_are_groups or not data.has_observations:
+        return column
+    first = np.empty(data.stats.J, dtype=np.int64)
+    first[data.group[::-1]] = np.arange(len(data.group))[::-1]
+    values = np.array(column, dtype=object if isinstance(column, list) else float)
+    own = values[first]
+    apart = values != own[data.group]
+    if not isinstance(column, list):
+        apart &= ~(np.isnan(column) & np.isnan(own[data.group].astype(float)))
+    if apart.any():
+        at = int(np.argmax(apart))
+        group = data.group[at]
+        other = own[group]
+        raise InputError(
+            f"{OPTION} {name}: it varies within group {data.labels[group]!r} (there are "
+            f"{_shown(other)} and {_shown(values[at])}), and what explains how groups differ has "
+            "one value a group; average it by group first, or turn to brms or bambi, which regress "
+            "the observations themselves"
+        )
+    return own if not isinstance(column, list) else [str(each) for each in own]
+
+
+def _shown(value: object) -> str:
+    """A cell for a message."""
+    missing = value == "" or (isinstance(value, float) and value != value)
+    return "a missing one" if missing else f"{value:g}" if isinstance(value, float) else repr(value)
 
 
 def _column(data: GroupedData, name: str, cells: Sequence[str]) -> FloatArray | list[str]:

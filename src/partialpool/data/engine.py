@@ -130,6 +130,28 @@ class Source(ABC):
         blank = " OR ".join(f"trim({part}) = ''" for part in parts)
         return f"CASE WHEN NOT ({blank}) THEN {f' || {quoted_text(BETWEEN)} || '.join(parts)} END"
 
+    def _as_text(self, name: str) -> str:
+        """SQL of what stands in a column, as text."""
+        return f"CAST({self.label(name)} AS VARCHAR)"
+
+    def distinct(self, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Yield what stands in some columns, as text, each combination once.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read.
+        """
+        import duckdb
+
+        texts = ", ".join(f"coalesce({self._as_text(name)}, '')" for name in names)
+        try:
+            found = self.engine.execute(f"SELECT DISTINCT {texts} FROM {self.table}")
+            while block := found.fetchmany(10_000):
+                yield from block
+        except duckdb.Error as error:
+            raise InputError(f"{self.where}: cannot be read ({error})") from None
+
     @abstractmethod
     def numbers(self, name: str) -> Numbers:
         """SQL of a column of numbers.

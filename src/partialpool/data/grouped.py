@@ -242,10 +242,11 @@ class GroupedData:
         choice = {about: name for about, name in asked.items() if name is not None}
         if not choice:
             return self
-        if self.stats.nesting is not None:
+        if self.stats.nesting is not None or self.stats.covariates is not None:
             option = " and ".join(f"--{about} {name}" for about, name in choice.items())
+            other = "covariates" if self.stats.nesting is None else "groups within groups"
             raise InputError(
-                f"{self.name}: {option} with groups within groups: there is no model of both; "
+                f"{self.name}: {option} with {other}: there is no model of both; "
                 "leave one of them out, or turn to brms or bambi"
             )
         family = chosen(self.family, choice)

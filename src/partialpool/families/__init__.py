@@ -13,6 +13,7 @@ from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.nested import KNOWN_ERRORS_NESTED, NESTED
 from partialpool.families.normal import NORMAL
+from partialpool.families.normal_covariates import EXPLAINED_OBSERVATIONS
 from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
 from partialpool.families.rates import LOG_NORMAL, RATES
@@ -22,7 +23,7 @@ from partialpool.families.student_t_means import STUDENT_T_MEANS
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, NESTED),
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, EXPLAINED_OBSERVATIONS, NESTED),
         *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
         *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
     )
@@ -33,6 +34,7 @@ FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in fam
 """Prior settings of the shipped programs of all families."""
 
 __all__ = [
+    "EXPLAINED_OBSERVATIONS",
     "FAMILIES",
     "FAMILY_SETTINGS",
     "KNOWN_ERRORS",

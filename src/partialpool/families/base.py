@@ -275,6 +275,9 @@ class Family(ABC):
     population: ClassVar[tuple[str, ...]] = ("mu", "tau", "sigma")
     """Parameters of partial pooling that are not of one group, as figures and tables show them."""
 
+    pictured: ClassVar[tuple[str, ...]] = ()
+    """Those whose posteriors a figure shows beside their priors, where it is not all of them."""
+
     effects: ClassVar[tuple[str, ...]] = ()
     """What else its programs have one value of a group of, besides theta."""
 

@@ -39,6 +39,7 @@ class CountsFamily(Family):
     programs: ClassVar[tuple[str, ...]] = (COMPLETE, NONE, CENTERED, MARGINAL)
     rows_are_groups = True
     gaussian = False
+    pictured = ("mu", "tau")
 
     looked_at: ClassVar[str]
     """What a group may have none of: "trial"."""

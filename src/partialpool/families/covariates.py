@@ -204,6 +204,15 @@ def covariates(
     return Covariates(tuple(names), values, middle, spread, levels)
 
 
+def simulated(groups: int) -> Covariates:
+    """Two covariates of simulated groups, a number and a category, the same every time."""
+    at = np.arange(groups)
+    numbers = np.asarray(10.0 + 4.0 * np.sin(1.0 + 2.0 * at))
+    kinds = ["a" if j % 3 else "b" for j in range(groups)]
+    labels = [str(j + 1) for j in range(groups)]
+    return covariates({"x": numbers, "kind": kinds}, labels, where="simulated")
+
+
 def _is_constant(block: FloatArray) -> bool:
     """Whether columns hold one value each, but for rounding."""
     return not (np.ptp(block, axis=0) > _ROUNDING * np.abs(block).max(axis=0)).any()

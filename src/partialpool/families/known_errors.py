@@ -22,6 +22,7 @@ from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import (
     COMPLETE,
+    DRAWN_GROUPS,
     FORMS,
     MARGINAL,
     NONE,
@@ -492,11 +493,13 @@ class KnownErrors(Family):
         return make(stats.labels, stats.estimate, stats.se, theta=theta)
 
     def draws_exactly(self, program: str, stats: Estimates, *, rows: bool) -> bool:
-        """Whether it is the marginal program, with many distinct standard errors.
+        """Whether it is the marginal program, with very many groups or distinct standard errors.
 
-        Stan's time for a step grows with their number; that of the exact posterior does not.
+        Stan's time for a step grows with their number; that of the exact posterior does not. Of
+        very many groups that are all alike chains diverge, tau is so close to 0.
         """
-        return program == MARGINAL and len(np.unique(stats.se)) > MOST_CLASSES
+        many = stats.J > DRAWN_GROUPS or len(np.unique(stats.se)) > MOST_CLASSES
+        return program == MARGINAL and many
 
     def draw_exactly(
         self,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from partialpool.families import exact
 from partialpool.families.base import COMPLETE, MARGINAL, Design, draw_population, rounded
-from partialpool.families.covariates import Covariates, covariates
+from partialpool.families.covariates import Covariates, simulated
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.known_errors import Estimates, KnownErrors
 from partialpool.families.protocols import Declared, Pooling, Posterior
@@ -314,15 +314,6 @@ class MetaRegression(KnownErrors):
         from partialpool.families import meta_analysis
 
         return {"meta_regression": partial(meta_analysis.regression, stats, stats.covariates)}
-
-
-def simulated(groups: int) -> Covariates:
-    """Two covariates of simulated groups, a number and a category, the same every time."""
-    at = np.arange(groups)
-    numbers = np.asarray(10.0 + 4.0 * np.sin(1.0 + 2.0 * at))
-    kinds = ["a" if j % 3 else "b" for j in range(groups)]
-    labels = [str(j + 1) for j in range(groups)]
-    return covariates({"x": numbers, "kind": kinds}, labels, where="simulated")
 
 
 META_REGRESSION = MetaRegression()

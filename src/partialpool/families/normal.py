@@ -81,7 +81,7 @@ class Observations(Family):
     reads = "normal"
     folder = ""
     model: ClassVar = {"population": "normal", "spread": "equal", "errors": "normal"}
-    statistics = GroupStats
+    statistics: ClassVar[type[Any]] = GroupStats
     words = Words(
         theta="group mean",
         thetas="group means",
@@ -102,6 +102,7 @@ class Observations(Family):
     )
     programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     nested: ClassVar[str] = "nested"
+    explained: ClassVar[str] = "normal_covariates"
     settings: ClassVar[tuple[str, ...]] = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
         *("mu_location", "mu_scale", "tau_df", "tau_scale", "tau_upper", "sigma_upper"),
@@ -559,16 +560,17 @@ class Observations(Family):
         return exact.no_pooling(stats, theta=theta, sigma=sigma)
 
     def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
-        """Whether rows are absent, many, tiny or say little, or groups have very many sizes.
+        """Whether rows are absent, many, tiny or say little, or groups or sizes are very many.
 
         The textbook programs of complete and of no pooling add up a density for each row, some
         hundred thousand times; they take means as they are, and Stan's adaptation does not reach
         sds far below 1; the variance of a group without two different values has tails that no
         chain explores. The marginal program's time for a step grows with the number of
-        distinct sizes; that of the exact posterior does not.
+        distinct sizes; that of the exact posterior does not. Of very many groups that are all alike
+        the data bound tau so close to 0 that chains diverge there.
         """
         if program == MARGINAL:
-            return len(np.unique(stats.n)) > MOST_CLASSES
+            return stats.J > DRAWN_GROUPS or len(np.unique(stats.n)) > MOST_CLASSES
         if program not in _WITHOUT_POPULATION:
             return False
         alike = program == NONE and bool((stats.ss == 0).any())

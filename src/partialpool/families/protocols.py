@@ -130,6 +130,16 @@ class PredictingRows(Posterior, Protocol):
 
 
 @runtime_checkable
+class Weighing(Posterior, Protocol):
+    """An exact posterior that knows how probable the data are under its priors."""
+
+    @property
+    def log_marginal_likelihood(self) -> float:
+        """Log of p(y), with all constants."""
+        ...
+
+
+@runtime_checkable
 class TestingSpread(Posterior, Protocol):
     """An exact posterior that knows how the data speak of effects that are all equal."""
 

@@ -7,6 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+_CENTRAL = (0.005, 0.995)
+_LONG = 3.0
+"""How many times the central 99 % of the draws a tail is long for the curve to end before it."""
+
 
 def density(
     values: NDArray[np.float64],
@@ -18,7 +22,8 @@ def density(
     """Kernel density estimate with a Gaussian kernel, reflected at the bounds.
 
     The bandwidth is Silverman's (1986, *Density Estimation for Statistics and Data Analysis*,
-    eq. 3.31): 0.9 min(sd, quartile range / 1.34) n^(-1/5).
+    eq. 3.31): 0.9 min(sd, quartile range / 1.34) n^(-1/5). The curve ends at the 0.5 % or 99.5 %
+    quantile where a few draws lie so far beyond that it could not be seen for them.
 
     Parameters
     ----------
@@ -55,8 +60,10 @@ def density(
             folded = np.interp(2 * bound - center, center, smooth, left=0, right=0)
             smooth = np.where(outside, 0, smooth + folded)
     inside = (center >= lower) & (center <= upper)
-    start = max(low, lower)
-    value = np.linspace(start, min(high, upper), points)
+    first, last = np.quantile(v, _CENTRAL)
+    apart = _LONG * (last - first)
+    low, high = first if first - low > apart else low, last if high - last > apart else high
+    value = np.linspace(max(low, lower), min(high, upper), points)
     return pd.DataFrame(
         {"value": value, "density": np.interp(value, center[inside], smooth[inside])}
     )

@@ -13,6 +13,7 @@ KEPT = 24
 SYMBOLS = {
     "mu": "μ",
     "tau": "τ",
+    "omega": "ω",
     "sigma": "σ",
     "sigma0": "σ₀",
     "nu0": "ν₀",

@@ -22,6 +22,7 @@ from partialpool.priors.distributions import Prior, build, plain_number, split_c
 from partialpool.types import FloatArray
 
 _MEANS = 400
+_NODES = 200
 
 
 @dataclass(frozen=True)
@@ -260,17 +261,25 @@ class PopulationChoice(Choice):
         return np.asarray(np.where((icc > 0) & (icc < 1), density, np.nan))
 
     def tau_density(self, tau: FloatArray) -> FloatArray | None:
-        """Prior density of tau, tau^2 = mu (1 - mu) / (1 + size)."""
+        """Prior density of tau, tau^2 = mu (1 - mu) / (1 + size).
+
+        By Gauss and Legendre's rule over log mu, and log(1 - mu), where the size is within its
+        bounds: mu (1 - mu) is at least tau^2 (1 + lower).
+        """
         if not self.size.is_proper:
             return None
-        angle = np.pi * (np.arange(_MEANS) + 0.5) / _MEANS  # means lie closer towards the ends,
-        share = np.sin(0.5 * angle) ** 2  # where small taus come from
-        weight = 0.5 * np.pi * np.sin(angle) / _MEANS
-        mu = self.mu.quantile(share)[:, None]
-        at = np.where(tau > 0, tau, np.nan)
-        size = mu * (1 - mu) / at**2 - 1
-        density = np.exp(self.size.log_density(size)) * 2 * mu * (1 - mu) / at**3
-        return np.asarray(weight @ np.where(size > 0, density, 0.0))
+        node, weight = np.polynomial.legendre.leggauss(_NODES)
+        least = tau**2 * (1 + self.size.lower)
+        possible = (tau > 0) & (least < 0.25)
+        at = np.where(possible, tau, 0.1 / math.sqrt(1 + self.size.lower))
+        least = at**2 * (1 + self.size.lower)
+        start = np.log(2 * least / (1 + np.sqrt(1 - 4 * least)))
+        half = 0.5 * (math.log(0.5) - start)
+        mu = np.exp(start + half * (1 + node[:, None]))
+        product = mu * (1 - mu)
+        of_size = np.exp(self.size.log_density(product / at**2 - 1)) * 2 * product / at**3
+        of_mean = np.exp(self.mu.log_density(mu)) + np.exp(self.mu.log_density(1 - mu))
+        return np.where(possible, half * (weight @ (of_size * of_mean * mu)), 0.0)
 
     def inputs(self) -> dict[str, Any]:
         """Inputs of the program `sensitivity` that select these priors."""

@@ -23,7 +23,6 @@ from partialpool.text import POSITIVE
 from partialpool.types import FloatArray
 
 _MOST_DRAWS = 4000
-_FAR = 10.0
 _SQUARED = {"tau2", "sigma2"}
 _PLAIN = {"nu", "nu0"}
 """Degrees of freedom, which have no unit."""
@@ -132,7 +131,8 @@ def of_model(
         yield "sigma2", lambda key: _caterpillar_sigma2(comparison, fit, key)
     between = variables.tau(fit, comparison.data) is not None and fit.keeps(CONDITIONAL)
     sds = comparison.data.family.population
-    if between and "sigma" in sds and "sigma2" in fit.posterior:
+    two = comparison.data.stats.nesting is None  # of three levels a table has the variances
+    if between and two and "sigma" in sds and "sigma2" in fit.posterior:
         yield "variances", lambda key: _variances(comparison, fit, key)
     if fit.pooling == "partial" and scalars:
         yield "prior", lambda key: _prior(comparison, fit, model, key)
@@ -261,7 +261,7 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
             "axis_title": f"Variance, ({unit})²" if unit else "Variance",
             "group_title": "",
         },
-        f"Variance within groups, σ², and between groups, τ², under {fit.title}.",
+        f"Variance within groups, σ², and {_between(comparison)}, τ², under {fit.title}.",
         f"Caterpillar plot of σ² and τ² under {fit.title}. "
         + " ".join(_summary(comparison, fit, p) for p in frame["parameter"]),
     )
@@ -270,17 +270,17 @@ def _variances(comparison: Comparison, fit: Fit, key: str) -> Figure:
 def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key: str) -> Figure:
     draws: dict[str, FloatArray] = {}
     family = comparison.data.family
-    for name in family.population:
+    for name in family.pictured or family.population:
         found = variables.scalar(fit, comparison.data, name)
-        if found is not None and (family.gaussian or name in ("mu", "tau")):
+        if found is not None:
             draws[name] = found
     sds = variables.tau(fit, comparison.data), variables.sigma(fit, comparison.data)
     known = sds[1] is not None and len(sds[1]) == 1 and fit.keeps(CONDITIONAL)
     if sds[0] is not None and sds[1] is not None and known and family.has_icc:
         draws["R"] = sds[0] ** 2 / (sds[0] ** 2 + sds[1][0] ** 2)
     bounds = dict.fromkeys((*draws, "tau", "sigma"), (0.0, np.inf)) | {"R": (0.0, 1.0)}
-    bounds["mu"] = comparison.data.family.support
-    curves, overlaid, beyond = [], [], dict[str, float]()
+    bounds |= {"mu": family.support, "location": (-np.inf, np.inf)}
+    curves, overlaid = [], []
     stated = {
         name: statements.prior_of(model, name, fit.record.priors) if model else None
         for name in (*draws, "tau", "sigma")
@@ -288,7 +288,7 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
     }
     for name, values in draws.items():
         low, high = bounds[name]
-        curve, beyond[name] = _near_density(values, low, high)
+        curve = plots.density(values, lower=low, upper=high)
         curves.append(curve.assign(parameter=name))
         grid = curve["value"].to_numpy()
         prior = stated.get(name)
@@ -319,31 +319,10 @@ def _prior(comparison: Comparison, fit: Fit, model: statements.Model | None, key
             "labels": labels,
         },
         f"Posterior (filled) and prior (dashed) densities under {fit.title}."
-        + (f" No prior is drawn for {', '.join(without)}." if without else "")
-        + "".join(
-            f" {100 * share:.1g} % of the draws of {names[name]} lie beyond the right end."
-            for name, share in beyond.items()
-            if share > 0
-        ),
+        + (f" No prior is drawn for {', '.join(without)}." if without else ""),
         f"Posterior densities with prior densities under {fit.title}. "
         + " ".join(_summary(comparison, fit, name) for name in draws if name != "R"),
     )
-
-
-def _near_density(values: FloatArray, low: float, high: float) -> tuple[pd.DataFrame, float]:
-    """Density of draws as far as it can be seen, and the share of the draws beyond its right end.
-
-    It ends where a long tail would press the rest against the axis: `_FAR` quartile ranges above
-    the median, which no draw of a normal distribution reaches.
-    """
-    first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
-    end = middle + _FAR * (third - first)
-    share = float((values > end).mean())
-    if share == 0:
-        return plots.density(values, lower=low, upper=high), 0.0
-    curve = plots.density(values[values <= end], lower=low, upper=high)
-    curve = curve[curve["value"] <= end].reset_index(drop=True)
-    return curve.assign(density=(1 - share) * curve["density"]), share
 
 
 def _prior_of_spread(
@@ -402,3 +381,9 @@ def chains(comparison: Comparison, fit: Fit, function: str) -> Maker:
         )
 
     return make
+
+
+def _between(comparison: Comparison) -> str:
+    """What tau^2 is a variance of."""
+    plain = comparison.data.stats.covariates is None
+    return "between groups" if plain else "of the group means about the line"

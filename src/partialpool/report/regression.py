@@ -27,6 +27,7 @@ from partialpool.tables.comparison import Comparison
 from partialpool.text import short
 
 _HARDLY = 0.05
+_LARGE = math.log(1e6)
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -86,7 +87,7 @@ def _explained(comparison: Comparison, fit: Fit) -> list[str]:
     )
     gain = row["elpd"] - row["elpd_without"]
     if not math.isfinite(gain):
-        return [said]
+        return [said, *_weighed(row["log_marginal"] - row["log_marginal_without"])]
     score = (
         f"(expected log predictive density {row['elpd']:.1f}, {row['elpd_without']:.1f} without)"
     ).replace("-", "−")
@@ -94,6 +95,24 @@ def _explained(comparison: Comparison, fit: Fit) -> list[str]:
         return [said, f"Groups left out are predicted about as well with them as without {score}."]
     better = "better" if gain > 0 else "worse"
     return [said, f"Groups left out are predicted {better} with them than without {score}."]
+
+
+def _weighed(log_factor: float) -> list[str]:
+    """Say how the data speak for the covariates, given the priors."""
+    if not math.isfinite(log_factor):
+        return []
+    if abs(log_factor) < math.log(3):
+        return [
+            "The data are about as probable with the covariates as without (Bayes factor "
+            f"{math.exp(log_factor):.2g})."
+        ]
+    bounded = min(abs(log_factor), _LARGE)
+    factor = short(float(f"{math.exp(bounded):.2g}")) if bounded < _LARGE else "over a million"
+    which = "more" if log_factor > 0 else "less"
+    return [
+        f"Under these priors the data are {factor} times {which} probable with the covariates than "
+        "without (a Bayes factor, in which the prior of the slopes counts)."
+    ]
 
 
 def coefficients(comparison: Comparison) -> cells.View | None:
@@ -147,7 +166,10 @@ def adjusted(comparison: Comparison) -> cells.View | None:
 
 
 def classical(comparison: Comparison) -> cells.View | None:
-    """Meta-regression without priors."""
+    """Regression without priors: of estimates, or of the means of observations."""
+    frame = comparison.table("regression")
+    if not frame.empty:
+        return _of_means(comparison, frame)
     frame = comparison.table("meta_regression")
     if frame.empty:
         return None
@@ -168,6 +190,29 @@ def classical(comparison: Comparison) -> cells.View | None:
         csv="meta_regression",
         note="τ² is taken as known once it is estimated; Q tests whether all effects lie on the "
         "line." + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
+    )
+
+
+def _of_means(comparison: Comparison, frame: pd.DataFrame) -> cells.View | None:
+    return cells.view(
+        "Classical companions: regression of the group means by REML",
+        frame,
+        [
+            ("Coefficient", cells.text("coefficient")),
+            ("Estimate", cells.digits("estimate", ".4g")),
+            ("Standard error", cells.digits("se", ".3g")),
+            ("95 % interval", cells.interval("q2.5", "q97.5", ".4g")),
+            ("τ²", cells.digits("tau2", ".4g")),
+            ("τ² without covariates", cells.digits("tau2_without", ".4g")),
+            ("Explained", cells.digits("explained", ".2f")),
+            ("σ²", cells.digits("sigma2", ".4g")),
+            ("F about the line", cells.digits("f", ".4g")),
+            ("p of F", cells.digits("p_value", ".2g")),
+        ],
+        csv="regression",
+        note="τ² and σ² are taken as known once they are estimated; F tests whether all group "
+        "means lie on the line."
+        + (f" All numbers are {LOGARITHMS}." if comparison.data.exp else ""),
     )
 
 

@@ -16,7 +16,7 @@ from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS
 from partialpool.tables import variables
 from partialpool.types import FloatArray
 
-_CELLS = 20_000_000
+_CELLS = 10_000_000
 _MOST, _FEWEST = 1000, 20
 UNEQUAL, SKEWNESS, FARTHEST = "Unequal sds", "Skewness", "Farthest observation"
 """Statistics of all observations; they have no unit."""

@@ -20,7 +20,11 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families.exact import MetaRegressionPosterior, NestedPosterior
+from partialpool.families.exact import (
+    LineOfMeansPosterior,
+    MetaRegressionPosterior,
+    NestedPosterior,
+)
 from partialpool.families.protocols import Contrasting, Posterior
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
@@ -97,7 +101,8 @@ def exact_derived(posterior: Posterior | Contrasting) -> pd.DataFrame:
     odds = odds.assign(parameter=GREATER, error=pairs["prob_error"])
     frames.append(odds[(p > RARE) & (p < 1 - RARE)])
     frames.append(_expected_ranks(pairs, posterior.labels))
-    about_one_mean = not isinstance(posterior, MetaRegressionPosterior | NestedPosterior)
+    differing = LineOfMeansPosterior | MetaRegressionPosterior | NestedPosterior
+    about_one_mean = not isinstance(posterior, differing)
     if posterior.pooling == "partial" and about_one_mean:
         frames.append(_pooling_factor(pairs, posterior))
     return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)

@@ -200,6 +200,7 @@ MEANINGS = {
     "tau2_without": "variance between groups in the model without covariates, unit squared",
     "explained": "share of the variance between groups that the covariates explain",
     "elpd_without": "elpd of the model without covariates",
+    "log_marginal_without": "log_marginal of the model without covariates",
     "r2": "share of the variance of the groups at hand that the line explains",
 }
 """Column to its meaning, where a table gives it no other; words of the family stand in braces."""
@@ -224,6 +225,11 @@ _OWN = {
     ("meta_regression", "tau2"): "variance about the line, unit squared",
     ("meta_regression", "q"): "Cochran's statistic of effects that all lie on the line",
     ("meta_regression", "p_value"): "upper tail of q",
+    ("explained", "log_marginal"): "log of how probable the data are under the priors",
+    ("regression", "estimate"): "coefficient, in the unit of the data over its own",
+    ("regression", "tau2"): "variance about the line, unit squared",
+    ("regression", "f"): "F ratio of group means that all lie on the line",
+    ("regression", "p_value"): "upper tail of f",
     ("adjusted", "mean"): f"posterior mean at the means of the covariates, {_UNIT}",
     ("thresholds", "threshold"): "the value that matters, as people read the data",
     ("usual_model", "elpd_diff"): "by how much it predicts a new group better than the usual one",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
-from partialpool.families.protocols import LeavingOut
+from partialpool.families.protocols import LeavingOut, Weighing
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.fitting.summarize import means, quantiles, summarize
@@ -73,11 +73,15 @@ def explained(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
           groups at hand that the line explains (Gelman and Pardoe 2006, *Technometrics* 48,
           241-251);
         - `elpd`, `elpd_without`: how well each group is predicted from the others, with covariates
-          and without: expected log predictive density, exact; NaN where not known.
+          and without: expected log predictive density, exact; NaN where not known;
+        - `log_marginal`, `log_marginal_without`: log of how probable all data are under the priors,
+          with covariates and without; their difference is the log of the Bayes factor, which the
+          prior of the slopes decides on, too. NaN where not known.
     """
     ends = ("median", "q2.5", "q97.5")
     names = [f"tau_{end}" for end in ends] + [f"tau_without_{end}" for end in ends]
     columns = ("model", *names, "explained", "r2", "elpd", "elpd_without")
+    columns = (*columns, "log_marginal", "log_marginal_without")
     rows = []
     for fit in fits:
         theta, center = variables.by_group(fit, data, "theta"), variables.center(fit, data)
@@ -104,6 +108,8 @@ def explained(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             row[name] = math.nan
             if isinstance(each, LeavingOut):
                 row[name] = float(each.leave_one_out().sum())
+        for name, each in (("log_marginal", exactly), ("log_marginal_without", plain)):
+            row[name] = each.log_marginal_likelihood if isinstance(each, Weighing) else math.nan
         rows.append(row)
     return pd.DataFrame(rows, columns=list(columns))
 

@@ -17,6 +17,62 @@ from partialpool.types import FloatArray, IntArray
 
 Function: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 
+_NEGLIGIBLE = 1e-14
+_APART = 1e-5
+
+
+class Secants:
+    """A distribution function with its slopes, which are those of secants to the point before."""
+
+    def __init__(self, below: Callable[[FloatArray], FloatArray]) -> None:
+        self.below = below
+        self.before: tuple[FloatArray, FloatArray, FloatArray] | None = None
+
+    def __call__(self, value: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Shares below values, and slopes there."""
+        share = self.below(value)
+        if self.before is None:
+            step = _APART * np.abs(value)
+            slope = (self.below(value + step) - share) / step
+        else:
+            last, last_share, last_slope = self.before
+            moved = value - last
+            far = np.abs(moved) > 1e-9 * np.abs(value)  # nearer by, rounding is all there is
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = np.where(far, (share - last_share) / moved, last_slope)
+        self.before = value, share, slope
+        return share, slope
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Distributions of the inner variable x at the nodes of the outer variable z.
+
+    Attributes
+    ----------
+    plane, outer
+        The density with z as outer variable, and its marginal.
+    """
+
+    plane: Plane
+    outer: Outer
+
+    @cached_property
+    def series(self) -> list[tuple[IntArray, FloatArray]]:
+        """Legendre series of the distribution of x at each node of z, by number of nodes."""
+        rows, mass = self.outer.rows, self.outer.weights.ravel()
+        found = []
+        for order in np.unique(rows.orders):
+            keep = np.flatnonzero((rows.orders == order) & (mass > _NEGLIGIBLE))
+            if not keep.size:
+                continue
+            x = panel_nodes(rows.lower[keep], rows.upper[keep], int(order))
+            values = self.plane.log_density(rows.u[keep, None], x)
+            density = np.exp(values - values.max(axis=1, keepdims=True))
+            series = legendre.legint(rule(int(order))[2] @ density.T, lbnd=-1, axis=0)
+            found.append((keep, np.asarray(series / legendre.legval(1.0, series))))
+        return found
+
 
 @dataclass(frozen=True)
 class Along:
@@ -24,16 +80,17 @@ class Along:
 
     Attributes
     ----------
-    plane, outer
-        The density with z as outer variable, and its marginal.
+    inner
+        Distributions of x given z.
+    nodes
+        Nodes of the posterior: z, x and probability, each of shape (nodes,).
     at
         Gives the value from x and z.
     inverse
         Gives x from value and z; infinite where no x has so large a value.
     """
 
-    plane: Plane
-    outer: Outer
+    inner: Inner
     nodes: tuple[FloatArray, FloatArray, FloatArray]
     at: Function
     inverse: Function
@@ -60,38 +117,15 @@ class Along:
         ones = np.ones_like(p)
         low, high = float(values.min()) * ones, float(values.max()) * ones
         enough = CLOSE * np.minimum(p, 1 - p)
-        return invert(self._share, p, low, high, enough=enough, start=near)
-
-    def _share(self, value: FloatArray) -> tuple[FloatArray, FloatArray]:
-        step = 1e-6 * np.abs(value)
-        below, above = (self._below(value + side * step) for side in (-1, 1))
-        return self._below(value), (above - below) / (2 * step)
+        return invert(Secants(self._below), p, low, high, enough=enough, start=near)
 
     def _below(self, value: FloatArray) -> FloatArray:
-        rows, mass = self.outer.rows, self.outer.weights.ravel()
+        outer = self.inner.outer
+        rows, mass = outer.rows, outer.weights.ravel()
         result = np.zeros_like(value)
-        for keep, series in self._series:
+        for keep, series in self.inner.series:
             low, high = rows.lower[keep, None], rows.upper[keep, None]
             x = self.inverse(value[None, :], rows.u[keep, None])
             t = np.clip(2 * (x - low) / (high - low) - 1, -1.0, 1.0)
-            inside = np.stack(
-                [legendre.legval(t[:, q], series, tensor=False) for q in range(t.shape[1])]
-            )
-            result += np.einsum("qk,k->q", inside, mass[keep])
+            result += mass[keep] @ legendre.legval(t, series[..., None], tensor=False)
         return result
-
-    @cached_property
-    def _series(self) -> list[tuple[IntArray, FloatArray]]:
-        """Legendre series of the distribution of x at each node of z, by number of nodes."""
-        rows, mass = self.outer.rows, self.outer.weights.ravel()
-        found = []
-        for order in np.unique(rows.orders):
-            keep = np.flatnonzero((rows.orders == order) & (mass > 1e-18))
-            if not keep.size:
-                continue
-            x = panel_nodes(rows.lower[keep], rows.upper[keep], int(order))
-            values = self.plane.log_density(rows.u[keep, None], x)
-            density = np.exp(values - values.max(axis=1, keepdims=True))
-            series = legendre.legint(rule(int(order))[2] @ density.T, lbnd=-1, axis=0)
-            found.append((keep, np.asarray(series / legendre.legval(1.0, series))))
-        return found

@@ -29,7 +29,7 @@ from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.conjugate import BETA
-from partialpool.families.exact.along import Along
+from partialpool.families.exact.along import Along, Inner
 from partialpool.families.exact.draws import inner_quantiles
 from partialpool.families.exact.mixed import FINER_PANELS, PANELS, Mixed, Nodes, mixed
 from partialpool.families.exact.plane import Outer, Plane
@@ -261,9 +261,9 @@ class Grid:
         return Points(special.expit(found.inner), size, width, found.weight)
 
     @cached_property
-    def _by_mean(self) -> tuple[Plane, Outer, tuple[FloatArray, FloatArray, FloatArray]]:
+    def _by_mean(self) -> tuple[Inner, tuple[FloatArray, FloatArray, FloatArray]]:
         plane = self.problem.planes()[1]
-        return plane, self.mean, plane.nodes(self.mean)
+        return Inner(plane, self.mean), plane.nodes(self.mean)
 
     def tau(self, power: int = 1) -> Along:
         """Posterior of tau^power, tau^2 = mu (1 - mu) / (1 + s)."""

@@ -250,7 +250,7 @@ def hierarchical(
 
 def _quantities(groups: list[int], labels: Sequence[str]) -> Iterator[Quantity[Grid]]:
     for j in groups:
-        yield Quantity("theta", labels[j], partial(Grid.theta, j=j))
+        yield Quantity("theta", labels[j], partial(_theta, j=j))
     yield Quantity("mu", "", lambda grid: grid.mu)
     yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
     yield Quantity("sigma", "", lambda grid: ScalePower(grid.sigma, 1))
@@ -261,3 +261,7 @@ def _quantities(groups: list[int], labels: Sequence[str]) -> Iterator[Quantity[G
         yield Quantity("lambda", labels[j], partial(Grid.pooling_factor, j=j))
     yield Quantity("theta_new", "", partial(Grid.predictive, observation=False))
     yield Quantity("y_new", "", partial(Grid.predictive, observation=True))
+
+
+def _theta(grid: Grid, *, j: int) -> NormalMixture:
+    return grid.theta(j)

@@ -64,6 +64,7 @@ class LinkedFamily(CountsFamily):
     settings = ("theta_alpha", "theta_beta", "location_mean", "location_sd", "scale_sd")
     choice_settings = ("location_mean", "location_sd", "scale_sd")
     population = ("mu", "location", "scale", "tau")
+    pictured = ("location", "scale")
     spread = "scale"
     effects = ("alpha", "eta")
 

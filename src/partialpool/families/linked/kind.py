@@ -6,6 +6,7 @@ integral is known (`partialpool.families.linked.integrals`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from partialpool.families.conjugate import Parameters
 from partialpool.families.linked.draws import draw, mode
 from partialpool.families.linked.integrals import Integrals
 from partialpool.families.linked.likelihoods import Likelihood
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 _FAST = 1e9
 _ROOT = float(np.sqrt(2 * np.pi))
@@ -41,7 +42,7 @@ class LinkedKind:
         location, scale, count, size = (part.ravel()[:, None] for part in given)
         log_density = self.likelihood.log_density(u.ravel(), count, size)
         log_density = log_density - 0.5 * ((u.ravel() - location) / scale) ** 2
-        log_density -= np.log(scale * _ROOT) + self._log_marginal(given, 0).reshape(-1, 1)
+        log_density -= np.log(scale * _ROOT) + self._log_marginal(given).reshape(-1, 1)
         return np.exp(log_density)
 
     def moments(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
@@ -61,14 +62,12 @@ class LinkedKind:
         return np.full_like(given[0], _FAST), np.full_like(given[0], _FAST)
 
     def mean(self, given: Parameters) -> FloatArray:
-        """Mean of theta: an integral with one count more over that without it."""
-        return np.exp(self._log_marginal(given, 1) - self._log_marginal(given, 0))
+        """Mean of theta."""
+        return self._moments(given)[0]
 
     def variance(self, given: Parameters) -> FloatArray:
-        """Variance of theta, likewise."""
-        whole = self._log_marginal(given, 0)
-        first, second = (np.exp(self._log_marginal(given, k) - whole) for k in (1, 2))
-        return np.asarray(np.maximum(second - first**2, 0.0))
+        """Variance of theta."""
+        return self._moments(given)[1]
 
     def draw(self, given: Parameters, rng: np.random.Generator) -> FloatArray:
         """Draw probabilities or rates."""
@@ -76,14 +75,28 @@ class LinkedKind:
         alpha = draw(self.likelihood, count, size, location, scale, rng)
         return self.likelihood.link.theta(alpha)
 
-    def _log_marginal(self, given: Parameters, k: int) -> FloatArray:
-        """Log of the integral of theta^k times the likelihood, shape of the parameters."""
+    def _log_marginal(self, given: Parameters) -> FloatArray:
+        """Log of the integral of the likelihood, shape of the parameters."""
+        result = np.empty(given[0].size)
+        for at, own, location, scale in self._by_pair(given):
+            result[at] = own.log_marginal(location, scale)[0]
+        return result.reshape(given[0].shape)
+
+    def _moments(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of theta, shape of the parameters each."""
+        result = np.empty((2, given[0].size))
+        for at, own, location, scale in self._by_pair(given):
+            result[:, at] = np.concatenate(own.moments(location, scale))
+        mean, variance = result.reshape(2, *given[0].shape)
+        return mean, variance
+
+    def _by_pair(
+        self, given: Parameters
+    ) -> Iterator[tuple[IntArray, Integrals, FloatArray, FloatArray]]:
+        """Go through the pairs: where each is, its integrals, and location and scale there."""
         location, scale, count, size = (part.ravel() for part in given)
         pairs, which = np.unique(np.stack([count, size]), axis=1, return_inverse=True)
-        result = np.empty(location.size)
-        own = Integrals(self.likelihood, pairs[0] + k, self.likelihood.more(pairs[1], k))
         for j in range(pairs.shape[1]):
             at = np.flatnonzero(which.ravel() == j)
-            alone = Integrals(own.likelihood, own.count[j : j + 1], own.size[j : j + 1])
-            result[at] = alone.log_marginal(location[at], scale[at])[0]
-        return result.reshape(given[0].shape)
+            own = Integrals(self.likelihood, pairs[0, j : j + 1], pairs[1, j : j + 1])
+            yield at, own, location[at], scale[at]

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from partialpool.families.exact.along import Along
+from partialpool.families.exact.along import Along, Inner
 from partialpool.families.exact.draws import inner_quantiles
 from partialpool.families.exact.mixed import FINER_PANELS, PANELS, Nodes
 from partialpool.families.exact.plane import Outer, Plane
@@ -48,11 +48,11 @@ from partialpool.types import FloatArray, IntArray
 
 Function = Callable[[FloatArray, FloatArray], FloatArray]
 
-_LEAST, _MOST = -30.0, 3.5
+_LEAST, _MOST = 24.0, 3.5
 _FAR = 15.0
 _BLOCK = 400_000
 _WIDE = 12.0
-_TABLE, _LARGE, _HUGE = 500, 1e300, 1e60
+_TABLE, _LARGE, _HUGE = 120, 1e300, 1e60
 _MOST_PANELS, _PANEL, _FINER = 150, 1.5, 0.75
 _LITTLE = 1e-9
 
@@ -80,22 +80,25 @@ class Problem:
     def log_constant(self) -> float:
         """What of log p(y) depends on the data alone."""
         own = self.pairs.likelihood.constant(self.pairs.count, self.pairs.size)
-        return float(self.groups @ own)
+        return float(self.groups @ (own + self.pairs.peak))
 
     @cached_property
     def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Ranges of log s and of m that hold all there is."""
         seen = self.pairs.size > 0
-        center, _ = self.pairs.likelihood.about(self.pairs.count[seen], self.pairs.size[seen])
+        center, variance = self.pairs.likelihood.about(
+            self.pairs.count[seen], self.pairs.size[seen]
+        )
         most = min(_MOST, math.log(self.scale.upper_bound))
         low = min(float(center.min()), self.location.location) - _FAR
-        return (_LEAST, most), (low, max(float(center.max()), self.location.location) + _FAR)
+        least = min(0.5 * math.log(float(variance.min())), most) - _LEAST
+        return (least, most), (low, max(float(center.max()), self.location.location) + _FAR)
 
     def log_density(self, x: FloatArray, m: FloatArray) -> FloatArray:
         """Log of p(y, log s = x, m), but for `log_constant`; arrays broadcast."""
         x, m = np.broadcast_arrays(x, m)
         scale, location = np.exp(x.ravel()), m.ravel()
-        total = self.groups @ self.pairs.log_marginal(location, scale)
+        total = self.groups @ self.pairs.relative(location, scale)
         total += self.location.log_density(location) + self.scale.log_density(scale) + x.ravel()
         return np.asarray(np.maximum(total, -1e300).reshape(x.shape))
 
@@ -206,34 +209,31 @@ class Grid:
 
     @cached_property
     def given(self) -> FloatArray:
-        """Log of the integrals of theta^k times each likelihood, shape (3, K, nodes)."""
-        pairs, own = self.problem.pairs, self.nodes
-        likelihood = pairs.likelihood
-        return np.stack(
-            [
-                Integrals(likelihood, pairs.count + k, likelihood.more(pairs.size, k)).log_marginal(
-                    own.location, own.scale
-                )
-                for k in range(3)
-            ]
-        )
+        """Log probability of each pair at the nodes, but for constants, shape (K, nodes)."""
+        return self.problem.pairs.relative(self.nodes.location, self.nodes.scale)
+
+    @cached_property
+    def _moments(self) -> tuple[FloatArray, FloatArray]:
+        """Posterior mean and sd of theta of the groups with each pair, shape (K,) each."""
+        own = self.nodes
+        mean, variance = self.problem.pairs.moments(own.location, own.scale)
+        middle = mean @ own.weight
+        return middle, np.sqrt((variance + (mean - middle[:, None]) ** 2) @ own.weight)
 
     def moments(self, k: int) -> tuple[float, float]:
         """Posterior mean and sd of theta of the groups with pair k."""
-        log_p, weight = self.given[:, k], self.nodes.weight
-        mean = float(weight @ np.exp(log_p[1] - log_p[0]))
-        square = float(weight @ np.exp(log_p[2] - log_p[0]))
-        return mean, math.sqrt(max(square - mean**2, 0.0))
+        mean, sd = self._moments
+        return float(mean[k]), float(sd[k])
 
     def theta(self, k: int) -> Distribution:
         """Posterior of theta of the groups with pair k."""
-        log_p = self.given[:, k]
+        log_p = self.given[k]
         own, link = self.nodes, self.problem.pairs.likelihood.link
         mean, sd = self.moments(k)
         pair = self.problem.pairs.count[k], self.problem.pairs.size[k]
         density = self._together[k] if self._together else None
         if density is None:
-            density = self._alpha(pair, np.log(own.weight) - log_p[0])
+            density = self._alpha(pair, np.log(own.weight) - log_p)
         if pair[1] == 0:
             mean, sd = self._new_moments(mean, sd)
         return Known(mean, sd, lambda p: link.theta(density.quantile(p)))
@@ -259,7 +259,7 @@ class Grid:
             return []
         edges = np.linspace(low, high, panels + 1)
         u = panel_nodes(edges[:-1], edges[1:])
-        log_parts = np.log(own.weight) - self.given[0]
+        log_parts = np.log(own.weight) - self.given
         peak = log_parts.max(axis=1, keepdims=True)
         parts = np.exp(log_parts - peak) / own.width
         total = np.zeros((len(parts), u.size))
@@ -327,8 +327,9 @@ class Grid:
         def inverse(value: FloatArray, x: FloatArray) -> FloatArray:
             return link.location(*np.broadcast_arrays(value, np.exp(x)))
 
-        plane = self.problem.planes()[0]
-        found = Along(plane, self.log_scale, plane.nodes(self.log_scale), at, inverse)
+        own = self.nodes
+        nodes = np.log(own.scale), own.location, own.weight
+        found = Along(Inner(self.problem.planes()[0], self.log_scale), nodes, at, inverse)
         mean, sd = self.nodes.moments_of(self.spreads[0])
         exists = self.problem.exists
         return Known(
@@ -336,9 +337,10 @@ class Grid:
         )
 
     @cached_property
-    def _by_location(self) -> tuple[Plane, Outer, tuple[FloatArray, FloatArray, FloatArray]]:
-        plane = self.problem.planes()[1]
-        return plane, self.location, plane.nodes(self.location)
+    def _by_location(self) -> tuple[Inner, tuple[FloatArray, FloatArray, FloatArray]]:
+        own = self.nodes
+        inner = Inner(self.problem.planes()[1], self.location)
+        return inner, (own.location, np.log(own.scale), own.weight)
 
     def _rising(self, of: Callable[[tuple[FloatArray, ...]], FloatArray]) -> Along:
         """A function of mu, tau and sigma that rises with s."""
@@ -348,31 +350,33 @@ class Grid:
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 return np.fmin(of(link.moments(m, np.exp(x))), _LARGE)
 
-        rows = self._by_location[1].rows
-        x = np.linspace(float(rows.lower.min()), float(rows.upper.max()), _TABLE)
-        tables: dict[tuple[float, ...], FloatArray] = {}
-
-        def table_of(m: FloatArray) -> FloatArray:
-            key = tuple(m.ravel().tolist())
-            if key not in tables:
-                tables[key] = np.log(at(x, m.reshape(-1, 1)))
-            return tables[key]
+        x, mu_tau_sigma = self._table
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            log_values = np.log(np.fmin(of(mu_tau_sigma), _LARGE))
+        slopes = np.gradient(log_values, x, axis=1)
+        nodes = self.location.rows.u
 
         def inverse(value: FloatArray, m: FloatArray) -> FloatArray:
-            """Look up in a table, and take a step of Newton's method from there."""
+            """Look up in a table, and take steps of Newton's method from there."""
+            which = np.searchsorted(nodes, m.ravel())
             target = np.log(np.broadcast_to(value, (m.size, value.size)))
-            pairs = list(zip(target, table_of(m), strict=True))
-            found = np.stack([np.interp(wanted, own, x) for wanted, own in pairs])
-            step = x[1] - x[0]
-            slope = np.stack(
-                [
-                    np.interp(f, x, np.gradient(own, step))
-                    for f, (_, own) in zip(found, pairs, strict=True)
-                ]
+            own, slope = log_values[which], slopes[which]
+            at_left = np.stack(
+                [np.searchsorted(each, t) for each, t in zip(own, target, strict=True)]
             )
+            at_left = np.clip(at_left - 1, 0, x.size - 2)
+            step = x[1] - x[0]
+            low, high = (np.take_along_axis(own, at_left + k, axis=1) for k in (0, 1))
             with np.errstate(divide="ignore", invalid="ignore"):
-                change = (np.log(at(found, m)) - target) / slope
-            return found - np.where(np.isfinite(change), np.clip(change, -step, step), 0.0)
+                share = np.clip((target - low) / (high - low), 0.0, 1.0)
+            share = np.where(np.isfinite(share), share, 0.0)
+            found = x[at_left] + step * share
+            rise = np.take_along_axis(slope, at_left, axis=1)
+            for _ in range(2):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    change = (np.log(at(found, m)) - target) / rise
+                found = found - np.where(np.isfinite(change), np.clip(change, -step, step), 0.0)
+            return np.asarray(found)
 
         return Along(*self._by_location, at, inverse)
 
@@ -386,6 +390,14 @@ class Grid:
             sd if exists(3.0 * power) else math.inf,
             lambda p: self._tau.quantile(p) ** power,
         )
+
+    @cached_property
+    def _table(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
+        """Values of log s, and mu, tau and sigma there at each node of m, shape (rows, values)."""
+        rows = self.location.rows
+        x = np.linspace(float(rows.lower.min()), float(rows.upper.max()), _TABLE)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return x, self.problem.pairs.likelihood.link.moments(rows.u[:, None], np.exp(x))
 
     @cached_property
     def _tau(self) -> Along:
@@ -538,8 +550,9 @@ class LinkedPosterior:
     def _left_out(self) -> tuple[FloatArray, FloatArray]:
         """By pair: log probability of what was seen given all others, and that of less."""
         own, pairs = self.coarse.nodes, self.problem.pairs
-        log_p = self.coarse.given[0] + pairs.likelihood.constant(pairs.count, pairs.size)[:, None]
-        log_density = -special.logsumexp(-log_p, b=own.weight, axis=1)
+        log_p = self.coarse.given
+        of_data = pairs.likelihood.constant(pairs.count, pairs.size) + pairs.peak
+        log_density = of_data - special.logsumexp(-log_p, b=own.weight, axis=1)
         shares = special.softmax(np.log(own.weight) - log_p, axis=1)
         found = [
             float(without @ below(pairs.likelihood, y, n, own.location, own.scale)) if n else 0.5

@@ -221,16 +221,22 @@ def _variances(comparison: Comparison, fit: Fit) -> list[str]:
     larger = float((sigma[0] > tau).mean())
     draws = draws_of(comparison, fit)
     sigma2, tau2 = (median_with_interval(rows[name], name) for name in ("sigma2", "tau2"))
+    plain = comparison.data.stats.covariates is None
+    between = "that between groups" if plain else "that of the group means about the line"
+    share = (
+        "The share of the variance that lies between groups, R,"
+        if plain
+        else "Of the variance that the covariates leave, the share between groups, R,"
+    )
     if abs(larger - 0.5) < 2 * math.sqrt(0.25 / draws):
-        compares = f"as likely to be larger as smaller than that between groups (median {tau2})"
+        compares = f"as likely to be larger as smaller than {between} (median {tau2})"
     else:
         compares = (
-            f"{'larger' if larger > 0.5 else 'smaller'} than that between groups (median {tau2}) "
+            f"{'larger' if larger > 0.5 else 'smaller'} than {between} (median {tau2}) "
             f"with probability {percent(max(larger, 1 - larger), draws)}"
         )
     return [
         f"The variance within groups{_of_logs(comparison)} (posterior median {sigma2}) is "
-        f"{compares}. The share of the "
-        "variance that lies between groups, R, has posterior median "
+        f"{compares}. {share} has posterior median "
         f"{median_with_interval(rows['icc'], 'icc')}."
     ]

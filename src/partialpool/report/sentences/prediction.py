@@ -87,10 +87,13 @@ def _new_observation(comparison: Comparison, fit: Fit, row: Row) -> str:
     low = number(row["q2.5"], row["mcse_q2.5"])
     high = number(row["q97.5"], row["mcse_q97.5"], comparison.data.unit)
     where = f"lies between {low} and {high} with probability 95 % under {fit.title}"
+    plain = comparison.data.stats.covariates is None
+    at = "" if plain else " at the means of the covariates"
     if fit.pooling == "complete":
-        return f"A new observation, of whichever {group_word(comparison)}, {where}."
+        which = f", of whichever {group_word(comparison)}," if plain else at
+        return f"A new observation{which} {where}."
     return (
-        f"One new observation in {a_new_group(comparison)} {where}: an interval over all "
+        f"One new observation in {a_new_group(comparison)}{at} {where}: an interval over all "
         "groups that there might be, wider than that of any one."
     )
 

@@ -80,10 +80,14 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
             f"of one {nesting.label} the sd τ {median_with_interval(tau, 'tau', unit)}"
         )
     share = ""
+    on_a_line = comparison.data.stats.covariates is not None
     for name, symbol, of in (("icc", "R", "the variance"), ("i2", "I²", "an estimate's variance")):
         if name in quantities:
             shown = median_with_interval(quantities[name], name)
             share = f", and the share of {of} that lies between them, {symbol}, {shown}"
+            if name == "icc" and on_a_line:
+                share = ", and, of the variance that the covariates leave, the share between them"
+                share += f", {symbol}, {shown}"
     test, p = _test(comparison)
     about = "" if comparison.data.stats.covariates is None else " about the regression line"
     verdict = f"The spread of the {nouns(comparison)}{about}"
@@ -106,7 +110,10 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
 def _test(comparison: Comparison) -> tuple[str, float | None]:
     """Write the classical test of equal groups, and give its p-value."""
     stats = comparison.data.stats
-    tests = (("variance_components", "f"), ("meta_analysis", "q"), ("meta_regression", "q"))
+    tests = (
+        *(("variance_components", "f"), ("regression", "f")),
+        *(("meta_analysis", "q"), ("meta_regression", "q")),
+    )
     for key, statistic in tests:
         for row in rows_of(comparison.table(key)):
             value, p = row.get(statistic, math.nan), row.get("p_value", math.nan)
@@ -114,7 +121,8 @@ def _test(comparison: Comparison) -> tuple[str, float | None]:
                 continue
             shown = "p < 0.0001" if p < 1e-4 else f"p = {p:.1g}"
             if statistic == "f":
-                degrees = f"{stats.J - 1} and {stats.N - stats.J} degrees of freedom"
+                slopes = stats.covariates.K if stats.covariates else 0
+                degrees = f"{stats.J - 1 - slopes} and {stats.N - stats.J} degrees of freedom"
                 return f"F = {value:.3g} on {degrees}, {shown}", float(p)
             of = "Cochran's Q" if key == "meta_analysis" else "Cochran's Q about the line"
             return f"{of} = {value:.3g} on {row['df']:g} degrees of freedom, {shown}", p

@@ -1,0 +1,72 @@
+// Partial pooling with covariates, non-centered: the group means scatter about a regression line.
+data {
+  int<lower=1> N; // number of observations
+  int<lower=1> J; // number of groups
+  array[N] int<lower=1, upper=J> group; // group of each observation
+  vector[N] y; // outcome, in the unit of the data (hours a week)
+  int<lower=1> K; // number of covariates
+  matrix[J, K] covariates; // what is known of each group, a column a covariate
+  
+  real mu_location; // prior mean of mu (hours)
+  real<lower=0> mu_scale; // prior sd of mu (hours)
+  real<lower=0> beta_scale; // prior sd of what an sd of a covariate adds to a group mean (hours)
+  real<lower=0> tau_df; // degrees of freedom of a half-t prior of tau; 0 for a uniform one
+  real<lower=0> tau_scale; // scale of the half-t prior (hours)
+  real<lower=0> tau_upper; // upper bound of the uniform one (hours)
+  real<lower=0> sigma_upper; // upper bound of sigma (hours)
+  
+  int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
+  int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep
+}
+transformed data {
+  // Covariates are counted from their means over the groups, where mu is.
+  matrix[J, K] x; // covariates less these means
+  vector<lower=0>[K] sd_x; // their sds over the groups
+  for (k in 1 : K) {
+    x[ : , k] = covariates[ : , k] - mean(covariates[ : , k]);
+    sd_x[k] = sd(covariates[ : , k]);
+  }
+  real tau_most = tau_df > 0 ? positive_infinity() : tau_upper; // bound of tau (hours)
+}
+parameters {
+  real mu; // mean of the group means at the means of the covariates (hours)
+  vector<multiplier=sd(y) ./ sd_x>[K] beta; // what one unit of each covariate adds (hours a unit)
+  real<lower=0, upper=tau_most> tau; // sd of the group means about the line (hours)
+  real<lower=0, upper=sigma_upper> sigma; // sd within groups (hours)
+  vector[J] eta; // how many taus each group mean lies above the line
+}
+transformed parameters {
+  vector[J] theta = mu + x * beta + tau * eta; // group means (hours)
+  real lprior = 0; // log density of the priors, one line each
+  // Homework: mu is likely between 0 and 40 hours, so this prior decides little.
+  lprior += normal_lpdf(mu | mu_location, mu_scale);
+  // An sd of a covariate hardly moves the group means by more than a few times their own spread.
+  lprior += normal_lpdf(beta | 0, beta_scale ./ sd_x);
+  // Tau is half-t or uniform. Homework: every sd up to 1000 hours is as likely as any other; a week
+  // has 168.
+  if (tau_df > 0) {
+    lprior += student_t_lpdf(tau | tau_df, 0, tau_scale);
+  } else {
+    lprior += uniform_lpdf(tau | 0, tau_upper);
+  }
+  lprior += uniform_lpdf(sigma | 0, sigma_upper);
+}
+model {
+  target += lprior;
+  eta ~ std_normal();
+  if (prior_only == 0) {
+    y ~ normal(theta[group], sigma);
+  }
+}
+generated quantities {
+  real<lower=0> tau2 = square(tau); // variance about the line (hours squared)
+  real<lower=0> sigma2 = square(sigma); // variance within groups (hours squared)
+  real theta_new = normal_rng(mu, tau); // mean of a group not seen yet, at the means of the covariates (hours)
+  real y_new = normal_rng(theta_new, sigma); // an observation in that group (hours)
+  vector[pointwise * N] log_lik; // log density of each observation
+  vector[pointwise * N] y_rep; // replicated observations (hours)
+  for (n in 1 : pointwise * N) {
+    log_lik[n] = normal_lpdf(y[n] | theta[group[n]], sigma);
+    y_rep[n] = normal_rng(theta[group[n]], sigma);
+  }
+}
