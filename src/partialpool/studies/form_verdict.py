@@ -231,7 +231,7 @@ def _marginal(rows: _Rows, form: str, titles: Mapping[str, str], data: GroupedDa
     return (
         f"{titles[MARGINAL]}, which passed its diagnostics{speed}, and samples no theta that "
         f"could be tied to tau. There is such a form only where the {data.words.thetas} can "
-        "be integrated out, as under normal likelihoods"
+        "be integrated out, as they can here"
     )
 
 

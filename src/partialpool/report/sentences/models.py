@@ -197,8 +197,11 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
         nesting = data.stats.nesting
         about = "" if data.stats.covariates is None else " about the regression line"
         about = f" of the {nesting.inner_label}s of one {nesting.label}" if nesting else about
-        spread = with_interval(tau, data.unit_apart)
-        said = [f"The sd of the {nouns(comparison)}{about}, τ, is {spread}."]
+        if data.family.gaussian:
+            spread = f"is {with_interval(tau, data.unit_apart)}"
+        else:  # where rates or odds are skewed, tau may have no mean
+            spread = f"has posterior median {median_with_interval(tau, 'tau', data.unit_apart)}"
+        said = [f"The sd of the {nouns(comparison)}{about}, τ, {spread}."]
     rows = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     if "i2" in rows:
         said.append(
