@@ -18,6 +18,7 @@ from partialpool.errors import InputError
 from partialpool.families.linked.draws import draw
 from partialpool.families.linked.integrals import Integrals, below, log_probability
 from partialpool.families.linked.likelihoods import BINOMIAL, POISSON, Likelihood
+from partialpool.families.linked.surface import Surface, surface
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors.distributions import HalfCauchy, HalfNormal
 from partialpool.priors.linked import LOG, LOGIT, Link
@@ -181,6 +182,47 @@ def test_equal_likelihoods_give_the_beta_population_s_neighbourhood() -> None:
             "hierarchical_marginal", data.stats, priors_for(data)
         )
         assert posterior.group_moments()[0] == pytest.approx(data.stats.raw, abs=3e-3)
+
+
+def counted(link: str, seed: int) -> GroupedData:
+    """Many groups, of few and of many counts, some of none, some alike."""
+    rng = np.random.default_rng(seed)
+    size = np.concatenate([rng.integers(3, 40, 60), rng.integers(300, 40_000, 60), [0]])
+    alpha = rng.normal(-1.5, (0.02, 0.3, 1.5)[seed % 3], size.size)
+    labels = [str(j) for j in range(size.size)]
+    if link == "logit":
+        data = from_proportions(labels, rng.binomial(size, special.expit(alpha)), size, name="x")
+        return data.modelled(population="logit_normal")
+    data = from_rates(labels, rng.poisson(size * np.exp(alpha)), size * 1.0, name="x")
+    return data.modelled(population="log_normal")
+
+
+@pytest.mark.parametrize("link", ["logit", "log"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_many_pairs_are_looked_up_to_nine_digits(link: str, seed: int) -> None:
+    data = counted(link, seed)
+    posterior: Any = data.family.exact_posterior(
+        "hierarchical_marginal", data.stats, priors_for(data)
+    )
+    problem = posterior.problem
+    assert isinstance(problem.log_likelihood, Surface)
+    drawn = posterior.draws(rng=np.random.default_rng(1), shape=(500,))
+    at = drawn["location"], drawn["scale"]
+    whole = problem.groups @ problem.pairs.relative(*at)
+    assert problem.log_likelihood(*at) == pytest.approx(whole, abs=1e-8)
+    far = np.linspace(*problem.ends[1], 400)
+    falls = problem.log_likelihood(far, np.full(400, np.median(at[1])))
+    top = int(np.argmax(falls))
+    assert (np.diff(falls[: top + 1]) > 0).all()
+    assert (np.diff(falls[top:]) < 0).all()
+
+
+def test_where_no_surface_is_right_there_is_none() -> None:
+    """A kink, and a hill that is wider than the surface."""
+    normals = np.array([0.0, 0.1]), np.array([0.1, 0.2]), np.ones(2)
+    assert surface(lambda m, s: -np.abs(50 * m) - s, normals, (-3.0, 1.0)) is None
+    assert surface(lambda m, s: -((m + s) ** 2) / 100, normals, (-3.0, 1.0)) is None
+    assert surface(lambda m, s: -20 * (m - s**2) ** 2 - s**2, normals, (-6.0, -2.0)) is not None
 
 
 def test_a_billion_trials_leave_their_digits() -> None:

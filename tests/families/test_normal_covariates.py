@@ -21,6 +21,7 @@ from partialpool.families import EXPLAINED_OBSERVATIONS, NORMAL, exact
 from partialpool.families.classical_lines import regression
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors import HalfNormal, Normal
+from partialpool.tables import refits
 
 SIZES = np.array([1, 2, 5, 3, 9, 4, 2, 6])
 
@@ -80,6 +81,22 @@ def test_the_posterior_is_that_of_dense_matrices(offset: float) -> None:
         row = table.loc[(name, "")]
         assert row["mean"] == pytest.approx(mean[k], abs=2e-4 * row["sd"])
     assert table.loc["theta", "mean"].to_numpy() == pytest.approx(theta, abs=2e-4)
+
+
+@pytest.mark.parametrize("program", ["hierarchical_marginal", "complete_pooling"])
+def test_a_group_left_out_lies_at_its_own_covariates(program: str) -> None:
+    """The density of its data given the others is p(y) over p(the others)."""
+    data = made()
+    own, found, priors = data.stats, data.stats.covariates, priors_for(made())
+    assert found is not None
+    whole: Any = EXPLAINED_OBSERVATIONS.exact_posterior(program, own, priors)
+    for j in (0, 4, 6):
+        rest = own.take(np.delete(np.arange(8), j))
+        left: Any = EXPLAINED_OBSERVATIONS.exact_posterior(program, rest, priors)
+        density, below = refits._new_group(data, j, left.group_at(found.design[j]))
+        known = whole.log_marginal_likelihood - left.log_marginal_likelihood
+        assert density == pytest.approx(known, abs=1e-7)
+        assert 0 < below < 1
 
 
 def test_draws_are_those_of_the_posterior() -> None:

@@ -121,6 +121,15 @@ class PredictingGroups(Posterior, Protocol):
 
 
 @runtime_checkable
+class PredictingAlong(Posterior, Protocol):
+    """An exact posterior that knows where the mean of a further group with its covariates lies."""
+
+    def group_at(self, x: FloatArray) -> NormalMeans:
+        """Mean of a group that there are no data of, at a row of `Covariates.design`."""
+        ...
+
+
+@runtime_checkable
 class PredictingRows(Posterior, Protocol):
     """An exact posterior that knows which mean further rows of a group would lie around."""
 

@@ -69,6 +69,7 @@ def groups_along_line(
             nudge_x=0.015 * reach,
             size=7,
         )
+        + p9.scale_x_continuous(expand=(0.05, 0, 0.05 if labelled.empty else 0.14, 0))
         + p9.labs(
             x=text(x_title, width=70),
             y=text(axis_title, width=40),

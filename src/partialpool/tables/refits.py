@@ -12,7 +12,13 @@ from scipy import special
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
-from partialpool.families.protocols import NormalMeans, Posterior, PredictingGroups, PredictingRows
+from partialpool.families.protocols import (
+    NormalMeans,
+    Posterior,
+    PredictingAlong,
+    PredictingGroups,
+    PredictingRows,
+)
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
 from partialpool.tables.exactness import is_shipped
@@ -75,7 +81,11 @@ def without_groups(fit: Fit, data: GroupedData, groups: IntArray) -> tuple[Float
     every = np.arange(data.stats.J)
     for at, j in enumerate(groups[:MOST]):
         posterior = _posterior(fit, data, data.stats.take(np.delete(every, j)))
-        if isinstance(posterior, PredictingGroups):
+        covariates = data.stats.covariates
+        if isinstance(posterior, PredictingAlong) and covariates is not None:
+            means = posterior.group_at(covariates.design[j])
+            density[at], below[at] = _new_group(data, int(j), means)
+        elif isinstance(posterior, PredictingGroups):
             density[at], below[at] = _new_group(data, int(j), posterior.new_group())
     return density, below
 

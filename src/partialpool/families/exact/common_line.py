@@ -29,6 +29,7 @@ from partialpool.families.exact.table import (
     table,
 )
 from partialpool.families.moments import GroupStats
+from partialpool.families.protocols import NormalMeans
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -65,13 +66,14 @@ class SigmaGrid:
 
     def theta(self, j: int) -> NormalMixture:
         """Posterior of the line at group j."""
-        return self._along(self.problem.design[j])
+        return self.along(self.problem.design[j])
 
     def contrast(self, i: int, j: int) -> NormalMixture:
         """Posterior of the difference of the line at two groups."""
-        return self._along(self.problem.design[i] - self.problem.design[j])
+        return self.along(self.problem.design[i] - self.problem.design[j])
 
-    def _along(self, x: FloatArray) -> NormalMixture:
+    def along(self, x: FloatArray) -> NormalMixture:
+        """Posterior of a sum of coefficients, that of mu and of an sd of each covariate."""
         given = self._given
         sd = np.sqrt(np.einsum("i,kij,j->k", x, given.covariance, x))
         origin = float(x @ self.problem.start)
@@ -146,6 +148,16 @@ class CommonLinePosterior:
     ) -> pd.DataFrame:
         """Posteriors of differences theta_i - theta_j, as `HierarchicalPosterior.contrasts`."""
         return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
+
+    def group_at(self, x: FloatArray) -> NormalMeans:
+        """The line at a row of `Covariates.design`, where the mean of a further group lies."""
+        found = self.coarse.along(x)
+        sigma = np.exp(self.coarse.sigma.nodes.ravel())
+        return NormalMeans(found.weights, found.origin + found.means, found.sds, sigma)
+
+    def known_group(self, j: int) -> NormalMeans:
+        """Mean of group j."""
+        return self.group_at(self.problem.design[j])
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, FloatArray]:
         """Draw `sigma`, `mu`, of the given shape, `beta` and `theta`."""

@@ -46,6 +46,7 @@ from partialpool.families.exact.table import (
     table,
 )
 from partialpool.families.moments import GroupStats
+from partialpool.families.protocols import NormalMeans
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -309,6 +310,14 @@ class LineOfMeansPosterior(HierarchicalPosterior):
         slopes = table(named, self.coarse, self.fine, probs)
         at = int(plain["parameter"].tolist().index("mu")) + 1
         return pd.concat([plain[:at], slopes, plain[at:]], ignore_index=True)
+
+    def group_at(self, x: FloatArray) -> NormalMeans:
+        """Mean of a group that there are no data of, at a row of `Covariates.design`."""
+        grid = self.coarse
+        given: Any = grid.given
+        mean = x @ self.problem.start + given.mean @ x
+        variance = given.tau2 + np.einsum("i,kij,j->k", x, given.covariance, x)
+        return NormalMeans(grid.weights, mean, np.sqrt(variance), np.sqrt(given.sigma2))
 
     def draws(
         self, *, rng: np.random.Generator, shape: tuple[int, int], groups: bool

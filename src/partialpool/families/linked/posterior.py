@@ -42,6 +42,7 @@ from partialpool.families.exact.table import (
 )
 from partialpool.families.linked.integrals import Integrals, below
 from partialpool.families.linked.likelihoods import Likelihood
+from partialpool.families.linked.surface import surface
 from partialpool.priors.distributions import HalfNormal, Normal, ScalePrior, Uniform
 from partialpool.priors.linked import LOG
 from partialpool.types import FloatArray, IntArray
@@ -55,6 +56,8 @@ _WIDE = 12.0
 _TABLE, _LARGE, _HUGE = 120, 1e300, 1e60
 _MOST_PANELS, _PANEL, _FINER = 150, 1.5, 0.75
 _LITTLE = 1e-9
+_MANY = 40
+"""Distinct pairs from which on a surface is worth its while."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,24 @@ class Problem:
         """Log of p(y, log s = x, m), but for `log_constant`; arrays broadcast."""
         x, m = np.broadcast_arrays(x, m)
         scale, location = np.exp(x.ravel()), m.ravel()
-        total = self.groups @ self.pairs.relative(location, scale)
+        total = self.log_likelihood(location, scale)
         total += self.location.log_density(location) + self.scale.log_density(scale) + x.ravel()
         return np.asarray(np.maximum(total, -1e300).reshape(x.shape))
+
+    def _sum(self, location: FloatArray, scale: FloatArray) -> FloatArray:
+        return np.asarray(self.groups @ self.pairs.relative(location, scale))
+
+    @cached_property
+    def log_likelihood(self) -> Callable[[FloatArray, FloatArray], FloatArray]:
+        """Log likelihood: of many pairs looked up on a surface, where that is as exact."""
+        pairs, seen = self.pairs, self.pairs.size > 0
+        if len(pairs.count) < _MANY:
+            return self._sum
+        normals = pairs.likelihood.about(pairs.count[seen], pairs.size[seen])
+        return (
+            surface(self._sum, (*normals, self.groups[seen].astype(np.float64)), self.ends[0])
+            or self._sum
+        )
 
     def planes(self) -> tuple[Plane, Plane]:
         """The density with log s and with m as outer variable."""
