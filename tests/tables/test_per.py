@@ -19,7 +19,7 @@ from partialpool.fitting import Fit
 from partialpool.fitting.inputs import priors_for
 from partialpool.programs import find_program
 from partialpool.report import funnel, precision
-from partialpool.report.sentences import short
+from partialpool.report.sentences import models, short
 from partialpool.tables import comparison, exponential, meanings, thresholds
 
 NAME = "hierarchical_marginal"
@@ -125,6 +125,12 @@ def test_words_and_figures_have_the_unit(both):
     said = next(line for line in short.in_short(scaled) if "mean μ" in line)
     assert f" {unit} (95 % interval" in said
     assert float(said.split(" = ")[1].split()[0]) == pytest.approx(mean, rel=0.05)
+    apart = {100: "percentage points", 1000: unit}[per]
+    spread = next(line for line in models.partial(scaled, fit) if "τ, " in line)
+    median = per * float(np.median(fit.posterior["tau"]))
+    assert f" {apart}, 95 % interval" in spread
+    found = float(spread.split("τ, has posterior median ")[1].split()[0])
+    assert found == pytest.approx(median, rel=0.1)
     if funnel.shown(scaled):
         before, after = (funnel.figure(each, fit).arguments for each in (plain, scaled))
         assert after["center"] == per * before["center"]
