@@ -238,6 +238,14 @@ WIDER = {
         "hierarchical_noncentered",
         ("eta ~ student_t(nu, 0, 1);", "eta ~ std_normal();"),
     ),
+    "square_of_the_scale_of_errors": (
+        "student_t_errors",
+        "hierarchical_centered",
+        (
+            "y ~ student_t(nu, theta[group], sigma);",
+            "y ~ student_t(nu, theta[group], square(sigma));",
+        ),
+    ),
     "degrees_of_freedom_not_halved": (
         "student_t",
         "hierarchical_marginal",

@@ -100,7 +100,7 @@ class Observations(Family):
         raws="sample geometric means",
         raw_se=f"{words.raw_se}, of logarithms",
     )
-    programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
+    programs: ClassVar[tuple[str, ...]] = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     nested: ClassVar[str] = "nested"
     settings: ClassVar[tuple[str, ...]] = (
         *("theta_location", "theta_scale", "sigma2_shape", "sigma2_scale"),
