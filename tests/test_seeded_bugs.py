@@ -244,6 +244,14 @@ WIDER = {
         "hierarchical_marginal",
         ("X' * (w .* d);", "X' * d;"),
     ),
+    "square_of_the_scale_of_errors": (
+        "student_t_errors",
+        "hierarchical_centered",
+        (
+            "y ~ student_t(nu, theta[group], sigma);",
+            "y ~ student_t(nu, theta[group], square(sigma));",
+        ),
+    ),
     "degrees_of_freedom_not_halved": (
         "student_t",
         "hierarchical_marginal",

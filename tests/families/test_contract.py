@@ -96,11 +96,16 @@ def student_t_means(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     return observations(scale, offset).modelled(population="student_t")
 
 
+def student_t_errors(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    return observations(scale, offset).modelled(errors="student_t")
+
+
 EXAMPLES: dict[str, Make] = {
     "normal": observations,
     "own_spread": own_spread,
     "student_t": student_t_means,
     "normal_covariates": explained_observations,
+    "student_t_errors": student_t_errors,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
     "known_errors_covariates": explained_estimates,

@@ -98,10 +98,12 @@ def test_shipped_programs_keep_to_all_and_edited_priors_are_told(tmp_path, homew
 def test_what_does_not_follow_is_left_out_and_named(tmp_path, homework, drawn):
     outputs = {"mu": 0, "tau": 0, "sigma": 0, "theta": 1}
     program = edited(tmp_path, ("vector[J] theta = mu + tau * eta;", LOGIT), outputs=outputs)
-    said = " ".join(normality.absences(program, ()))
+    said = " ".join(normality.absences(program, (), homework))
     assert "a new group, the spread between groups and how far they are pooled are left out" in said
     assert "there are no leave-one-out scores" in said
-    assert not any("normal(mu, tau): a new" in x for x in normality.absences(program, ALL))
+    assert not any(
+        "normal(mu, tau): a new" in x for x in normality.absences(program, ALL, homework)
+    )
     foreign = Fit(drawn.draws.copy(), drawn.record).with_record(keeps=(), program="mine")
     del foreign.draws["posterior"]["theta_new"], foreign.draws["posterior"]["y_new"]
     assert predictions.predictions([foreign], homework).empty

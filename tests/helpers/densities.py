@@ -222,6 +222,12 @@ def _of_wider(fit: Fit, data: GroupedData, choice: Any) -> Any:
         for name in ("theta", "sigma2")
         if name in posterior and "group" in posterior[name].dims
     }
+    if data.family.errors_degrees:
+        z = (groups["theta"] - at["mu"]) / at["tau"]
+        population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(at["tau"]))
+        rows = groups["theta"][data.group]
+        errors = stats.t.logpdf(data.y[:, None, None], at["nu"], rows, at["sigma"])
+        return total + population.sum(axis=0) + errors.sum(axis=0)
     if "nu0" in at and sampled & {"theta", "eta"}:
         half, scale = 0.5 * at["nu0"], 0.5 * at["nu0"] * at["sigma0"] ** 2
         total = total + stats.invgamma.logpdf(groups["sigma2"], half, scale=scale).sum(axis=0)

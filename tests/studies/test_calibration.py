@@ -294,7 +294,11 @@ def test_every_shipped_program_is_calibrated(
     assert calibration.is_calibrated(found), calibration.describe(program, found)
     trusted = sum(bool(outcome.shares) for outcome in found)
     two_funnels = name == "hierarchical_noncentered" and "nested" in family
-    least = 0.3 if name == "hierarchical_centered" else 0.9 if two_funnels else 0.95
+    sampled_groups = (
+        name == "sensitivity" and family == "student_t_errors"
+    )  # none are integrated out
+    least = 0.9 if two_funnels else 0.6 if sampled_groups else 0.95
+    least = 0.3 if name == "hierarchical_centered" else least
     assert trusted >= least * SLOW
 
 

@@ -114,7 +114,9 @@ def predict_rows(
                 sd = _new_sd(fit, data, draws)
             else:
                 sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[key]]
-            error = sd * rng.standard_normal(draws)
+            nu = variables.errors_degrees(fit, data)
+            t = rng.standard_normal(draws) if nu is None else rng.standard_t(nu.ravel())
+            error = sd * t
         rows.append({"group": name, "kind": kind, **_summary(data, mean + error)})
     return pd.DataFrame(rows)
 

@@ -78,10 +78,12 @@ def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float
         arrays["explained_by"] = Covariates.recorded(covariates)
     if (nesting := kept.get("nesting")) is not None:
         arrays["nested_in"] = Nesting.recorded(nesting)
+    y = np.asarray(kept["y"], dtype=np.float64)
+    group = np.asarray(kept["group"], dtype=np.int64)
     data = GroupedData(
-        y=np.asarray(kept["y"], dtype=np.float64),
-        group=np.asarray(kept["group"], dtype=np.int64),
-        stats=kind(labels=tuple(kept["labels"]), **arrays),
+        y=y,
+        group=group,
+        stats=family.with_rows(kind(labels=tuple(kept["labels"]), **arrays), y, group),
         family=family,
         priors=kept["priors"],
         notes=tuple(kept["notes"]),

@@ -173,7 +173,9 @@ class DataOptions:
     ] = None
     errors: Annotated[
         str | None,
-        typer.Option(help="What observations are around theta: normal.", rich_help_panel=MODEL),
+        typer.Option(
+            help="What observations are around theta: normal, or student_t.", rich_help_panel=MODEL
+        ),
     ] = None
     prior: Annotated[
         list[str] | None,

@@ -186,7 +186,11 @@ class GroupedData:
             self,
             name=f"{self.name}-log",
             y=y,
-            stats=self.family.as_nested(group_stats(y, self.group, self.labels), self.stats),
+            stats=self.family.with_rows(
+                self.family.as_nested(group_stats(y, self.group, self.labels), self.stats),
+                y,
+                self.group,
+            ),
             priors={},
             priors_source="",
             notes=(*self.notes, *([left] if self.priors else [])),
@@ -259,7 +263,9 @@ class GroupedData:
             self,
             name="-".join([self.name, *choice.values()]),
             family=family,
-            stats=family.statistics(self.labels, **self.stats.columns),
+            stats=family.with_rows(
+                family.statistics(self.labels, **self.stats.columns), self.y, self.group
+            ),
             priors=kept,
             priors_source=self.priors_source if kept else "",
             notes=(*self.notes, *([note] if left else [])),

@@ -18,12 +18,13 @@ from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
 from partialpool.families.rates import LOG_NORMAL, RATES
 from partialpool.families.student_t import STUDENT_T_EFFECTS
+from partialpool.families.student_t_errors import STUDENT_T_ERRORS
 from partialpool.families.student_t_means import STUDENT_T_MEANS
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, EXPLAINED_OBSERVATIONS, NESTED),
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, STUDENT_T_ERRORS, EXPLAINED_OBSERVATIONS, NESTED),
         *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
         *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
     )
@@ -46,6 +47,7 @@ __all__ = [
     "PROPORTIONS",
     "RATES",
     "STUDENT_T_EFFECTS",
+    "STUDENT_T_ERRORS",
     "STUDENT_T_MEANS",
     "chosen",
 ]

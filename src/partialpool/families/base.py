@@ -300,6 +300,9 @@ class Family(ABC):
     degrees: ClassVar[str] = ""
     """The parameter that is the degrees of freedom of a Student-t population."""
 
+    errors_degrees: ClassVar[str] = ""
+    """The parameter that is the degrees of freedom of Student-t errors under partial pooling."""
+
     local_scale: ClassVar[str] = ""
     """The variable by group that says how much wider than tau the population is for the group."""
 
@@ -436,6 +439,17 @@ class Family(ABC):
             Shapes (J, ...) and (J or 1, ...).
         """
 
+    def log_likelihood_given(
+        self,
+        stats: Any,
+        theta: FloatArray,
+        error_sd: FloatArray,
+        others: Mapping[str, FloatArray],
+    ) -> FloatArray:
+        """As `log_likelihood`, where it depends on other parameters of the population, too."""
+        del others
+        return self.log_likelihood(stats, theta, error_sd)
+
     @abstractmethod
     def log_marginal(
         self, stats: Any, center: FloatArray, tau: FloatArray, error_sd: FloatArray
@@ -486,6 +500,11 @@ class Family(ABC):
     def with_covariates(self, stats: Any, found: Covariates) -> Any:
         """Put covariates of the groups beside the statistics of the rows, where models use them."""
         raise NotImplementedError
+
+    def with_rows(self, stats: Any, y: FloatArray, group: IntArray) -> Any:
+        """Put the rows of each group beside the statistics, where models use them."""
+        del y, group
+        return stats
 
     def with_nesting(self, stats: Any, nesting: Nesting) -> Any:
         """Put the outer group of each group beside the statistics, where models use it."""

@@ -100,7 +100,7 @@ class Observations(Family):
         raws="sample geometric means",
         raw_se=f"{words.raw_se}, of logarithms",
     )
-    programs = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
+    programs: ClassVar[tuple[str, ...]] = (COMPLETE, NONE, COMMON_VARIANCE, *FORMS)
     nested: ClassVar[str] = "nested"
     explained: ClassVar[str] = "normal_covariates"
     settings: ClassVar[tuple[str, ...]] = (

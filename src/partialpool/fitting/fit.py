@@ -268,7 +268,7 @@ def fit_programs(
             cmdstan={"version": cmdstan.version, "origin": cmdstan.origin},
             timings=timings,
             integers=tuple(program.integers),
-            lacking=tuple(normality.absences(program, parts)),
+            lacking=tuple(normality.absences(program, parts, data)),
             keeps=parts,
             warnings=(*found, *misfits(draws, data, effects=program.effects)),
             lost_chains={str(chain): said for chain, said in lost.items()},

@@ -71,7 +71,8 @@ def kept(
         Whether the draws are those of the prior, of which nothing is asked.
     """
     if is_shipped(program.path, data.family.name):
-        return ALL
+        own_errors = data.family.errors_degrees and program.pooling == "partial"
+        return tuple(part for part in ALL if not (own_errors and part == CONDITIONAL))
     about_mu = data.stats.covariates is None and data.stats.nesting is None
     if not about_mu and _differs_in_priors(program, data):
         return ALL
@@ -103,8 +104,9 @@ def _differs_in_priors(program: Program, data: GroupedData) -> bool:
     return any(own == beyond_priors(path) for path in shipped)
 
 
-def absences(program: Program, parts: Collection[str]) -> list[str]:
+def absences(program: Program, parts: Collection[str], data: GroupedData) -> list[str]:
     """Name what a program lacks, and what is left out for parts that it does not keep to."""
+    own_errors = data.family.errors_degrees and is_shipped(program.path, data.family.name)
     found = lacking(program, normal=OBSERVATIONS in parts)
     if program.pooling == "partial" and POPULATION not in parts:
         found = [phrase for phrase in found if not phrase.startswith("no theta_new")]
@@ -115,8 +117,11 @@ def absences(program: Program, parts: Collection[str]) -> list[str]:
         )
     elif program.pooling == "partial" and CONDITIONAL not in parts:
         found.append(
-            "no theta that is known to be normal given mu, tau and the group's own data: pooling "
-            "factors and scores of groups left out are not given"
+            f"no theta that is normal given mu, tau and sigma, as it has {data.family.mixture}: "
+            "pooling factors are not given"
+            if own_errors
+            else "no theta that is known to be normal given mu, tau and the group's own data: "
+            "pooling factors and scores of groups left out are not given"
         )
     if program.pooling != "other" and MEANS not in parts:
         found.append(

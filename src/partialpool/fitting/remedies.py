@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from partialpool.families import FAMILIES
 from partialpool.fitting import diagnostics
 from partialpool.fitting.fit import Fit, fit_programs
 from partialpool.programs import CENTERED, MARGINAL, NONCENTERED, Program, load
@@ -94,6 +95,8 @@ def _better_steps(
 ) -> tuple[Settings, str | None, list[str]]:
     """Take smaller steps, or another form of the model."""
     settings, other = fit.settings, OTHER_FORM.get(fit.name)
+    if other not in FAMILIES[fit.record.family].programs:
+        other = None
     delta = settings.adapt_delta or 0.0
     if "divergences" in names and delta < SMALL_STEPS:
         words = [f"adapt_delta {SMALL_STEPS} instead of {delta:g}"]

@@ -33,22 +33,25 @@ def lines(comparison: Comparison) -> list[str]:
     table = comparison.table("scales", model=fit.name)
     said = []
     if nu is not None:
-        said.append(_degrees(fit.record.priors, median_with_interval(nu, "nu")))
+        what = "population", "it is"
+        said.append(degrees_line(fit.record.priors, median_with_interval(nu, "nu"), what))
     if len(table):
         said.append(_standing_out(comparison, table, draws_of(comparison, fit)))
     return said
 
 
-def _degrees(priors: Mapping[str, float], shown: str) -> str:
-    """Say what nu is, beside its prior."""
+def degrees_line(priors: Mapping[str, float], shown: str, what: tuple[str, str]) -> str:
+    """Say what nu is, beside its prior; `what` has degrees of freedom: "population", "it is"."""
+    of, it_is = what
     if priors.get("nu_fixed", 0) > 0:
-        return f"The population has ν = {priors['nu_fixed']:g} degrees of freedom, as was set."
+        verb = "has" if it_is == "it is" else "have"
+        return f"The {of} {verb} ν = {priors['nu_fixed']:g} degrees of freedom, as was set."
     prior = stats.gamma(priors["nu_shape"], scale=1 / priors["nu_rate"])
     before = [number(float(prior.ppf(p)), 0.05) for p in (0.5, 0.025, 0.975)]
     return (
-        f"The degrees of freedom of the population, ν, have posterior median {shown}, where their "
-        f"prior alone has {before[0]} ({before[1]} to {before[2]}): the fewer, the heavier its "
-        "tails; beyond 30 it is all but normal."
+        f"The degrees of freedom of the {of}, ν, have posterior median {shown}, where their "
+        f"prior alone has {before[0]} ({before[1]} to {before[2]}): the fewer, the heavier the "
+        f"tails; beyond 30 {it_is} all but normal."
     )
 
 

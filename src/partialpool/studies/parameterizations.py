@@ -142,20 +142,21 @@ def fit_forms(
 
 
 def forms_of(data: GroupedData) -> tuple[str, ...]:
-    """Names of the forms to be compared.
+    """Names of the forms to be compared: centered, non-centered and, where there is one, marginal.
 
     Raises
     ------
     InputError
         The hierarchical model of these data has no non-centered form.
     """
-    lacking = [name for name in FORMS if name not in data.family.programs]
+    forms = tuple(name for name in FORMS if name in data.family.programs)
+    lacking = [name for name in FORMS if name not in (*forms, MARGINAL)]
     if lacking:
         raise InputError(
             f"there is no {lacking[0]} of {data.words.data}: {data.words.population} "
             "has no such form; partialpool compare fits programs that are named"
         )
-    return FORMS
+    return forms
 
 
 def compare_forms(

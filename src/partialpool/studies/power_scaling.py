@@ -47,7 +47,9 @@ def joint_log_likelihood(fit: Fit, data: GroupedData) -> FloatArray:
         error_sd = np.ones((1, *theta.shape[1:]))
     if theta is None or error_sd is None:
         raise InputError(f"{fit.name}: its likelihood needs draws of theta and of sigma")
-    return data.family.log_likelihood(data.stats, theta, error_sd)
+    drawn = {name: variables.scalar(fit, data, name) for name in data.family.population}
+    others = {name: values for name, values in drawn.items() if values is not None}
+    return data.family.log_likelihood_given(data.stats, theta, error_sd, others)
 
 
 def power_scaling(

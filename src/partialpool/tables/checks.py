@@ -43,10 +43,15 @@ def replicates(fit: Fit, data: GroupedData) -> Iterator[FloatArray]:
     if theta is None or sigma is None or not fit.keeps(OBSERVATIONS):
         return
     theta, sigma = theta.reshape(len(theta), -1), sigma.reshape(len(sigma), -1)
-    rng = np.random.default_rng(1)
+    rng, nu = np.random.default_rng(1), variables.errors_degrees(fit, data)
     for k in chosen:
         sd = sigma[data.group, k] if len(sigma) > 1 else sigma[0, k]
-        yield rng.normal(theta[data.group, k], sd)
+        mean = theta[data.group, k]
+        yield (
+            rng.normal(mean, sd)
+            if nu is None
+            else mean + sd * rng.standard_t(nu.ravel()[k], size=N)
+        )
 
 
 def group_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:

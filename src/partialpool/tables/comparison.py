@@ -21,6 +21,7 @@ from partialpool.tables import (
     exactness,
     holdout,
     levels,
+    outlying,
     predictions,
     prior_choices,
     regression,
@@ -174,6 +175,8 @@ def compute(
         makers["poolings"] = lambda: levels.poolings(fits, data)
     if data.family.local_scale:
         makers["scales"] = lambda: scales.scales(fits, data)
+    if data.family.errors_degrees:
+        makers["outlying"] = lambda: outlying.outlying(fits, data)
     if any(data.family.idea):
         makers["usual_model_groups"] = lambda: usual_model.usual_model_groups(fits, data)
         makers["usual_model"] = lambda: usual_model.usual_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,6 +90,7 @@ def errors(fit: Fit, data: GroupedData, rows: pd.DataFrame) -> pd.DataFrame:
         the share below it over the density there (delta method). NaN where nothing was drawn.
     """
     known = variables.theta(fit, data), variables.sigma(fit, data)
+    nu = variables.errors_degrees(fit, data)
     place = {label: j for j, label in enumerate(data.labels)}
     found = []
     for quantity, group in zip(rows["quantity"], rows["group"], strict=True):
@@ -99,12 +101,18 @@ def errors(fit: Fit, data: GroupedData, rows: pd.DataFrame) -> pd.DataFrame:
             theta, sigma = known
             if theta is None or sigma is None:
                 found.append(_errors(None, None))
+            elif nu is not None:
+                j = place[group]
+                found.append(_errors(_student_t(theta, sigma, nu)[j], None))
             else:
                 j = place[group]
                 found.append(_errors(None, (theta[j], sigma[j if len(sigma) > 1 else 0])))
         else:
             found.append(_errors(*_source(fit, data, quantity)))
-    return pd.DataFrame(found, index=rows.index, columns=list(_WITH_ERROR))
+    errors = pd.DataFrame(found, index=rows.index, columns=list(_WITH_ERROR))
+    for name in ("mean", "sd"):  # of what does not exist there is no error
+        errors.loc[rows[name].isna(), name] = np.nan
+    return errors
 
 
 def _errors(
@@ -238,14 +246,41 @@ def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     if theta is None or sigma is None or not fit.keeps(OBSERVATIONS):
         return None
     single = fit.pooling == "complete" and len(sigma) == 1
-    sigma = np.broadcast_to(sigma, theta.shape)
+    sigma, nu = np.broadcast_to(sigma, theta.shape), variables.errors_degrees(fit, data)
+    if nu is not None:
+        drawn = _student_t(theta, sigma, nu)
+        found = [
+            {**_drawn(each), **_moments(of, sigma[0], nu)}
+            for each, of in zip(drawn, theta, strict=True)
+        ]
+        return _frame(fit, NEW_OBSERVATION, list(data.labels), found)
     rows = [_mixture(theta[j], sigma[j]) for j in range(1 if single else len(theta))]
     rows = rows * len(theta) if single else rows
     return _frame(fit, NEW_OBSERVATION, list(data.labels), rows)
 
 
+def _moments(theta: FloatArray, sigma: FloatArray, nu: FloatArray) -> dict[str, float]:
+    """Mean and sd of an observation with Student-t errors; NaN where they do not exist."""
+    low = float(nu.min())
+    if low <= 2:
+        return {"mean": float(theta.mean()) if low > 1 else np.nan, "sd": np.nan}
+    variance = float((sigma**2 * nu / (nu - 2)).mean() + theta.var(ddof=1))
+    return {"mean": float(theta.mean()), "sd": math.sqrt(variance)}
+
+
+def _student_t(theta: FloatArray, sigma: FloatArray, nu: FloatArray) -> FloatArray:
+    """Draw an observation of each group with Student-t errors, shape (J, chain, draw)."""
+    error = np.random.default_rng(1).standard_t(nu, size=theta.shape)
+    return np.asarray(theta + sigma * error)
+
+
 def _in_no_known_group(fit: Fit, data: GroupedData, quantity: str) -> pd.DataFrame | None:
     drawn, parts = _source(fit, data, quantity)
+    nu, sigma = variables.errors_degrees(fit, data), variables.sigma(fit, data)
+    new = variables.scalar(fit, data, "theta_new")
+    if quantity == NEW_OBSERVATION_IN_NEW_GROUP and drawn is not None and nu is not None:
+        moments = {} if new is None or sigma is None else _moments(new, sigma[0], nu)
+        return _frame(fit, quantity, [""], [{**_drawn(drawn), **moments}])
     if drawn is not None:
         return _frame(fit, quantity, [""], [_drawn(drawn)])
     return None if parts is None else _frame(fit, quantity, [""], [_mixture(*parts)])

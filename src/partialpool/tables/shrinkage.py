@@ -306,7 +306,8 @@ def variance_draws(fit: Fit, data: GroupedData) -> dict[str, FloatArray]:
     sigma, tau = variables.sigma(fit, data), variables.tau(fit, data)
     if not fit.keeps(POPULATION):
         tau = None
-    if sigma is not None and len(sigma) == 1 and fit.keeps(OBSERVATIONS):
+    scale = variables.errors_degrees(fit, data) is not None  # whose square is no variance
+    if sigma is not None and len(sigma) == 1 and fit.keeps(OBSERVATIONS) and not scale:
         found["sigma2"] = sigma[0] ** 2
     if tau is not None:
         found["tau2"] = tau**2

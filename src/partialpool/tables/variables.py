@@ -111,6 +111,12 @@ def error_sd(fit: Fit, data: GroupedData) -> FloatArray | None:
     return np.ones((1, sizes["chain"], sizes["draw"]))
 
 
+def errors_degrees(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Degrees of freedom of the errors, shape (chain, draw); None where these are normal."""
+    name = data.family.errors_degrees
+    return scalar(fit, data, name) if name and fit.pooling == "partial" else None
+
+
 def tau(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Sd between group means, shape (chain, draw), from `tau` or else from `tau2`."""
     found = _sd(fit, data, "tau")

@@ -186,8 +186,9 @@ def checked(comparison: Comparison, fit: Fit | None) -> list[str]:
     )
     logs = comparison.data.log
     if not logs and comparison.data.y.min() >= 0 and (by_group["q2.5"] < 0).any():
+        kind = "Student-t" if comparison.data.family.errors_degrees else "normal"
         said.append(
-            "The model replicates negative values; the data have none. Its normal distribution "
+            f"The model replicates negative values; the data have none. Its {kind} distribution "
             "knows no lower bound."
         )
     return said

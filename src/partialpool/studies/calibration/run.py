@@ -325,5 +325,6 @@ def _paired(fit: Fit, simulated: Simulated) -> tuple[list[str], FloatArray, Floa
     theta = np.broadcast_to(simulated.truth["theta"].reshape(-1, 1), (data.stats.J, 1))
     known = not (data.stats.error_sd and data.family.gaussian)
     error_sd = np.ones((1, 1)) if known else simulated.truth[data.stats.error_sd].reshape(-1, 1)
-    true.append(data.family.log_likelihood(data.stats, theta, error_sd))
+    truth = {name: value.reshape(1) for name, value in simulated.truth.items() if value.size == 1}
+    true.append(data.family.log_likelihood_given(data.stats, theta, error_sd, truth))
     return names, np.concatenate(draws), np.concatenate(true)
