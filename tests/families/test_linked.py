@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from partialpool.families.linked.integrals import Integrals, below, log_probabil
 from partialpool.families.linked.likelihoods import BINOMIAL, POISSON, Likelihood
 from partialpool.families.linked.surface import Surface, surface
 from partialpool.fitting.inputs import priors_for
-from partialpool.priors.distributions import HalfCauchy, HalfNormal
+from partialpool.priors.distributions import HalfCauchy, HalfNormal, Normal
 from partialpool.priors.linked import LOG, LOGIT, Link
 from partialpool.types import FloatArray
 
@@ -220,9 +221,28 @@ def test_many_pairs_are_looked_up_to_nine_digits(link: str, seed: int) -> None:
 def test_where_no_surface_is_right_there_is_none() -> None:
     """A kink, and a hill that is wider than the surface."""
     normals = np.array([0.0, 0.1]), np.array([0.1, 0.2]), np.ones(2)
-    assert surface(lambda m, s: -np.abs(50 * m) - s, normals, (-3.0, 1.0)) is None
-    assert surface(lambda m, s: -((m + s) ** 2) / 100, normals, (-3.0, 1.0)) is None
-    assert surface(lambda m, s: -20 * (m - s**2) ** 2 - s**2, normals, (-6.0, -2.0)) is not None
+
+    def found(log_likelihood: Any) -> Surface | None:
+        return surface(log_likelihood, lambda m, s: -0.0 * m * s, normals, (-6.0, -2.0))
+
+    assert found(lambda m, s: -np.abs(50 * m) - s) is None
+    assert found(lambda m, s: -((m + s) ** 2) / 100) is None
+    assert found(lambda m, s: -20 * (m - s**2) ** 2 - s**2) is not None
+
+
+@pytest.mark.parametrize(
+    ("location", "scale"),
+    [(Normal(40.0, 0.01), HalfNormal(1.0)), (Normal(-1, 1), HalfNormal(1e-3))],
+)
+def test_priors_far_from_the_data_are_not_looked_up(location: Normal, scale: HalfNormal) -> None:
+    """They leave the posterior where the surface of the likelihood does not reach."""
+    data = counted("logit", 2)
+    base: Any = data.family.base_choice(priors_for(data))
+    choice = replace(base, location=location, scale=scale)
+    posterior: Any = data.family.exact_alternative(choice, data.stats)
+    assert not isinstance(posterior.problem.log_likelihood, Surface)
+    near: Any = data.family.exact_alternative(base, data.stats)
+    assert isinstance(near.problem.log_likelihood, Surface)
 
 
 def test_a_billion_trials_leave_their_digits() -> None:

@@ -102,8 +102,13 @@ class Problem:
         x, m = np.broadcast_arrays(x, m)
         scale, location = np.exp(x.ravel()), m.ravel()
         total = self.log_likelihood(location, scale)
-        total += self.location.log_density(location) + self.scale.log_density(scale) + x.ravel()
+        total = total + self.log_prior(location, scale)
         return np.asarray(np.maximum(total, -1e300).reshape(x.shape))
+
+    def log_prior(self, location: FloatArray, scale: FloatArray) -> FloatArray:
+        """Log prior density of location and log scale, shape (points,)."""
+        density = self.location.log_density(location) + self.scale.log_density(scale)
+        return np.asarray(density + np.log(scale))
 
     def _sum(self, location: FloatArray, scale: FloatArray) -> FloatArray:
         return np.asarray(self.groups @ self.pairs.relative(location, scale))
@@ -115,10 +120,9 @@ class Problem:
         if len(pairs.count) < _MANY:
             return self._sum
         normals = pairs.likelihood.about(pairs.count[seen], pairs.size[seen])
-        return (
-            surface(self._sum, (*normals, self.groups[seen].astype(np.float64)), self.ends[0])
-            or self._sum
-        )
+        groups = self.groups[seen].astype(np.float64)
+        found = surface(self._sum, self.log_prior, (*normals, groups), self.ends[0])
+        return found or self._sum
 
     def planes(self) -> tuple[Plane, Plane]:
         """The density with log s and with m as outer variable."""

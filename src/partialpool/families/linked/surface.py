@@ -72,15 +72,20 @@ class Surface:
 
 def surface(
     log_likelihood: LogLikelihood,
+    log_prior: LogLikelihood,
     normals: tuple[FloatArray, FloatArray, FloatArray],
     log_scale: tuple[float, float],
 ) -> Surface | None:
     """Interpolate a log likelihood; None where that does not give it to nine digits.
 
+    Nor is there a surface where the prior leaves some of the posterior beyond its edges.
+
     Parameters
     ----------
     log_likelihood
         Of location and scale, shape (points,) each.
+    log_prior
+        Of location and log scale, at the same.
     normals
         Center and variance of each pair's likelihood, as if it were normal, and how many groups
         have it, shape (K,) each.
@@ -110,9 +115,13 @@ def surface(
         location = middle[:, None] + REACH * np.exp(log_unit)[:, None] * v
         at = np.repeat(scale, len(v))
         values = log_likelihood(location.ravel(), at).reshape(sizes)
-        profile = values.max(axis=1)
-        matters = profile > profile.max() - _BELOW
-        if (values[matters][:, [0, -1]].max(axis=1) > profile[matters] - _BELOW).any():
+        whole = values + log_prior(location.ravel(), at).reshape(sizes)
+        edges = [whole[:, 0], whole[:, -1]]  # locations beyond; then scales
+        if high < ends[1]:
+            edges.append(whole[0])
+        if low > ends[0]:
+            edges.append(whole[-1])
+        if max(float(edge.max()) for edge in edges) > whole.max() - _BELOW:
             return None
         found = Surface(
             floor,
@@ -121,7 +130,7 @@ def surface(
             _coefficients(log_unit),
             _coefficients(_coefficients(values).T).T,
         )
-        if _is_right(found, log_likelihood, float(profile.max())):
+        if _is_right(found, log_likelihood, float(values.max())):
             return found
     return None
 
