@@ -102,7 +102,7 @@ def grid(
                 data = data.modelled(**model)
             except InputError:
                 continue
-            if data.family.most_exact_groups < data.stats.J:
+            if not data.family.within_reach(data.stats):
                 continue
         row = {**about, **_tried(data, choices=choices, settings=settings or Settings())}
         rows.append(row)

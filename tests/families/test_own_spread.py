@@ -272,3 +272,21 @@ def test_a_report_says_how_alike_the_spreads_are(cmdstan: object) -> None:
     assert "spreads" not in plain.comparison.tables
     new = few.predict(pd.DataFrame({"arm": ["a", "b", "other"]}))
     assert new["sd"][1] > 2 * new["sd"][0]
+
+
+@pytest.mark.parametrize(
+    "model", [{"spread": "own"}, {"population": "student_t"}, {"errors": "student_t"}]
+)
+def test_groups_too_far_apart_for_a_table_are_said_to_be(model: dict[str, str]) -> None:
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(8), 30)
+    errors = rng.standard_normal(len(group))
+    labels = [f"g{j}" for j in group]
+    near, far = (
+        from_values(labels, sd * rng.standard_normal(8)[group] + errors).modelled(**model)
+        for sd in (2.0, 1000.0)
+    )
+    assert near.family.within_reach(near.stats)
+    assert not far.family.within_reach(far.stats)
+    with pytest.raises(InputError, match="too far apart for a table: .* places"):
+        far.family.exact_posterior("hierarchical_noncentered", far.stats, priors_for(far))

@@ -654,6 +654,10 @@ class Family(ABC):
             Draws by name, shape (chain, draw); `theta`, if asked, (chain, draw, J).
         """
 
+    def within_reach(self, stats: Any) -> bool:
+        """Whether the exact posterior of partial pooling takes little enough for a report."""
+        return bool(self.most_exact_groups >= stats.J)
+
     def usual_posterior(self, stats: Any, priors: Priors) -> Scoring | None:
         """Exact posterior of partial pooling under the usual model of the same rows.
 

@@ -16,7 +16,7 @@ import numpy as np
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import FORMS, Design, draw_population
-from partialpool.families.exact.equal_spread import equal_spread
+from partialpool.families.exact.equal_spread import equal_spread, few_places
 from partialpool.families.exact.own_spread import own_spread
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
@@ -50,6 +50,10 @@ class OwnSpread(Observations):
     mixture = "variances of their own"
     most_exact_groups = 40
     idea = ("own variances", "one variance for all groups")
+
+    def within_reach(self, stats: GroupStats) -> bool:
+        """Whether groups are few, and close enough for their errors, to be tabled in passing."""
+        return super().within_reach(stats) and few_places(stats)
 
     def default_priors(self, stats: GroupStats) -> Priors:
         """Priors of the model with one variance, and those of the variances' population.

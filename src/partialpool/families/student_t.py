@@ -17,7 +17,8 @@ import numpy as np
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import Design
-from partialpool.families.exact.student_t import student_t_effects
+from partialpool.families.exact.student_t import student_t_effects, where_theta_is
+from partialpool.families.exact.tabled import MOST_IN_PASSING, places_of_theta
 from partialpool.families.known_errors import Estimates, KnownErrors
 from partialpool.families.protocols import Declared, Pooling
 from partialpool.priors.choices import BASE, PriorChoice
@@ -128,6 +129,11 @@ class StudentTEffectsFamily(KnownErrors):
     local_scale = "scale"
     most_exact_groups = 40
     idea = ("a Student-t population", "a normal population")
+
+    def within_reach(self, stats: Estimates) -> bool:
+        """Whether groups are few, and close enough for their errors, to be tabled in passing."""
+        places = places_of_theta(*where_theta_is(stats.estimate, stats.se))
+        return super().within_reach(stats) and stats.J * places <= MOST_IN_PASSING
 
     def default_priors(self, stats: Estimates) -> Priors:
         """Priors of the model with a normal population, and gamma(2, 0.1) for nu.

@@ -11,6 +11,7 @@ import numpy as np
 from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import FORMS, Design
+from partialpool.families.exact.equal_spread import few_places
 from partialpool.families.exact.student_t_means import normal_means, student_t_means
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
@@ -43,6 +44,10 @@ class StudentTMeansFamily(Observations):
     leaves_groups_out = True
     most_exact_groups = 40
     idea = ("a Student-t population", "a normal population")
+
+    def within_reach(self, stats: GroupStats) -> bool:
+        """Whether groups are few, and close enough for their errors, to be tabled in passing."""
+        return super().within_reach(stats) and few_places(stats)
 
     def default_priors(self, stats: GroupStats) -> Priors:
         """Priors of the model with a normal population, and gamma(2, 0.1) for nu.

@@ -110,11 +110,11 @@ def verify_shipped(fits: Sequence[Fit], data: GroupedData, estimates: pd.DataFra
     DataFrame
         As from `compare_with_exact`; empty where nothing is known.
     """
-    most = MOST_GROUPS, min(MOST_GROUPS, data.family.most_exact_groups)
+    few, within_reach = data.stats.J <= MOST_GROUPS, data.family.within_reach(data.stats)
     posteriors = {
         fit.name: exact_posterior(fit, data)
         for fit in fits
-        if is_shipped(fit) and most[fit.pooling == "partial"] >= data.stats.J
+        if is_shipped(fit) and few and (fit.pooling != "partial" or within_reach)
     }
     if not posteriors:
         return pd.DataFrame({column: [] for column in _COMPARISON})

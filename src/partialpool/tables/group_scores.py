@@ -152,7 +152,7 @@ def _exactly(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | Non
         return None
     if fit.pooling == "complete" and not family.rows_are_groups:
         return None
-    if fit.pooling == "partial" and family.mixture and family.most_exact_groups < data.stats.J:
+    if fit.pooling == "partial" and family.mixture and not family.within_reach(data.stats):
         return None
     posterior = exact_posterior(fit, data)
     if not isinstance(posterior, LeavingOut):

@@ -191,7 +191,7 @@ def poolings(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         where groups are not within groups, or are more than exact posteriors are worked out of.
     """
     nesting, family = data.stats.nesting, data.family
-    if nesting is None or family.most_exact_groups < data.stats.J:
+    if nesting is None or not family.within_reach(data.stats):
         return pd.DataFrame({name: [] for name in ("group", "outer_group", *_POOLINGS)})
     columns: dict[str, object] = {
         "group": list(data.labels),

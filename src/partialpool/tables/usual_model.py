@@ -78,7 +78,7 @@ def usual_model(fits: Sequence[Fit], data: GroupedData, groups: pd.DataFrame) ->
 def _posteriors(fits: Sequence[Fit], data: GroupedData) -> tuple[Scoring, Scoring] | None:
     """Exact posteriors of the fitted model and of the usual one."""
     fit = next((fit for fit in fits if fit.pooling == "partial" and is_shipped(fit)), None)
-    if fit is None or data.family.most_exact_groups < data.stats.J:
+    if fit is None or not data.family.within_reach(data.stats):
         return None
     usual = data.family.usual_posterior(data.stats, Priors(fit.record.priors))
     own = exact_posterior(fit, data) if usual is not None else None

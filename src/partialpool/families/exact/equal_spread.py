@@ -14,7 +14,13 @@ import numpy as np
 from scipy import special
 
 from partialpool.families.exact.normal_population import NormalPopulation
-from partialpool.families.exact.tabled import Axis, TabledPosterior, tabled
+from partialpool.families.exact.tabled import (
+    MOST_IN_PASSING,
+    Axis,
+    TabledPosterior,
+    places_of_theta,
+    tabled,
+)
 from partialpool.families.moments import GroupStats
 from partialpool.priors import ScalePrior
 from partialpool.priors.choices import PriorChoice
@@ -86,6 +92,12 @@ def equal_spread(stats: GroupStats, choice: PriorChoice, sigma: ScalePrior) -> T
         return EqualSpread(stats.labels, stats, choice, sigma, *places)
 
     return tabled(make, stats, choice, "equal")
+
+
+def few_places(stats: GroupStats) -> bool:
+    """Whether the groups lie close enough, and are few enough, for a table in passing."""
+    *_, ends, step = equal_places(stats, "sigma")
+    return stats.J * places_of_theta(ends, step) <= MOST_IN_PASSING
 
 
 def equal_places(

@@ -108,6 +108,11 @@ class StudentTEffects(StudentTPopulation):
         return {"scale": Hidden(log_scale, np.exp, np.ones((1, _PLACES)), density)}
 
 
+def where_theta_is(y: FloatArray, se: FloatArray) -> tuple[tuple[float, float], float]:
+    """Between which values theta is looked at, and in which steps."""
+    return (float((y - 9 * se).min()), float((y + 9 * se).max())), float(se.min()) / 12
+
+
 def student_t_effects(
     labels: tuple[str, ...], y: FloatArray, se: FloatArray, choice: StudentTChoice
 ) -> TabledPosterior:
@@ -133,8 +138,7 @@ def student_t_effects(
         ]
         if not isinstance(choice.nu, Fixed):
             axes.append(degrees_axis("nu", choice.nu))
-        ends = (float((y - 9 * se).min()), float((y + 9 * se).max()))
-        step = float(se.min()) / 12
+        ends, step = where_theta_is(y, se)
         return StudentTEffects(labels, choice, y, se, tuple(axes), (), ends, step)
 
     return tabled(make, y, se, choice)

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import interpolate, optimize
 
+from partialpool.errors import InputError
 from partialpool.families.exact.table import DEFAULT_PROBS, Quantity, table
 from partialpool.priors.choices import Choice
 from partialpool.priors.spreads import Gamma
@@ -34,6 +35,9 @@ from partialpool.types import FloatArray
 _ROUNDS, _ROUGH, _COARSE = 4, 0.6, 0.75
 _POINTS = 4001
 _DROP = 40.0
+_MOST_PLACES = 20_000
+MOST_IN_PASSING = 60_000
+"""Most places of theta, of all groups together, that reports look at: it takes twenty seconds."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,11 @@ class Side:
         return self.axes[k], self.axes[k].places(self.share), whole.sum(axis=others)
 
 
+def places_of_theta(ends: tuple[float, float], step: float) -> int:
+    """Count the places at which theta is looked at."""
+    return math.ceil((ends[1] - ends[0]) / step) + 1
+
+
 @dataclass(frozen=True)
 class Grid:
     """The model on nodes.
@@ -276,7 +285,14 @@ class Grid:
     def theta(self) -> FloatArray:
         """Values of theta, shape (G,)."""
         low, high = self.model.ends
-        return np.linspace(low, high, math.ceil((high - low) / self.model.step) + 1)
+        count = places_of_theta(self.model.ends, self.model.step)
+        if count > _MOST_PLACES:
+            raise InputError(
+                f"the groups lie too far apart for a table: {count:,} places as close as their "
+                f"errors ask for, and {_MOST_PLACES:,} are held; partialpool calibrate checks the "
+                "programs without it"
+            )
+        return np.linspace(low, high, count)
 
     @property
     def _step(self) -> float:
