@@ -22,7 +22,8 @@ def about_data(comparison: Comparison) -> list[str]:
     """Size and spread of the data, and what to be wary of."""
     data, stats, words = comparison.data, comparison.data.stats, comparison.data.words
     [column] = stats.sizes
-    frame = pd.DataFrame({"group": list(stats.labels), "raw": stats.raw, **stats.sizes})
+    labels = pd.Series(stats.labels, dtype=object)  # as they are: there may be a million
+    frame = pd.DataFrame({"group": labels, "raw": stats.raw, **stats.sizes})
     frame = frame.assign(weight=stats.weight, raw_se=stats.raw_se)
     be = "is" if stats.N == 1 else "are"
     said = [f"There {be} {data.family.count(stats)}{_sizes(comparison, frame, column)}."]
