@@ -16,9 +16,10 @@ from partialpool.api.result import Comparison as Result
 from partialpool.data import GroupedData, from_values
 from partialpool.errors import InputError
 from partialpool.families import STUDENT_T_ERRORS
-from partialpool.families.base import CENTERED, NONCENTERED
+from partialpool.families.base import CENTERED, MARGINAL, NONCENTERED
 from partialpool.families.exact.equal_spread import equal_spread
 from partialpool.families.exact.tabled import TabledPosterior
+from partialpool.families.normal import NORMAL
 from partialpool.families.student_t_errors import RowStats
 from partialpool.priors import Normal, Uniform
 from partialpool.priors.choices import PriorChoice
@@ -292,3 +293,16 @@ def test_what_was_saved_is_read_with_its_observations(result: Result, tmp_path: 
 def test_its_forms_are_compared_without_a_marginal_one() -> None:
     data = small().modelled(errors="student_t")
     assert forms_of(data) == (CENTERED, NONCENTERED)
+
+
+def test_commands_take_the_form_that_there_is() -> None:
+    data = small().modelled(errors="student_t")
+    assert data.family.partial_pooling(data.stats) in (CENTERED, NONCENTERED)
+    assert NORMAL.partial_pooling(data.stats) == MARGINAL
+
+
+def test_an_outcome_is_predicted_without_the_moments_that_do_not_exist(result: Result) -> None:
+    table = result.predict({"arm": ["a", None, "z"]})
+    assert table["sd"].isna().all()
+    assert table[["q2.5", "median", "q97.5"]].notna().all().all()
+    assert (table["q2.5"] < table["median"]).all()

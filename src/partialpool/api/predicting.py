@@ -13,6 +13,7 @@ from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import OBSERVATIONS, POPULATION
 from partialpool.tables import exponential, variables
+from partialpool.tables.predictions import student_t_moments
 from partialpool.types import FloatArray
 
 KNOWN, NEW, UNKNOWN = "known", "new", "not named"
@@ -96,6 +97,7 @@ def predict_rows(
         name = "" if missing else str(label)
         key = (places[row], name)
         error: FloatArray = np.zeros(draws)
+        undefined: dict[str, float] = {}
         if missing:
             kind, chosen = UNKNOWN, rng.integers(0, len(flat), draws)
             mean = flat[chosen, np.arange(draws)]
@@ -117,7 +119,11 @@ def predict_rows(
             nu = variables.errors_degrees(fit, data)
             t = rng.standard_normal(draws) if nu is None else rng.standard_t(nu.ravel())
             error = sd * t
-        rows.append({"group": name, "kind": kind, **_summary(data, mean + error)})
+            if nu is not None:
+                moments = student_t_moments(mean, np.broadcast_to(sd, nu.size), nu.ravel())
+                undefined = {name: value for name, value in moments.items() if np.isnan(value)}
+        described = {**_summary(data, mean + error), **undefined}
+        rows.append({"group": name, "kind": kind, **described})
     return pd.DataFrame(rows)
 
 

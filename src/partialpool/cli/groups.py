@@ -42,9 +42,9 @@ def groups(
     sampling: SamplingOptions,
     place: Place,
     program: Annotated[
-        str,
+        str | None,
         typer.Option("--program", "-p", metavar="NAME|FILE", help="The marginal program, edited."),
-    ] = "hierarchical_marginal",
+    ] = None,
     top: Annotated[
         int,
         typer.Option(
@@ -120,7 +120,7 @@ def estimate_groups(
     priors: Priors,
     sampling: SamplingOptions,
     *,
-    program: str = "hierarchical_marginal",
+    program: str | None = None,
     include: list[Path] | None = None,
     chosen: Chosen | None = None,
     retry: bool = False,
@@ -133,7 +133,7 @@ def estimate_groups(
 
     chosen = chosen or many_groups.Chosen(seed=sampling.seed)
     group_posterior.positions(data.stats, [*chosen.groups, *chosen.draws_of])
-    loaded = load_program(program, data, include)
+    loaded = load_program(program or data.family.partial_pooling(data.stats), data, include)
     group_posterior.check_marginal(loaded, data)
     target = place.folder(data, "groups")
     [fit] = sampling.fit(

@@ -79,7 +79,7 @@ def fit_many(
     jobs = []
     for family in dict.fromkeys(data.family for data in data_sets):
         alike = [data for data in data_sets if data.family is family]
-        names = program or ["hierarchical_marginal"]
+        names = program or [family.partial_pooling(alike[0].stats)]
         jobs += many.make_jobs(
             alike,
             sampling.point([load_program(each, alike[0]) for each in names]),

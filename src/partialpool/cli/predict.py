@@ -37,9 +37,14 @@ def predict(
         ),
     ] = None,
     program: Annotated[
-        str,
-        typer.Option("--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file."),
-    ] = "hierarchical_marginal",
+        str | None,
+        typer.Option(
+            "--program",
+            "-p",
+            metavar="NAME|FILE",
+            help="Shipped name or .stan file; without, the form that `report` shows.",
+        ),
+    ] = None,
     include: Include = None,
     retry: Retry = False,
 ) -> None:
@@ -53,7 +58,7 @@ def predict(
 
     refuse_counts(data)
     labels, covariates = read_new_rows(new, data)
-    loaded = load_program(program, data, include)
+    loaded = load_program(program or data.family.partial_pooling(data.stats), data, include)
     from partialpool.fitting import diagnostics
     from partialpool.report import results
     from partialpool.tables import exponential

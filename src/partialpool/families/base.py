@@ -376,6 +376,10 @@ class Family(ABC):
         """Names of the programs that suit these data, and a sentence that says why, if needed."""
         return DEFAULT, ""
 
+    def partial_pooling(self, stats: Any) -> str:
+        """Name of the program of partial pooling among those: the form that suits these data."""
+        return next(name for name in self.compared(stats)[0] if name in FORMS)
+
     @abstractmethod
     def inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
         """Give what programs may declare as data, besides rows, switches and prior settings.

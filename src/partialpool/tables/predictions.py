@@ -250,7 +250,7 @@ def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     if nu is not None:
         drawn = _student_t(theta, sigma, nu)
         found = [
-            {**_drawn(each), **_moments(of, sigma[0], nu)}
+            {**_drawn(each), **student_t_moments(of, sigma[0], nu)}
             for each, of in zip(drawn, theta, strict=True)
         ]
         return _frame(fit, NEW_OBSERVATION, list(data.labels), found)
@@ -259,7 +259,7 @@ def _in_known_groups(fit: Fit, data: GroupedData) -> pd.DataFrame | None:
     return _frame(fit, NEW_OBSERVATION, list(data.labels), rows)
 
 
-def _moments(theta: FloatArray, sigma: FloatArray, nu: FloatArray) -> dict[str, float]:
+def student_t_moments(theta: FloatArray, sigma: FloatArray, nu: FloatArray) -> dict[str, float]:
     """Mean and sd of an observation with Student-t errors; NaN where they do not exist."""
     low = float(nu.min())
     if low <= 2:
@@ -279,7 +279,7 @@ def _in_no_known_group(fit: Fit, data: GroupedData, quantity: str) -> pd.DataFra
     nu, sigma = variables.errors_degrees(fit, data), variables.sigma(fit, data)
     new = variables.scalar(fit, data, "theta_new")
     if quantity == NEW_OBSERVATION_IN_NEW_GROUP and drawn is not None and nu is not None:
-        moments = {} if new is None or sigma is None else _moments(new, sigma[0], nu)
+        moments = {} if new is None or sigma is None else student_t_moments(new, sigma[0], nu)
         return _frame(fit, quantity, [""], [{**_drawn(drawn), **moments}])
     if drawn is not None:
         return _frame(fit, quantity, [""], [_drawn(drawn)])
