@@ -73,6 +73,9 @@ class Statistics(ABC):
 
     labels: tuple[str, ...]
 
+    apart: ClassVar[tuple[str, ...]] = ("labels",)
+    """Fields that are no column of numbers by group."""
+
     kind: ClassVar[Kind | None] = None
     """What theta is given the population, where that is not normal."""
 
@@ -88,7 +91,7 @@ class Statistics(ABC):
     def columns(self) -> dict[str, NDArray[Any]]:
         """Name of each statistic to its values, shape (J,)."""
         names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return {name: getattr(self, name) for name in names if name != "labels"}
+        return {name: getattr(self, name) for name in names if name not in self.apart}
 
     @property
     def covariates(self) -> Covariates | None:

@@ -16,25 +16,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from partialpool.families import exact
-from partialpool.families.base import COMPLETE, MARGINAL, Design, draw_population, rounded
+from partialpool.families.base import COMPLETE, MARGINAL, draw_population
 from partialpool.families.covariates import Covariates, simulated
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.known_errors import Estimates, KnownErrors
-from partialpool.families.protocols import Declared, Pooling, Posterior
+from partialpool.families.on_a_line import Explained, OnALine
+from partialpool.families.protocols import Pooling, Posterior
 from partialpool.priors import HalfT, Normal
 from partialpool.priors.choices import BASE, PriorChoice, RegressionChoice
-from partialpool.priors.hyperparameters import SCALED, Priors
-from partialpool.settings import Settings
+from partialpool.priors.hyperparameters import Priors
 from partialpool.types import FloatArray, IntArray
-
-_SLOPES = 2.5
 
 
 @dataclass(frozen=True)
-class ExplainedEstimates(Estimates):
+class ExplainedEstimates(Explained, Estimates):
     """Estimates with their standard errors and covariates of their groups.
 
     Attributes
@@ -47,22 +44,10 @@ class ExplainedEstimates(Estimates):
         Covariates of the groups.
     """
 
+    labels: tuple[str, ...]
+    estimate: FloatArray
+    se: FloatArray
     explained_by: Covariates
-
-    @property
-    def covariates(self) -> Covariates:
-        """Covariates of the groups."""
-        return self.explained_by
-
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); covariates are apart."""
-        return {"estimate": self.estimate, "se": self.se}
-
-    def summary(self) -> pd.DataFrame:
-        """As `Estimates.summary`, with a column for each covariate in its own unit."""
-        of_each = dict(zip(self.covariates.names, self.covariates.values.T, strict=True))
-        return super().summary().assign(**of_each)
 
     def take(self, at: IntArray) -> ExplainedEstimates:
         """Return the estimates of some groups; covariates are counted from the same means."""
@@ -71,13 +56,12 @@ class ExplainedEstimates(Estimates):
         return ExplainedEstimates(labels, self.estimate[at], self.se[at], kept)
 
 
-class MetaRegression(KnownErrors):
+class MetaRegression(OnALine, KnownErrors):
     """One estimate a group, normal around theta; theta is normal around a regression line."""
 
     name = "known_errors_covariates"
     reads = "known_errors_covariates"
     folder = "known_errors/covariates"
-    explained = ""
     statistics = ExplainedEstimates
     words = replace(KnownErrors.words, population="a normal population of effects about the line")
     settings = (
@@ -97,19 +81,6 @@ class MetaRegression(KnownErrors):
         """Put covariates beside estimates."""
         return ExplainedEstimates(stats.labels, stats.estimate, stats.se, found)
 
-    def default_priors(self, stats: Any) -> Priors:
-        """Priors of `KnownErrors.default_priors`, and one of the slopes.
-
-        What an sd of a covariate adds to an effect: normal(0, 2.5 s) with s the
-        `Estimates.total_sd`, as rstanarm scales its priors of coefficients (Goodrich, Gabry, Ali
-        and Brilleman, *rstanarm*, "Prior distributions").
-        """
-        given = super().default_priors(stats)
-        scale = rounded(_SLOPES * stats.total_sd)
-        found = {**given.values, "beta_scale": scale}
-        values = {name: found[name] for name in self.settings}
-        return Priors(values, dict.fromkeys(values, SCALED))
-
     def base_choice(self, priors: Priors) -> RegressionChoice:
         """Priors of the shipped hierarchical programs, under the settings given.
 
@@ -124,31 +95,8 @@ class MetaRegression(KnownErrors):
 
     def named_choices(self, stats: Any, priors: Priors) -> dict[str, Any]:
         """Those of `KnownErrors`, and two of the slopes: ten times as wide, and a fifth."""
-        found: dict[str, Any] = dict(super().named_choices(stats, priors))
-        base = self.base_choice(priors)
-        for name, factor in (("beta_wide", 10.0), ("beta_narrow", 0.2)):
-            scale = base.beta.scale * factor
-            found[name] = replace(base, name=name, beta=Normal(0.0, scale))
-        return found
-
-    def expected(self, choice: Any, stats: Any, u: FloatArray, z: FloatArray) -> FloatArray:
-        """Draw what is expected of the estimate of a group, with the covariates of one at hand."""
-        rng = np.random.default_rng(1)  # the same numbers for every choice
-        x = stats.covariates.design[:, 1:]
-        at = rng.integers(0, len(x), z.shape[1])
-        slopes = choice.beta.scale * rng.standard_normal((z.shape[1], x.shape[1]))
-        return np.asarray(super().expected(choice, stats, u, z) + (x[at] * slopes).sum(axis=1))
-
-    def check_poolable(self, program: Declared, stats: Any) -> list[str]:
-        """As of `KnownErrors`; where groups are few the line takes most of what they say."""
-        found = super().check_poolable(program, stats)
-        left = stats.J - stats.covariates.K - 1
-        if program.pooling == "partial" and not found and left <= 2:
-            found = [
-                f"{stats.J} groups and {stats.covariates.K + 1} coefficients leave {left} to tell "
-                "tau by: its prior decides how much is pooled"
-            ]
-        return found
+        usual = super().named_choices(stats, priors)
+        return {**usual, **self.slope_choices(self.base_choice(priors))}
 
     def inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
         """Give standard errors and covariates, and whether groups are drawn."""
@@ -159,18 +107,6 @@ class MetaRegression(KnownErrors):
             "likelihood_power": 1.0,
             "J_drawn": stats.J if draw_groups else 0,
         }
-
-    def starts(
-        self, program: Declared, stats: Any, settings: Settings, *, inputs: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """As of `KnownErrors`, with slopes within half an sd of the estimates for one of x."""
-        found = super().starts(program, stats, settings, inputs=inputs)
-        if "beta" in program.declared["parameters"]:
-            for chain, start in enumerate(found):
-                rng = np.random.default_rng([settings.seed, chain, 1])
-                unit = stats.total_sd / stats.covariates.spread
-                start["beta"] = 0.5 * unit * rng.uniform(-1, 1, stats.covariates.K)
-        return found
 
     def shares(self, stats: Any, tau: FloatArray) -> dict[str, FloatArray]:
         """Draws of I^2 = tau^2 / (tau^2 + s^2) about the line and of H^2 = 1 / (1 - I^2).
@@ -272,13 +208,6 @@ class MetaRegression(KnownErrors):
             mean = stats.estimate + factor * (line - stats.estimate)
             drawn["theta"] = mean + tau * np.sqrt(factor) * rng.standard_normal(mean.shape)
         return drawn
-
-    @property
-    def design(self) -> Design:
-        """Eight estimates as of `KnownErrors`, and the prior of a slope."""
-        plain = super().design
-        values = {**plain.priors.values, "beta_scale": 2.0}
-        return Design(self.name, plain.sizes, Priors(values), plain.scales)
 
     def draw_truth(
         self,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
-from numpy.typing import NDArray
 
 from partialpool.families.known_errors import Estimates
 from partialpool.families.moments import GroupStats
@@ -30,11 +28,6 @@ class NestedEstimates(Nested, Estimates):
     estimate: FloatArray
     se: FloatArray
     nested_in: Nesting
-
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); the nesting is apart."""
-        return {"estimate": self.estimate, "se": self.se}
 
     def summary(self) -> pd.DataFrame:
         """As `Estimates.summary`, with `outer_group` behind the group."""
@@ -63,11 +56,6 @@ class NestedStats(Nested, GroupStats):
     mean: FloatArray
     ss: FloatArray
     nested_in: Nesting
-
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); the nesting is apart."""
-        return {"n": self.n, "mean": self.mean, "ss": self.ss}
 
     def summary(self) -> pd.DataFrame:
         """As `GroupStats.summary`, with `outer_group` behind the group."""

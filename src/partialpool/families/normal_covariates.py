@@ -17,27 +17,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import COMPLETE, FORMS, MARGINAL, Design, draw_population, rounded
+from partialpool.families.base import COMPLETE, FORMS, MARGINAL, draw_population
 from partialpool.families.covariates import Covariates, simulated
 from partialpool.families.exact.classes import MOST_CLASSES
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
-from partialpool.families.protocols import Declared, Pooling, Posterior
+from partialpool.families.on_a_line import Explained, OnALine
+from partialpool.families.protocols import Pooling, Posterior
 from partialpool.priors import InverseGammaVariance, Normal
 from partialpool.priors.choices import BASE, PriorChoice, RegressionChoice
-from partialpool.priors.hyperparameters import SCALED, Priors
-from partialpool.settings import Settings
+from partialpool.priors.hyperparameters import Priors
 from partialpool.types import FloatArray, IntArray
-
-_SLOPES = 2.5
 
 
 @dataclass(frozen=True)
-class ExplainedMeans(GroupStats):
+class ExplainedMeans(Explained, GroupStats):
     """Sufficient statistics of observations, and covariates of their groups.
 
     Attributes
@@ -48,22 +45,11 @@ class ExplainedMeans(GroupStats):
         Covariates of the groups.
     """
 
+    labels: tuple[str, ...]
+    n: IntArray
+    mean: FloatArray
+    ss: FloatArray
     explained_by: Covariates
-
-    @property
-    def covariates(self) -> Covariates:
-        """Covariates of the groups."""
-        return self.explained_by
-
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); covariates are apart."""
-        return {"n": self.n, "mean": self.mean, "ss": self.ss}
-
-    def summary(self) -> pd.DataFrame:
-        """As `GroupStats.summary`, with a column for each covariate in its own unit."""
-        of_each = dict(zip(self.covariates.names, self.covariates.values.T, strict=True))
-        return super().summary().assign(**of_each)
 
     def take(self, at: IntArray) -> ExplainedMeans:
         """Return the statistics of some groups; covariates are counted from the same means."""
@@ -79,13 +65,12 @@ def _beside(stats: GroupStats, found: Covariates) -> ExplainedMeans:
     return ExplainedMeans(stats.labels, stats.n, stats.mean, stats.ss, found)
 
 
-class ExplainedObservations(Observations):
+class ExplainedObservations(OnALine, Observations):
     """Groups of observations, whose means are normal around a regression line."""
 
     name = "normal_covariates"
     folder = "covariates"
     model: ClassVar = {**Observations.model, "groups": "explained"}
-    explained = ""
     nested: ClassVar[str] = ""
     statistics = ExplainedMeans
     words = replace(Observations.words, population="a normal population of means about the line")
@@ -105,23 +90,6 @@ class ExplainedObservations(Observations):
         """Put covariates beside the statistics of observations."""
         return _beside(stats, found)
 
-    def default_priors(self, stats: Any) -> Priors:
-        """Priors of `Observations.default_priors`, and one of the slopes.
-
-        What an sd of a covariate adds to a group mean: normal(0, 2.5 s) with s the
-        `GroupStats.total_sd`, as rstanarm scales its priors of coefficients (Goodrich, Gabry, Ali
-        and Brilleman, *rstanarm*, "Prior distributions").
-
-        Raises
-        ------
-        InputError
-            As there.
-        """
-        given = super().default_priors(stats)
-        found = {**given.values, "beta_scale": rounded(_SLOPES * stats.total_sd)}
-        values = {name: found[name] for name in self.settings if name in found}
-        return Priors(values, dict.fromkeys(values, SCALED))
-
     def base_choice(self, priors: Priors) -> RegressionChoice:
         """Priors of the shipped hierarchical programs, under the settings given.
 
@@ -138,34 +106,13 @@ class ExplainedObservations(Observations):
         """Those of `Observations`, and two of the slopes: ten times as wide, and a fifth."""
         base = self.base_choice(priors)
         usual = super().named_choices(stats, priors)
-        found: dict[str, Any] = {
+        found = {
             name: choice
             if isinstance(choice, RegressionChoice)
             else RegressionChoice(name, choice.mu, choice.tau, choice.sigma, beta=base.beta)
             for name, choice in usual.items()
         }
-        for name, factor in (("beta_wide", 10.0), ("beta_narrow", 0.2)):
-            found[name] = replace(base, name=name, beta=Normal(0.0, base.beta.scale * factor))
-        return found
-
-    def expected(self, choice: Any, stats: Any, u: FloatArray, z: FloatArray) -> FloatArray:
-        """Draw what is expected of a row in a new group, with the covariates of one at hand."""
-        rng = np.random.default_rng(1)  # the same numbers for every choice
-        x = stats.covariates.design[:, 1:]
-        at = rng.integers(0, len(x), z.shape[1])
-        slopes = choice.beta.scale * rng.standard_normal((z.shape[1], x.shape[1]))
-        return np.asarray(super().expected(choice, stats, u, z) + (x[at] * slopes).sum(axis=1))
-
-    def check_poolable(self, program: Declared, stats: Any) -> list[str]:
-        """As of `Observations`; where groups are few the line takes most of what they say."""
-        found = super().check_poolable(program, stats)
-        left = stats.J - stats.covariates.K - 1
-        if program.pooling == "partial" and not found and left <= 2:
-            found = [
-                f"{stats.J} groups and {stats.covariates.K + 1} coefficients leave {left} to tell "
-                "tau by: its prior decides how much is pooled"
-            ]
-        return found
+        return {**found, **self.slope_choices(base)}
 
     def inputs(self, stats: Any, *, draw_groups: bool) -> dict[str, Any]:
         """Give statistics by group and covariates, for `stan_data`, and whether groups are drawn.
@@ -184,18 +131,6 @@ class ExplainedObservations(Observations):
     def weighted(self, stats: Any, weight: float) -> dict[str, Any]:
         """Count every observation `weight` times: the likelihood to that power."""
         return {"n": weight * stats.n, "ssw": weight * float(stats.ss.sum())}
-
-    def starts(
-        self, program: Declared, stats: Any, settings: Settings, *, inputs: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """As of `Observations`, with slopes within half an sd of the group means for one of x."""
-        found = super().starts(program, stats, settings, inputs=inputs)
-        if "beta" in program.declared["parameters"]:
-            for chain, start in enumerate(found):
-                rng = np.random.default_rng([settings.seed, chain, 1])
-                unit = stats.total_sd / stats.covariates.spread
-                start["beta"] = 0.5 * unit * rng.uniform(-1, 1, stats.covariates.K)
-        return found
 
     def replicated(
         self,
@@ -296,13 +231,6 @@ class ExplainedObservations(Observations):
         """Draw `tau`, `sigma`, `mu`, `beta` and, if asked, `theta` from that posterior."""
         posterior = self.exact_alternative(choice, stats)
         return posterior.draws(rng=rng, shape=shape, groups=draw_groups)
-
-    @property
-    def design(self) -> Design:
-        """Groups of 2 to 12, as of `Observations`, and the prior of a slope."""
-        plain = super().design
-        values = {**plain.priors.values, "beta_scale": 2.0}
-        return Design(self.name, plain.sizes, Priors(values), plain.scales)
 
     def draw_truth(
         self,

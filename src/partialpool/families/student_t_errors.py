@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from partialpool.errors import InputError
@@ -65,10 +64,7 @@ class RowStats(GroupStats):
     ss: FloatArray
     rows: tuple[FloatArray, ...] = ()
 
-    @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Name of each statistic to its values, shape (J,); the observations are apart."""
-        return {"n": self.n, "mean": self.mean, "ss": self.ss}
+    apart: ClassVar[tuple[str, ...]] = ("labels", "rows")
 
     def take(self, at: IntArray) -> RowStats:
         """Return the statistics and observations of some groups."""
