@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import FORMS, Design, draw_population
-from partialpool.families.exact.equal_spread import equal_spread, few_places
+from partialpool.families.base import Design, draw_population
+from partialpool.families.exact.equal_spread import count_places, equal_spread
 from partialpool.families.exact.own_spread import own_spread
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
 from partialpool.families.protocols import Declared, Pooling
+from partialpool.families.tabled import TabledFamily
 from partialpool.priors import HalfCauchy
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import STANDARD, Priors
@@ -29,7 +29,7 @@ from partialpool.settings import Settings
 from partialpool.types import FloatArray
 
 
-class OwnSpread(Observations):
+class OwnSpread(TabledFamily, Observations):
     """Groups of observations with variances of their own, which are pooled, too."""
 
     name = "own_spread"
@@ -48,12 +48,11 @@ class OwnSpread(Observations):
     has_icc = False
     leaves_groups_out = True
     mixture = "variances of their own"
-    most_exact_groups = 40
     idea = ("own variances", "one variance for all groups")
 
-    def within_reach(self, stats: GroupStats) -> bool:
-        """Whether groups are few, and close enough for their errors, to be tabled in passing."""
-        return super().within_reach(stats) and few_places(stats)
+    def places(self, stats: GroupStats) -> int:
+        """Count the places at which the table looks at theta of a group."""
+        return count_places(stats)
 
     def default_priors(self, stats: GroupStats) -> Priors:
         """Priors of the model with one variance, and those of the variances' population.
@@ -159,28 +158,6 @@ class OwnSpread(Observations):
         """Exact posterior with one variance, whose sd has the prior of sigma0."""
         choice = self.base_choice(priors)
         return equal_spread(stats, choice, choice.sigma0)
-
-    def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
-        """As in the model with one variance, but for partial pooling, which is sampled."""
-        return program not in FORMS and super().draws_exactly(program, stats, rows=rows)
-
-    def draw_alternative(
-        self,
-        choice: PriorChoice,
-        stats: GroupStats,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        draw_groups: bool,
-    ) -> dict[str, FloatArray]:
-        """Refuse: the posterior is sampled.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(f"{choice.name}: with own variances, partial pooling is sampled by Stan")
 
     @property
     def design(self) -> Design:

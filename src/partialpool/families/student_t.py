@@ -18,9 +18,10 @@ from partialpool.errors import InputError
 from partialpool.families import exact
 from partialpool.families.base import Design
 from partialpool.families.exact.student_t import student_t_effects, where_theta_is
-from partialpool.families.exact.tabled import MOST_IN_PASSING, places_of_theta
+from partialpool.families.exact.tabled import places_of_theta
 from partialpool.families.known_errors import Estimates, KnownErrors
 from partialpool.families.protocols import Declared, Pooling
+from partialpool.families.tabled import TabledFamily
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import SET_BY_USER, STANDARD, Priors
 from partialpool.priors.spreads import LEARNT, Fixed, Gamma, StudentTChoice
@@ -111,7 +112,7 @@ class Degrees:
 DEGREES = Degrees()
 
 
-class StudentTEffectsFamily(KnownErrors):
+class StudentTEffectsFamily(TabledFamily, KnownErrors):
     """Estimates with known standard errors, of effects from a Student-t population."""
 
     name = "known_errors_student_t"
@@ -127,13 +128,11 @@ class StudentTEffectsFamily(KnownErrors):
     mixture = "a Student-t population"
     degrees = "nu"
     local_scale = "scale"
-    most_exact_groups = 40
     idea = ("a Student-t population", "a normal population")
 
-    def within_reach(self, stats: Estimates) -> bool:
-        """Whether groups are few, and close enough for their errors, to be tabled in passing."""
-        places = places_of_theta(*where_theta_is(stats.estimate, stats.se))
-        return super().within_reach(stats) and stats.J * places <= MOST_IN_PASSING
+    def places(self, stats: Estimates) -> int:
+        """Count the places at which the table looks at theta of a group."""
+        return places_of_theta(*where_theta_is(stats.estimate, stats.se))
 
     def default_priors(self, stats: Estimates) -> Priors:
         """Priors of the model with a normal population, and gamma(2, 0.1) for nu.
@@ -201,28 +200,6 @@ class StudentTEffectsFamily(KnownErrors):
     def usual_posterior(self, stats: Estimates, priors: Priors) -> exact.KnownErrorsPosterior:
         """Exact posterior with a normal population."""
         return KnownErrors.exact_alternative(self, KnownErrors.base_choice(self, priors), stats)
-
-    def draws_exactly(self, program: str, stats: Estimates, *, rows: bool) -> bool:
-        """Never: Stan samples."""
-        return False
-
-    def draw_alternative(
-        self,
-        choice: PriorChoice,
-        stats: Estimates,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        draw_groups: bool,
-    ) -> dict[str, FloatArray]:
-        """Refuse: the posterior is sampled.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(f"{choice.name}: a Student-t population is sampled by Stan")
 
     @property
     def design(self) -> Design:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families import exact
@@ -24,20 +23,19 @@ from partialpool.families.base import (
     CENTERED,
     COMMON_VARIANCE,
     COMPLETE,
-    FORMS,
     NONCENTERED,
     NONE,
     Design,
     draw_population,
 )
 from partialpool.families.exact.equal_spread import equal_spread
+from partialpool.families.exact.statistics import log_student_t
 from partialpool.families.exact.student_t_errors import rough, student_t_errors
 from partialpool.families.moments import GroupStats, group_stats
 from partialpool.families.normal import Observations
 from partialpool.families.protocols import Declared, Pooling
 from partialpool.families.student_t import DEGREES
 from partialpool.families.student_t_means import StudentTMeansFamily
-from partialpool.priors.choices import PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.priors.spreads import StudentTChoice
 from partialpool.settings import Settings
@@ -83,7 +81,11 @@ class RowStats(GroupStats):
 
 
 class StudentTErrorsFamily(StudentTMeansFamily):
-    """Groups of observations with Student-t errors around means from a normal population."""
+    """Groups of observations with Student-t errors around means from a normal population.
+
+    Choices of priors are those of a Student-t population, but that sigma is the errors' scale, and
+    nu their degrees of freedom.
+    """
 
     name = "student_t_errors"
     folder = "student_t_errors"
@@ -114,20 +116,6 @@ class StudentTErrorsFamily(StudentTMeansFamily):
         order = np.argsort(group, kind="stable")
         rows = tuple(np.split(y[order], np.cumsum(stats.n)[:-1]))
         return RowStats(stats.labels, stats.n, stats.mean, stats.ss, rows)
-
-    def named_choices(self, stats: GroupStats, priors: Priors) -> dict[str, PriorChoice]:
-        """Every choice that can be asked for by name, the base first.
-
-        Those of mu, tau and sigma one by one are as with normal errors, but that sigma is the
-        errors' scale; `nu_4` has four degrees of freedom, `nu_wide` gamma(2, 0.02), under which
-        errors may be all but normal.
-
-        Raises
-        ------
-        InputError
-            A setting of the base is missing or outside its range, or all observations are equal.
-        """
-        return super().named_choices(stats, priors)
 
     def compared(self, stats: Any) -> tuple[tuple[str, ...], str]:
         """Complete, no and partial pooling, in the form that samples well.
@@ -179,13 +167,8 @@ class StudentTErrorsFamily(StudentTMeansFamily):
         if self.errors_degrees not in others:
             return self.log_likelihood(stats, theta, error_sd)
         nu, sigma = others[self.errors_degrees], error_sd[0]
-        squares = np.zeros(theta.shape[1:])
-        for rows, of_group in zip(stats.rows, theta, strict=True):
-            for y in rows:
-                squares += np.log1p(((y - of_group) / sigma) ** 2 / nu)
-        constant = special.gammaln(0.5 * (nu + 1)) - special.gammaln(0.5 * nu)
-        constant = constant - 0.5 * np.log(nu) - np.log(sigma)
-        return np.asarray(stats.N * constant - 0.5 * (nu + 1) * squares)
+        each = zip(stats.rows, theta, strict=True)
+        return np.asarray(sum(log_student_t(rows, own, sigma, nu) for rows, own in each))
 
     def exact_alternative(  # type: ignore[override]
         self, choice: StudentTChoice, stats: RowStats
@@ -198,28 +181,6 @@ class StudentTErrorsFamily(StudentTMeansFamily):
         choice = Observations.base_choice(self, priors)
         assert choice.sigma is not None
         return equal_spread(stats, choice, choice.sigma)
-
-    def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
-        """As with normal errors, but for partial pooling, which is sampled."""
-        return program not in FORMS and super().draws_exactly(program, stats, rows=rows)
-
-    def draw_alternative(
-        self,
-        choice: PriorChoice,
-        stats: GroupStats,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        draw_groups: bool,
-    ) -> dict[str, FloatArray]:
-        """Refuse: the posterior is sampled.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(f"{choice.name}: Student-t errors are sampled by Stan")
 
     @property
     def design(self) -> Design:

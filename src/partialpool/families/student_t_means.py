@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from partialpool.errors import InputError
 from partialpool.families import exact
-from partialpool.families.base import FORMS, Design
-from partialpool.families.exact.equal_spread import few_places
+from partialpool.families.base import Design
+from partialpool.families.exact.equal_spread import count_places
 from partialpool.families.exact.student_t_means import normal_means, student_t_means
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal import Observations
 from partialpool.families.protocols import Declared, Pooling
 from partialpool.families.student_t import DEGREES, OF_NU, student_truth
+from partialpool.families.tabled import TabledFamily
 from partialpool.priors.choices import BASE, PriorChoice
 from partialpool.priors.hyperparameters import Priors
 from partialpool.priors.spreads import StudentTChoice
@@ -24,7 +24,7 @@ from partialpool.settings import Settings
 from partialpool.types import FloatArray
 
 
-class StudentTMeansFamily(Observations):
+class StudentTMeansFamily(TabledFamily, Observations):
     """Groups of observations, normal around means from a Student-t population."""
 
     name = "student_t"
@@ -42,12 +42,11 @@ class StudentTMeansFamily(Observations):
     degrees = "nu"
     local_scale = "scale"
     leaves_groups_out = True
-    most_exact_groups = 40
     idea = ("a Student-t population", "a normal population")
 
-    def within_reach(self, stats: GroupStats) -> bool:
-        """Whether groups are few, and close enough for their errors, to be tabled in passing."""
-        return super().within_reach(stats) and few_places(stats)
+    def places(self, stats: GroupStats) -> int:
+        """Count the places at which the table looks at theta of a group."""
+        return count_places(stats)
 
     def default_priors(self, stats: GroupStats) -> Priors:
         """Priors of the model with a normal population, and gamma(2, 0.1) for nu.
@@ -121,28 +120,6 @@ class StudentTMeansFamily(Observations):
     def usual_posterior(self, stats: GroupStats, priors: Priors) -> exact.TabledPosterior:
         """Exact posterior with a normal population."""
         return normal_means(stats, Observations.base_choice(self, priors))
-
-    def draws_exactly(self, program: str, stats: GroupStats, *, rows: bool) -> bool:
-        """As with a normal population, but for partial pooling, which is sampled."""
-        return program not in FORMS and super().draws_exactly(program, stats, rows=rows)
-
-    def draw_alternative(
-        self,
-        choice: PriorChoice,
-        stats: GroupStats,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        draw_groups: bool,
-    ) -> dict[str, FloatArray]:
-        """Refuse: the posterior is sampled.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(f"{choice.name}: a Student-t population is sampled by Stan")
 
     @property
     def design(self) -> Design:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.exact.statistics import log_student_t
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import OBSERVATIONS
 from partialpool.tables import refits, variables
@@ -293,12 +293,10 @@ def _log_likelihood(
     for start in range(0, len(wanted), step):
         block = wanted[start : start + step]
         group, y = data.group[block], data.y[block, None, None]
-        own = [x if len(x) == 1 else x[group] for x in (theta, sigma)]
-        theta_of, scale = own
-        if nu is None:
-            yield _log_normal(y, theta_of, scale)
-        else:
-            yield _log_student_t(y, theta_of, scale, nu)
+        mean, sd = (x if len(x) == 1 else x[group] for x in (theta, sigma))
+        with np.errstate(all="ignore"):
+            found = _log_normal(y, mean, sd) if nu is None else log_student_t([y], mean, sd, nu)
+        yield found
 
 
 def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
@@ -309,18 +307,7 @@ def _has_likelihood(fit: Fit, data: GroupedData) -> bool:
 
 
 def _log_normal(y: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:
-    with np.errstate(all="ignore"):
-        return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2_PI)
-
-
-def _log_student_t(
-    y: FloatArray, mean: FloatArray, scale: FloatArray, nu: FloatArray
-) -> FloatArray:
-    with np.errstate(all="ignore"):
-        constant = special.gammaln(0.5 * (nu + 1)) - special.gammaln(0.5 * nu)
-        constant = constant - 0.5 * np.log(nu * math.pi) - np.log(scale)
-        squares = np.log1p(((y - mean) / scale) ** 2 / nu)
-        return np.asarray(constant - 0.5 * (nu + 1) * squares)
+    return np.asarray(-0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2_PI)
 
 
 def _sampled(total: int, limit: int) -> IntArray:

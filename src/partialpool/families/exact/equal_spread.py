@@ -15,7 +15,6 @@ from scipy import special
 
 from partialpool.families.exact.normal_population import NormalPopulation
 from partialpool.families.exact.tabled import (
-    MOST_IN_PASSING,
     Axis,
     TabledPosterior,
     places_of_theta,
@@ -94,10 +93,10 @@ def equal_spread(stats: GroupStats, choice: PriorChoice, sigma: ScalePrior) -> T
     return tabled(make, stats, choice, "equal")
 
 
-def few_places(stats: GroupStats) -> bool:
-    """Whether the groups lie close enough, and are few enough, for a table in passing."""
+def count_places(stats: GroupStats) -> int:
+    """Count the places at which theta is looked at."""
     *_, ends, step = equal_places(stats, "sigma")
-    return stats.J * places_of_theta(ends, step) <= MOST_IN_PASSING
+    return places_of_theta(ends, step)
 
 
 def equal_places(

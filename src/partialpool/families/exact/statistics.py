@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy import special
 
 from partialpool.errors import InputError
 from partialpool.families.moments import GroupStats
@@ -90,3 +91,16 @@ def check_spread(ss: float, spare: float, sigma: ScalePrior, where: str) -> None
             f"All values {where}are equal, so under {sigma.describe('sigma')} the posterior "
             "of sigma is improper: check the data, or use an inverse-gamma prior."
         )
+
+
+def log_student_t(
+    rows: Iterable[float | FloatArray], mean: FloatArray, scale: FloatArray, nu: FloatArray
+) -> FloatArray:
+    """Log density of independent Student-t rows with one mean, added up; all shapes broadcast."""
+    squares: FloatArray = np.zeros(1)
+    unit, count = nu * scale**2, 0
+    for y in rows:
+        squares, count = squares + np.log1p((y - mean) ** 2 / unit), count + 1
+    constant = special.gammaln(0.5 * (nu + 1)) - special.gammaln(0.5 * nu)
+    constant = constant - 0.5 * np.log(nu * math.pi) - np.log(scale)
+    return np.asarray(count * constant - 0.5 * (nu + 1) * squares)

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from partialpool.families.exact.normal_population import NormalPopulation
+from partialpool.families.exact.statistics import log_student_t
 from partialpool.families.exact.tabled import Axis, TabledPosterior, degrees_axis, tabled
 from partialpool.priors.spreads import Fixed, StudentTChoice
 from partialpool.types import FloatArray
@@ -54,12 +54,7 @@ class StudentTErrors(NormalPopulation):
         """Log density of Student-t observations, with all constants."""
         fixed, sigma = self.choice.nu, values["sigma"]
         nu = np.full_like(sigma, fixed.value) if isinstance(fixed, Fixed) else values["nu"]
-        squares = np.zeros(np.broadcast_shapes(sigma.shape, theta.shape))
-        for y in self.rows[j]:
-            squares += np.log1p((y - theta) ** 2 / (nu * sigma**2))
-        constant = special.gammaln(0.5 * (nu + 1)) - special.gammaln(0.5 * nu)
-        constant = constant - 0.5 * np.log(nu * math.pi) - np.log(sigma)
-        return np.asarray(len(self.rows[j]) * constant - 0.5 * (nu + 1) * squares)
+        return log_student_t(self.rows[j], theta, sigma, nu)
 
     def below(self, j: int, theta: FloatArray, values: Mapping[str, FloatArray]) -> FloatArray:
         """NaN: means of Student-t observations have no distribution that is known in short."""

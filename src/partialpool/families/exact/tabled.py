@@ -36,8 +36,6 @@ _ROUNDS, _ROUGH, _COARSE = 4, 0.6, 0.75
 _POINTS = 4001
 _DROP = 40.0
 _MOST_PLACES = 20_000
-MOST_IN_PASSING = 60_000
-"""Most places of theta, of all groups together, that reports look at: it takes twenty seconds."""
 
 
 @dataclass(frozen=True)
