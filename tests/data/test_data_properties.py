@@ -171,6 +171,9 @@ def test_odd_cells_get_one_verdict(
 @example(values=["5 %", "1"], decimal=".", thousands="", unit="%", missing=[], drop=False)
 @example(values=["1\xa0234,5", "7"], decimal=",", thousands=" ", unit="", missing=[], drop=False)
 @example(values=["1", "2"], decimal=".", thousands="", unit="", missing=["1"], drop=True)
+@example(values=["1,5"], decimal=",", thousands="", unit="", missing=["1,5"], drop=False)
+@example(values=["5 %", "2"], decimal=".", thousands="", unit="%", missing=["5 %"], drop=True)
+@example(values=["1.000", "1"], decimal=",", thousands=".", unit="", missing=["1.000"], drop=True)
 @settings(quick, max_examples=150)
 def test_marks_and_units_get_one_verdict(
     folder: Path,

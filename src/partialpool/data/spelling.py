@@ -195,8 +195,15 @@ class Spelling:
 
     @cached_property
     def codes(self) -> frozenset[float]:
-        """Numbers that mean a missing one."""
-        return frozenset(float(text) for text in self.missing if NUMBER.fullmatch(text))
+        """Numbers that mean a missing one, however the data spell them."""
+        numbers = set()
+        for text in self.missing:
+            number = self._spelled(text.strip(BLANKS))
+            if number is None and NUMBER.fullmatch(text):
+                number = float(text)
+            if number is not None:
+                numbers.add(number)
+        return frozenset(numbers)
 
     @cached_property
     def marks(self) -> str:
@@ -242,13 +249,18 @@ class Spelling:
             return self._checked(float(text))
         if text.lower() in self.words:
             return math.nan
+        number = self._spelled(text)
+        return None if number is None else self._checked(number)
+
+    def _spelled(self, text: str) -> float | None:
+        """Read a number with this unit and these marks; None where it is none."""
         if self.unit:
             text = self.bare(text)
         if not self._compiled.fullmatch(text):
             return None
         for mark in self.marks:
             text = text.replace(mark, "")
-        return self._checked(float(text.replace(self.decimal, ".").replace(MINUS, "-")))
+        return float(text.replace(self.decimal, ".").replace(MINUS, "-"))
 
     def _checked(self, number: float) -> float | None:
         """NaN for a code of a missing number, None for one that is not finite."""
