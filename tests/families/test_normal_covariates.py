@@ -212,10 +212,10 @@ def test_rows_of_files_and_frames_are_taken_by_group(tmp_path: Path) -> None:
     frame.to_csv(path, index=False)
     known = {"a": (1.0, 1.0), "b": (5.0, 0.0), "c": (3.0, 1.0), "d": (2.5, 0.0)}
     columns = Columns(group="county", value="radon")
-    plain = [read(path, columns=columns), grouped(frame, columns, further=["uranium"])]
-    for data in [explained(each, ["uranium"]) for each in plain]:
+    plain = [read(path, columns=columns), grouped(frame, columns, further=["uranium", "soil"])]
+    for data in [explained(each, ["uranium", "soil"]) for each in plain]:
         assert data.family is EXPLAINED_OBSERVATIONS
-        assert data.stats.covariates.values[:, 0].tolist() == [known[g][0] for g in data.labels]
+        assert data.stats.covariates.values.tolist() == [list(known[g]) for g in data.labels]
         assert data.family.compared(data.stats)[0][1] == "no_pooling_common_variance"
 
 

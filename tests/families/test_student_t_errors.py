@@ -24,7 +24,8 @@ from partialpool.families.student_t_errors import RowStats
 from partialpool.priors import Normal, Uniform
 from partialpool.priors.choices import PriorChoice
 from partialpool.priors.spreads import Fixed, Gamma, StudentTChoice
-from partialpool.report import outlying, own_spreads
+from partialpool.report import outlying, own_spreads, views
+from partialpool.report.sentences import short
 from partialpool.studies.parameterizations import forms_of
 from partialpool.studies.power_scaling import joint_log_likelihood
 from partialpool.tables import scores, variables
@@ -237,6 +238,20 @@ def test_a_report_names_the_observation_that_counts_for_little(result: Result) -
     fit = comparison.model("partial")
     assert fit is not None
     assert any("as it has Student-t errors" in each for each in fit.record.lacking)
+
+
+def test_a_test_of_normal_errors_decides_nothing(result: Result) -> None:
+    comparison = result.comparison
+    assert np.isfinite(comparison.table("variance_components")["f"]).any()
+    assert not any(" F = " in f" {line}" for line in short.in_short(comparison))
+
+
+def test_factors_that_there_are_not_are_not_explained(result: Result) -> None:
+    fit = result.comparison.model("partial")
+    assert fit is not None
+    moved = views.displacement(result.comparison, fit)
+    assert moved is not None
+    assert "λ" not in " ".join([moved.note, *moved.head])
 
 
 def test_weights_are_those_given_the_draws(result: Result) -> None:

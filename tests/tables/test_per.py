@@ -11,7 +11,7 @@ import pytest
 
 from helpers.draws import fit_of
 from partialpool.api.result import Result
-from partialpool.data import GroupedData, from_estimates, from_rates
+from partialpool.data import GroupedData, from_estimates, from_proportions, from_rates
 from partialpool.data.examples import example
 from partialpool.data.reading import read
 from partialpool.errors import InputError
@@ -157,7 +157,7 @@ def test_a_result_is_asked_in_the_unit_shown_and_keeps_it(tmp_path):
     before, after = (each["Clemente"] for each in (plain, scaled))
     assert after.mean == pytest.approx(100 * before.mean)
     assert after.interval()[0] == pytest.approx(100 * before.interval()[0])
-    assert after.sd, after.mcse == pytest.approx((100 * before.sd, 100 * before.mcse))
+    assert (after.sd, after.mcse) == pytest.approx((100 * before.sd, 100 * before.mcse))
     assert after.prob(">", 30) == before.prob(">", 0.3)
     assert " % " in repr(after)
     apart = scaled.difference("Clemente", "Alvis")
@@ -196,11 +196,27 @@ def test_what_cannot_be_shown_so_is_refused():
         ("per km", "per 1,000 km"),
         ("per 1000 hours", "per 1,000,000 hours"),
         ("cases", "cases, per 1,000 of exposure"),
+        ("events per month", "events per 1,000 months"),
     ],
 )
 def test_units_of_rates(unit, shown):
     data = from_rates(["a", "b"], [5, 1], [94.3, 15.7], unit=unit)
     assert data.shown_per(1000).unit == shown
+
+
+@pytest.mark.parametrize(
+    ("unit", "per", "shown", "apart"),
+    [
+        ("", 100, "%", "percentage points"),
+        ("%", 100, "%", "percentage points"),
+        ("%", 1000, "per 1,000", "per 1,000"),
+        ("of visits", 100, "of visits, in %", "of visits, in %"),
+        ("of visits", 1000, "of visits, per 1,000", "of visits, per 1,000"),
+    ],
+)
+def test_units_of_proportions(unit, per, shown, apart):
+    data = from_proportions(["a", "b"], [5, 1], [94, 15], unit=unit).shown_per(per)
+    assert (data.unit, data.unit_apart) == (shown, apart)
 
 
 def test_commands_show_record_and_repeat_it(run, tmp_path, cmdstan):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import pandas as pd
 from scipy import stats
@@ -33,25 +34,26 @@ def lines(comparison: Comparison) -> list[str]:
     table = comparison.table("scales", model=fit.name)
     said = []
     if nu is not None:
-        what = "population", "it is"
-        said.append(degrees_line(fit.record.priors, median_with_interval(nu, "nu"), what))
+        shown = median_with_interval(nu, "nu")
+        said.append(degrees_line(fit.record.priors, shown, of="population"))
     if len(table):
         said.append(_standing_out(comparison, table, draws_of(comparison, fit)))
     return said
 
 
-def degrees_line(priors: Mapping[str, float], shown: str, what: tuple[str, str]) -> str:
-    """Say what nu is, beside its prior; `what` has degrees of freedom: "population", "it is"."""
-    of, it_is = what
+def degrees_line(
+    priors: Mapping[str, float], shown: str, *, of: Literal["population", "errors"]
+) -> str:
+    """Say what nu is, beside its prior; its median is shown already."""
     if priors.get("nu_fixed", 0) > 0:
-        verb = "has" if it_is == "it is" else "have"
+        verb = "has" if of == "population" else "have"
         return f"The {of} {verb} ν = {priors['nu_fixed']:g} degrees of freedom, as was set."
     prior = stats.gamma(priors["nu_shape"], scale=1 / priors["nu_rate"])
     before = [number(float(prior.ppf(p)), 0.05) for p in (0.5, 0.025, 0.975)]
     return (
         f"The degrees of freedom of the {of}, ν, have posterior median {shown}, where their "
         f"prior alone has {before[0]} ({before[1]} to {before[2]}): the fewer, the heavier the "
-        f"tails; beyond 30 {it_is} all but normal."
+        f"tails; beyond 30 {'it is' if of == 'population' else 'they are'} all but normal."
     )
 
 

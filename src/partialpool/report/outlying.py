@@ -31,8 +31,8 @@ def lines(comparison: Comparison) -> list[str]:
     nu, table = scalar(comparison, fit, name), comparison.table("outlying", model=fit.name)
     said = []
     if nu is not None:
-        what = "errors", "they are"
-        said.append(degrees_line(fit.record.priors, median_with_interval(nu, "nu"), what))
+        shown = median_with_interval(nu, "nu")
+        said.append(degrees_line(fit.record.priors, shown, of="errors"))
     if len(table):
         said.append(_weights(comparison, table))
     others = [each for each in comparison.fits if each.pooling in ("complete", "none")]

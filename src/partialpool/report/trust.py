@@ -51,7 +51,8 @@ def verdicts(comparison: Comparison) -> list[str]:
             )
         line = diagnostics.summary_line(fit, comparison.table("diagnostics", model=fit.name))
         exact = (
-            "; its draws are independent, taken from the exact posterior, and no chains to look at"
+            "; its draws are independent, taken from the exact posterior, so that there are no "
+            "chains to look at"
             if fit.record.independent
             else ""
         )

@@ -198,7 +198,17 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
     frame, exp = comparison.table("shrinkage", model=fit.name), comparison.data.exp
     error = frame["mcse"] * (frame["displacement"] / frame["estimate"]) if exp else frame["mcse"]
     own = comparison.data.words.raw
-    note = f"λ = 1 is complete pooling (the group's own {own} has no say), λ = 0 is none."
+    factors = frame["lambda_mean"].notna().any()
+    notes = [
+        f"λ = 1 is complete pooling (the group's own {own} has no say), λ = 0 is none."
+        if factors
+        else "",
+        f"Standard errors are {LOGARITHMS}." if exp else "",
+    ]
+    pooling = [
+        ("Pooling factor λ", cells.fraction("lambda_mean")),
+        ("95 % interval of λ", cells.fractions("lambda_q2.5", "lambda_q97.5")),
+    ]
     return cells.view(
         f"Movement under {fit.title}",
         frame.assign(error=error),
@@ -216,11 +226,10 @@ def displacement(comparison: Comparison, fit: Fit) -> cells.View | None:
                 cells.estimate("displacement", "error"),
             ),
             ("In standard errors", cells.digits("displacement_se", ".2f")),
-            ("Pooling factor λ", cells.fraction("lambda_mean")),
-            ("95 % interval of λ", cells.fractions("lambda_q2.5", "lambda_q97.5")),
+            *(pooling if factors else []),
         ],
         csv="shrinkage",
-        note=f"{note} Standard errors are {LOGARITHMS}." if exp else note,
+        note=" ".join(filter(None, notes)),
     )
 
 
@@ -256,6 +265,13 @@ def variance(comparison: Comparison) -> cells.View | None:
         for model, q in zip(frame["model"], frame["quantity"], strict=True)
     ]
     name = "quantity"
+    notes = [
+        "The overall pooling factor is that of Gelman and Pardoe (2006): 1 is complete pooling, 0 "
+        "is none."
+        if (frame["quantity"] == "pooling_factor").any()
+        else "",
+        f"τ² is {LOGARITHMS}." if comparison.data.exp else "",
+    ]
     return cells.view(
         "Variance within and between groups"
         if (frame["quantity"] == "sigma2").any()
@@ -271,8 +287,7 @@ def variance(comparison: Comparison) -> cells.View | None:
             ("97.5 %", cells.estimate("q97.5", "mcse_q97.5", name=name)),
         ],
         csv="variance",
-        note="The overall pooling factor is that of Gelman and Pardoe (2006): 1 is complete "
-        "pooling, 0 is none." + (f" τ² is {LOGARITHMS}." if comparison.data.exp else ""),
+        note=" ".join(filter(None, notes)),
     )
 
 

@@ -89,23 +89,24 @@ def errors(fit: Fit, data: GroupedData, rows: pd.DataFrame) -> pd.DataFrame:
         its draws. Where the prediction is a mixture of normals, an error of a quantile is that of
         the share below it over the density there (delta method). NaN where nothing was drawn.
     """
-    known = variables.theta(fit, data), variables.sigma(fit, data)
-    nu = variables.errors_degrees(fit, data)
+    theta, sigma = variables.theta(fit, data), variables.sigma(fit, data)
+    nu, with_t_errors = variables.errors_degrees(fit, data), None
+    if nu is not None and theta is not None and sigma is not None:
+        with_t_errors = _student_t(theta, sigma, nu)
+    outcomes = {} if data.family.gaussian else _outcomes(fit, data)
     place = {label: j for j, label in enumerate(data.labels)}
     found = []
     for quantity, group in zip(rows["quantity"], rows["group"], strict=True):
         if not data.family.gaussian and quantity != NEW_GROUP_MEAN:
-            drawn = _outcomes(fit, data)[quantity]
+            drawn = outcomes[quantity]
             found.append(_errors(drawn[place[group] if group else 0], None))
         elif quantity == NEW_OBSERVATION:
-            theta, sigma = known
+            j = place[group]
             if theta is None or sigma is None:
                 found.append(_errors(None, None))
-            elif nu is not None:
-                j = place[group]
-                found.append(_errors(_student_t(theta, sigma, nu)[j], None))
+            elif with_t_errors is not None:
+                found.append(_errors(with_t_errors[j], None))
             else:
-                j = place[group]
                 found.append(_errors(None, (theta[j], sigma[j if len(sigma) > 1 else 0])))
         else:
             found.append(_errors(*_source(fit, data, quantity)))

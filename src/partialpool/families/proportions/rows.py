@@ -105,7 +105,9 @@ class ProportionsRows(CountsFamily):
 
     def unit_per(self, unit: str, per: int) -> str:
         """Percent, or per so many trials."""
-        return unit or ("%" if per == 100 else f"per {per:,}")
+        if unit in ("", "%"):
+            return "%" if per == 100 else f"per {per:,}"
+        return f"{unit}, {'in %' if per == 100 else f'per {per:,}'}"
 
     def count(self, stats: Proportions) -> str:
         """Say how many groups and trials there are."""

@@ -106,12 +106,12 @@ class RatesRows(CountsFamily):
 
     def unit_per(self, unit: str, per: int) -> str:
         """Per so many units of exposure: "per month" becomes "per 1,000 months"."""
-        found = re.fullmatch(r"per (?:(\d[\d,]*) )?(\D+)", unit)
+        found = re.fullmatch(r"(|.* )per (?:(\d[\d,]*) )?(\D+)", unit)
         if found is None:
             return f"{unit}, per {per:,} of exposure" if unit else f"per {per:,} of exposure"
-        once = int((found[1] or "1").replace(",", ""))
-        word = found[2] + ("s" if found[2].endswith(_COUNTED) else "")
-        return f"per {per * once:,} {word}"
+        once = int((found[2] or "1").replace(",", ""))
+        word = found[3] + ("s" if found[3].endswith(_COUNTED) else "")
+        return f"{found[1]}per {per * once:,} {word}"
 
     def count(self, stats: Rates) -> str:
         """Say how many groups and events there are."""

@@ -108,8 +108,13 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
 
 
 def _test(comparison: Comparison) -> tuple[str, float | None]:
-    """Write the classical test of equal groups, and give its p-value."""
+    """Write the classical test of equal groups, and give its p-value.
+
+    Of errors that are not normal there is none here.
+    """
     stats = comparison.data.stats
+    if comparison.data.family.errors_degrees:
+        return "", None
     tests = (
         *(("variance_components", "f"), ("regression", "f")),
         *(("meta_analysis", "q"), ("meta_regression", "q")),
