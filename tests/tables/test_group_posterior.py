@@ -187,7 +187,9 @@ def test_groups_far_off_are_counted_without_being_drawn(
     drawn = []
     ranks = group_draws._ranks
     monkeypatch.setattr(
-        group_draws, "_ranks", lambda *given: drawn.append(len(given[1])) or ranks(*given)
+        group_draws,
+        "_ranks",
+        lambda *given, **named: drawn.append(len(given[1])) or ranks(*given, **named),
     )
     table = group_draws.group_ranks(wide, stats, chosen).set_index("group")
     assert drawn == [20]

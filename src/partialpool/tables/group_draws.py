@@ -22,6 +22,7 @@ from scipy import special
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
 from partialpool.families.conjugate import Conjugate, Parameters
+from partialpool.tables.exceedances import Exceedances, Population, conditional
 from partialpool.tables.group_posterior import (
     Hyperdraws,
     batch_variance,
@@ -38,6 +39,8 @@ _NEAR_SKEWED = 15.0
 _ALIKE = 10  # groups of a pair, on average, from which on pairs are looked at
 _MOST_SHARES = 1_000_000
 _NEVER = 1e-10  # groups of one pair, on average, of which none is looked for
+_VERY_MANY = 50_000  # groups from which on those are sought that may lie above, and no others
+_OVERHEAD = 200_000  # groups that could be drawn while those are sought
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
 
@@ -210,7 +213,14 @@ def group_ranks(
         above = int((lowest > highest[at].max()).sum())
     else:  # where each group has a center of its own, all are drawn
         near, above = np.arange(stats.J), 0
-    used = max(1, max(_FEWEST_DRAWS, _MOST_VALUES // len(near)) // chains)
+    exceedances, cost = None, float(len(near))
+    if len(near) > _VERY_MANY and hyper.kind is None and stats.covariates is None:
+        others = np.setdiff1d(near, at, assume_unique=True)
+        exceedances = Exceedances.of(weight[others], distance[others])
+        one = Population(hyper.deviation.flat[0], hyper.tau.flat[0], hyper.sigma.flat[0])
+        mean, sd = conditional(weight[at], distance[at], one)
+        cost = _OVERHEAD + exceedances.expected((mean - 2 * sd).min(), one)
+    used = max(1, max(_FEWEST_DRAWS, int(_MOST_VALUES / cost)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
     ranks = above + _ranks(
         hyper,
@@ -219,7 +229,8 @@ def group_ranks(
         np.searchsorted(near, at),
         kept,
         seed,
-        _covariates(stats, near),
+        covariates=_covariates(stats, near),
+        exceedances=exceedances,
     )
     return _summarized(ranks, groups, chains * len(kept))
 
@@ -359,12 +370,15 @@ def _ranks(
     at: IntArray,
     kept: IntArray,
     seed: int,
-    covariates: FloatArray | None = None,
+    *,
+    covariates: FloatArray | None,
+    exceedances: Exceedances | None,
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
 
     In each draw the chosen groups come first; of the others only those are drawn that lie within
-    `_NEAR` conditional sds of the lowest of them, or above.
+    `_NEAR` conditional sds of the lowest of them, or above; of very many only those that may lie
+    above.
     """
     rng = np.random.default_rng(seed)
     others = np.ones(len(weight), dtype=bool)
@@ -372,16 +386,19 @@ def _ranks(
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(weight), _BLOCK)]
     ranks = np.empty((len(at), len(hyper.mu), len(kept)), dtype=np.int64)
     for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
-        given = hyper.tau[chain, draw], hyper.sigma[chain, draw]
         toward = np.array(hyper.deviation[chain, draw])
         if covariates is not None and hyper.slopes is not None:
             toward = toward + covariates @ hyper.slopes[:, chain, draw]
-        mean, sd = _conditional(weight[at], distance[at], *given, _of(toward, at))
+        given = Population(toward, hyper.tau[chain, draw], hyper.sigma[chain, draw])
+        mean, sd = conditional(weight[at], distance[at], _of(given, at))
         chosen = _theta(hyper, weight[at], distance[at], mean, sd, (chain, draw), rng)
         order = np.argsort(chosen)
         below = np.bincount(np.searchsorted(chosen[order], chosen), minlength=len(at) + 1)
-        for block in blocks:
-            mean, sd = _conditional(weight[block], distance[block], *given, _of(toward, block))
+        if exceedances is not None:
+            larger = exceedances.draw(chosen[order[0]], given, rng)
+            below += np.bincount(np.searchsorted(chosen[order], larger), minlength=len(at) + 1)
+        for block in blocks if exceedances is None else ():
+            mean, sd = conditional(weight[block], distance[block], _of(given, block))
             reach = _NEAR if hyper.kind is None else _NEAR_SKEWED
             rivals = np.flatnonzero((mean + reach * sd > chosen[order[0]]) & others[block])
             n, y = weight[block][rivals], distance[block][rivals]
@@ -392,9 +409,10 @@ def _ranks(
     return ranks
 
 
-def _of(toward: FloatArray, groups: IntArray | slice) -> FloatArray:
-    """What some groups are drawn towards: one value, or one a group."""
-    return toward[groups] if toward.ndim else toward
+def _of(population: Population, groups: IntArray | slice) -> Population:
+    """What some groups are drawn from, where each has a center of its own."""
+    deviation = np.asarray(population.deviation)
+    return population._replace(deviation=deviation[groups]) if deviation.ndim else population
 
 
 def _theta(
@@ -412,15 +430,3 @@ def _theta(
     population = tuple(np.array(part[at]) for part in hyper.population)
     given = hyper.kind.given(population, weight, hyper.origin + distance)
     return hyper.kind.draw(given, rng) - hyper.origin
-
-
-def _conditional(
-    weight: FloatArray, distance: FloatArray, tau: float, sigma: float, deviation: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Mean (from the origin) and sd of groups, given one draw of the population."""
-    own = weight * (tau / sigma) ** 2
-    factor = 1 / (1 + own)
-    own *= factor
-    own *= distance
-    own += deviation * factor
-    return own, np.sqrt(factor) * tau

@@ -16,6 +16,7 @@ grow large, as for sizes that span decades, the groups are halved and each half 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -395,8 +396,8 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
     """
     wanted = set(labels)
     index: dict[str, int] = {}
-    for j in np.flatnonzero(list(map(wanted.__contains__, stats.labels))) if wanted else ():
-        index[stats.labels[j]] = int(j)
+    for j in itertools.compress(range(stats.J), map(wanted.__contains__, stats.labels)):
+        index[stats.labels[j]] = j
     if unknown := [label for label in labels if label not in index]:
         raise InputError(
             f"no group is called {unknown[0]!r}; there are {stats.J} groups, the first of them "
