@@ -12,6 +12,7 @@ from partialpool.text import NUMBER
 
 _SHOWN = 3
 _DOUBTFUL = re.compile(r"[^\S\n ]|  |^(?:\+|-0|0\d|-?\.|-?\d+[.eE])", re.MULTILINE)
+_LEADING_ZERO = re.compile(r"\n0\d")
 _NUMERIC = frozenset("0123456789+-.")
 
 
@@ -55,6 +56,8 @@ def strip_labels(
     InputError
         A blank label, or two that would become one.
     """
+    if all(labels) and "".join(labels).isalnum():  # as very many are: nothing to strip
+        return list(labels), alike(dict.fromkeys(labels))
     clean = [raw.strip() for raw in labels]
     same = clean == list(labels)
     merged = not same and len(set(clean)) < len(set(labels))
@@ -97,6 +100,9 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
 def _plainly_differ(labels: Sequence[str]) -> bool:
     """Whether labels differ beyond doubt: a look at all of them at once, as they may be many."""
     text = "\n".join(labels)
+    digits = text.replace("\n", "")
+    if digits.isascii() and digits.isdecimal():
+        return not _LEADING_ZERO.search("\n" + text)
     if not text.isascii() or text.count("\n") >= len(labels) or _DOUBTFUL.search(text):
         return False
     lower = text.casefold()
