@@ -15,6 +15,26 @@ import pandas as pd
 from partialpool.types import FloatArray, IntArray
 
 
+def distinct(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Find pairs of numbers that occur, by a look at each and without sorting them all.
+
+    Returns
+    -------
+    first, second
+        The pairs in ascending order, shape (K,) each.
+    which
+        Which of them each is, of the shape of the arguments.
+    """
+    codes, firsts = pd.factorize(first)
+    others, seconds = pd.factorize(second)
+    which, keys = pd.factorize(codes.astype(np.int64) * len(seconds) + others)
+    first, second = firsts[keys // len(seconds)], seconds[keys % len(seconds)]
+    order = np.lexsort((second, first))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return first[order], second[order], rank[which]
+
+
 @dataclass(frozen=True)
 class Alike:
     """Pairs of weight and own estimate, in ascending order of the first and then of the second.
@@ -33,15 +53,8 @@ class Alike:
 
     @classmethod
     def of(cls, weight: FloatArray, raw: FloatArray) -> Alike:
-        """Find the pairs that occur, by a look at each group and without sorting them."""
-        codes, weights = pd.factorize(weight)
-        others, raws = pd.factorize(np.where(weight > 0, raw, 0.0))
-        which, keys = pd.factorize(codes.astype(np.int64) * len(raws) + others)
-        first, second = weights[keys // len(raws)], raws[keys % len(raws)]
-        order = np.lexsort((second, first))
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        return cls(first[order], second[order], rank[which])
+        """Find the pairs that occur."""
+        return cls(*distinct(weight, np.where(weight > 0, raw, 0.0)))
 
     @cached_property
     def groups(self) -> IntArray:
