@@ -266,7 +266,7 @@ def compare(
     explaining = [by] if isinstance(by, str) else list(by or ())
     found = grouped(data, columns, level=level, log=log, exp=exp, further=explaining, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = explained(found, explaining).shown_per(per)
+    found = explained(found, explaining, population=population).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

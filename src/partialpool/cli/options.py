@@ -229,7 +229,7 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
-        data = explained(data, self.by or ()).shown_per(self.per)
+        data = explained(data, self.by or (), population=self.population).shown_per(self.per)
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def load_later(self, file: str, data: GroupedData) -> GroupedData:
