@@ -173,7 +173,7 @@ def compare(
     data
         A frame (pandas, polars, pyarrow or any that narwhals reads), a dictionary of columns, the
         path of a CSV or Parquet file or several, the name of a shipped example ("homework",
-        "eight_schools", "bcg", "batting", "tumors", "pumps"), or `GroupedData`.
+        "eight_schools", "bcg", "calendars", "batting", "tumors", "pumps"), or `GroupedData`.
     group, value
         Columns of the groups and of the observations; for groups within groups, as schools in
         districts, a list of two columns of groups, the outer one first.

@@ -30,8 +30,8 @@ Csv = Annotated[
     typer.Argument(
         metavar="DATA...",
         help="Data: a file (CSV, Parquet, Excel), several, a quoted pattern, or - for what comes "
-        "through a pipe; 'homework', 'eight_schools', 'bcg', 'batting', 'tumors' and 'pumps' are "
-        "shipped examples.",
+        "through a pipe; 'homework', 'eight_schools', 'bcg', 'calendars', 'batting', 'tumors' and "
+        "'pumps' are shipped examples.",
     ),
 ]
 

@@ -97,7 +97,11 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
 def _plainly_differ(labels: Sequence[str]) -> bool:
     """Whether labels differ beyond doubt: a look at all of them at once, as they may be many."""
     text = "\n".join(labels)
-    if not text.isascii() or text.count("\n") >= len(labels) or _DOUBTFUL.search(text):
+    if not text.isascii() or text.count("\n") >= len(labels):
+        return False
+    if text.replace("\n", "").isdecimal() and "\n0" not in "\n" + text.removeprefix("0\n"):
+        return True  # whole numbers as programs write them
+    if _DOUBTFUL.search(text):
         return False
     lower = text.casefold()
     return lower == text or len(set(lower.split("\n"))) == len(labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -34,7 +35,7 @@ def order_of_labels(labels: Iterable[str]) -> list[str]:
     for keys_of in (_as_numbers, _as_dates, _as_numbered):
         keys = keys_of(unique)
         if keys is not None:
-            if all(a <= b for a, b in itertools.pairwise(keys)):
+            if all(map(operator.le, keys, itertools.islice(keys, 1, None))):
                 return unique
             return [unique[j] for j in sorted(range(len(unique)), key=lambda j: keys[j])]
     return unique
@@ -47,10 +48,15 @@ def natural_key(label: str) -> tuple[Any, ...]:
     return (float(label) if NUMBER.fullmatch(label) else float("inf"), numbers, label)
 
 
-def _as_numbers(labels: Sequence[str]) -> list[tuple[float, str]] | None:
-    if not all(map(NUMBER.fullmatch, labels)):
+def _as_numbers(labels: Sequence[str]) -> list[Any] | None:
+    text = "".join(labels)
+    plain = text.isascii() and text.isdecimal() and all(labels)
+    if not plain and not all(map(NUMBER.fullmatch, labels)):
         return None
-    return [(float(label), label) for label in labels]
+    numbers = list(map(float, labels))
+    if all(map(operator.lt, numbers, itertools.islice(numbers, 1, None))):
+        return numbers
+    return list(zip(numbers, labels, strict=True))
 
 
 def _as_dates(labels: Sequence[str]) -> list[Any] | None:

@@ -6,7 +6,7 @@ theta, sigma and nu, an observation that lies z = (y_i - theta_j) / sigma off ha
 1 / scale_i^2 = (nu + 1) / (nu + z^2) on average, so that one that lies far off says little (Lange,
 Little and Taylor 1989, *Journal of the American Statistical Association* 84, 881-896).
 
-Complete and no pooling are those of normal errors, which the model is held against.
+Complete and no pooling are those of normal errors, which the model is compared with.
 """
 
 from __future__ import annotations

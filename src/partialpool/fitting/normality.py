@@ -139,7 +139,7 @@ def absences(program: Program, parts: Collection[str], data: GroupedData) -> lis
 def conditional(posterior: xr.Dataset, data: GroupedData) -> bool | None:
     """Tell whether theta given (mu, tau, sigma) behaves as in the normal model.
 
-    Means and variances of (theta_j - m_j) / s_j are held against 0 and 1 in Monte Carlo errors, of
+    Means and variances of (theta_j - m_j) / s_j are compared with 0 and 1 in Monte Carlo errors, of
     50 groups at most; small deviations count as none.
 
     Returns

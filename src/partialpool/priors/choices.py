@@ -29,7 +29,7 @@ from partialpool.priors.distributions import (
 )
 
 BASE = "base"
-"""Name of the choice that the others are held against."""
+"""Name of the choice that the others are compared with."""
 
 _PART = re.compile(r"\s*(\w+)\s*(?:=|~)\s*(\w+\s*\([^()]*\))\s*[,;]?", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""Fits held against exact posteriors: how far off they are, in their own Monte Carlo errors."""
+"""Fits compared with exact posteriors: how far off they are, in their own Monte Carlo errors."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def describe_agreement(agreement: pd.DataFrame) -> list[str]:
 def one_line(agreement: pd.DataFrame) -> str:
     """One sentence on all models together."""
     if agreement.empty:
-        return "No number could be held against an exact posterior."
+        return "No number could be compared with an exact posterior."
     bad = agreement.loc[~agreement["agrees"], "model"].tolist()
     worst = agreement.iloc[int(agreement["largest"].fillna(np.inf).argmax())]
     compared = (

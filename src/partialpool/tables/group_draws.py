@@ -207,14 +207,15 @@ def group_ranks(
         kept = np.unique(np.linspace(0, draws - 1, min(max(1, used), draws)).astype(int))
         found = _ranks_by_pair(hyper, weight[at], distance[at], alike, kept, seed)
         return _summarized(found, groups, chains * len(kept))
-    if stats.covariates is None:
+    sought = stats.J > _VERY_MANY and hyper.kind is None
+    if stats.covariates is None and not sought:
         lowest, highest = _range(hyper, weight, distance)
         near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
         above = int((lowest > highest[at].max()).sum())
-    else:  # where each group has a center of its own, all are drawn
+    else:  # where each group has a center of its own, all are drawn; or none but the highest
         near, above = np.arange(stats.J), 0
     exceedances, cost = None, float(len(near))
-    if len(near) > _VERY_MANY and hyper.kind is None and stats.covariates is None:
+    if sought and stats.covariates is None:
         others = np.setdiff1d(near, at, assume_unique=True)
         exceedances = Exceedances.of(weight[others], distance[others])
         one = Population(hyper.deviation.flat[0], hyper.tau.flat[0], hyper.sigma.flat[0])

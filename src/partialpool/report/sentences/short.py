@@ -161,6 +161,8 @@ def _stand_out(comparison: Comparison, fit: Fit) -> list[str]:
             f"{100 * _BEYOND:g} % or more."
         ]
     rest = "no other can be told from it" if len(found) < data.stats.J else ""
+    if ((above >= _BEYOND) | (1 - above >= _BEYOND)).sum() > 1:
+        center = pulled_to(comparison, several=True).rstrip(",")
     said = f"{capital(' and '.join(found))} {'the mean of all, ' if plain else ''}{center}"
     return [f"{said}{f'; {rest}' if rest else ''}."]
 
