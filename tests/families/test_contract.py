@@ -55,12 +55,7 @@ def estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
 
 
 def explained_estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
-    plain = estimates(scale, offset)
-    columns = {
-        "dose": [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5],
-        "region": ["north", "south", "north", "south", "south", "north", "north", "south"],
-    }
-    return explained(replace(plain, columns=columns), ["dose", "region"])
+    return beside(estimates(scale, offset))
 
 
 def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
@@ -89,6 +84,14 @@ def rates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     exposure = np.array([0.5, 1.0, 2.5, 4.0, 7.0, 10.0, 16.0, 1.5])
     events = rng.poisson(exposure * rng.gamma(3, 0.8, 8))
     return from_rates([f"site {j}" for j in range(8)], events, exposure, name="rates")
+
+
+def beside(plain: GroupedData) -> GroupedData:
+    columns = {
+        "dose": [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5],
+        "region": ["north", "south", "north", "south", "south", "north", "north", "south"],
+    }
+    return explained(replace(plain, columns=columns), ["dose", "region"])
 
 
 def own_spread(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
@@ -121,8 +124,10 @@ EXAMPLES: dict[str, Make] = {
     "known_errors_nested": nested.estimates,
     "proportions": proportions,
     "proportions_logit_normal": lambda: proportions().modelled(population="logit_normal"),
+    "proportions_covariates": lambda: beside(proportions()),
     "rates": rates,
     "rates_log_normal": lambda: rates().modelled(population="log_normal"),
+    "rates_covariates": lambda: beside(rates()),
 }
 """Name of each family to what makes a small data set of it; of one with a unit and an origin, in
 any unit and from any origin."""
@@ -145,6 +150,12 @@ def needs(made: GroupedData, program: str) -> None:
     """Leave a test out whose program the family does not have."""
     if program not in (*made.family.programs, "sensitivity"):
         pytest.skip(f"data of the family {made.family.name} have no {program}")
+
+
+def knows(made: GroupedData, program: str) -> None:
+    """Leave a test out that is about an exact posterior which is not known."""
+    if not made.family.knows_exactly(program):
+        pytest.skip(f"data of the family {made.family.name} have no exact posterior of {program}")
 
 
 def base_of(made: GroupedData) -> Any:
@@ -397,6 +408,7 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
 
 def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
     """Over mu, tau and the error's sd, theta integrated out by the algebra tested above."""
+    knows(made, FORMS[0])
     if not made.family.gaussian:
         _compare_with_grid_of_sizes(made)
         return
@@ -516,6 +528,7 @@ def _compare_with_grid_of_alphas(
 @pytest.mark.parametrize("program", SHIPPED)
 def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program: str) -> None:
     needs(made, program)
+    knows(made, program)
     posterior = made.family.exact_posterior(program, made.stats, priors_for(made))
     kinds = {"complete": "complete", "no": "none", "hierarchical": "partial"}
     assert posterior.pooling == kinds[program.split("_")[0]]
@@ -538,6 +551,12 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
     for name in priors.values:
         kept = {key: value for key, value in priors.values.items() if key != name}
         program = "hierarchical_marginal" if name in made.family.choice_settings else "no_pooling"
+        if program in made.family.programs and not made.family.knows_exactly(program):
+            with pytest.raises(InputError, match="'hierarchical_marginal' is not known"):
+                made.family.exact_posterior(program, made.stats, priors)
+            with pytest.raises(InputError, match=f"--prior {name}=NUMBER"):
+                made.family.base_choice(Priors(kept))
+            continue
         if made.stats.covariates is not None and name.startswith("theta"):
             program = "no_pooling"
         bounded = "tau_upper" in made.family.settings
@@ -635,6 +654,7 @@ def test_every_program_agrees_with_the_exact_posterior(
     name: str, made: GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:
     needs(made, name)
+    knows(made, name)
     [fit] = fitting.fit_programs(
         [programs.load(name, family=made.family.name)],
         made,

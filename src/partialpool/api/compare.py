@@ -175,7 +175,7 @@ def compare(
     data
         A frame (pandas, polars, pyarrow or any that narwhals reads), a dictionary of columns, the
         path of a CSV or Parquet file or several, the name of a shipped example ("homework",
-        "eight_schools", "bcg", "batting", "tumors", "pumps"), or `GroupedData`.
+        "eight_schools", "bcg", "calendars", "batting", "tumors", "pumps"), or `GroupedData`.
     group, value
         Columns of the groups and of the observations; for groups within groups, as schools in
         districts, a list of two columns of groups, the outer one first.
@@ -272,7 +272,8 @@ def compare(
     further = [*explaining, *([weight] if weight else [])]
     found = grouped(data, columns, level=level, log=log, exp=exp, further=further, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = weighted(explained(found, explaining), weight).shown_per(per)
+    found = explained(found, explaining, population=population)
+    found = weighted(found, weight).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

@@ -30,8 +30,8 @@ Csv = Annotated[
     typer.Argument(
         metavar="DATA...",
         help="Data: a file (CSV, Parquet, Excel), several, a quoted pattern, or - for what comes "
-        "through a pipe; 'homework', 'eight_schools', 'bcg', 'batting', 'tumors' and 'pumps' are "
-        "shipped examples.",
+        "through a pipe; 'homework', 'eight_schools', 'bcg', 'calendars', 'batting', 'tumors' and "
+        "'pumps' are shipped examples.",
     ),
 ]
 
@@ -239,7 +239,8 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
-        data = weighted(explained(data, self.by or ()), self.weight).shown_per(self.per)
+        data = explained(data, self.by or (), population=self.population)
+        data = weighted(data, self.weight).shown_per(self.per)
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def load_later(self, file: str, data: GroupedData) -> GroupedData:

@@ -232,7 +232,9 @@ def _of_files(data: GroupedData, weight: str) -> tuple[WeightedStats, tuple[floa
             _numbers(there, weight, spelling, data, drop=False)
     n: IntArray = plain(raw["n"]).astype(np.int64)
     if n.tolist() != stats.n.tolist():
-        raise InputError(f"{data.source}: its rows are not those that were read before")
+        raise InputError(
+            f"{data.source}: its rows are not those that were read before; read the data again"
+        )
     total, first, second = (plain(raw[name]) for name in ("total", "first", "second"))
     found = WeightedStats(
         labels=stats.labels,

@@ -619,6 +619,10 @@ class Family(ABC):
             A program of another name, or a prior setting that is missing or out of range.
         """
 
+    def knows_exactly(self, program: str) -> bool:
+        """Whether the exact posterior of a shipped program is known."""
+        return program in self.programs
+
     def draws_exactly(self, program: str, stats: Any, *, rows: bool) -> bool:
         """Whether a fit of a shipped program is draws from its exact posterior, without Stan.
 

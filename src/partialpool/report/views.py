@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from partialpool import text
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
-from partialpool.report import cells, precision
+from partialpool.report import cells, odds, precision
 from partialpool.report.wording import capital, group_word, noun
 from partialpool.tables import exponential
 from partialpool.tables.comparison import Comparison
@@ -267,6 +268,7 @@ def variance(comparison: Comparison) -> cells.View | None:
     named = _QUANTITIES | (_ABOUT_A_LINE if comparison.data.stats.covariates else {})
     scaled = comparison.data.words.scaled
     named |= {"sigma2": named["sigma2"] + scaled}
+    named |= odds.VARIANCES if isinstance(comparison.data.family, OnALinkedLine) else {}
     what = [
         _OF_ALL + scaled if q == "sigma2" and pools[model] == "complete" else named.get(q, q)
         for model, q in zip(frame["model"], frame["quantity"], strict=True)
@@ -463,6 +465,8 @@ def _predicted(comparison: Comparison, quantity: str) -> str:
         plain = comparison.data.stats.covariates is None
         at = "" if plain else ", at the means of the covariates"
         return f"{noun(comparison)} of a new {group_word(comparison)}{at}"
+    if quantity.endswith(" of a new group") and comparison.data.stats.covariates is not None:
+        return f"{quantity}, at the means of the covariates"
     return quantity
 
 

@@ -116,14 +116,17 @@ def nouns(comparison: Comparison) -> str:
     return comparison.data.words.thetas.removeprefix("group ")
 
 
-def pulled_to(comparison: Comparison) -> str:
-    """What partial pooling pulls groups towards, within a sentence."""
+def pulled_to(comparison: Comparison, *, several: bool = False) -> str:
+    """What partial pooling pulls a group or several towards, within a sentence."""
     if comparison.data.stats.covariates is not None:
         return "the regression line"
     nesting = comparison.data.stats.nesting
     symbol = "μ" if nesting is None else "φ"
     symbol = f"exp({symbol})" if comparison.data.exp else symbol
-    return symbol if nesting is None else f"the mean of its {nesting.label}, {symbol},"
+    if nesting is None:
+        return symbol
+    of = f"the means of their {nesting.label}s" if several else f"the mean of its {nesting.label}"
+    return f"{of}, {symbol},"
 
 
 def groups_of(count: int) -> str:

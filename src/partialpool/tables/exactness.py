@@ -114,7 +114,10 @@ def verify_shipped(fits: Sequence[Fit], data: GroupedData, estimates: pd.DataFra
     posteriors = {
         fit.name: exact_posterior(fit, data)
         for fit in fits
-        if is_shipped(fit) and few and (fit.pooling != "partial" or within_reach)
+        if is_shipped(fit)
+        and data.family.knows_exactly(fit.name)
+        and few
+        and (fit.pooling != "partial" or within_reach)
     }
     if not posteriors:
         return pd.DataFrame({column: [] for column in _COMPARISON})

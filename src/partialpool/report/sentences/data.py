@@ -125,5 +125,7 @@ def _sizes(comparison: Comparison, frame: pd.DataFrame, column: str) -> str:
         return f" of {low}"
     if small[column] == large[column]:
         return f" of {low} each" if comparison.data.family.gaussian else f", {low} in each"
-    comma = "" if comparison.data.family.gaussian else ","
-    return f"{comma} from {low} ({first}) to {high} ({last})"
+    link = "" if comparison.data.family.gaussian else ","
+    if comparison.data.stats.nesting is not None:
+        link = ", the errors"
+    return f"{link} from {low} ({first}) to {high} ({last})"

@@ -7,9 +7,10 @@ import math
 import pandas as pd
 
 from partialpool import text
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
-from partialpool.report import precision
+from partialpool.report import odds, precision
 from partialpool.report.sentences.groups import NOISE, apart, displacements
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
@@ -186,6 +187,8 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
     if tau is None or not comparison.data.family.rows_are_groups or not fit.keeps(POPULATION):
         return []
     data = comparison.data
+    if isinstance(data.family, OnALinkedLine):
+        return odds.spread(comparison, fit, data.family)
     if data.exp:
         factor = number(math.exp(tau["mean"]), math.exp(tau["mean"]) * tau["mcse_mean"])
         apart = number(tau["mean"], tau["mcse_mean"], of="tau")
