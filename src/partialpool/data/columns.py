@@ -63,6 +63,17 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
         There is no such column or it has another length, no row is at hand, or the files have
         changed.
     """
+    return {name: [cell for _, cell in found] for name, found in placed(data, names).items()}
+
+
+def placed(data: GroupedData, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Read columns as text, each value with its place: the file and the line, or the row.
+
+    Raises
+    ------
+    InputError
+        As from `read_columns`.
+    """
     _check_names(data, names)
     if data.columns:
         needed = len(data.y) or data.stats.J
@@ -72,7 +83,13 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
                     f"{data.name}: column {name!r} has {len(data.columns[name])} values for "
                     f"{needed} rows"
                 )
-        return {name: [str(value) for value in data.columns[name]] for name in names}
+        return {
+            name: [
+                (f"{data.name}, row {row}", str(value))
+                for row, value in enumerate(data.columns[name], start=1)
+            ]
+            for name in names
+        }
     by_group = len(data.y) == 0 or data.family.rows_are_groups
     if by_group and set(data.reading["columns"]) <= {"group", "value"}:
         raise InputError(
@@ -85,19 +102,22 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
     wanted = [group_column(data), *([] if by_group else [roles["value"]]), *names]
     rows = _rows(data, wanted, keep_empty=drop_missing)
     if by_group:
-        at = {cells[0].strip(): cells[1:] for cells in rows}
-        kept = [at.get(label, ()) for label in labels]
-        same = all(kept)
+        at = {cells[0].strip(): (place, cells[1:]) for place, cells in rows}
+        kept = [at[label] for label in labels if label in at]
+        same = len(kept) == len(labels)
     else:
         index = {label: j for j, label in enumerate(labels)}
-        numbers = [spelling.number(cells[1]) for cells in rows]
+        numbers = [spelling.number(cells[1]) for _, cells in rows]
         there = [i for i, y in enumerate(numbers) if y is not None and y == y]
-        kept = [rows[i][2:] for i in there]
-        groups = [index.get(rows[i][0].strip()) for i in there]
-        same = groups == data.group.tolist() and [numbers[i] for i in there] == data.y.tolist()
+        kept = [(rows[i][0], rows[i][1][2:]) for i in there]
+        groups = [index.get(rows[i][1][0].strip()) for i in there]
+        y = np.array([numbers[i] for i in there], dtype=float)
+        if data.log and (y > 0).all():
+            y = np.log(y)
+        same = groups == data.group.tolist() and y.tolist() == data.y.tolist()
     if not same:
         raise _changed(data)
-    return {name: [cells[k] for cells in kept] for k, name in enumerate(names)}
+    return {name: [(place, cells[k]) for place, cells in kept] for k, name in enumerate(names)}
 
 
 def read_distinct(data: GroupedData, names: Sequence[str]) -> tuple[IntArray, dict[str, list[str]]]:
@@ -183,13 +203,13 @@ def _paths(data: GroupedData) -> list[Path]:
     return [Path(file) for file in data.reading["files"]]
 
 
-def _rows(data: GroupedData, names: Sequence[str], *, keep_empty: bool) -> list[tuple[str, ...]]:
-    """What stands in some columns, row by row."""
+def _rows(
+    data: GroupedData, names: Sequence[str], *, keep_empty: bool
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Place of each row, and what stands in some columns."""
     paths, spelling = _paths(data), spelling_of(data)
     if are_tables(paths):
         with open_engine() as engine:
-            found = open_source(engine, paths, spelling).rows(names, keep_empty=keep_empty)
-            return [cells for _, cells in found]
+            return list(open_source(engine, paths, spelling).rows(names, keep_empty=keep_empty))
     header = names_of(data)
-    found = csv_rows(paths, header, names, spelling=spelling, keep_empty=keep_empty)
-    return [cells for _, cells in found]
+    return list(csv_rows(paths, header, names, spelling=spelling, keep_empty=keep_empty))
