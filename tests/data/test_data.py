@@ -173,7 +173,7 @@ def test_decimal_commas_and_semicolons(tmp_path):
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("group = 3", "group must be text"),
+        ("group = 3", "group must be a column"),
         ("grupo = 'g'", "unknown key 'grupo'"),
         ("decimal = 3", "decimal must be text"),
         ("wide = 'yes'", "wide must be true or false"),

@@ -19,6 +19,7 @@ from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
 from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_estimates, from_proportions, from_rates
+from partialpool.data.weights import weighted
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import FORMS, Family, Statistics
@@ -54,12 +55,7 @@ def estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
 
 
 def explained_estimates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
-    plain = estimates(scale, offset)
-    columns = {
-        "dose": [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5],
-        "region": ["north", "south", "north", "south", "south", "north", "north", "south"],
-    }
-    return explained(replace(plain, columns=columns), ["dose", "region"])
+    return beside(estimates(scale, offset))
 
 
 def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
@@ -68,6 +64,12 @@ def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedDa
     region = np.array(["north", "south", "north", "south", "south", "north", "north", "south"])
     columns = {"dose": dose[plain.group].tolist(), "region": region[plain.group].tolist()}
     return explained(replace(plain, columns=columns), ["dose", "region"])
+
+
+def weighted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    plain = observations(scale, offset)
+    weights = np.random.default_rng(16).lognormal(0, 0.7, plain.stats.N)
+    return weighted(replace(plain, columns={"w": weights.tolist()}), "w")
 
 
 def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
@@ -82,6 +84,14 @@ def rates(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     exposure = np.array([0.5, 1.0, 2.5, 4.0, 7.0, 10.0, 16.0, 1.5])
     events = rng.poisson(exposure * rng.gamma(3, 0.8, 8))
     return from_rates([f"site {j}" for j in range(8)], events, exposure, name="rates")
+
+
+def beside(plain: GroupedData) -> GroupedData:
+    columns = {
+        "dose": [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5],
+        "region": ["north", "south", "north", "south", "south", "north", "north", "south"],
+    }
+    return explained(replace(plain, columns=columns), ["dose", "region"])
 
 
 def own_spread(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
@@ -106,6 +116,7 @@ EXAMPLES: dict[str, Make] = {
     "student_t": student_t_means,
     "normal_covariates": explained_observations,
     "student_t_errors": student_t_errors,
+    "weighted": weighted_observations,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
     "known_errors_covariates": explained_estimates,
@@ -113,8 +124,10 @@ EXAMPLES: dict[str, Make] = {
     "known_errors_nested": nested.estimates,
     "proportions": proportions,
     "proportions_logit_normal": lambda: proportions().modelled(population="logit_normal"),
+    "proportions_covariates": lambda: beside(proportions()),
     "rates": rates,
     "rates_log_normal": lambda: rates().modelled(population="log_normal"),
+    "rates_covariates": lambda: beside(rates()),
 }
 """Name of each family to what makes a small data set of it; of one with a unit and an origin, in
 any unit and from any origin."""
@@ -137,6 +150,12 @@ def needs(made: GroupedData, program: str) -> None:
     """Leave a test out whose program the family does not have."""
     if program not in (*made.family.programs, "sensitivity"):
         pytest.skip(f"data of the family {made.family.name} have no {program}")
+
+
+def knows(made: GroupedData, program: str) -> None:
+    """Leave a test out that is about an exact posterior which is not known."""
+    if not made.family.knows_exactly(program):
+        pytest.skip(f"data of the family {made.family.name} have no exact posterior of {program}")
 
 
 def base_of(made: GroupedData) -> Any:
@@ -201,7 +220,9 @@ def test_statistics_are_by_group(made: GroupedData) -> None:
     assert (own.weight > 0).all()
     assert own.total_sd > 0
     assert own.raw.min() <= own.grand_mean <= own.raw.max()
-    means = [np.average(made.y[made.group == j]) for j in range(own.J)]
+    weights = np.ones(own.N) if own.row_weights is None else own.row_weights
+    of = [made.group == j for j in range(own.J)]
+    means = [np.average(made.y[rows], weights=weights[rows]) for rows in of]
     assert own.raw == pytest.approx(np.array(means))
     assert made.family.count(own).startswith(f"{own.N:,} {made.family.words.rows}")
 
@@ -286,6 +307,8 @@ def test_the_likelihood_is_that_of_the_rows(made: GroupedData) -> None:
         return
     own = made.stats
     row_sd = np.sqrt(own.counts / own.weight)[made.group]  # in units of the error's sd
+    if own.row_weights is not None:
+        row_sd = 1 / np.sqrt(own.row_weights)
     found, known = [], []
     for sd in (*error_sds(made), error_sds(made)[0]):
         theta = rng.normal(4, 2, own.J)
@@ -376,7 +399,7 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
         assert type(own) is type(made.stats)
         assert own.J == J
         assert len(y) == len(group) == own.N
-        [size] = own.sizes.values()
+        [*_, size] = own.sizes.values()
         assert size.tolist() == list(design.sizes)
 
 
@@ -385,6 +408,7 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
 
 def test_the_exact_posterior_is_that_of_a_grid(made: GroupedData) -> None:
     """Over mu, tau and the error's sd, theta integrated out by the algebra tested above."""
+    knows(made, FORMS[0])
     if not made.family.gaussian:
         _compare_with_grid_of_sizes(made)
         return
@@ -504,6 +528,7 @@ def _compare_with_grid_of_alphas(
 @pytest.mark.parametrize("program", SHIPPED)
 def test_every_shipped_program_has_an_exact_posterior(made: GroupedData, program: str) -> None:
     needs(made, program)
+    knows(made, program)
     posterior = made.family.exact_posterior(program, made.stats, priors_for(made))
     kinds = {"complete": "complete", "no": "none", "hierarchical": "partial"}
     assert posterior.pooling == kinds[program.split("_")[0]]
@@ -526,6 +551,12 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
     for name in priors.values:
         kept = {key: value for key, value in priors.values.items() if key != name}
         program = "hierarchical_marginal" if name in made.family.choice_settings else "no_pooling"
+        if program in made.family.programs and not made.family.knows_exactly(program):
+            with pytest.raises(InputError, match="'hierarchical_marginal' is not known"):
+                made.family.exact_posterior(program, made.stats, priors)
+            with pytest.raises(InputError, match=f"--prior {name}=NUMBER"):
+                made.family.base_choice(Priors(kept))
+            continue
         if made.stats.covariates is not None and name.startswith("theta"):
             program = "no_pooling"
         bounded = "tau_upper" in made.family.settings
@@ -623,6 +654,7 @@ def test_every_program_agrees_with_the_exact_posterior(
     name: str, made: GroupedData, cmdstan: toolchain.CmdStan
 ) -> None:
     needs(made, name)
+    knows(made, name)
     [fit] = fitting.fit_programs(
         [programs.load(name, family=made.family.name)],
         made,

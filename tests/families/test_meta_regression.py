@@ -265,12 +265,7 @@ def test_covariates_that_explain_nothing_are_refused(
         explained(small(**columns), by)
 
 
-def test_covariates_are_for_families_that_take_them() -> None:
-    data = pp.read(pp.example("tumors"))
-    with pytest.raises(
-        InputError, match="are for .*estimates with known standard errors, and these"
-    ):
-        explained(data, ["rats"])
+def test_covariates_are_for_models_that_take_them() -> None:
     with pytest.raises(InputError, match="no model of both"):
         explained(pp.read(pp.example("bcg")).modelled(population="student_t"), ["latitude"])
     with pytest.raises(InputError, match="this column holds the se"):

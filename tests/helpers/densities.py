@@ -14,6 +14,7 @@ from scipy import integrate, optimize, special, stats
 
 from partialpool.data import GroupedData
 from partialpool.families.linked.family import LinkedFamily
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.priors.choices import Choice, PriorChoice
 from partialpool.tables import variables
@@ -314,6 +315,8 @@ def _of_counts(
     fit: Fit, data: GroupedData, choice: Choice, mu: Any, tau: Any, error_sd: Any
 ) -> Any:
     """Log density where theta is beta or gamma around mu, of mu and of size or shape."""
+    if isinstance(data.family, OnALinkedLine):
+        return _about_a_line(fit, data, data.family, choice)
     total = choice.log_density(mu, tau, error_sd[0])
     if isinstance(data.family, LinkedFamily):
         return total + _of_linked(fit, data, data.family)
@@ -328,6 +331,24 @@ def _of_counts(
         return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
     population = stats.beta.logpdf(theta, mu * size, (1 - mu) * size).sum(axis=0)
     return total + population + data.family.log_likelihood(data.stats, theta, error_sd)
+
+
+def _about_a_line(fit: Fit, data: GroupedData, family: OnALinkedLine, choice: Any) -> Any:
+    """Log density of logits or logarithms that are normal about a regression line."""
+    found = variables.line(fit, data)
+    assert found is not None
+    line, scale = found
+    location = fit.posterior["location"].transpose("chain", "draw").to_numpy()
+    total = choice.location.log_density(location) + choice.scale.log_density(scale)
+    total = total + of_slopes(fit, data, choice)
+    sampled = set(fit.record.parameters or ())
+    if not sampled & {"alpha", "eta"}:
+        return total + family.log_marginal_about(data.stats, line, scale).sum(axis=0)
+    theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
+    z = (family.likelihood.link.alpha(theta) - line) / scale
+    population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(scale))
+    likelihood = family.log_likelihood(data.stats, theta, np.ones((1, 1, 1)))
+    return total + population.sum(axis=0) + likelihood
 
 
 def _of_linked(fit: Fit, data: GroupedData, family: LinkedFamily) -> Any:

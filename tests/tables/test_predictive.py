@@ -1,4 +1,4 @@
-"""Predictions and predictive scores, held against exact answers."""
+"""Predictions and predictive scores, compared with exact answers."""
 
 from __future__ import annotations
 

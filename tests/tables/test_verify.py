@@ -1,4 +1,4 @@
-"""Estimates held against exact posteriors: right ones pass, each seeded bug is caught."""
+"""Estimates compared with exact posteriors: right ones pass, each seeded bug is caught."""
 
 from __future__ import annotations
 

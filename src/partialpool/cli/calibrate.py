@@ -46,7 +46,7 @@ def calibrate(
     """Check by simulation that posteriors cover the truth as often as they say they do.
 
     Truth and data are simulated again and again from the models of a family, and fitted. All its
-    shipped programs are checked, or those named; one of your own is held against the shipped
+    shipped programs are checked, or those named; one of your own is compared with the shipped
     model of its kind. Each outcome is saved: the same command goes on where one was interrupted.
     """
     import pandas as pd

@@ -55,6 +55,13 @@ def verify(
     data_options.only_logarithms(
         data, "fits and exact posteriors are compared on the scale that models have, of logarithms"
     )
+    partial = data.family.knows_exactly(data.family.partial_pooling(data.stats))
+    if choice and not partial:
+        raise InputError(
+            f"--choice: with {data.family.mixture} no exact posterior of partial pooling is known; "
+            "leave it out"
+        )
+    alternatives = alternatives and partial
     chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
     target = place.folder(data, "verify", (*(program or ()), *(choice or ())))
     fits = sampling.fit(_possible(program, data), data, settings, by_stan=True)
@@ -103,17 +110,26 @@ def _possible(names: Sequence[str] | None, data: GroupedData) -> list[Program]:
     """
     from partialpool import programs
 
+    known = [name for name in data.family.programs if data.family.knows_exactly(name)]
     for name in names or ():
-        if name not in data.family.programs:
-            known = ", ".join(data.family.programs)
-            raise InputError(f"--program {name}: the exact posterior is known of {known}")
+        if name not in known:
+            raise InputError(
+                f"--program {name}: the exact posterior is known of {', '.join(known)}"
+            )
     family = data.family.name
     if names:
         return [
             programs.load(name, family=family, progress=progress) for name in dict.fromkeys(names)
         ]
+    if len(known) < len(data.family.programs):
+        others = [name for name in data.family.programs if name not in known]
+        say(
+            f"Left out: with {data.family.mixture} no exact posterior is known of "
+            f"{', '.join(others)}; their forms are held against each other by "
+            "`partialpool parameterizations`."
+        )
     possible = []
-    for name in data.family.programs:
+    for name in known:
         if name == programs.CENTERED:
             continue
         program = programs.load(name, family=family, progress=progress)

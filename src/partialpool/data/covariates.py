@@ -7,17 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from partialpool.data.columns import numbers_of, read_columns, read_group_columns, spelling_of
+from partialpool.data.columns import numbers_of, read_columns, read_distinct, spelling_of
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.covariates import Covariates, covariates
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 OPTION = "--by"
 
 
-def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
+def explained(
+    data: GroupedData, by: Sequence[str], *, population: str | None = None
+) -> GroupedData:
     """Let columns of the data explain how the groups differ.
 
     Prior settings found beside the file are kept, as the model has them all.
@@ -25,14 +27,17 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
     Parameters
     ----------
     data
-        The data, of a family that takes covariates (`Family.explained`).
+        The data.
     by
         Names of columns, of numbers or of categories; none leaves the data as they are.
+    population
+        The population that was asked for, if one was. Where none was, it is the one that covariates
+        need.
 
     Raises
     ------
     InputError
-        Another family, a column that is not there or is the outcome itself, or values that explain
+        Another model, a column that is not there or is the outcome itself, or values that explain
         nothing (`partialpool.families.covariates.covariates`).
     """
     if not by:
@@ -44,31 +49,32 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
             f"{OPTION} with groups within groups: there is no model of both; leave one of them "
             "out, or turn to brms or bambi"
         )
+    data = _with_the_population(data, population)
     usual = FAMILIES[data.family.reads]
-    if data.family is not usual and usual.explained:
-        chosen = ", ".join(
-            f"--{about} {name}"
-            for about, name in data.family.model.items()
-            if name != usual.model.get(about)
-        )
+    family = FAMILIES[usual.explained]
+    chosen = ", ".join(
+        f"--{about} {name}"
+        for about, name in data.family.model.items()
+        if name != family.model.get(about)
+    )
+    if chosen:
         raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
-    if not usual.explained:
-        able = {each.reads: each.words.data for each in FAMILIES.values() if each.explained}
-        raise InputError(
-            f"{OPTION} {by[0]}: covariates of groups are for {' and '.join(able.values())} "
-            f"with known standard errors, and these data are {usual.words.data}; leave {OPTION} out"
-        )
     twice = [name for k, name in enumerate(by) if name in by[:k]]
     if twice:
         raise InputError(f"{OPTION} {twice[0]}: it is named twice")
     _refuse_roles(data, by)
     of_rows = set(data.reading.get("columns", {})) <= {"group", "value"}
     summed_up = not data.has_observations and not data.columns and of_rows
-    cells = read_group_columns(data, by) if summed_up else read_columns(data, by)
-    found = {name: _of_groups(data, name, _column(data, name, cells[name])) for name in by}
+    group: IntArray | None = None if data.family.rows_are_groups else data.group
+    if summed_up:
+        group, cells = read_distinct(data, by)
+    else:
+        cells = read_columns(data, by)
+    read = {name: _column(data, name, cells[name]) for name in by}
+    if group is not None and len(group):
+        read = {name: _of_groups(data, name, read[name], group) for name in by}
     where = data.source or data.name
-    family = FAMILIES[usual.explained]
-    stats = family.with_covariates(data.stats, covariates(found, data.labels, where=where))
+    stats = family.with_covariates(data.stats, covariates(read, data.labels, where=where))
     return replace(
         data,
         name="-".join([data.name, "by", *by]),
@@ -77,6 +83,32 @@ def explained(data: GroupedData, by: Sequence[str]) -> GroupedData:
         notes=(*data.notes, *_notes(stats.covariates)),
         reading={**data.reading, "by": list(by)} if data.reading else {},
     )
+
+
+def _with_the_population(data: GroupedData, asked: str | None) -> GroupedData:
+    """Choose the population that covariates need, where it is not the usual one.
+
+    Raises
+    ------
+    InputError
+        Another one was asked for.
+    """
+    usual = FAMILIES[data.family.reads]
+    family = FAMILIES[usual.explained]
+    needed, own = family.model["population"], usual.model["population"]
+    if data.family is not usual or needed == own:
+        return data
+    if asked is not None:
+        raise InputError(
+            f"{OPTION} with --population {asked}: with covariates there is a model of "
+            f"{family.words.population}, and none of {usual.words.population}; leave --population "
+            f"out, or choose {needed}"
+        )
+    found = data.modelled(population=needed)
+    note = (
+        f"covariates need a population that can be moved along a line, so it is {needed}, not {own}"
+    )
+    return replace(found, notes=(*found.notes, note))
 
 
 def _notes(found: Covariates) -> list[str]:
@@ -110,7 +142,7 @@ def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:
 
 
 def _of_groups(
-    data: GroupedData, name: str, column: FloatArray | list[str]
+    data: GroupedData, name: str, column: FloatArray | list[str], of: IntArray
 ) -> FloatArray | list[str]:
     """One value a group: of rows that share a group, the one that they all have.
 
@@ -119,18 +151,16 @@ def _of_groups(
     InputError
         A group's rows differ.
     """
-    if data.family.rows_are_groups or not data.has_observations:
-        return column
-    first = np.empty(data.stats.J, dtype=np.int64)
-    first[data.group[::-1]] = np.arange(len(data.group))[::-1]
+    first = np.zeros(data.stats.J, dtype=np.int64)
+    first[of[::-1]] = np.arange(len(of))[::-1]
     values = np.array(column, dtype=object if isinstance(column, list) else float)
     own = values[first]
-    apart = values != own[data.group]
+    apart = values != own[of]
     if not isinstance(column, list):
-        apart &= ~(np.isnan(column) & np.isnan(own[data.group].astype(float)))
+        apart &= ~(np.isnan(column) & np.isnan(own[of].astype(float)))
     if apart.any():
         at = int(np.argmax(apart))
-        group = data.group[at]
+        group = of[at]
         other = own[group]
         raise InputError(
             f"{OPTION} {name}: it varies within group {data.labels[group]!r} (there are "

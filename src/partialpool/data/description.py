@@ -39,9 +39,9 @@ def read_description(path: Path) -> dict[str, Any]:
         What it says, empty where there is none: text under `title`, `group`, `value`, `estimate`,
         `se`, `variance`, `successes`, `trials`, `count` and `exposure` (columns), `delimiter`,
         `decimal`, `thousands`, `encoding`, `sheet` and `order` (how the file is read),
-        `group_label`, `value_label` and `unit`; two columns under `ci`; texts under `missing`; a
-        number under `level`; true or false under `exp` and `wide`; finite numbers by name under
-        `priors`.
+        `group_label`, `value_label` and `unit`; two columns under `ci`, and under `group` where
+        groups lie within groups, the outermost first; texts under `missing`; a number under
+        `level`; true or false under `exp` and `wide`; finite numbers by name under `priors`.
 
     Raises
     ------
@@ -70,6 +70,8 @@ def read_description(path: Path) -> dict[str, Any]:
                     f"{beside}: ci must be a list of two columns, as in ci = ['low', 'high'], not "
                     f"{setting!r}"
                 )
+        elif key == "group":
+            settings[key] = _checked_group(setting, beside)
         elif key == "missing":
             if not (isinstance(setting, list) and all(isinstance(text, str) for text in setting)):
                 raise InputError(
@@ -156,6 +158,38 @@ def about_files(
         "priors": priors,
         "priors_source": paths[0].with_suffix(".toml").name if priors else "",
     }
+
+
+def one_group(settings: Mapping[str, Any], path: Path) -> str | None:
+    """Give the column of groups that the TOML file names, if it names one.
+
+    Raises
+    ------
+    InputError
+        It names two, for readers that know no groups within groups.
+    """
+    group: str | tuple[str, ...] | None = settings.get("group")
+    if isinstance(group, tuple):
+        raise InputError(
+            f"{path}: {path.with_suffix('.toml').name} says that {group[1]!r} lies within "
+            f"{group[0]!r}; partialpool.read reads groups within groups, or name one column"
+        )
+    return group
+
+
+def _checked_group(setting: object, beside: Path) -> str | tuple[str, ...]:
+    if isinstance(setting, str):
+        return setting
+    if (
+        isinstance(setting, list)
+        and len(setting) == 2
+        and all(isinstance(name, str) for name in setting)
+    ):
+        return tuple(setting)
+    raise InputError(
+        f"{beside}: group must be a column, or of groups within groups a list of two, as in "
+        f"group = ['district', 'school'], not {setting!r}"
+    )
 
 
 def _checked_priors(setting: object, beside: Path) -> dict[str, float]:

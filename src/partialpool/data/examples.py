@@ -8,7 +8,10 @@ from pathlib import Path
 
 from partialpool.errors import InputError
 
-EXAMPLES = ("homework", "eight_schools", "bcg", "batting", "tumors", "pumps", "batting_rest")
+EXAMPLES = (
+    *("homework", "eight_schools", "bcg", "calendars"),
+    *("batting", "tumors", "pumps", "batting_rest"),
+)
 """Names of the shipped data sets."""
 
 

@@ -12,7 +12,6 @@ from partialpool.text import NUMBER
 
 _SHOWN = 3
 _DOUBTFUL = re.compile(r"[^\S\n ]|  |^(?:\+|-0|0\d|-?\.|-?\d+[.eE])", re.MULTILINE)
-_LEADING_ZERO = re.compile(r"\n0\d")
 _NUMERIC = frozenset("0123456789+-.")
 
 
@@ -100,10 +99,11 @@ def alike(labels: Iterable[str]) -> tuple[str, ...]:
 def _plainly_differ(labels: Sequence[str]) -> bool:
     """Whether labels differ beyond doubt: a look at all of them at once, as they may be many."""
     text = "\n".join(labels)
-    digits = text.replace("\n", "")
-    if digits.isascii() and digits.isdecimal():
-        return not _LEADING_ZERO.search("\n" + text)
-    if not text.isascii() or text.count("\n") >= len(labels) or _DOUBTFUL.search(text):
+    if not text.isascii() or text.count("\n") >= len(labels):
+        return False
+    if text.replace("\n", "").isdecimal() and "\n0" not in "\n" + text.removeprefix("0\n"):
+        return True  # whole numbers as programs write them
+    if _DOUBTFUL.search(text):
         return False
     lower = text.casefold()
     return lower == text or len(set(lower.split("\n"))) == len(labels)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from partialpool.data.description import about_files, read_description, spelling_of_file
+from partialpool.data.description import about_files, one_group, read_description, spelling_of_file
 from partialpool.data.files import sha256_of
 from partialpool.data.grouped import GroupedData, group_values
 from partialpool.data.labels import strip_labels
@@ -103,7 +103,7 @@ def read_rows(
 ) -> GroupedData:
     """Read the observations of a file whose spelling is settled, as `read_csv` does."""
     settings = read_description(path)
-    group = group or settings.get("group")
+    group = group or one_group(settings, path)
     value = value or settings.get("value")
     if value is None and "estimate" in settings:
         raise InputError(

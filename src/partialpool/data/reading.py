@@ -207,8 +207,9 @@ def read(
     """
     paths = expand(files)
     columns = columns or Columns()
-    levels = check_levels(columns.group)
     try:
+        settings = read_description(paths[0])
+        levels = check_levels(columns.group or settings.get("group"))
         spelling = spelling_of_file(
             paths[0],
             delimiter=delimiter,
@@ -222,7 +223,6 @@ def read(
         if levels:
             spelling = replace(spelling, joined=levels)
             columns = replace(columns, group=spelling.joined_name)
-        settings = read_description(paths[0])
         wide = wide or settings.get("wide", False)
         order = order or settings.get("order")
         sheets = about_sheets(paths, spelling)

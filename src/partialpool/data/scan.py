@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data.description import about_files, read_description, spelling_of_file
+from partialpool.data.description import about_files, one_group, read_description, spelling_of_file
 from partialpool.data.engine import REWRITTEN, Numbers, Source, UnexplainedError, open_engine, plain
 from partialpool.data.files import expand, fingerprint, listed, short_list
 from partialpool.data.grouped import GroupedData
@@ -140,7 +140,7 @@ def scan_data(
         check_header(source.header, path=paths[0], delimiter=spelling.delimiter)
         label, outcome = find_columns(
             source.header,
-            group or settings.get("group"),
+            group or one_group(settings, paths[0]),
             value or settings.get("value"),
             path=paths[0],
         )

@@ -15,18 +15,21 @@ from partialpool.families.nested import KNOWN_ERRORS_NESTED, NESTED
 from partialpool.families.normal import NORMAL
 from partialpool.families.normal_covariates import EXPLAINED_OBSERVATIONS
 from partialpool.families.own_spread import OWN_SPREAD
-from partialpool.families.proportions import LOGIT_NORMAL, PROPORTIONS
-from partialpool.families.rates import LOG_NORMAL, RATES
+from partialpool.families.proportions import EXPLAINED_PROPORTIONS, LOGIT_NORMAL, PROPORTIONS
+from partialpool.families.rates import EXPLAINED_RATES, LOG_NORMAL, RATES
 from partialpool.families.student_t import STUDENT_T_EFFECTS
 from partialpool.families.student_t_errors import STUDENT_T_ERRORS
 from partialpool.families.student_t_means import STUDENT_T_MEANS
+from partialpool.families.weighted import WEIGHTED
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, STUDENT_T_ERRORS, EXPLAINED_OBSERVATIONS, NESTED),
+        WEIGHTED,
         *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
-        *(PROPORTIONS, LOGIT_NORMAL, RATES, LOG_NORMAL),
+        *(PROPORTIONS, LOGIT_NORMAL, EXPLAINED_PROPORTIONS),
+        *(RATES, LOG_NORMAL, EXPLAINED_RATES),
     )
 }
 """Every family, by its name."""
@@ -49,6 +52,7 @@ __all__ = [
     "STUDENT_T_EFFECTS",
     "STUDENT_T_ERRORS",
     "STUDENT_T_MEANS",
+    "WEIGHTED",
     "chosen",
 ]
 

@@ -49,9 +49,9 @@ class CountStatistics(Statistics):
         return np.ones(self.J, dtype=np.int64)
 
     @cached_property
-    def alike(self) -> Alike:
-        """Groups whose counts are the same."""
-        return Alike.of(self.weight, self.raw)
+    def alike(self) -> Alike | None:
+        """Groups whose counts are the same, where nothing else is known of them."""
+        return Alike.of(self.weight, self.raw) if self.covariates is None else None
 
 
 class CountsFamily(Family):

@@ -70,9 +70,13 @@ class OnALine(_Base):
             As there.
         """
         given = super().default_priors(stats)  # type: ignore[safe-super]
-        found = {**given.values, "beta_scale": rounded(_SLOPES * stats.total_sd)}
+        found = {**given.values, "beta_scale": rounded(_SLOPES * self.slope_unit(stats))}
         values = {name: found[name] for name in self.settings if name in found}
         return Priors(values, dict.fromkeys(values, SCALED))
+
+    def slope_unit(self, stats: Any) -> float:
+        """Spread of what the line explains, in which slopes for an sd of x are counted."""
+        return float(stats.total_sd)
 
     def slope_choices(self, base: Any) -> dict[str, Any]:
         """Choices that vary the prior of the slopes: ten times as wide, and a fifth."""
@@ -104,15 +108,19 @@ class OnALine(_Base):
     def starts(
         self, program: Declared, stats: Any, settings: Settings, *, inputs: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """As without covariates, with slopes within half an sd of the data for one of x."""
+        """As without covariates, with slopes within half an sd of the data for one of x.
+
+        Within half an sd of their prior, where that leaves less.
+        """
         found = super().starts(  # type: ignore[safe-super]
             program, stats, settings, inputs=inputs
         )
         if "beta" in program.declared["parameters"]:
             for chain, start in enumerate(found):
                 rng = np.random.default_rng([settings.seed, chain, 1])
-                unit = stats.total_sd / stats.covariates.spread
-                start["beta"] = 0.5 * unit * rng.uniform(-1, 1, stats.covariates.K)
+                unit = min(self.slope_unit(stats), float(inputs.get("beta_scale", np.inf)))
+                slopes = 0.5 * unit * rng.uniform(-1, 1, stats.covariates.K)
+                start["beta"] = slopes / stats.covariates.spread
         return found
 
     @property

@@ -6,7 +6,7 @@ theta, sigma and nu, an observation that lies z = (y_i - theta_j) / sigma off ha
 1 / scale_i^2 = (nu + 1) / (nu + z^2) on average, so that one that lies far off says little (Lange,
 Little and Taylor 1989, *Journal of the American Statistical Association* 84, 881-896).
 
-Complete and no pooling are those of normal errors, which the model is held against.
+Complete and no pooling are those of normal errors, which the model is compared with.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class RowStats(GroupStats):
         rows = tuple(self.rows[j] for j in at)
         return RowStats(found.labels, found.n, found.mean, found.ss, rows)
 
-    def without_row(self, j: int, value: float) -> RowStats | None:
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> RowStats | None:
         """Return the statistics without one observation of group j; None where it has no other."""
-        found = super().without_row(j, value)
+        found = super().without_row(j, value, weight)
         if found is None:
             return None
         left = np.delete(self.rows[j], int(np.argmin(np.abs(self.rows[j] - value))))

@@ -82,6 +82,8 @@ def kept(
     name = program.effects
     population, centered = _population(model, name)
     observations = _observations(model, name, error_sd=data.stats.error_sd or "se")
+    if data.stats.row_weights is not None and observations:
+        observations = None  # a statement without weights says too little of rows that have some
     drawn = None if prior_only else conditional(tree["posterior"].to_dataset(), data)
     if drawn:
         population, observations = population is not False, observations is not False
@@ -139,7 +141,7 @@ def absences(program: Program, parts: Collection[str], data: GroupedData) -> lis
 def conditional(posterior: xr.Dataset, data: GroupedData) -> bool | None:
     """Tell whether theta given (mu, tau, sigma) behaves as in the normal model.
 
-    Means and variances of (theta_j - m_j) / s_j are held against 0 and 1 in Monte Carlo errors, of
+    Means and variances of (theta_j - m_j) / s_j are compared with 0 and 1 in Monte Carlo errors, of
     50 groups at most; small deviations count as none.
 
     Returns

@@ -29,7 +29,7 @@ from partialpool.priors.distributions import (
 )
 
 BASE = "base"
-"""Name of the choice that the others are held against."""
+"""Name of the choice that the others are compared with."""
 
 _PART = re.compile(r"\s*(\w+)\s*(?:=|~)\s*(\w+\s*\([^()]*\))\s*[,;]?", re.ASCII)
 
@@ -155,6 +155,20 @@ class PriorChoice(Choice):
         return found
 
 
+def check_slopes(beta: Normal) -> None:
+    """Refuse a prior of slopes whose mean is not 0.
+
+    Raises
+    ------
+    InputError
+        With an example of one that is.
+    """
+    if beta.location != 0:
+        raise InputError(
+            f"beta ~ {beta}: the prior of the slopes has the mean 0, such as normal(0, 2)"
+        )
+
+
 @dataclass(frozen=True)
 class RegressionChoice(PriorChoice):
     """Priors of a hierarchical model whose population lies about a regression line.
@@ -176,10 +190,7 @@ class RegressionChoice(PriorChoice):
 
     def __post_init__(self) -> None:
         """Refuse a prior of slopes whose mean is not 0."""
-        if self.beta.location != 0:
-            raise InputError(
-                f"beta ~ {self.beta}: the prior of the slopes has the mean 0, such as normal(0, 2)"
-            )
+        check_slopes(self.beta)
 
     @property
     def priors(self) -> dict[str, Normal | ScalePrior]:

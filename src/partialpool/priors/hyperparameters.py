@@ -1,4 +1,4 @@
-"""Numbers in priors: scaled to the data, set by its file or by the user, held against the data.
+"""Numbers in priors: scaled to the data, set by its file or by the user, compared with the data.
 
 The families of the priors are written in the Stan programs.
 """

@@ -9,14 +9,14 @@ within groups. Both follow from location and scale, and location and scale from 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from partialpool.priors.choices import Choice
+from partialpool.priors.choices import Choice, check_slopes
 from partialpool.priors.distributions import (
     SCALE_FAMILIES,
     Normal,
@@ -302,7 +302,7 @@ class LinkedChoice(Choice):
 
     def inputs(self) -> dict[str, Any]:
         """Inputs of the program `sensitivity` that select these priors."""
-        settings = [float(getattr(self.scale, field.name)) for field in fields(self.scale)]
+        settings = [float(getattr(self.scale, each.name)) for each in fields(self.scale)]
         return {
             "location_mean": self.location.location,
             "location_sd": self.location.scale,
@@ -310,3 +310,41 @@ class LinkedChoice(Choice):
             "scale_prior": [settings[0], settings[-1]],
             "scale_upper": self.scale.upper_bound,
         }
+
+
+@dataclass(frozen=True)
+class LinkedRegressionChoice(LinkedChoice):
+    """Priors of such a population that lies about a regression line.
+
+    Attributes
+    ----------
+    name, location, scale, link
+        As of `LinkedChoice`; the location is that at the means of the covariates.
+    beta
+        Prior, about 0, of what one sd of each covariate adds on that scale.
+    """
+
+    beta: Normal = field(default_factory=lambda: Normal(0.0, 1.0))
+
+    parsers: ClassVar[Mapping[str, Callable[[str], Prior]]] = {
+        **LinkedChoice.parsers,
+        "beta": parse_location_prior,
+    }
+
+    def __post_init__(self) -> None:
+        """Refuse a prior of slopes whose mean is not 0."""
+        check_slopes(self.beta)
+
+    @property
+    def priors(self) -> dict[str, Normal | ScalePrior]:
+        """Parameter to its prior; that of beta is for one sd of a covariate."""
+        return {**super().priors, "beta": self.beta}
+
+    @property
+    def at_the_means(self) -> LinkedChoice:
+        """The same without slopes, of groups at the means of the covariates."""
+        return LinkedChoice(self.name, self.location, self.scale, self.link)
+
+    def inputs(self) -> dict[str, Any]:
+        """Inputs of the program `sensitivity` that select these priors."""
+        return {**super().inputs(), "beta_scale": self.beta.scale}

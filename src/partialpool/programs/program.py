@@ -223,7 +223,7 @@ def is_shipped(path: Path, family: str) -> bool:
 
 
 def lacking(program: Program, *, normal: bool = True) -> list[str]:
-    """Name what a program does not write or declare, and what cannot be had without it.
+    """Name what a program does not write or declare, and what is missing without it.
 
     Parameters
     ----------

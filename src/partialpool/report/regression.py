@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER
-from partialpool.report import cells
+from partialpool.report import cells, odds
 from partialpool.report.drawing import Figure
 from partialpool.report.model_figures import effect_axes
 from partialpool.report.views import LOGARITHMS
@@ -45,10 +46,12 @@ def lines(comparison: Comparison) -> list[str]:
 def _slope(comparison: Comparison, fit: Fit, row: dict[str, Any]) -> str:
     """Say what one covariate, or one level of a category, goes with."""
     data, name, of = comparison.data, str(row["coefficient"]), nouns(comparison)
-    low, high = (number(row[end], row[f"mcse_{end}"]) for end in ("q2.5", "q97.5"))
-    mean = number(row["mean"], row["mcse_mean"], "" if data.exp else data.unit)
     own = scalar(comparison, fit, f"beta[{name}]")
     draws = own["ess_bulk"] if own is not None else 1.0
+    if isinstance(data.family, OnALinkedLine):
+        return odds.slope(comparison, data.family, row, draws)
+    low, high = (number(row[end], row[f"mcse_{end}"]) for end in ("q2.5", "q97.5"))
+    mean = number(row["mean"], row["mcse_mean"], "" if data.exp else data.unit)
     side = "above" if row["p_positive"] > 0.5 else "below"
     sure = percent(max(row["p_positive"], 1 - row["p_positive"]), draws)
     known = (
@@ -71,7 +74,10 @@ def _explained(comparison: Comparison, fit: Fit) -> list[str]:
     rows = rows_of(comparison.table("explained", model=fit.name))
     if not rows or not math.isfinite(rows[0]["explained"]):
         return []
-    row, unit = rows[0], "" if comparison.data.exp else comparison.data.unit
+    row, family = rows[0], comparison.data.family
+    linked = isinstance(family, OnALinkedLine)
+    unit = "" if comparison.data.exp or linked else comparison.data.unit
+    of = family.alphas if isinstance(family, OnALinkedLine) else nouns(comparison)
     spread = f"{short(row['tau_without_median'])} {unit}".strip()
     about = f"{short(row['tau_median'])} {unit}".strip()
     scale = ", on the scale of the logarithms," if comparison.data.exp else ""
@@ -80,10 +86,10 @@ def _explained(comparison: Comparison, fit: Fit) -> list[str]:
         "the line"
     )
     said = (
-        f"The covariates explain hardly any of how the {nouns(comparison)} differ: {pair}."
+        f"The covariates explain hardly any of how the {of} differ: {pair}."
         if row["explained"] < _HARDLY
         else f"The covariates explain about {100 * row['explained']:.0f} % of the variance of the "
-        f"{nouns(comparison)}: {pair}."
+        f"{of}: {pair}."
     )
     gain = row["elpd"] - row["elpd_without"]
     if not math.isfinite(gain):
@@ -122,6 +128,10 @@ def coefficients(comparison: Comparison) -> cells.View | None:
         return None
     exp = comparison.data.exp
     over = "a factor for one unit of the covariate" if exp else "for one unit of the covariate"
+    note = f"Each is {over}; the intercept is the line where all covariates are 0."
+    family, ratios = comparison.data.family, cells.Columns()
+    if isinstance(family, OnALinkedLine):
+        note, ratios = odds.note(family), odds.columns(family)
     return cells.view(
         "Coefficients of the regression line",
         frame.assign(title=frame["model"].map(comparison.titles)),
@@ -134,9 +144,10 @@ def coefficients(comparison: Comparison) -> cells.View | None:
             ("Median", cells.estimate("median", "mcse_median")),
             ("97.5 %", cells.estimate("q97.5", "mcse_q97.5")),
             (f"P(above {1 if exp else 0})", cells.probability("p_positive")),
+            *ratios,
         ],
         csv="coefficients",
-        note=f"Each is {over}; the intercept is the line where all covariates are 0.",
+        note=note,
     )
 
 

@@ -116,14 +116,17 @@ def nouns(comparison: Comparison) -> str:
     return comparison.data.words.thetas.removeprefix("group ")
 
 
-def pulled_to(comparison: Comparison) -> str:
-    """What partial pooling pulls groups towards, within a sentence."""
+def pulled_to(comparison: Comparison, *, several: bool = False) -> str:
+    """What partial pooling pulls a group or several towards, within a sentence."""
     if comparison.data.stats.covariates is not None:
         return "the regression line"
     nesting = comparison.data.stats.nesting
     symbol = "μ" if nesting is None else "φ"
     symbol = f"exp({symbol})" if comparison.data.exp else symbol
-    return symbol if nesting is None else f"the mean of its {nesting.label}, {symbol},"
+    if nesting is None:
+        return symbol
+    of = f"the means of their {nesting.label}s" if several else f"the mean of its {nesting.label}"
+    return f"{of}, {symbol},"
 
 
 def groups_of(count: int) -> str:
@@ -193,7 +196,7 @@ def capital(words: str) -> str:
 
 def size_of(comparison: Comparison, row: Row) -> str:
     """Say how much is known of a group, by the column of its size in a row of a table."""
-    [column] = comparison.data.stats.sizes
+    column = next(iter(comparison.data.stats.sizes))
     whole = comparison.data.stats.sizes[column].dtype.kind in "iu"
     digits = ".7g" if whole else ".4g"
     return f"{comparison.data.words.size} = {row[column]:{digits}}".replace("-", "−")
@@ -201,7 +204,7 @@ def size_of(comparison: Comparison, row: Row) -> str:
 
 def sizes(data: GroupedData) -> dict[str, str]:
     """Arguments of a figure that orders groups by how much is known of them."""
-    [column] = data.stats.sizes
+    column = next(iter(data.stats.sizes))
     words = data.words
     return {
         "size": column,

@@ -1,7 +1,7 @@
 """Two samplers that share no code, Stan's NUTS and the Gibbs sampler, on one posterior.
 
 Both sample the hierarchical model under the same inverse-gamma priors of both variances, and are
-held against the exact posterior and against each other in speed.
+compared with the exact posterior and against each other in speed.
 """
 
 from __future__ import annotations

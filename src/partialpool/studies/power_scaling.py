@@ -1,6 +1,6 @@
 """Power-scaling: whether the posterior moves when the prior, or the likelihood, weighs more.
 
-The posterior under prior^a (or likelihood^a) is had from draws by importance weights for a close
+The posterior under prior^a (or likelihood^a) follows from draws by importance weights for a close
 to 1. How fast it moves with log2(a) is the sensitivity (Kallioinen, Paananen, Bürkner and Vehtari
 2023, *Statistics and Computing* 34, 57, "Detecting and diagnosing prior and likelihood
 sensitivity with power-scaling"); 0.05 or more counts as sensitive. They scale priors of the top

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.data import GroupedData
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS
 from partialpool.tables import variables
@@ -125,6 +126,11 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     stats, rng = data.stats, np.random.default_rng(1)
     frames = []
     for fit in fits:
+        if isinstance(data.family, OnALinkedLine):
+            drawn = _about_a_line(fit, data, data.family, rng)
+            if drawn is not None:
+                frames += _whole(fit, data, drawn)
+            continue
         center = variables.center(fit, data) if fit.pooling in ("complete", "partial") else None
         tau: FloatArray | None = np.zeros(1)
         error_sd: FloatArray | None = np.ones((1, 1))
@@ -145,28 +151,48 @@ def _whole_checks(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             half = 0.5 * nu.reshape(size)[at][:, None]
             spread = spread[:, None] / np.sqrt(rng.gamma(half, 1 / half, (len(at), stats.J)))
         drawn = data.family.replicated(stats, mu, spread, error, rng)
-        seen = data.family.whole_statistics(stats, stats.raw[None])
-        replicated = data.family.whole_statistics(stats, drawn)
-        for name, values in replicated.items():
-            observed = float(seen[name][0])
-            edges = np.quantile(values, list(_QUANTILES.values()))
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "model": [fit.name],
-                        "statistic": name,
-                        "group": "",
-                        "n": stats.J,
-                        "observed": observed,
-                        **dict(zip(_QUANTILES, edges, strict=True)),
-                        "p_value": float(
-                            (values > observed).mean() + 0.5 * (values == observed).mean()
-                        ),
-                    }
-                )
-            )
+        frames += _whole(fit, data, drawn)
     columns = ("model", "statistic", "group", "n", "observed", *_QUANTILES, "p_value")
     return variables.stacked(frames, columns)
+
+
+def _about_a_line(
+    fit: Fit, data: GroupedData, family: OnALinkedLine, rng: np.random.Generator
+) -> FloatArray | None:
+    """Estimates of groups drawn anew about a line on another scale than theta's, shape (S, J)."""
+    found = variables.line(fit, data)
+    if found is None or not fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS):
+        return None
+    line, scale = found
+    at = np.linspace(0, scale.size - 1, min(_MOST, scale.size)).astype(int)
+    flat = line.reshape(len(line), -1)[:, at].T
+    return family.replicated_about(data.stats, flat, scale.ravel()[at], rng)
+
+
+def _whole(fit: Fit, data: GroupedData, drawn: FloatArray) -> list[pd.DataFrame]:
+    """Compare statistics of all estimates with those of data sets drawn anew, shape (S, J)."""
+    stats, frames = data.stats, []
+    seen = data.family.whole_statistics(stats, stats.raw[None])
+    replicated = data.family.whole_statistics(stats, drawn)
+    for name, values in replicated.items():
+        observed = float(seen[name][0])
+        edges = np.quantile(values, list(_QUANTILES.values()))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "model": [fit.name],
+                    "statistic": name,
+                    "group": "",
+                    "n": stats.J,
+                    "observed": observed,
+                    **dict(zip(_QUANTILES, edges, strict=True)),
+                    "p_value": float(
+                        (values > observed).mean() + 0.5 * (values == observed).mean()
+                    ),
+                }
+            )
+        )
+    return frames
 
 
 def _statistics(

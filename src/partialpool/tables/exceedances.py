@@ -18,6 +18,7 @@ from scipy import special
 from partialpool.types import FloatArray, IntArray
 
 _SLABS, _BINS = 64, 128
+_SOME = 20_000  # values whose quantiles say where bins end
 _OFTEN = 0.5  # probability from which on each group of a bin is looked at
 
 
@@ -57,11 +58,11 @@ class Exceedances:
     @classmethod
     def of(cls, weight: FloatArray, distance: FloatArray) -> Exceedances:
         """Sort groups into bins, at least one of them; shape (J,) each."""
-        slab = np.empty(len(weight), dtype=np.int64)
-        slab[np.argsort(weight, kind="stable")] = np.arange(len(weight)) * _SLABS // len(weight)
-        order = np.lexsort((distance, slab))
+        at = _share(weight, _SLABS) * _BINS + _share(distance, _BINS)
+        order = np.argsort(at.astype(np.uint16), kind="stable")
         weight, distance = weight[order], distance[order]
-        starts = np.unique(np.linspace(0, len(weight), _SLABS * _BINS + 1).astype(np.int64))
+        sizes = np.bincount(at)
+        starts = np.append(0, np.cumsum(sizes[sizes > 0]))
         ends = starts[:-1]
         return cls(
             weight,
@@ -134,6 +135,12 @@ def conditional(
     own *= distance
     own += population.deviation * factor
     return own, np.sqrt(factor) * population.tau
+
+
+def _share(values: FloatArray, parts: int) -> IntArray:
+    """Part of the sorted values, out of so many about equal ones, in which each lies."""
+    some = np.sort(values[:: max(1, len(values) // _SOME)])
+    return np.searchsorted(some[len(some) * np.arange(1, parts) // parts], values, side="right")
 
 
 def _ranges(starts: IntArray, sizes: IntArray) -> IntArray:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from partialpool.data import GroupedData
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.families.protocols import LeavingOut
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS, PRIOR
@@ -132,9 +133,8 @@ def _weighted(fit: Fit, data: GroupedData, density: _Density) -> _Scored:
     threshold = k_threshold(draws_of(fit))
     left = leave_out(density.log_density, r_eff=relative_ess(fit))
     elpd, k = left.elpd, left.k
-    spread = np.hypot(density.tau, density.error_sd / np.sqrt(data.stats.weight[:, None, None]))
-    z = (data.stats.raw[:, None, None] - density.center) / spread
-    below = (np.exp(left.log_weights) * special.ndtr(z).reshape(left.log_weights.shape)).sum(axis=1)
+    shares = density.below(data).reshape(left.log_weights.shape)
+    below = (np.exp(left.log_weights) * shares).sum(axis=1)
     bad = unreliable(k, threshold)
     again = refits.without_groups(fit, data, np.flatnonzero(bad))
     elpd[bad] = np.where(np.isfinite(again[0]), again[0], elpd[bad])
@@ -150,6 +150,8 @@ def _exactly(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | Non
     known = family.rows_are_groups if family.leaves_groups_out is None else family.leaves_groups_out
     if not (known and is_shipped(fit)) or fit.pooling == "none":
         return None
+    if not family.knows_exactly(fit.name):
+        return None
     if fit.pooling == "complete" and not family.rows_are_groups:
         return None
     if fit.pooling == "partial" and family.mixture and not family.within_reach(data.stats):
@@ -160,7 +162,36 @@ def _exactly(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | Non
     return posterior.leave_one_out(), posterior.leave_one_out_cdf()
 
 
-class _Density(NamedTuple):
+class _Density(Protocol):
+    """Log density of each group's data as those of a new group, and where they lie."""
+
+    @property
+    def log_density(self) -> FloatArray:
+        """Shape (J, chain, draw)."""
+        ...
+
+    def below(self, data: GroupedData) -> FloatArray:
+        """Probability of a smaller estimate than each group's own, shape (J, chain, draw)."""
+        ...
+
+
+class _AboutALine(NamedTuple):
+    """Draws of a line on another scale than theta's, shape (J, chain, draw), and of the sd there.
+
+    As of `_Normal`.
+    """
+
+    line: FloatArray
+    scale: FloatArray
+    log_density: FloatArray
+    family: OnALinkedLine
+
+    def below(self, data: GroupedData) -> FloatArray:
+        """Probability of a smaller count, shape (J, chain, draw)."""
+        return self.family.below_about(data.stats, self.line, self.scale)
+
+
+class _Normal(NamedTuple):
     """Draws of what a new group's mean is normal around, and the log density of each group's data.
 
     Attributes
@@ -177,12 +208,23 @@ class _Density(NamedTuple):
     error_sd: FloatArray
     log_density: FloatArray
 
+    def below(self, data: GroupedData) -> FloatArray:
+        """Probability of a smaller estimate, shape (J, chain, draw)."""
+        spread = np.hypot(self.tau, self.error_sd / np.sqrt(data.stats.weight[:, None, None]))
+        z = (data.stats.raw[:, None, None] - self.center) / spread
+        return np.asarray(special.ndtr(z))
+
 
 def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
     """Log density of each group's data as those of a new group."""
-    error_sd = variables.error_sd(fit, data)
     if not fit.keeps(CONDITIONAL if fit.pooling == "partial" else OBSERVATIONS):
         return None
+    if isinstance(data.family, OnALinkedLine):
+        line = variables.line(fit, data)
+        if line is None:
+            return None
+        return _AboutALine(*line, data.family.log_marginal_about(data.stats, *line), data.family)
+    error_sd = variables.error_sd(fit, data)
     if fit.pooling == "partial" and data.family.mixture:
         return None
     if fit.pooling == "partial":
@@ -199,7 +241,7 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
     if center.ndim == 3 and len(center) == 1:
         center = center[0]
     log_density = data.family.log_marginal(data.stats, center, tau, error_sd[0])
-    return _Density(center, tau, error_sd[0], log_density)
+    return _Normal(center, tau, error_sd[0], log_density)
 
 
 def _prior_density(fit: Fit, data: GroupedData) -> FloatArray | None:

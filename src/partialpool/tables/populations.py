@@ -56,7 +56,9 @@ def populations(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
         which this is known, or more groups than are verified.
     """
     fit = next((f for f in fits if f.pooling == "partial" and is_shipped(f)), None)
-    if fit is None or data.stats.J > MOST_GROUPS or data.stats.J < 2:
+    if fit is None or not data.family.knows_exactly(fit.name):
+        return pd.DataFrame(columns=list(COLUMNS))
+    if data.stats.J > MOST_GROUPS or data.stats.J < 2:
         return pd.DataFrame(columns=list(COLUMNS))
     own = data.family.exact_posterior(fit.name, data.stats, Priors(fit.record.priors))
     if not isinstance(own, Comparable):

@@ -1,4 +1,4 @@
-"""What another model of the same rows changes: held against the usual one, both by quadrature."""
+"""What another model of the same rows changes: compared with the usual one, both by quadrature."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.linked.line import OnALinkedLine, Populations
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL
 from partialpool.tables import variables
@@ -69,12 +70,55 @@ def center(fit: Fit, data: GroupedData) -> FloatArray | None:
     if data.stats.nesting is not None:
         phi = outer(fit, data)
         return None if phi is None else phi[data.stats.nesting.index]
-    mu, beta, found = scalar(fit, data, "mu"), coefficients(fit, data), data.stats.covariates
-    if mu is None or (found is not None and beta is None):
+    if isinstance(data.family, OnALinkedLine):
+        found = populations(fit, data)
+        return None if found is None else found.mean
+    if data.stats.covariates is not None:
+        found_line = line(fit, data)
+        return None if found_line is None else found_line[0]
+    mu = scalar(fit, data, "mu")
+    return None if mu is None else mu[None]
+
+
+def line(fit: Fit, data: GroupedData) -> tuple[FloatArray, FloatArray] | None:
+    """Regression line at each group's covariates, and the sd about it, where it is normal.
+
+    Of probabilities and rates that is the scale of their logits or logarithms.
+
+    Returns
+    -------
+    line, sd
+        Draws, shapes (J, chain, draw) and (chain, draw); an sd of 0 puts the groups on the line.
+        None where there is no line.
+    """
+    found = intercept(fit, data), coefficients(fit, data), spread(fit, data)
+    middle, beta, sd = found
+    if data.stats.covariates is None or middle is None or beta is None or sd is None:
         return None
-    if found is None or beta is None:
-        return mu[None]
-    return np.asarray(mu + np.tensordot(found.centered, beta, axes=1))
+    return np.asarray(middle + np.tensordot(data.stats.covariates.centered, beta, axes=1)), sd
+
+
+def intercept(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """The line at the means of the covariates, shape (chain, draw)."""
+    return scalar(fit, data, "location" if isinstance(data.family, OnALinkedLine) else "mu")
+
+
+def spread(fit: Fit, data: GroupedData) -> FloatArray | None:
+    """Sd about the line, shape (chain, draw); 0 under complete pooling."""
+    if fit.pooling == "complete":
+        sizes = fit.posterior.sizes
+        return np.zeros((sizes["chain"], sizes["draw"]))
+    if isinstance(data.family, OnALinkedLine):
+        return scalar(fit, data, "scale")
+    return tau(fit, data)
+
+
+def populations(fit: Fit, data: GroupedData) -> Populations | None:
+    """Populations of theta about a line on another scale, shape (J, chain, draw) each."""
+    found = line(fit, data)
+    if found is None or not isinstance(data.family, OnALinkedLine) or fit.pooling != "partial":
+        return None
+    return data.family.at(*found)
 
 
 def outer(fit: Fit, data: GroupedData) -> FloatArray | None:
@@ -105,6 +149,9 @@ def error_sd(fit: Fit, data: GroupedData) -> FloatArray | None:
 
     The sd within groups where it is a parameter; 1 where standard errors are known.
     """
+    if isinstance(data.family, OnALinkedLine):
+        found = populations(fit, data)
+        return None if found is None else found.error_sd
     if data.stats.error_sd:
         return sigma(fit, data)
     sizes = fit.posterior.sizes
@@ -127,8 +174,12 @@ def local_tau(fit: Fit, data: GroupedData) -> FloatArray | None:
     """Sd of the normal population that each group is drawn from.
 
     tau, shape (chain, draw); of a Student-t population tau times the group's scale, shape
-    (J, chain, draw).
+    (J, chain, draw), and so is that of theta at the group's covariates about a line on another
+    scale.
     """
+    if isinstance(data.family, OnALinkedLine):
+        about = populations(fit, data)
+        return None if about is None else about.sd
     found, name = tau(fit, data), data.family.local_scale
     scale = by_group(fit, data, name) if name else None
     return found if found is None or scale is None else np.asarray(found * scale)

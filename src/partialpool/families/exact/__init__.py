@@ -1,6 +1,6 @@
 """Exact posteriors of the shipped models, by quadrature with error control.
 
-A reference to hold samplers against: every number comes with the change that a refined grid
+A reference for samplers: every number comes with the change that a refined grid
 makes to it. `hierarchical` is partial pooling, `complete_pooling` and `no_pooling` are the
 two extremes, `common_variance` is no pooling with one variance for all groups; they take sufficient
 statistics by group and priors of `partialpool.priors`. `exact_draws` samples the hierarchical

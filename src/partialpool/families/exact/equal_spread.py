@@ -1,7 +1,7 @@
 """Groups of observations with one variance and a normal population, by tables of values.
 
 The same posterior as that of `hierarchical`, which is faster and has more digits; this one scores
-groups that are left out, to hold other models against.
+groups that are left out, to compare other models with.
 """
 
 from __future__ import annotations

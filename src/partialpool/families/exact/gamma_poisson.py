@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from partialpool.errors import InputError
 from partialpool.families.conjugate import GAMMA
 from partialpool.families.exact.draws import inner_quantiles
 from partialpool.families.exact.mixed import FINER_PANELS, PANELS, Mixed, Nodes, mixed
+from partialpool.families.exact.on_grids import OnGrids
 from partialpool.families.exact.plane import Outer, Plane
 from partialpool.families.exact.quadrature import panel_nodes
 from partialpool.families.exact.rising import log_rising, on_nodes, tail_counts
@@ -40,7 +41,6 @@ from partialpool.families.exact.table import (
     check_probs,
     position,
     quantile_column,
-    table,
 )
 from partialpool.priors.populations import Gamma
 from partialpool.types import FloatArray, IntArray
@@ -274,8 +274,11 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class GammaPoissonPosterior:
+class GammaPoissonPosterior(OnGrids[Grid]):
     """Posterior of partial pooling of rates, on a grid and on its refinement.
+
+    Its `summary` has theta, mu, size (the rate b of the population), shape, tau, tau2, lambda
+    (pooling factor by group, 1 = complete pooling) and theta_new.
 
     Attributes
     ----------
@@ -284,8 +287,6 @@ class GammaPoissonPosterior:
     labels
         Names of the groups.
     """
-
-    pooling: ClassVar[Literal["partial"]] = "partial"
 
     problem: Problem
     labels: tuple[str, ...]
@@ -305,33 +306,8 @@ class GammaPoissonPosterior:
         """Log of p(x), with all constants."""
         return self.problem.log_constant + self.fine.outer("rate").log_total
 
-    def summary(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        groups: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Posterior moments and quantiles of everything that is reported.
-
-        Parameters
-        ----------
-        probs
-            Probabilities of the quantiles.
-        groups
-            Groups whose theta and pooling factor are wanted; all by default.
-
-        Returns
-        -------
-        DataFrame
-            Columns as `HierarchicalPosterior.summary` has them. `parameter`: theta, mu, size (the
-            rate b of the population), shape, tau, tau2, lambda (pooling factor by group, 1 =
-            complete pooling), theta_new.
-        """
-        wanted = self.labels if groups is None else groups
-        at = [position(self.labels, label) for label in wanted]
-        return table(self._quantities(at), self.coarse, self.fine, probs)
-
-    def _quantities(self, groups: list[int]) -> Iterator[Quantity[Grid]]:
+    def quantities(self, groups: Sequence[int]) -> Iterator[Quantity[Grid]]:
+        """Theta and lambda of these groups, and what there is of the population."""
         own = list(zip(self.problem.events.tolist(), self.problem.exposure.tolist(), strict=True))
         for j in groups:
             of_group = partial(Grid.theta, events=own[j][0], exposure=own[j][1])

@@ -9,25 +9,20 @@ nodes in the plane.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.families.exact.on_grids import Contrasted
 from partialpool.families.exact.plane import Outer
 from partialpool.families.exact.problem import Conditional, Problem
 from partialpool.families.exact.table import (
-    DEFAULT_PROBS,
     Quantity,
     ScalePower,
     Share,
-    contrast_table,
-    position,
-    table,
 )
 from partialpool.families.moments import GroupStats
 from partialpool.families.protocols import NormalMeans
@@ -125,8 +120,12 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class HierarchicalPosterior:
+class HierarchicalPosterior(Contrasted[Grid]):
     """Posterior of the hierarchical model, on a grid and on its refinement.
+
+    Its `summary` has theta, mu, tau, sigma, tau2, sigma2, icc (tau2 / (tau2 + sigma2)), lambda
+    (pooling factor by group, 1 = complete pooling), theta_new (mean of a group not seen) and y_new
+    (an observation in that group).
 
     Attributes
     ----------
@@ -135,8 +134,6 @@ class HierarchicalPosterior:
     labels
         Names of the groups.
     """
-
-    pooling: ClassVar[Literal["partial"]] = "partial"
 
     problem: Problem
     labels: tuple[str, ...]
@@ -151,63 +148,25 @@ class HierarchicalPosterior:
         """The same with twice the nodes in each direction; the numbers reported are its."""
         return Grid(self.problem, coarser=self.coarse)
 
+    def quantities(self, groups: Sequence[int]) -> Iterator[Quantity[Grid]]:
+        """Theta and lambda of these groups, and what there is of the population."""
+        for j in groups:
+            yield Quantity("theta", self.labels[j], partial(_theta, j=j))
+        yield Quantity("mu", "", lambda grid: grid.mu)
+        yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
+        yield Quantity("sigma", "", lambda grid: ScalePower(grid.sigma, 1))
+        yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
+        yield Quantity("sigma2", "", lambda grid: ScalePower(grid.sigma, 2))
+        yield Quantity("icc", "", Grid.icc)
+        for j in groups:
+            yield Quantity("lambda", self.labels[j], partial(Grid.pooling_factor, j=j))
+        yield Quantity("theta_new", "", partial(Grid.predictive, observation=False))
+        yield Quantity("y_new", "", partial(Grid.predictive, observation=True))
+
     @property
     def log_marginal_likelihood(self) -> float:
         """Log of p(y), with all constants."""
         return self.problem.log_constant + self.fine.tau.log_total
-
-    def summary(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        groups: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Posterior moments and quantiles of everything that is reported.
-
-        Parameters
-        ----------
-        probs
-            Probabilities of the quantiles.
-        groups
-            Groups whose theta and pooling factor are wanted; all by default.
-
-        Returns
-        -------
-        DataFrame
-            One row a quantity. `parameter`: theta, mu, tau, sigma, tau2, sigma2, icc
-            (tau2 / (tau2 + sigma2)), lambda (pooling factor by group, 1 = complete pooling),
-            theta_new (mean of a group not seen), y_new (an observation in that group);
-            `group`: its label, or empty; `mean`, `sd`: infinite where they do not exist;
-            `median` and `q2.5` and so on; `error`: the change of the largest mover among
-            these numbers when the grid is refined, in posterior sds. Location and scale are
-            in the unit of the data.
-        """
-        quantities = _quantities(self._positions(groups), self.labels)
-        return table(quantities, self.coarse, self.fine, probs)
-
-    def contrasts(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        pairs: Iterable[tuple[str, str]] | None = None,
-    ) -> pd.DataFrame:
-        """Posteriors of differences theta_i - theta_j.
-
-        Parameters
-        ----------
-        probs
-            Probabilities of the quantiles.
-        pairs
-            Pairs of labels; all pairs in the order of the groups by default.
-
-        Returns
-        -------
-        DataFrame
-            One row a pair: `group`, `other`, `mean`, `sd` and quantiles of
-            theta[group] - theta[other], `error` as in `summary`, `prob_greater`:
-            P(theta[group] > theta[other]), and its change by refinement `prob_error`.
-        """
-        return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
 
     def new_group(self) -> NormalMeans:
         """Mean of a group that there are no data of."""
@@ -220,10 +179,6 @@ class HierarchicalPosterior:
         """Mean of group j."""
         theta, sigma = self.coarse.theta(j), np.sqrt(self.coarse.given.sigma2)
         return NormalMeans(theta.weights, theta.origin + theta.means, theta.sds, sigma)
-
-    def _positions(self, groups: Sequence[str] | None) -> list[int]:
-        wanted = self.labels if groups is None else groups
-        return [position(self.labels, label) for label in wanted]
 
 
 def hierarchical(
@@ -246,21 +201,6 @@ def hierarchical(
     """
     problem = Problem.of(stats, mu=mu, tau=tau, sigma=sigma)
     return HierarchicalPosterior(problem, tuple(stats.labels))
-
-
-def _quantities(groups: list[int], labels: Sequence[str]) -> Iterator[Quantity[Grid]]:
-    for j in groups:
-        yield Quantity("theta", labels[j], partial(_theta, j=j))
-    yield Quantity("mu", "", lambda grid: grid.mu)
-    yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
-    yield Quantity("sigma", "", lambda grid: ScalePower(grid.sigma, 1))
-    yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
-    yield Quantity("sigma2", "", lambda grid: ScalePower(grid.sigma, 2))
-    yield Quantity("icc", "", Grid.icc)
-    for j in groups:
-        yield Quantity("lambda", labels[j], partial(Grid.pooling_factor, j=j))
-    yield Quantity("theta_new", "", partial(Grid.predictive, observation=False))
-    yield Quantity("y_new", "", partial(Grid.predictive, observation=True))
 
 
 def _theta(grid: Grid, *, j: int) -> NormalMixture:

@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from scipy import special
 from partialpool.errors import InputError
 from partialpool.families.exact.classes import Classes
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.families.exact.on_grids import Contrasted, LeavingOutNormal
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.families.exact.statistics import search_range
 from partialpool.families.exact.table import (
@@ -42,7 +43,6 @@ from partialpool.families.exact.table import (
     contrast_table,
     position,
     quantile_column,
-    table,
 )
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
@@ -204,8 +204,11 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class KnownErrorsPosterior:
+class KnownErrorsPosterior(Contrasted[Grid], LeavingOutNormal):
     """Posterior of partial pooling of estimates, on a grid of tau and on its refinement.
+
+    Its `summary` has theta, mu, tau, tau2, lambda (pooling factor by group, 1 = complete pooling)
+    and theta_new (effect in a group not seen).
 
     Attributes
     ----------
@@ -214,8 +217,6 @@ class KnownErrorsPosterior:
     labels
         Names of the groups.
     """
-
-    pooling: ClassVar[Literal["partial"]] = "partial"
 
     problem: Problem
     labels: tuple[str, ...]
@@ -238,6 +239,17 @@ class KnownErrorsPosterior:
         """The same with twice the nodes; the numbers reported are its."""
         return Grid(self.problem, refined(self.problem.log_density, self.coarse.tau))
 
+    def quantities(self, groups: Sequence[int]) -> Iterator[Quantity[Grid]]:
+        """Theta and lambda of these groups, and what there is of the population."""
+        for j in groups:
+            yield Quantity("theta", self.labels[j], partial(Grid.theta, j=j))
+        yield Quantity("mu", "", lambda grid: grid.mu)
+        yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
+        yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
+        for j in groups:
+            yield Quantity("lambda", self.labels[j], partial(Grid.pooling_factor, j=j))
+        yield Quantity("theta_new", "", Grid.new_group)
+
     @property
     def log_marginal_likelihood(self) -> float:
         """Log of p(y), with all constants."""
@@ -252,56 +264,6 @@ class KnownErrorsPosterior:
         """
         at_zero = float(self.problem.given(np.zeros(1))[2][0])
         return at_zero - self.fine.tau.log_total
-
-    def summary(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        groups: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Posterior moments and quantiles of everything that is reported.
-
-        Parameters
-        ----------
-        probs
-            Probabilities of the quantiles.
-        groups
-            Groups whose theta and pooling factor are wanted; all by default.
-
-        Returns
-        -------
-        DataFrame
-            Columns as `HierarchicalPosterior.summary` has them. `parameter`: theta, mu, tau,
-            tau2, lambda (pooling factor by group, 1 = complete pooling), theta_new (effect in a
-            group not seen).
-        """
-        wanted = self.labels if groups is None else groups
-        at = [position(self.labels, label) for label in wanted]
-        return table(_quantities(at, self.labels), self.coarse, self.fine, probs)
-
-    def contrasts(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        pairs: Iterable[tuple[str, str]] | None = None,
-    ) -> pd.DataFrame:
-        """Posteriors of differences theta_i - theta_j, as `HierarchicalPosterior.contrasts`."""
-        return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
-
-    def leave_one_out(self) -> FloatArray:
-        """Log predictive density of each estimate given all others, shape (J,).
-
-        Given tau, leaving out an estimate takes its weight out of P and h; over tau, the density
-        is one over the posterior mean of one over it, since what is left out is a factor of the
-        likelihood: p(y_j | y_-j) = 1 / E[1 / p(y_j | y_-j, tau) | y].
-        """
-        return np.array([-special.logsumexp(turned) for _, turned in self._left_out()])
-
-    def leave_one_out_cdf(self) -> FloatArray:
-        """Probability that each estimate is smaller than it is, given all others, shape (J,)."""
-        return np.array(
-            [special.softmax(turned) @ special.ndtr(z) for z, turned in self._left_out()]
-        )
 
     def _left_out(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield for each estimate, over tau, its distance in sds from what the others predict.
@@ -491,14 +453,3 @@ def separate_effects(
     distance = (estimate - theta.location) ** 2 / total
     log_marginal = -0.5 * float((distance + np.log(total) + _LOG_2_PI).sum())
     return FixedErrorsPosterior("none", tuple(labels), estimate, se, mean, sd, log_marginal)
-
-
-def _quantities(groups: list[int], labels: Sequence[str]) -> Iterator[Quantity[Grid]]:
-    for j in groups:
-        yield Quantity("theta", labels[j], partial(Grid.theta, j=j))
-    yield Quantity("mu", "", lambda grid: grid.mu)
-    yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
-    yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
-    for j in groups:
-        yield Quantity("lambda", labels[j], partial(Grid.pooling_factor, j=j))
-    yield Quantity("theta_new", "", Grid.new_group)

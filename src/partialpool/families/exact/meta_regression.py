@@ -18,28 +18,23 @@ h = A^-1 (V^-1 b0 + sum w_j x_j y_j), given tau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from partialpool.families.covariates import Covariates
 from partialpool.families.exact.line import LOG_2_PI, Line, inverse, predicted
 from partialpool.families.exact.mixture import HeavyMixture, NormalMixture
+from partialpool.families.exact.on_grids import Contrasted, LeavingOutNormal
 from partialpool.families.exact.quadrature import Marginal, marginal, narrow, refined
 from partialpool.families.exact.statistics import search_range
 from partialpool.families.exact.table import (
-    DEFAULT_PROBS,
     Quantity,
     ScalePower,
     Share,
-    contrast_table,
-    position,
-    table,
 )
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
@@ -164,8 +159,11 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class MetaRegressionPosterior:
+class MetaRegressionPosterior(Contrasted[Grid], LeavingOutNormal):
     """Posterior of partial pooling about a line, on a grid of tau and on its refinement.
+
+    Its `summary` has theta, mu (mean of the effects at the means of the covariates), beta[NAME]
+    (slope in the data's units), tau, tau2, lambda and theta_new (at the means of the covariates).
 
     Attributes
     ----------
@@ -174,8 +172,6 @@ class MetaRegressionPosterior:
     labels
         Names of the groups.
     """
-
-    pooling: ClassVar[Literal["partial"]] = "partial"
 
     problem: Problem
     labels: tuple[str, ...]
@@ -196,6 +192,19 @@ class MetaRegressionPosterior:
         """The same with twice the nodes; the numbers reported are its."""
         return Grid(self.problem, refined(self.problem.log_density, self.coarse.tau))
 
+    def quantities(self, groups: Sequence[int]) -> Iterator[Quantity[Grid]]:
+        """Theta and lambda of these groups, and what there is of the population."""
+        for j in groups:
+            yield Quantity("theta", self.labels[j], partial(Grid.theta, j=j))
+        names = ("mu", *(f"beta[{name}]" for name in self.problem.line.names))
+        for k, name in enumerate(names):
+            yield Quantity(name, "", partial(_coefficient, k=k))
+        yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
+        yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
+        for j in groups:
+            yield Quantity("lambda", self.labels[j], partial(Grid.pooling_factor, j=j))
+        yield Quantity("theta_new", "", Grid.new_group)
+
     @property
     def log_marginal_likelihood(self) -> float:
         """Log of p(y), with all constants."""
@@ -205,40 +214,6 @@ class MetaRegressionPosterior:
     def log_bayes_factor_of_no_spread(self) -> float:
         """Log of p(y | tau = 0) / p(y): above 0 the data speak for effects on the line."""
         return float(self.problem.line.given(np.zeros(1))[2][0]) - self.fine.tau.log_total
-
-    def summary(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        groups: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Posterior moments and quantiles, columns as `KnownErrorsPosterior.summary` has them.
-
-        `parameter`: theta, mu (mean of the effects at the means of the covariates), beta[NAME]
-        (slope in the data's units), tau, tau2, lambda, theta_new (at the means of the covariates).
-        """
-        at = [position(self.labels, label) for label in (self.labels if groups is None else groups)]
-        named = _quantities(at, self.labels, self.problem.line.names)
-        return table(named, self.coarse, self.fine, probs)
-
-    def contrasts(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        pairs: Iterable[tuple[str, str]] | None = None,
-    ) -> pd.DataFrame:
-        """Posteriors of differences theta_i - theta_j, as `HierarchicalPosterior.contrasts`."""
-        return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
-
-    def leave_one_out(self) -> FloatArray:
-        """Log predictive density of each estimate given all others, shape (J,)."""
-        return np.array([-special.logsumexp(turned) for _, turned in self._left_out()])
-
-    def leave_one_out_cdf(self) -> FloatArray:
-        """Probability that each estimate is smaller than it is, given all others, shape (J,)."""
-        return np.array(
-            [special.softmax(turned) @ special.ndtr(z) for z, turned in self._left_out()]
-        )
 
     def _left_out(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         """As `KnownErrorsPosterior` has it: distance in sds, and log weights, over tau."""
@@ -315,17 +290,3 @@ def meta_regression(
 
 def _coefficient(grid: Grid, *, k: int) -> NormalMixture:
     return grid.coefficients[k]
-
-
-def _quantities(
-    groups: list[int], labels: Sequence[str], names: Sequence[str]
-) -> Iterator[Quantity[Grid]]:
-    for j in groups:
-        yield Quantity("theta", labels[j], partial(Grid.theta, j=j))
-    for k, name in enumerate(("mu", *(f"beta[{name}]" for name in names))):
-        yield Quantity(name, "", partial(_coefficient, k=k))
-    yield Quantity("tau", "", lambda grid: ScalePower(grid.tau, 1))
-    yield Quantity("tau2", "", lambda grid: ScalePower(grid.tau, 2))
-    for j in groups:
-        yield Quantity("lambda", labels[j], partial(Grid.pooling_factor, j=j))
-    yield Quantity("theta_new", "", Grid.new_group)

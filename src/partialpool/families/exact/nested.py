@@ -22,24 +22,19 @@ two or three numbers; their nodes follow the trapezoidal rule as in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 from scipy import special
 
 from partialpool.families.exact.leaves import CELLS, Given, Leaves
 from partialpool.families.exact.mixture import NormalMixture
 from partialpool.families.exact.nested_draws import draw
+from partialpool.families.exact.on_grids import Contrasted, LeavingOutNormal
 from partialpool.families.exact.table import (
-    DEFAULT_PROBS,
     Quantity,
-    contrast_table,
-    position,
-    table,
 )
 from partialpool.families.exact.tabled import Axis, Density, Side, relocated
 from partialpool.families.nesting import Nesting
@@ -210,8 +205,11 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class NestedPosterior:
+class NestedPosterior(Contrasted[Grid], LeavingOutNormal):
     """Posterior of groups within groups, on a grid and on one with more nodes.
+
+    Its `summary` has theta, phi[LABEL] of outer groups, mu, omega, tau and sigma and their squares,
+    theta_new and phi_new (of a new group in a new outer group).
 
     Attributes
     ----------
@@ -222,8 +220,6 @@ class NestedPosterior:
     labels
         Names of the groups.
     """
-
-    pooling: ClassVar[Literal["partial"]] = "partial"
 
     leaves: Leaves
     axes: tuple[Axis, ...]
@@ -244,26 +240,8 @@ class NestedPosterior:
         """Log of p(y), with all constants."""
         return self.fine.log_total
 
-    def summary(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        groups: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Posterior moments and quantiles of everything that is reported.
-
-        Returns
-        -------
-        DataFrame
-            One row a quantity: `parameter` (theta; phi[LABEL] of outer groups; mu; omega, tau and
-            sigma and their squares; theta_new and phi_new, of a new group in a new outer group),
-            `group` (label, or empty), `mean`, `sd`, quantiles, and `error`: the largest change of
-            any of these by a grid with more nodes, in posterior sds.
-        """
-        at = [position(self.labels, label) for label in (self.labels if groups is None else groups)]
-        return table(self._quantities(at), self.coarse, self.fine, probs)
-
-    def _quantities(self, groups: Iterable[int]) -> Iterator[Quantity[Grid]]:
+    def quantities(self, groups: Sequence[int]) -> Iterator[Quantity[Grid]]:
+        """Theta of these groups, and what there is of the outer ones and of the population."""
         for j in groups:
             yield Quantity("theta", self.labels[j], partial(Grid.theta, j=j))
         for k, label in enumerate(self.leaves.nesting.labels):
@@ -275,29 +253,6 @@ class NestedPosterior:
                 yield Quantity(name, "", of)
         yield Quantity("theta_new", "", Grid.new_group)
         yield Quantity("phi_new", "", Grid.new_outer_group)
-
-    def contrasts(
-        self,
-        *,
-        probs: Sequence[float] = DEFAULT_PROBS,
-        pairs: Iterable[tuple[str, str]] | None = None,
-    ) -> pd.DataFrame:
-        """Posteriors of differences theta_i - theta_j, as `HierarchicalPosterior.contrasts`."""
-        return contrast_table(self.labels, self.coarse.contrast, self.fine.contrast, probs, pairs)
-
-    def leave_one_out(self) -> FloatArray:
-        """Log predictive density of each group's data given all others, shape (J,).
-
-        Over the sds it is one over the posterior mean of one over the density, as what is left
-        out is a factor of the likelihood.
-        """
-        return np.array([-special.logsumexp(turned) for _, turned in self._left_out()])
-
-    def leave_one_out_cdf(self) -> FloatArray:
-        """Probability that each group's own estimate is smaller than it is, given all others."""
-        return np.array(
-            [special.softmax(turned) @ special.ndtr(z) for z, turned in self._left_out()]
-        )
 
     def _left_out(self) -> Iterator[tuple[FloatArray, FloatArray]]:
         grid = self.fine

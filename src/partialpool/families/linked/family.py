@@ -63,8 +63,14 @@ class LinkedFamily(CountsFamily):
     """Counts of groups, a row each, with a normal population of logits or logarithms."""
 
     programs = (COMPLETE, NONE, CENTERED, NONCENTERED, MARGINAL)
-    settings = ("theta_alpha", "theta_beta", "location_mean", "location_sd", "scale_sd")
-    choice_settings = ("location_mean", "location_sd", "scale_sd")
+    settings: ClassVar[tuple[str, ...]] = (
+        "theta_alpha",
+        "theta_beta",
+        "location_mean",
+        "location_sd",
+        "scale_sd",
+    )
+    choice_settings: ClassVar[tuple[str, ...]] = ("location_mean", "location_sd", "scale_sd")
     population = ("mu", "location", "scale", "tau")
     pictured = ("location", "scale")
     spread = "scale"
@@ -155,7 +161,18 @@ class LinkedFamily(CountsFamily):
         self, choice: LinkedChoice, stats: Any, u: FloatArray, z: FloatArray
     ) -> FloatArray:
         """Draw the raw estimate of a new group of the size of one seen."""
-        location = choice.location.location + choice.location.scale * z[0]
+        return self.expected_about(choice, stats, u, z, 0.0)
+
+    def expected_about(
+        self,
+        choice: LinkedChoice,
+        stats: Any,
+        u: FloatArray,
+        z: FloatArray,
+        line: FloatArray | float,
+    ) -> FloatArray:
+        """As `expected`, with what covariates add to the location, shape (S,)."""
+        location = choice.location.location + choice.location.scale * z[0] + line
         theta = self.likelihood.link.theta(location + choice.scale.quantile(u[0]) * z[1])
         sizes = stats.weight[stats.weight > 0]
         size = np.quantile(sizes, u[1], method="inverted_cdf")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from partialpool.families.linked.family import LinkedFamily
 from partialpool.families.linked.kind import LinkedKind
@@ -25,7 +25,7 @@ class LogitNormalFamily(LinkedFamily, ProportionsRows):
     name = "proportions_logit_normal"
     folder = "proportions/logit_normal"
     model: ClassVar = {"population": "logit_normal"}
-    statistics = LogitNormalProportions
+    statistics: ClassVar[type[Any]] = LogitNormalProportions
     words = replace(ProportionsRows.words, population="a normal population of logits")
     likelihood = BINOMIAL
     counted = "successes"

@@ -27,6 +27,7 @@ class ProportionsRows(CountsFamily):
     """Successes of trials, binomial given the group's theta."""
 
     reads = "proportions"
+    explained: ClassVar[str] = "proportions_covariates"
     statistics = Proportions
     words = Words(
         theta="probability",

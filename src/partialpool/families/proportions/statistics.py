@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.conjugate import BETA, Kind
 from partialpool.families.counts import CountStatistics
 from partialpool.families.order import places
@@ -120,8 +121,8 @@ class Proportions(CountStatistics):
     @cached_property
     def distinct(self) -> tuple[IntArray, IntArray, IntArray]:
         """Pairs of successes and trials that occur, and in how many groups, shape (K,) each."""
-        one = self.alike.one
-        return self.successes[one], self.trials[one], self.alike.groups
+        alike = self.alike or Alike.of(self.weight, self.raw)
+        return self.successes[alike.one], self.trials[alike.one], alike.groups
 
 
 def wilson(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from partialpool.families.linked.family import LinkedFamily
 from partialpool.families.linked.kind import LinkedKind
@@ -25,7 +25,7 @@ class LogNormalFamily(LinkedFamily, RatesRows):
     name = "rates_log_normal"
     folder = "rates/log_normal"
     model: ClassVar = {"population": "log_normal"}
-    statistics = LogNormalRates
+    statistics: ClassVar[type[Any]] = LogNormalRates
     words = replace(RatesRows.words, population="a normal population of log rates")
     likelihood = POISSON
     counted = "events"

@@ -31,6 +31,7 @@ class RatesRows(CountsFamily):
     """Events in an exposure, Poisson given the group's theta."""
 
     reads = "rates"
+    explained: ClassVar[str] = "rates_covariates"
     statistics = Rates
     words = Words(
         theta="rate",

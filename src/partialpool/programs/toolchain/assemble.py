@@ -63,7 +63,7 @@ def unpacked(*, wheel: Path | None, progress: Progress) -> Path:
     ------
     ToolchainError
         There is no compiler or make to build with, which is said before anything is downloaded;
-        the wheel cannot be had or the cache cannot be written to.
+        the wheel is not available or the cache cannot be written to.
     """
     folder = location()
     record = unpack.read_record(folder)
@@ -312,7 +312,7 @@ def _build(folder: Path, chosen: compiler.Compiler, progress: Progress) -> None:
 
 
 def _fetch_tools(folder: Path) -> None:
-    """Fetch CmdStan's tools where they can be had; their scripts try again when they are called."""
+    """Fetch CmdStan's tools where there is a network; their scripts try again when called."""
     if wheels.given_path() is None:  # else there may be no network, and pip tries for a minute
         with suppress(ToolchainError, OSError):
             tools.add_tools(folder)

@@ -85,7 +85,7 @@ def find_cmdstan(
     Raises
     ------
     ToolchainError
-        None can be had; the message says what to install.
+        None is available; the message says what to install.
     """
     cmdstan = _select(choice, wheel=wheel, progress=progress or Progress(), assembled=_built)
     os.environ["CMDSTAN"] = str(cmdstan.path)  # what cmdstanpy.set_cmdstan_path does
@@ -98,7 +98,7 @@ def find_stanc(*, progress: Progress | None = None) -> CmdStan:
     Raises
     ------
     ToolchainError
-        None can be had.
+        None is available.
     """
     return _select(None, wheel=None, progress=progress or Progress(), assembled=_unpacked)
 

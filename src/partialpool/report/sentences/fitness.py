@@ -67,7 +67,7 @@ class Finding:
 
 
 def judged(comparison: Comparison) -> Fit | None:
-    """Return the model that is held against the data: partial pooling, else no pooling."""
+    """Return the model that is compared with the data: partial pooling, else no pooling."""
     fit = comparison.model("partial") or comparison.model("none")
     return fit if fit is not None and comparison.concludes(fit.name) else None
 
@@ -143,7 +143,8 @@ def _farthest(comparison: Comparison, fit: Fit, *, unequal: bool) -> list[Findin
         return []
     data = comparison.data
     n = data.stats.counts[data.group]
-    off = np.abs(data.y - data.stats.raw[data.group]) * np.sqrt(n / np.maximum(n - 1, 1))
+    means = np.bincount(data.group, weights=data.y) / data.stats.counts
+    off = np.abs(data.y - means[data.group]) * np.sqrt(n / np.maximum(n - 1, 1))
     at = int(np.argmax(np.where(n > 1, off, 0)))
     own = data.y[data.group == data.group[at]]
     if unequal and off[at] < _NEAR * own.std(ddof=1) and row["observed"] < _CERTAIN:
@@ -243,7 +244,7 @@ def _chance(p: float) -> str:
 
 
 def given_others(comparison: Comparison, fit: Fit) -> pd.DataFrame:
-    """Groups whose own estimate can be held against what the others lead one to expect."""
+    """Groups whose own estimate can be compared with what the others lead one to expect."""
     rows = comparison.table("leave_one_group_out_groups", model=fit.name)
     if fit.pooling != "partial" or "below" not in rows or len(rows) < 3:
         return rows.iloc[:0]

@@ -80,10 +80,9 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
         return held
     rows = comparison.table("shrinkage", model=fit.name)
     words, raws = comparison.data.words, _moving(comparison)
-    towards_mu = pulled_to(comparison)
     said = []
     if len(rows) and rows["target"].notna().all():
-        said += _towards(comparison, rows, raws, towards_mu)
+        said += _towards(comparison, rows, raws)
     said += moved_most(comparison, fit)
     said += _pooling_factors(comparison, rows.dropna(subset="lambda_mean"))
     if said and comparison.data.exp:
@@ -91,7 +90,7 @@ def shrinkage(comparison: Comparison, fit: Fit | None) -> list[str]:
     return said
 
 
-def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str, towards_mu: str) -> list[str]:
+def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str) -> list[str]:
     """Say how many groups move towards the mean of all, where movements can be told from noise."""
     displacement, noise = displacements(comparison, rows)
     towards = np.sign(displacement) == np.sign(rows["target"] - rows["raw_mean"])
@@ -100,18 +99,19 @@ def _towards(comparison: Comparison, rows: pd.DataFrame, raws: str, towards_mu: 
     if not clear.any():
         return []
     if towards.all():
-        where = towards_mu.rstrip(",")
+        where = pulled_to(comparison).rstrip(",")
         return [f"Partial pooling moves each of the {len(rows)} {raws} towards {where}."]
     unclear = int((~towards & ~clear).sum())
     short = raws.removeprefix("group ")
     parts = [
         f"Partial pooling moves {int(towards.sum())} of {len(rows)} {short} towards "
-        f"{towards_mu.rstrip(',')}"
+        f"{pulled_to(comparison, several=True).rstrip(',')}"
     ]
     if unclear:
         parts.append(f"{unclear} by less than the Monte Carlo error can tell")
     if len(away):
-        parts.append(f"{listed([str(g) for g in away['group']])} away from it")
+        from_there = "it" if comparison.data.stats.nesting is None else "theirs"
+        parts.append(f"{listed([str(g) for g in away['group']])} away from {from_there}")
     return ["; ".join(parts) + "."]
 
 
@@ -123,7 +123,7 @@ def _pooling_factors(comparison: Comparison, rows: pd.DataFrame) -> list[str]:
     ends = [_share(row["lambda_mean"]) for row in (low, high)]
     scale = "1 is complete pooling, 0 none."
     if ends[0] == ends[1]:
-        [column] = comparison.data.stats.sizes
+        column = next(iter(comparison.data.stats.sizes))
         same = len(tied(rows, column, low[column])) == len(rows)
         about = f" ({size_of(comparison, low)})" if same else ""
         return [

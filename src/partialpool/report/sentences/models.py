@@ -7,9 +7,10 @@ import math
 import pandas as pd
 
 from partialpool import text
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
-from partialpool.report import precision
+from partialpool.report import odds, precision
 from partialpool.report.sentences.groups import NOISE, apart, displacements
 from partialpool.report.trust import withheld
 from partialpool.report.wording import (
@@ -47,7 +48,8 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         said.append(f"{capital(what)} is {with_interval(theta, comparison.data.unit)}.")
     if sigma2 is not None:
         said.append(
-            f"The variance of all observations{_of_logs(comparison)} has posterior median "
+            f"The variance of all observations{_of_logs(comparison)}"
+            f"{comparison.data.words.scaled} has posterior median "
             f"{median_with_interval(sigma2, 'sigma2')}."
         )
     if alone:
@@ -185,6 +187,8 @@ def _spread(comparison: Comparison, fit: Fit) -> list[str]:
     if tau is None or not comparison.data.family.rows_are_groups or not fit.keeps(POPULATION):
         return []
     data = comparison.data
+    if isinstance(data.family, OnALinkedLine):
+        return odds.spread(comparison, fit, data.family)
     if data.exp:
         factor = number(math.exp(tau["mean"]), math.exp(tau["mean"]) * tau["mcse_mean"])
         apart = number(tau["mean"], tau["mcse_mean"], of="tau")

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
-from partialpool.report import precision, regression, tau_priors
+from partialpool.report import odds, precision, regression, tau_priors
 from partialpool.report.sentences import claims
 from partialpool.report.sentences.fitness import fits_the_data
 from partialpool.report.sentences.groups import moved_most
@@ -68,6 +69,8 @@ def _differ(comparison: Comparison, fit: Fit) -> list[str]:
     tau = scalar(comparison, fit, "tau")
     if tau is None or comparison.data.stats.J < 2 or not fit.keeps(POPULATION):
         return []
+    if isinstance(comparison.data.family, OnALinkedLine):
+        return odds.spread(comparison, fit, comparison.data.family)[:1]
     quantities = {row["quantity"]: row for row in rows_of(precision.variance(comparison, fit.name))}
     scale = ", on the scale of the logarithms," if comparison.data.exp else ""
     unit = "" if comparison.data.exp else comparison.data.unit_apart
@@ -158,6 +161,8 @@ def _stand_out(comparison: Comparison, fit: Fit) -> list[str]:
             f"{100 * _BEYOND:g} % or more."
         ]
     rest = "no other can be told from it" if len(found) < data.stats.J else ""
+    if ((above >= _BEYOND) | (1 - above >= _BEYOND)).sum() > 1:
+        center = pulled_to(comparison, several=True).rstrip(",")
     said = f"{capital(' and '.join(found))} {'the mean of all, ' if plain else ''}{center}"
     return [f"{said}{f'; {rest}' if rest else ''}."]
 

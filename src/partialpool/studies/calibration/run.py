@@ -88,7 +88,7 @@ def calibrate(
     Parameters
     ----------
     program
-        The program; see `simulate` for the model that it is held against.
+        The program; see `simulate` for the model that it is compared with.
     data_sets
         How many. The first ones are the same whatever the number.
     seed

@@ -53,7 +53,7 @@ def simulate(program: Program, design: Design, rng: np.random.Generator) -> Simu
     """Draw a truth from the prior, and data given it.
 
     Which model a program states is judged as everywhere, by `Program.pooling`: a program of one's
-    own is held against the shipped model of its kind, with that model's priors.
+    own is compared with the shipped model of its kind, with that model's priors.
 
     Raises
     ------

@@ -1,0 +1,177 @@
+// Partial pooling of rates with covariates, marginal: the rates are integrated out.
+functions {
+  // Draw the log rate of a group with y events in an exposure n, given its population. Its log density is
+  // concave, and lies below three of its tangents: one is drawn from these, until one is kept.
+  real alpha_rng(real y, real n, real location, real scale) {
+    real mode = location;
+    real bend = inv_square(scale); // minus the second derivative of the log density
+    real low = location + fmin(0, square(scale) * (y - n * exp(location)));
+    real high = location + fmax(0, square(scale) * (y - n * exp(location)));
+    for (step in 1 : 100) {
+      real expected = n * exp(mode);
+      real slope = y - expected - (mode - location) * inv_square(scale);
+      bend = expected + inv_square(scale);
+      if (slope > 0) {
+        low = mode;
+      } else {
+        high = mode;
+      }
+      real better = mode + slope / bend; // Newton's step, or half of what is left
+      better = better > low && better < high ? better : 0.5 * (low + high);
+      real change = abs(better - mode) * sqrt(bend);
+      mode = better;
+      if (change < 1e-6) {
+        break;
+      }
+    }
+    real top = y * mode - n * exp(mode)
+               - 0.5 * square((mode - location) / scale);
+    array[2] real fall; // slopes of the tangents to the left and to the right
+    array[2] real end; // where they reach the height of the one at the mode
+    for (side in 1 : 2) {
+      real sign = 2 * side - 3;
+      real point = mode + sign * inv_sqrt(bend);
+      real height = y * point - n * exp(point)
+                    - 0.5 * square((point - location) / scale);
+      fall[side] = abs(
+                       y - n * exp(point)
+                       - (point - location) * inv_square(scale));
+      end[side] = point
+                  - sign * fmin((top - height) / fall[side], inv_sqrt(bend));
+    }
+    vector[3] area = [inv(fall[1]), end[2] - end[1], inv(fall[2])]';
+    while (1) {
+      int piece = categorical_rng(area / sum(area));
+      real beyond = exponential_rng(1);
+      real x = piece == 2 ? uniform_rng(end[1], end[2])
+               : piece == 1 ? end[1] - beyond / fall[1]
+                 : end[2] + beyond / fall[2];
+      real height = y * x - n * exp(x) - 0.5 * square((x - location) / scale);
+      if (height - top + (piece == 2 ? 0 : beyond) >= -exponential_rng(1)) {
+        return x;
+      }
+    }
+    return mode; // never reached
+  }
+}
+data {
+  int<lower=1> J; // number of groups
+  array[J] int<lower=0> events; // events in each group
+  vector<lower=0>[J] exposure; // for how long, or of how much, they were counted (years)
+  int<lower=1> K; // number of covariates
+  matrix[J, K] covariates; // what is known of each group, a column a covariate
+  int<lower=0> A; // groups of few events
+  array[A] int<lower=1, upper=J> few; // which these are
+  int<lower=0> Q; // nodes: means of normal densities, of which their likelihoods are sums
+  vector[Q] node; // each node, on the scale of alpha
+  real<lower=0> node_sd; // sd of these densities
+  int<lower=0> M; // groups of many
+  array[M] int<lower=1, upper=J> many; // which these are
+  vector[M] center_m; // where the likelihood of each lies
+  vector<lower=0>[M] variance_m; // and its width
+  int<lower=1> R; // points of the rule of Gauss and Hermite
+  vector[R] point;
+  vector[R] log_weight;
+  
+  real location_mean; // prior mean of location
+  real<lower=0> location_sd; // its prior sd
+  real<lower=0> beta_scale; // prior sd of what an sd of a covariate adds to a log rate
+  real<lower=0> scale_sd; // the prior of scale is half-normal with this sd
+  
+  int<lower=0, upper=1> prior_only; // 1 leaves the likelihood out
+  int<lower=0> J_drawn; // groups whose theta is drawn: all, or 0 for none
+  int<lower=0, upper=1> pointwise; // 1 generates log_lik and y_rep of these groups
+}
+transformed data {
+  // Covariates are counted from their means over the groups, where location is.
+  matrix[J, K] x; // covariates less these means
+  vector<lower=0>[K] sd_x; // their sds over the groups
+  for (k in 1 : K) {
+    x[ : , k] = covariates[ : , k] - mean(covariates[ : , k]);
+    sd_x[k] = sd(covariates[ : , k]);
+  }
+  // A likelihood of few counts is a sum of normal densities on the nodes, each with its share.
+  matrix[A, Q] share;
+  if (A > 0) {
+    matrix[Q, Q] density;
+    for (q in 1 : Q) {
+      density[ : , q] = exp(-0.5 * square((node - node[q]) / node_sd))
+                        / node_sd;
+    }
+    matrix[A, Q] likelihood;
+    for (a in 1 : A) {
+      real y = events[few[a]];
+      real n = exposure[few[a]];
+      vector[Q] log_likelihood = y * node - n * exp(node);
+      likelihood[a] = exp(log_likelihood - max(log_likelihood))';
+    }
+    share = mdivide_right_spd(likelihood, density);
+  }
+  vector[M] y_m = to_vector(events[many]);
+  vector[M] n_m = exposure[many];
+}
+parameters {
+  real location; // mean of the log rates at the means of the covariates
+  vector<multiplier=1 ./ sd_x>[K] beta; // what one unit of each covariate adds to a log rate
+  real<lower=0> scale; // sd of the log rates about the line
+}
+transformed parameters {
+  real lprior = 0; // log density of the priors, one line each
+  // The rate of a typical group is known to a factor of a hundred or so.
+  lprior += normal_lpdf(location | location_mean, location_sd);
+  // With 2.5, an sd of a covariate may well multiply the rate by 10, but not by 1000.
+  lprior += normal_lpdf(beta | 0, beta_scale ./ sd_x);
+  // With 1, the rates of most groups are within a factor of 7 of what their covariates say.
+  lprior += normal_lpdf(scale | 0, scale_sd);
+}
+model {
+  target += lprior;
+  if (prior_only == 0) {
+    vector[J] line = location + x * beta;
+    // The sum of two normal numbers is normal: so much wider are the densities on the nodes.
+    real wide = hypot(scale, node_sd);
+    for (a in 1 : A) {
+      target += log(
+                    share[a]
+                    * exp(-0.5 * square((node - line[few[a]]) / wide)))
+                - log(wide);
+    }
+    if (M > 0) {
+      // Many counts: points about the product of two normal densities, corrected for what it is not.
+      vector[M] variance = inv(inv_square(scale) + inv(variance_m));
+      vector[M] middle = (center_m - line[many]) .* variance ./ variance_m; // counted from the line
+      vector[M] sd = sqrt(variance);
+      matrix[M, R] log_term;
+      for (r in 1 : R) {
+        vector[M] apart = middle + sd * point[r];
+        vector[M] alpha = line[many] + apart;
+        log_term[ : , r] = log_weight[r] + y_m .* alpha - n_m .* exp(alpha)
+                           + 0.5 * (square(point[r]) - square(apart / scale));
+      }
+      for (m in 1 : M) {
+        target += log_sum_exp(log_term[m]) + log(sd[m] / scale);
+      }
+    }
+  }
+}
+generated quantities {
+  real<lower=0> mu = exp(location + 0.5 * square(scale)); // mean of the rates at the means of the covariates (per year)
+  real<lower=0> tau = mu * sqrt(expm1(square(scale))); // sd between rates there (per year)
+  real<lower=0> sigma = sqrt(mu); // sd of the events in one unit of exposure there, on average
+  vector<lower=0>[J_drawn] theta; // events in one unit of exposure (per year)
+  for (j in 1 : J_drawn) {
+    int seen = 1 - prior_only; // 0 takes the data out of what follows
+    theta[j] = exp(
+                   alpha_rng(seen * events[j], seen * exposure[j],
+                             location + x[j] * beta, scale));
+  }
+  // That of a group not seen yet, at the means of the covariates
+  real<lower=0> theta_new = exp(normal_rng(location, scale));
+  vector[pointwise * J_drawn] log_lik; // log probability of each group's events
+  vector[pointwise * J_drawn] y_rep; // replicated rates (per year)
+  for (j in 1 : pointwise * J_drawn) {
+    log_lik[j] = poisson_lpmf(events[j] | exposure[j] * theta[j]);
+    y_rep[j] = exposure[j] > 0
+               ? poisson_rng(exposure[j] * theta[j]) / exposure[j] : 0;
+  }
+}
