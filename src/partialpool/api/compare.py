@@ -13,6 +13,7 @@ from partialpool.api.result import Result
 from partialpool.data import GroupedData
 from partialpool.data.covariates import explained
 from partialpool.data.reading import Columns
+from partialpool.data.weights import weighted
 from partialpool.errors import InputError
 from partialpool.families.base import MARGINAL
 from partialpool.fitting import Fit, diagnostics
@@ -147,6 +148,7 @@ def compare(
     exp: bool = False,
     per: int | None = None,
     by: str | Sequence[str] | None = None,
+    weight: str | None = None,
     population: str | None = None,
     spread: str | None = None,
     errors: str | None = None,
@@ -194,6 +196,9 @@ def compare(
         Show proportions and rates per 100 (in percent), 1,000, 100,000; `unit` is that of the data.
     by
         Columns that explain how the groups differ, of numbers or of categories; one or several.
+    weight
+        Column of the precision of each observation: one of weight w has the variance sigma^2 / w.
+        Not how often a row occurred: repeat rows for that.
     population, spread, errors
         Another model of the same rows: what the groups' parameters come from, whether groups have
         their own spread, and what observations are around theta. The usual one where None; of an
@@ -264,9 +269,11 @@ def compare(
         "value_label": value_label,
     }
     explaining = [by] if isinstance(by, str) else list(by or ())
-    found = grouped(data, columns, level=level, log=log, exp=exp, further=explaining, **about)
+    further = [*explaining, *([weight] if weight else [])]
+    found = grouped(data, columns, level=level, log=log, exp=exp, further=further, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = explained(found, explaining, population=population).shown_per(per)
+    found = explained(found, explaining, population=population)
+    found = weighted(found, weight).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

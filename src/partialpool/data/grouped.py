@@ -123,8 +123,9 @@ class GroupedData:
     @property
     def counted(self) -> str:
         """How many rows and groups there are, and what is assumed of them that is not usual."""
-        usual = self.family is FAMILIES[self.family.reads]
-        idea = "" if usual else self.family.idea[0] or self.words.population
+        usual = FAMILIES[self.family.reads]
+        same = self.words.population == usual.words.population
+        idea = self.family.idea[0] or ("" if same else self.words.population)
         return self.family.count(self.stats) + (f", with {idea}" if idea else "")
 
     @property

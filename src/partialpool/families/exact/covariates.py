@@ -138,7 +138,8 @@ class LineProblem(Problem):
         left = mean - first - design @ start
         start = start + first * (np.arange(start.size) == 0)
         data = (n, left, float(start[0]), spare, ss)
-        return cls(*data, mu, tau, sigma, design, start, beta, covariates.spread, covariates.names)
+        line = (design, start, beta, covariates.spread, covariates.names)
+        return cls(*data, mu, tau, sigma, 0.0, *line)
 
     @cached_property
     def origins(self) -> FloatArray:
