@@ -94,8 +94,8 @@ def _new_observation(comparison: Comparison, fit: Fit, row: Row) -> str:
         which += f", of whichever {group_word(comparison)}," if plain else at
         return f"A new observation{which} {where}."
     return (
-        f"One new observation{which} in {a_new_group(comparison)}{at} {where}: an interval over all "
-        "groups that there might be, wider than that of any one."
+        f"One new observation{which} in {a_new_group(comparison)}{at} {where}: an interval over "
+        "all groups that there might be, wider than that of any one."
     )
 
 
