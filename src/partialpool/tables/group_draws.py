@@ -42,6 +42,7 @@ _ALIKE = 10  # groups of a pair, on average, from which on pairs are looked at
 _MOST_SHARES = 1_000_000
 _NEVER = 1e-10  # groups of one pair, on average, of which none is looked for
 _VERY_MANY = 50_000  # groups from which on those are sought that may lie above, and no others
+_SLOWER = 40  # times as long a draw takes that is found by its mode
 _OVERHEAD = 200_000  # groups that could be drawn while those are sought
 _BLOCK = 16_384  # groups whose arrays a processor keeps at hand
 
@@ -219,6 +220,8 @@ def group_ranks(
         one = Population(hyper.deviation.flat[0], hyper.tau.flat[0], hyper.sigma.flat[0])
         mean, sd = conditional(weight[at], distance[at], one)
         cost = _OVERHEAD + exceedances.expected((mean - 2 * sd).min(), one)
+    if hyper.kind is not None and not hyper.kind.linear:
+        cost *= _SLOWER
     used = max(1, max(_FEWEST_DRAWS, int(_MOST_VALUES / cost)) // chains)
     kept = np.unique(np.linspace(0, draws - 1, min(used, draws)).astype(int))
     ranks = above + _ranks(
