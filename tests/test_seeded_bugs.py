@@ -19,6 +19,7 @@ from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.data.covariates import explained
+from partialpool.data.weights import weighted
 from partialpool.families import FAMILIES
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
@@ -245,6 +246,14 @@ WIDER = {
         "hierarchical_marginal",
         ("X' * (w .* d);", "X' * d;"),
     ),
+    "variance_over_the_root_of_the_weight": (
+        "weighted",
+        "hierarchical_centered",
+        (
+            "y ~ normal(theta[group], sigma * inv_sqrt(weight));",
+            "y ~ normal(theta[group], sigma * inv(weight));",
+        ),
+    ),
     "square_of_the_scale_of_errors": (
         "student_t_errors",
         "hierarchical_centered",
@@ -276,6 +285,10 @@ def modelled(homework: GroupedData, family: str) -> GroupedData:
         batting = pp.read(pp.example("batting"))
         columns = {"number": [str(j % 5) for j in range(batting.stats.J)]}
         return explained(replace(batting, columns=columns), ["number"])
+    if family == "weighted":
+        return weighted(
+            replace(homework, columns={"w": [1 + row % 3 for row in range(len(homework.y))]}), "w"
+        )
     if FAMILIES["normal"].explained != family:
         return homework.modelled(**FAMILIES[family].model)
     number = [str(j % 5) for j in homework.group]

@@ -68,7 +68,7 @@ def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedDa
 
 def weighted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     plain = observations(scale, offset)
-    weights = np.random.default_rng(16).lognormal(0, 0.7, plain.stats.N)
+    weights = np.random.default_rng(17).lognormal(0, 0.7, plain.stats.N)
     return weighted(replace(plain, columns={"w": weights.tolist()}), "w")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.data.weights import new_weights
 from partialpool.errors import InputError
 from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
@@ -62,7 +63,8 @@ def predict_rows(
         the groups. A group of the data keeps its own. Where groups lie within groups, name of the
         column of outer ones to the label in each row: one of the data, or a new one; where there is
         no such column, or an empty text, groups are known by their own labels, and new ones lie in
-        new outer ones.
+        new outer ones. Where observations have weights, name of their column, or `weight`, to the
+        weight of each new one, which is 1 where it is not given.
 
     Returns
     -------
@@ -90,6 +92,7 @@ def predict_rows(
     rng = np.random.default_rng(1)
     draws = mu.size
     centers = _centers(fit, data, covariates or {}, len(labels))
+    weights = new_weights(data, covariates or {}, len(labels))
     places = [""] * len(labels)
     if data.stats.nesting is not None:
         given = (covariates or {}).get(data.stats.nesting.label, places)
@@ -126,7 +129,7 @@ def predict_rows(
                 sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[key]]
             nu = variables.errors_degrees(fit, data)
             t = rng.standard_normal(draws) if nu is None else rng.standard_t(nu.ravel())
-            error = sd * t
+            error = sd * t if weights is None else sd * t / np.sqrt(weights[row])
             if nu is not None:
                 moments = student_t_moments(mean, np.broadcast_to(sd, nu.size), nu.ravel())
                 undefined = {name: value for name, value in moments.items() if np.isnan(value)}

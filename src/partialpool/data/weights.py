@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from partialpool.data.columns import group_column, names_of, placed, spelling_of
 from partialpool.data.engine import open_engine, plain
 from partialpool.data.files import within
 from partialpool.data.grouped import GroupedData
+from partialpool.data.memory import as_numbers
 from partialpool.data.rows import SHOWN, quoted
 from partialpool.data.sources import open_source
 from partialpool.data.spelling import Spelling
@@ -69,6 +71,39 @@ def weighted(data: GroupedData, weight: str | None) -> GroupedData:
         notes=(*data.notes, _note(weight, *ends, middle)),
         reading={**data.reading, "weight": weight} if data.reading else {},
     )
+
+
+def names_of_weights(data: GroupedData) -> tuple[str, ...]:
+    """Columns of new rows that say how precise each will be: that of the data, and `weight`."""
+    if data.stats.row_weights is None:
+        return ()
+    own = data.reading.get("weight", "weight")
+    return tuple(dict.fromkeys((own, "weight")))
+
+
+def new_weights(
+    data: GroupedData, given: Mapping[str, Sequence[Any]], count: int
+) -> FloatArray | None:
+    """Weights of new rows, 1 where none is given; None where rows have no weights.
+
+    Raises
+    ------
+    InputError
+        One of them is not above 0.
+    """
+    if data.stats.row_weights is None:
+        return None
+    name = next((each for each in names_of_weights(data) if each in given), None)
+    if name is None:
+        return np.ones(count)
+    found = as_numbers(given[name], what=f"new rows: {name!r}", one=f"{name!r} of row")
+    found = np.where(np.isnan(found), 1.0, found)
+    if not ((found > 0) & np.isfinite(found)).all():
+        at = int(np.argmin((found > 0) & np.isfinite(found)))
+        raise InputError(
+            f"new rows: {name} is {found[at]:g} in row {at + 1}; a weight is a number above 0"
+        )
+    return found
 
 
 def _note(weight: str, low: float, high: float, middle: float) -> str:

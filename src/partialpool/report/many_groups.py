@@ -160,7 +160,11 @@ def _fill(
         found = {"groups": table}
         figure = _figure(data, fit, table)
         drawing = beside.submit(draw_all, [figure], folder / "figures", workers=workers)
-        saving = [beside.submit(results.write_table, table, folder / "tables" / "groups.csv")]
+        saving = [
+            beside.submit(
+                results.write_table, table, folder / "tables" / "groups.csv", alike=stats.alike
+            )
+        ]
         if stats.J >= FEWEST_FOR_PARQUET:
             saving.append(
                 beside.submit(results.write_table, table, folder / "tables" / "groups.parquet")

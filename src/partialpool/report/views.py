@@ -456,6 +456,7 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
         ],
         csv="predictions",
         dropped=dropped,
+        note="A new observation is one of weight 1." if comparison.data.words.scaled else "",
     )
 
 

@@ -21,6 +21,7 @@ import xarray as xr
 from scipy import special
 
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.base import Statistics
 from partialpool.families.conjugate import Conjugate, Parameters
 from partialpool.tables.exceedances import Exceedances, Population, conditional
@@ -197,9 +198,9 @@ def group_ranks(
     weight, distance = stats.weight, stats.raw - hyper.origin
     if hyper.kind is not None:
         distance = np.where(weight > 0, distance, 0.0)
-    alike = _alike(hyper, weight, distance)
+    alike = _alike(hyper, stats)
     if alike is not None:
-        used = max(_FEWEST_DRAWS, _MOST_SHARES // (len(at) * len(alike[0]))) // chains
+        used = max(_FEWEST_DRAWS, _MOST_SHARES // (len(at) * len(alike.weight))) // chains
         kept = np.unique(np.linspace(0, draws - 1, min(max(1, used), draws)).astype(int))
         found = _ranks_by_pair(hyper, weight[at], distance[at], alike, kept, seed)
         return _summarized(found, groups, chains * len(kept))
@@ -251,26 +252,21 @@ def _summarized(ranks: IntArray, groups: Sequence[str], draws: int) -> pd.DataFr
     )
 
 
-def _alike(
-    hyper: Hyperdraws, weight: FloatArray, distance: FloatArray
-) -> tuple[FloatArray, FloatArray, IntArray] | None:
-    """Pairs of size and own estimate, and how many groups have each, where these are many.
+def _alike(hyper: Hyperdraws, stats: Statistics) -> Alike | None:
+    """Groups of the same data, where these are many.
 
     None where theta is normal, or its distribution has no name.
     """
-    if hyper.kind is None or not hyper.kind.linear:
+    if hyper.kind is None or not hyper.kind.linear or stats.alike is None:
         return None
-    pairs, groups = np.unique(weight + 1j * distance, return_counts=True)
-    if _ALIKE * len(pairs) > len(weight):
-        return None
-    return pairs.real.copy(), pairs.imag.copy(), groups
+    return stats.alike if _ALIKE * len(stats.alike.weight) <= stats.J else None
 
 
 def _ranks_by_pair(
     hyper: Hyperdraws,
     weight: FloatArray,
     distance: FloatArray,
-    alike: tuple[FloatArray, FloatArray, IntArray],
+    alike: Alike,
     kept: IntArray,
     seed: int,
 ) -> IntArray:
@@ -283,9 +279,10 @@ def _ranks_by_pair(
     group have the right distribution; those of several groups in one draw are not of the same
     groups.
     """
-    kind, (of_pair, estimate, groups) = cast(Conjugate, hyper.kind), alike
-    own = of_pair + 1j * estimate
-    others = groups - (own == (weight + 1j * distance)[:, None])  # but for the group itself
+    kind, of_pair = cast(Conjugate, hyper.kind), alike.weight
+    estimate = np.where(of_pair > 0, alike.raw - hyper.origin, 0.0)
+    same = (of_pair == weight[:, None]) & (estimate == distance[:, None])
+    others = alike.groups - same  # but for the group itself
     with np.errstate(divide="ignore"):
         never = math.log(_NEVER) - np.log(others)
 

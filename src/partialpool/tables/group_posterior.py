@@ -32,6 +32,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.base import DRAWN_GROUPS, Statistics
 from partialpool.families.conjugate import Conjugate, Kind, Parameters
 from partialpool.fitting.summarize import QUANTILES
@@ -279,7 +280,10 @@ def group_estimates(
     n, raw = stats.weight[at], stats.raw[at]
     which: IntArray | slice = slice(None)
     if hyper.kind is not None:  # of counts few pairs are different, and a group may have none
-        n, raw, which = _distinct(np.maximum(n, _NOTHING), np.where(n > 0, raw, hyper.origin))
+        alike = stats.alike if groups is None else None
+        alike = alike or Alike.of(n, raw)
+        n, which = np.maximum(alike.weight, _NOTHING), alike.which
+        raw = np.where(alike.weight > 0, alike.raw, hyper.origin)
         if len(n) > _FEW or stats.J > _MANY:  # so well is the population known then that fewer do
             hyper = replace(hyper, most=_FEWER_DRAWS)
     distance = raw - hyper.origin
@@ -365,12 +369,6 @@ def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.Data
     return pd.DataFrame(columns, copy=False)
 
 
-def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Pairs that occur, and which of them each group has."""
-    pairs, which = np.unique(n + 1j * raw, return_inverse=True)
-    return pairs.real.copy(), pairs.imag.copy(), which
-
-
 def _within(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
     """Mean variance of theta within a draw, as a polynomial of the distance, shape (3, P)."""
     own, factor = hyper.shares(n)
@@ -429,6 +427,8 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
         A label that no group has.
     """
     wanted = set(labels)
+    if not wanted:
+        return np.empty(0, dtype=np.int64)
     index: dict[str, int] = {}
     for j in itertools.compress(range(stats.J), map(wanted.__contains__, stats.labels)):
         index[stats.labels[j]] = j
