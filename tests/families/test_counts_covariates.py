@@ -380,6 +380,7 @@ def test_what_is_not_known_exactly_is_said() -> None:
     data = proportions()
     assert not data.family.within_reach(data.stats)
     assert data.family.knows_exactly("no_pooling")
+    assert not data.family.draws_exactly("hierarchical_marginal", data.stats, rows=True)
     for name in ("complete_pooling", "hierarchical_marginal", "mine"):
         assert not data.family.knows_exactly(name)
         with pytest.raises(InputError, match=f"'{name}' is not known"):
