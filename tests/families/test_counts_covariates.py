@@ -25,8 +25,18 @@ from partialpool.fitting import Fit
 from partialpool.fitting.inputs import priors_for
 from partialpool.fitting.summarize import summarize
 from partialpool.programs import toolchain
+from partialpool.report import odds
+from partialpool.report import regression as sentences
 from partialpool.settings import Settings
-from partialpool.tables import checks, group_scores, regression, shrinkage, variables
+from partialpool.tables import (
+    checks,
+    group_posterior,
+    group_scores,
+    regression,
+    shrinkage,
+    variables,
+)
+from partialpool.tables.comparison import compute
 
 X = [1.0, 2.0, 4.0, 7.0, 3.0, 9.0]
 LABELS = [f"site {j}" for j in range(6)]
@@ -310,6 +320,40 @@ def test_new_groups_lie_about_the_line(kind: str, fits: Callable[[str], list[Fit
         assert share == pytest.approx(p, abs=0.03)
     with pytest.raises(InputError, match="has no normal population"):
         predict_rows(fits(kind)[0], data, ["new"])
+    program = programs.load(partial.name, family=data.family.name)
+    with pytest.raises(InputError, match=f"with covariates of counts, {data.words.thetas} do not"):
+        group_posterior.check_marginal(program, data)
+
+
+@pytest.mark.parametrize(("kind", "word"), [("proportions", "odds"), ("rates", "rates")])
+def test_reports_speak_of_factors(kind: str, word: str, fits: Callable[[str], list[Fit]]) -> None:
+    data, both = MAKERS[kind](), fits(kind)
+    comparison = compute(data, both, lazily=True, insist=True)
+    said = sentences.lines(comparison)
+    assert said[0].startswith(f"Along the regression line the {word} are multiplied by ")
+    assert said[0].count(" for each unit of x (95 % interval ") == 1
+    of = family_of(data).alphas
+    assert any(f" of the {of}" in line or f"how the {of} differ" in line for line in said[1:])
+    spread = odds.spread(comparison, both[1], family_of(data))
+    scale = variables.spread(both[1], data)
+    assert scale is not None
+    factor = f"within a factor of {math.exp(np.median(scale)):.1f}"
+    assert factor in spread[0]
+    assert spread[1].startswith("At the means of the covariates that is an sd of the ")
+    view = sentences.coefficients(comparison)
+    assert view is not None
+    assert f"the {family_of(data).factors} are its exponential" in view.note
+
+
+def test_what_is_not_known_exactly_is_refused_at_the_command_line(
+    run: Callable[..., tuple[int, str, str]],
+) -> None:
+    code, _, err = run("verify", "batting", "--by", "rest_of_season", "--choice", "uniform")
+    assert code != 0
+    assert "with covariates of counts no exact posterior of partial pooling is known" in err
+    code, _, err = run("verify", "batting", "--by", "rest_of_season", "-p", "complete_pooling")
+    assert code != 0
+    assert "the exact posterior is known of no_pooling" in err
 
 
 def test_covariates_choose_the_population_that_they_need() -> None:
@@ -336,6 +380,7 @@ def test_what_is_not_known_exactly_is_said() -> None:
     data = proportions()
     assert not data.family.within_reach(data.stats)
     assert data.family.knows_exactly("no_pooling")
+    assert not data.family.draws_exactly("hierarchical_marginal", data.stats, rows=True)
     for name in ("complete_pooling", "hierarchical_marginal", "mine"):
         assert not data.family.knows_exactly(name)
         with pytest.raises(InputError, match=f"'{name}' is not known"):
