@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import partialpool as pp
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
@@ -266,12 +267,24 @@ WIDER = {
         "hierarchical_marginal",
         ("log_shares(u, t, 0.5 * nu)", "log_shares(u, t, nu)"),
     ),
+    "covariates_from_zero": (
+        "proportions_covariates",
+        "hierarchical_noncentered",
+        ("location + x * beta", "location + covariates * beta"),
+    ),
 }
 """Name of a bug to the family and program that it is put into, and what is changed for what."""
 
 
 def modelled(homework: GroupedData, family: str) -> GroupedData:
-    """The homework data under another model; the covariate is the school's number."""
+    """The homework data under another model; the covariate is the school's number.
+
+    Of counts, batting averages with a number of each player.
+    """
+    if FAMILIES[family].reads == "proportions":
+        batting = pp.read(pp.example("batting"))
+        columns = {"number": [str(j % 5) for j in range(batting.stats.J)]}
+        return explained(replace(batting, columns=columns), ["number"])
     if family == "weighted":
         return weighted(
             replace(homework, columns={"w": [1 + row % 3 for row in range(len(homework.y))]}), "w"

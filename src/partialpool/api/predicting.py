@@ -11,6 +11,7 @@ import pandas as pd
 from partialpool.data import GroupedData
 from partialpool.data.weights import new_weights
 from partialpool.errors import InputError
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import OBSERVATIONS, POPULATION
 from partialpool.tables import exponential, variables
@@ -24,15 +25,18 @@ KNOWN, NEW, UNKNOWN = "known", "new", "not named"
 def refuse_counts(data: GroupedData) -> None:
     """Refuse outcomes that are counts, of which more has to be known.
 
+    Where groups have covariates, their probability or rate is what is predicted.
+
     Raises
     ------
     InputError
         With where predictions of them are.
     """
-    if not data.family.gaussian:
+    if not data.family.gaussian and data.stats.covariates is None:
         raise InputError(
             "predictions of counts depend on how many trials or how much exposure there will be: "
-            "see the table `predictions`"
+            "see the table `predictions`; with covariates (--by) the probability or rate of new "
+            "groups is predicted"
         )
 
 
@@ -67,8 +71,8 @@ def predict_rows(
     DataFrame
         One row a label, in order: `group` (empty where missing), `kind` ("known", "new", "not
         named"), `mean`, `sd`, `q2.5`, `median`, `q97.5` of a new observation; of an effect, where
-        the data are estimates. On the scale that people read: of logarithms the mean is a geometric
-        mean and the sd a factor.
+        the data are estimates; of the probability or rate, where they are counts. On the scale
+        that people read: of logarithms the mean is a geometric mean and the sd a factor.
 
     Raises
     ------
@@ -76,9 +80,11 @@ def predict_rows(
         Outcomes that are counts, or a program that does not keep to a normal population.
     """
     refuse_counts(data)
-    theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
+    theta, mu = variables.theta(fit, data), variables.intercept(fit, data)
     tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
-    rows_differ = bool(data.stats.error_sd)
+    turned = isinstance(data.family, OnALinkedLine) and fit.pooling == "partial"
+    tau = variables.spread(fit, data) if turned else tau
+    rows_differ = bool(data.stats.error_sd) and data.family.gaussian
     if theta is None or mu is None or tau is None or not fit.keeps(POPULATION):
         raise InputError(f"{fit.title} has no normal population that a new group would come from")
     if rows_differ and (sigma is None or not fit.keeps(OBSERVATIONS)):
@@ -111,6 +117,8 @@ def predict_rows(
             if key not in fresh:
                 fresh[key] = tau.ravel() * _standard(fit, data, rng, draws)
             mean = (mu.ravel() if centers is None else centers[row]) + fresh[key]
+            if isinstance(data.family, OnALinkedLine):
+                mean = data.family.likelihood.link.theta(mean)
         if rows_differ and sigma is not None:
             sds = sigma.reshape(len(sigma), draws)
             if len(sds) == 1:
@@ -155,7 +163,7 @@ def _centers(
     own = data.stats.covariates
     if own is None:
         return None
-    mu, beta = variables.scalar(fit, data, "mu"), variables.coefficients(fit, data)
+    mu, beta = variables.intercept(fit, data), variables.coefficients(fit, data)
     if mu is None or beta is None:
         raise InputError(f"{fit.title} has no regression line that a new group would lie about")
     at = own.rows(given, count)

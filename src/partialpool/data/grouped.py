@@ -23,7 +23,7 @@ from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
-from partialpool.families.order import order_of_labels
+from partialpool.families.order import places
 from partialpool.families.proportions import PROPORTIONS, Proportions
 from partialpool.families.proportions import proportions as check_proportions
 from partialpool.families.rates import RATES, Rates
@@ -555,10 +555,10 @@ def group_values(
                 f"{name}: the squares of the values overflow (largest value {worst:g}); "
                 "divide the outcome by a suitable unit first"
             )
-    order = order_of_labels(labels)
+    order, group = places(labels)
     if categories:
-        occurring = set(order)
-        order = [each for each in categories if each in occurring]
-    index = {label: j for j, label in enumerate(order)}
-    group = np.array([index[label] for label in labels], dtype=np.int64)
+        index = {label: j for j, label in enumerate(order)}
+        order = [each for each in categories if each in index]
+        rank = {label: j for j, label in enumerate(order)}
+        group = np.array([rank[label] for label in index], dtype=np.int64)[group]
     return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, order), **about)

@@ -30,6 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.conjugate import Kind
 from partialpool.families.covariates import Covariates
 from partialpool.families.nesting import Nesting
@@ -101,6 +102,11 @@ class Statistics(ABC):
     @property
     def nesting(self) -> Nesting | None:
         """The outer group of each group, where groups lie within groups."""
+        return None
+
+    @property
+    def alike(self) -> Alike | None:
+        """Groups whose data are the same, of a family in which that is common."""
         return None
 
     @property
