@@ -17,6 +17,7 @@ import pytest
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.covariates import explained
 from partialpool.families import FAMILIES
 from partialpool.families.moments import group_stats
@@ -244,6 +245,16 @@ WIDER = {
         "hierarchical_marginal",
         ("X' * (w .* d);", "X' * d;"),
     ),
+    "slopes_of_means_alone": (
+        "normal_adjusted",
+        "hierarchical_marginal",
+        ("+ v * (X_within' * y_within);", ";"),
+    ),
+    "squares_left_counted_twice": (
+        "normal_adjusted",
+        "no_pooling_common_variance",
+        ("target += -0.5 * ssw / sigma2", "target += -ssw / sigma2"),
+    ),
     "square_of_the_scale_of_errors": (
         "student_t_errors",
         "hierarchical_centered",
@@ -263,6 +274,9 @@ WIDER = {
 
 def modelled(homework: GroupedData, family: str) -> GroupedData:
     """The homework data under another model; the covariate is the school's number."""
+    if family == "normal_adjusted":
+        turns = [str(i % 7) for i in range(len(homework.y))]
+        return with_covariates(replace(homework, columns={"turn": turns}), adjust=["turn"])
     if FAMILIES["normal"].explained != family:
         return homework.modelled(**FAMILIES[family].model)
     number = [str(j % 5) for j in homework.group]

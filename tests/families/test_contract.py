@@ -17,6 +17,7 @@ from scipy import integrate, special, stats
 from helpers import densities, nested
 from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_estimates, from_proportions, from_rates
 from partialpool.errors import InputError
@@ -65,6 +66,18 @@ def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedDa
     return explained(replace(plain, columns=columns), ["dose", "region"])
 
 
+def adjusted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    """With the rows, which the data of the family leave out, for what is compared with them."""
+    plain = observations(scale, offset)
+    rng = np.random.default_rng(16)
+    columns = {
+        "dose": (3 + 0.5 * plain.group + rng.normal(0, 1, len(plain.y))).tolist(),
+        "sex": rng.choice(["f", "m"], len(plain.y)).tolist(),
+    }
+    found = with_covariates(replace(plain, columns=columns), adjust=["dose", "sex"])
+    return replace(found, y=plain.y, group=plain.group)
+
+
 def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     rng = np.random.default_rng(14)
     trials = np.array([5, 9, 14, 20, 30, 45, 70, 12])
@@ -108,6 +121,7 @@ EXAMPLES: dict[str, Make] = {
     "own_spread": own_spread,
     "student_t": student_t_means,
     "normal_covariates": explained_observations,
+    "normal_adjusted": adjusted_observations,
     "student_t_errors": student_t_errors,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
@@ -555,6 +569,8 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
 
 def test_no_pooling_s_prior_predictive_density(made: GroupedData) -> None:
     """Its sum is the exact marginal likelihood of no pooling."""
+    if made.family.name == "normal_adjusted":
+        needs(made, "no_pooling")  # groups share slopes, so that their data are not independent
     priors = priors_for(made)
     found = made.family.prior_marginal(made.stats, priors.values)
     assert found is not None

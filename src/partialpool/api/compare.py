@@ -11,7 +11,7 @@ from typing import Any
 from partialpool.api.frames import grouped
 from partialpool.api.result import Result
 from partialpool.data import GroupedData
-from partialpool.data.covariates import explained
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.reading import Columns
 from partialpool.errors import InputError
 from partialpool.families.base import MARGINAL
@@ -147,6 +147,7 @@ def compare(
     exp: bool = False,
     per: int | None = None,
     by: str | Sequence[str] | None = None,
+    adjust: str | Sequence[str] | None = None,
     population: str | None = None,
     spread: str | None = None,
     errors: str | None = None,
@@ -194,6 +195,8 @@ def compare(
         Show proportions and rates per 100 (in percent), 1,000, 100,000; `unit` is that of the data.
     by
         Columns that explain how the groups differ, of numbers or of categories; one or several.
+    adjust
+        Columns that vary within groups, for which observations are adjusted; one or several.
     population, spread, errors
         Another model of the same rows: what the groups' parameters come from, whether groups have
         their own spread, and what observations are around theta. The usual one where None; of an
@@ -264,9 +267,11 @@ def compare(
         "value_label": value_label,
     }
     explaining = [by] if isinstance(by, str) else list(by or ())
-    found = grouped(data, columns, level=level, log=log, exp=exp, further=explaining, **about)
+    adjusting = [adjust] if isinstance(adjust, str) else list(adjust or ())
+    further = [*explaining, *adjusting]
+    found = grouped(data, columns, level=level, log=log, exp=exp, further=further, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = explained(found, explaining, population=population).shown_per(per)
+    found = with_covariates(found, explaining, adjusting, population=population).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

@@ -18,7 +18,7 @@ import numpy as np
 
 from partialpool import programs
 from partialpool.data import GroupedData, reading
-from partialpool.data.covariates import explained
+from partialpool.data.adjusting import with_covariates
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.without_rows import fit_or_draw
@@ -118,7 +118,7 @@ def _data(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
     recorded, log, model = how.pop("files"), how.pop("log", False), how.pop("model", {})
-    by = how.pop("by", ())
+    by, adjust = how.pop("by", ()), how.pop("adjust", ())
     if how.pop("piped", False) and not files:
         raise InputError(
             f"{folder}: its data came through a pipe; name a file that holds them with --data"
@@ -133,7 +133,7 @@ def _data(
         )
     if log:
         data = data.logarithms()
-    data = explained(data.modelled(**model), by)
+    data = with_covariates(data.modelled(**model), by, adjust)
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 
@@ -146,6 +146,7 @@ def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
     files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
     model = how.pop("model", {})
     how.pop("by", None)
+    how.pop("adjust", None)
     if how.pop("piped", False):
         raise InputError("the later outcomes came through a pipe, so they cannot be read again")
     return reading.read(files, columns=columns, **how).modelled(**model)
