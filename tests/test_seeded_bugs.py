@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import partialpool as pp
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
 from partialpool.data.adjusting import with_covariates
 from partialpool.data.covariates import explained
+from partialpool.data.weights import weighted
 from partialpool.families import FAMILIES
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
@@ -255,6 +257,14 @@ WIDER = {
         "no_pooling_common_variance",
         ("target += -0.5 * ssw / sigma2", "target += -ssw / sigma2"),
     ),
+    "variance_over_the_root_of_the_weight": (
+        "weighted",
+        "hierarchical_centered",
+        (
+            "y ~ normal(theta[group], sigma * inv_sqrt(weight));",
+            "y ~ normal(theta[group], sigma * inv(weight));",
+        ),
+    ),
     "square_of_the_scale_of_errors": (
         "student_t_errors",
         "hierarchical_centered",
@@ -268,12 +278,28 @@ WIDER = {
         "hierarchical_marginal",
         ("log_shares(u, t, 0.5 * nu)", "log_shares(u, t, nu)"),
     ),
+    "covariates_from_zero": (
+        "proportions_covariates",
+        "hierarchical_noncentered",
+        ("location + x * beta", "location + covariates * beta"),
+    ),
 }
 """Name of a bug to the family and program that it is put into, and what is changed for what."""
 
 
 def modelled(homework: GroupedData, family: str) -> GroupedData:
-    """The homework data under another model; the covariate is the school's number."""
+    """The homework data under another model; the covariate is the school's number.
+
+    Of counts, batting averages with a number of each player.
+    """
+    if FAMILIES[family].reads == "proportions":
+        batting = pp.read(pp.example("batting"))
+        columns = {"number": [str(j % 5) for j in range(batting.stats.J)]}
+        return explained(replace(batting, columns=columns), ["number"])
+    if family == "weighted":
+        return weighted(
+            replace(homework, columns={"w": [1 + row % 3 for row in range(len(homework.y))]}), "w"
+        )
     if family == "normal_adjusted":
         turns = [str(i % 7) for i in range(len(homework.y))]
         return with_covariates(replace(homework, columns={"turn": turns}), adjust=["turn"])

@@ -15,7 +15,7 @@ from partialpool.data import reading, scan
 from partialpool.data.labels import alike
 from partialpool.data.reading import read
 from partialpool.errors import InputError
-from partialpool.families.order import natural_key, order_of_labels
+from partialpool.families.order import natural_key, order_of_labels, places
 
 HOMEWORK = Path(__file__).resolve().parents[2] / "data" / "homework.csv"
 
@@ -45,6 +45,29 @@ def test_labels_with_an_order_of_their_own_keep_it(labels: list[str]) -> None:
         mixed = labels * 2
         rng.shuffle(mixed)
         assert order_of_labels(mixed) == labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["10", "9", "1", "10", "009", "9.0", "0"],
+        ["school 2", "school 10", "school 2"],
+        ["3", "1", "2"],
+        ["b", "a", "b"],
+        ["12345678901234567891", "12345678901234567890"],
+        ["", "1"],
+        [],
+    ],
+)
+def test_each_label_knows_its_place(labels: list[str]) -> None:
+    order, index = places(labels)
+    assert order == order_of_labels(labels)
+    assert [order[j] for j in index.tolist()] == labels
+
+
+def test_numbers_beyond_double_precision_keep_an_order() -> None:
+    labels = ["12345678901234567891", "1", "12345678901234567890"]
+    assert order_of_labels(labels) == ["1", "12345678901234567890", "12345678901234567891"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from partialpool.data import GroupedData
 from partialpool.data.adjusting import with_covariates
 from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_estimates, from_proportions, from_rates
+from partialpool.data.weights import weighted
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.base import FORMS, Family, Statistics
@@ -78,6 +79,12 @@ def adjusted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedDat
     return replace(found, y=plain.y, group=plain.group)
 
 
+def weighted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    plain = observations(scale, offset)
+    weights = np.random.default_rng(17).lognormal(0, 0.7, plain.stats.N)
+    return weighted(replace(plain, columns={"w": weights.tolist()}), "w")
+
+
 def proportions(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
     rng = np.random.default_rng(14)
     trials = np.array([5, 9, 14, 20, 30, 45, 70, 12])
@@ -123,6 +130,7 @@ EXAMPLES: dict[str, Make] = {
     "normal_covariates": explained_observations,
     "normal_adjusted": adjusted_observations,
     "student_t_errors": student_t_errors,
+    "weighted": weighted_observations,
     "known_errors": estimates,
     "known_errors_student_t": student_t_effects,
     "known_errors_covariates": explained_estimates,
@@ -226,7 +234,9 @@ def test_statistics_are_by_group(made: GroupedData) -> None:
     assert (own.weight > 0).all()
     assert own.total_sd > 0
     assert own.raw.min() <= own.grand_mean <= own.raw.max()
-    means = [np.average(made.y[made.group == j]) for j in range(own.J)]
+    weights = np.ones(own.N) if own.row_weights is None else own.row_weights
+    of = [made.group == j for j in range(own.J)]
+    means = [np.average(made.y[rows], weights=weights[rows]) for rows in of]
     assert own.raw == pytest.approx(np.array(means))
     assert made.family.count(own).startswith(f"{own.N:,} {made.family.words.rows}")
 
@@ -311,6 +321,8 @@ def test_the_likelihood_is_that_of_the_rows(made: GroupedData) -> None:
         return
     own = made.stats
     row_sd = np.sqrt(own.counts / own.weight)[made.group]  # in units of the error's sd
+    if own.row_weights is not None:
+        row_sd = 1 / np.sqrt(own.row_weights)
     found, known = [], []
     for sd in (*error_sds(made), error_sds(made)[0]):
         theta = rng.normal(4, 2, own.J)
@@ -401,7 +413,7 @@ def test_simulated_data_are_of_the_family(made: GroupedData) -> None:
         assert type(own) is type(made.stats)
         assert own.J == J
         assert len(y) == len(group) == own.N
-        [size] = own.sizes.values()
+        [*_, size] = own.sizes.values()
         assert size.tolist() == list(design.sizes)
 
 

@@ -15,6 +15,7 @@ from scipy import special
 
 import partialpool as pp
 from partialpool import fitting, programs
+from partialpool.api.predicting import predict_rows
 from partialpool.data import GroupedData
 from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_proportions, from_rates
@@ -286,6 +287,29 @@ def test_tables_are_of_what_was_drawn(kind: str, fits: Callable[[str], list[Fit]
     replicated = checks.group_checks(both, data)
     assert set(replicated["model"]) == {line.name, partial.name}
     assert replicated["p_value"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_new_groups_lie_about_the_line(kind: str, fits: Callable[[str], list[Fit]]) -> None:
+    data, partial = MAKERS[kind](), fits(kind)[1]
+    link = family_of(data).likelihood.link
+    location, scale = variables.intercept(partial, data), variables.spread(partial, data)
+    beta, theta = variables.coefficients(partial, data), variables.theta(partial, data)
+    assert location is not None
+    assert scale is not None
+    assert beta is not None
+    assert theta is not None
+    found = predict_rows(partial, data, ["new", LABELS[2], None], covariates={"x": [8.0, 1.0, 1.0]})
+    assert found["kind"].tolist() == ["new", "known", "not named"]
+    assert found["mean"][1] == pytest.approx(theta[2].mean())
+    line = location + (8.0 - np.mean(X)) * beta[0]
+    z = np.random.default_rng(9).standard_normal(line.shape)
+    drawn = link.theta(line + scale * z)
+    for name, p in {"q2.5": 0.025, "median": 0.5, "q97.5": 0.975}.items():
+        share = (drawn < found[name][0]).mean()
+        assert share == pytest.approx(p, abs=0.03)
+    with pytest.raises(InputError, match="has no normal population"):
+        predict_rows(fits(kind)[0], data, ["new"])
 
 
 def test_covariates_choose_the_population_that_they_need() -> None:

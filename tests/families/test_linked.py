@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
+from partialpool import programs
 from partialpool.data import GroupedData
 from partialpool.data.examples import example
 from partialpool.data.grouped import from_proportions, from_rates
@@ -20,9 +21,13 @@ from partialpool.families.linked.draws import draw
 from partialpool.families.linked.integrals import Integrals, below, log_probability
 from partialpool.families.linked.likelihoods import BINOMIAL, POISSON, Likelihood
 from partialpool.families.linked.surface import Surface, surface
+from partialpool.fitting import without_rows
 from partialpool.fitting.inputs import priors_for
 from partialpool.priors.distributions import HalfCauchy, HalfNormal, Normal
 from partialpool.priors.linked import LOG, LOGIT, Link
+from partialpool.programs import toolchain
+from partialpool.settings import Settings
+from partialpool.tables import exactness
 from partialpool.types import FloatArray
 
 PAIRS: list[tuple[Likelihood, float, float]] = [
@@ -342,3 +347,51 @@ def test_the_prior_of_tau_is_a_density_however_far_it_reaches(
     choice: Any = data.family.base_choice(priors_for(data))
     tau = np.geomspace(1e-6, most, 20_000)
     assert np.trapezoid(choice.tau_density(tau), tau) == pytest.approx(1, abs=0.01)
+
+
+DRAWN = {
+    "batting": batting,
+    "tumors": lambda: read(example("tumors")).modelled(population="logit_normal"),
+    "pumps": lambda: read(example("pumps")).modelled(population="log_normal"),
+    "few counts": lambda: from_proportions(list("abc"), [0, 3, 1], [5, 8, 9], name="few").modelled(
+        population="logit_normal"
+    ),
+    "of everything": lambda: counted("log", 2),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_draws_are_from_the_exact_posterior(name: str, cmdstan: toolchain.CmdStan) -> None:
+    """Every mean, sd and quantile that is reported, within Monte Carlo error, and of joint ones."""
+    data = DRAWN[name]()
+    program = programs.load("hierarchical_marginal", family=data.family.name)
+    assert without_rows.is_exact(program, data)
+    fit = without_rows.draw_exact(
+        program, data, priors=priors_for(data), settings=Settings(draws=5000)
+    )
+    assert fit.record.independent
+    posterior = exactness.exact_posterior(fit, data)
+    found = exactness.verify_fits([fit], data, {fit.name: posterior})
+    assert exactness.agreement(found)["agrees"].all()
+    own: Any = posterior
+    assert (own.problem.population is None) == (name == "few counts")
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if name != "few counts"])
+def test_panels_hold_the_posterior_of_the_population(name: str) -> None:
+    data = DRAWN[name]()
+    posterior: Any = data.family.exact_posterior(
+        "hierarchical_marginal", data.stats, priors_for(data)
+    )
+    panels, grid = posterior.problem.population, posterior.coarse
+    p = np.array([0.001, 0.025, 0.25, 0.5, 0.75, 0.975, 0.999])
+    scale = panels.unit * np.sinh(panels.outer.quantile(p))
+    assert scale == pytest.approx(grid.of_scale().quantile(p), rel=1e-6)
+    location, scale = panels.draw(np.random.default_rng(5), 20_000)
+    share = (np.arange(400) + 0.5) / 400
+    for drawn, known in ((location, grid.of_location()), (scale, grid.of_scale())):
+        at = known.quantile(share)
+        assert stats.kstest(drawn, lambda x, at=at: np.interp(x, at, share)).pvalue > 1e-3
+    mu = data.family.likelihood.link.moments(location, scale)[0]
+    at = grid.mu().quantile(share)
+    assert stats.kstest(mu, lambda x: np.interp(x, at, share)).pvalue > 1e-3

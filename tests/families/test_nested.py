@@ -27,7 +27,7 @@ from partialpool.families.nested_statistics import NestedStats
 from partialpool.families.nesting import Nesting, few_outer_groups
 from partialpool.priors import HalfNormal, HalfT, Normal
 from partialpool.priors.levels import NestedChoice
-from partialpool.tables import group_posterior
+from partialpool.tables import group_draws, group_posterior
 
 CHOICE = NestedChoice("given", Normal(5, 6), HalfT(3, 2), omega=HalfNormal(4))
 
@@ -381,8 +381,46 @@ def test_many_groups_are_fitted_and_estimated_as_their_truth_has_it() -> None:
     within = (theta > table["q2.5"]) & (theta < table["q97.5"])
     assert within.mean() == pytest.approx(0.95, abs=0.015)
     assert table["outer_group"].tolist() == [f"d{k}" for k in own.nesting.index]
-    with pytest.raises(InputError, match="neither draws, ranks nor contrasts"):
+    with pytest.raises(InputError, match="follow from draws of phi, and the program writes none"):
         group_posterior.Hyperdraws.of(posterior, own)
+
+
+def test_differences_and_ranks_are_those_of_drawing_every_group(made: GroupedData) -> None:
+    drawn = made.family.draw_alternative(
+        choice_of(made),
+        made.stats,
+        rng=np.random.default_rng(9),
+        shape=(4, 2000),
+        draw_groups=True,
+    )
+    by_last = {"phi": "district", "theta": "group"}
+    posterior = xr.Dataset(
+        {
+            name: (("chain", "draw", *([by_last[name]] if values.ndim > 2 else [])), values)
+            for name, values in drawn.items()
+            if values.ndim == 2 or name in by_last
+        }
+    )
+    theta = drawn["theta"].reshape(-1, made.stats.J)
+    chosen = [made.stats.labels[j] for j in (0, 1, made.stats.J - 1)]
+    at = group_posterior.positions(made.stats, chosen)
+    for row in rows_of_frame(group_draws.group_contrasts(posterior, made.stats, chosen)):
+        i, j = (made.stats.labels.index(row[name]) for name in ("group_i", "group_j"))
+        apart = theta[:, i] - theta[:, j]
+        assert row["mean"] == pytest.approx(apart.mean(), abs=0.06 * apart.std())
+        assert row["p_greater"] == pytest.approx((apart > 0).mean(), abs=0.03)
+        assert (apart < row["q97.5"]).mean() == pytest.approx(0.975, abs=0.01)
+    ranks = (-theta).argsort(axis=1).argsort(axis=1) + 1
+    table = group_draws.group_ranks(posterior, made.stats, chosen)
+    np.testing.assert_allclose(table["expected_rank"], ranks[:, at].mean(axis=0), atol=0.15)
+    np.testing.assert_allclose(table["p_best"], (ranks[:, at] == 1).mean(axis=0), atol=0.03)
+    again = group_draws.draw_groups(posterior, made.stats, chosen).to_numpy().reshape(-1, 3)
+    np.testing.assert_allclose(again.mean(axis=0), theta[:, at].mean(axis=0), atol=0.15)
+    np.testing.assert_allclose(again.std(axis=0), theta[:, at].std(axis=0), rtol=0.06)
+
+
+def rows_of_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.to_dict(orient="records")
 
 
 def test_estimates_without_draws_of_groups_are_those_of_the_exact_posterior(

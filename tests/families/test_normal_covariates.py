@@ -244,6 +244,27 @@ def test_statistics_without_rows_have_the_same_covariates(tmp_path: Path, ending
             explained(each, ["z"])
 
 
+@pytest.mark.parametrize("most", [100, 10])
+def test_numbers_may_be_spelled_in_several_ways(tmp_path: Path, most: int) -> None:
+    path = tmp_path / "rows.csv"
+    levels = {"a": ("1", "1.0", "1.00"), "b": ("2", "2.0", "2"), "c": ("4", "4", "4"), "d": "999"}
+    rows = [f"{g},{k + len(x)},{x}" for g, xs in levels.items() for k, x in enumerate(xs)]
+    path.write_text("g,y,x\n" + "\n".join([*rows, "a,,7", "b,NA,8"]) + "\n")
+    columns = Columns(group="g", value="y")
+    data = read(path, columns=columns, most_observations=most, drop_missing=True)
+    assert data.has_observations == (most == 100)
+    assert explained(data, ["x"]).stats.covariates.values.ravel().tolist() == [1.0, 2.0, 4.0, 9.0]
+
+
+def test_files_that_have_changed_are_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("g,y,x\n" + "".join(f"{g},{k},{k % 3}\n" for k, g in enumerate("abcdef" * 3)))
+    data = read(path, columns=Columns(group="g", value="y"), most_observations=10)
+    path.write_text("g,y,x\na,1,2\n")
+    with pytest.raises(InputError, match=r"not those that were read before; read the data again"):
+        explained(data, ["x"])
+
+
 def test_summaries_take_covariates(tmp_path: Path) -> None:
     path = tmp_path / "summaries.csv"
     path.write_text("g,n,m,s,x\na,5,1.0,0.5,3\nb,4,2.0,0.7,1\nc,6,1.5,0.4,2\nd,3,2.2,0.6,9\n")

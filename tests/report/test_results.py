@@ -11,6 +11,7 @@ import pytest
 
 from helpers.hand_made import make_fit
 from partialpool.errors import InputError, PartialPoolError
+from partialpool.families.alike import Alike
 from partialpool.report import folder
 from partialpool.report.results import (
     check_target,
@@ -84,6 +85,26 @@ def test_labels_survive_a_table(tmp_path, labels):
         rows = list(csv.reader(file))
     assert [label for label, _ in rows[1:]] == labels
     assert [float(mean) for _, mean in rows[1:]] == table["mean"].tolist()
+
+
+@pytest.mark.parametrize("labels", [HARD, ["NA", "a b", " x", "#1", "'q'", "0"]])
+def test_rows_that_are_alike_are_written_as_others_are(tmp_path, labels):
+    rng = np.random.default_rng(1)
+    n, y = rng.integers(0, 5, (2, 12_000))
+    found = Alike.of(n.astype(float), y / 7)
+    names = [f"{labels[j % len(labels)]}{j}" for j in range(len(n))]
+    columns = {"trusted": True, "n": n, "raw": np.where(n > 0, y / 7, np.nan), "mean": n / (3 + n)}
+    table = pd.DataFrame({"group": names, **columns})
+    write_table(table, tmp_path / "slowly.csv")
+    write_table(table, tmp_path / "at once.csv", alike=found)
+    assert (tmp_path / "at once.csv").read_bytes() == (tmp_path / "slowly.csv").read_bytes()
+    assert (found.groups == np.bincount(found.which)).all()
+    assert (n[found.one] == found.weight).all()
+    seen = found.weight > 0
+    assert (y[found.one] / 7 == found.raw)[seen].all()
+    assert not found.raw[~seen].any()
+    assert found.groups.sum() == len(n)
+    assert len(found.weight) == 1 + 4 * 5
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])

@@ -13,6 +13,7 @@ from partialpool.api.result import Result
 from partialpool.data import GroupedData
 from partialpool.data.adjusting import with_covariates
 from partialpool.data.reading import Columns
+from partialpool.data.weights import weighted
 from partialpool.errors import InputError
 from partialpool.families.base import MARGINAL
 from partialpool.fitting import Fit, diagnostics
@@ -148,6 +149,7 @@ def compare(
     per: int | None = None,
     by: str | Sequence[str] | None = None,
     adjust: str | Sequence[str] | None = None,
+    weight: str | None = None,
     population: str | None = None,
     spread: str | None = None,
     errors: str | None = None,
@@ -197,6 +199,9 @@ def compare(
         Columns that explain how the groups differ, of numbers or of categories; one or several.
     adjust
         Columns that vary within groups, for which observations are adjusted; one or several.
+    weight
+        Column of the precision of each observation: one of weight w has the variance sigma^2 / w.
+        Not how often a row occurred: repeat rows for that.
     population, spread, errors
         Another model of the same rows: what the groups' parameters come from, whether groups have
         their own spread, and what observations are around theta. The usual one where None; of an
@@ -268,10 +273,11 @@ def compare(
     }
     explaining = [by] if isinstance(by, str) else list(by or ())
     adjusting = [adjust] if isinstance(adjust, str) else list(adjust or ())
-    further = [*explaining, *adjusting]
+    further = [*explaining, *adjusting, *([weight] if weight else [])]
     found = grouped(data, columns, level=level, log=log, exp=exp, further=further, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = with_covariates(found, explaining, adjusting, population=population).shown_per(per)
+    found = with_covariates(found, explaining, adjusting, population=population)
+    found = weighted(found, weight).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]
         if found.stats.J > DRAWN_GROUPS:

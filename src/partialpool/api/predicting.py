@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from partialpool.data import GroupedData
+from partialpool.data.weights import new_weights
 from partialpool.errors import InputError
+from partialpool.families.linked.line import OnALinkedLine
 from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import OBSERVATIONS, POPULATION
@@ -24,15 +26,18 @@ KNOWN, NEW, UNKNOWN = "known", "new", "not named"
 def refuse_counts(data: GroupedData) -> None:
     """Refuse outcomes that are counts, of which more has to be known.
 
+    Where groups have covariates, their probability or rate is what is predicted.
+
     Raises
     ------
     InputError
         With where predictions of them are.
     """
-    if not data.family.gaussian:
+    if not data.family.gaussian and data.stats.covariates is None:
         raise InputError(
             "predictions of counts depend on how many trials or how much exposure there will be: "
-            "see the table `predictions`"
+            "see the table `predictions`; with covariates (--by) the probability or rate of new "
+            "groups is predicted"
         )
 
 
@@ -60,15 +65,16 @@ def predict_rows(
         groups and is not given. Where groups lie within groups, name of the
         column of outer ones to the label in each row: one of the data, or a new one; where there is
         no such column, or an empty text, groups are known by their own labels, and new ones lie in
-        new outer ones.
+        new outer ones. Where observations have weights, name of their column, or `weight`, to the
+        weight of each new one, which is 1 where it is not given.
 
     Returns
     -------
     DataFrame
         One row a label, in order: `group` (empty where missing), `kind` ("known", "new", "not
         named"), `mean`, `sd`, `q2.5`, `median`, `q97.5` of a new observation; of an effect, where
-        the data are estimates. On the scale that people read: of logarithms the mean is a geometric
-        mean and the sd a factor.
+        the data are estimates; of the probability or rate, where they are counts. On the scale
+        that people read: of logarithms the mean is a geometric mean and the sd a factor.
 
     Raises
     ------
@@ -76,9 +82,11 @@ def predict_rows(
         Outcomes that are counts, or a program that does not keep to a normal population.
     """
     refuse_counts(data)
-    theta, mu = variables.theta(fit, data), variables.scalar(fit, data, "mu")
+    theta, mu = variables.theta(fit, data), variables.intercept(fit, data)
     tau, sigma = variables.tau(fit, data), variables.sigma(fit, data)
-    rows_differ = bool(data.stats.error_sd)
+    turned = isinstance(data.family, OnALinkedLine) and fit.pooling == "partial"
+    tau = variables.spread(fit, data) if turned else tau
+    rows_differ = bool(data.stats.error_sd) and data.family.gaussian
     if theta is None or mu is None or tau is None or not fit.keeps(POPULATION):
         raise InputError(f"{fit.title} has no normal population that a new group would come from")
     if rows_differ and (sigma is None or not fit.keeps(OBSERVATIONS)):
@@ -86,6 +94,7 @@ def predict_rows(
     rng = np.random.default_rng(1)
     draws = mu.size
     centers = _centers(fit, data, covariates or {}, len(labels))
+    weights = new_weights(data, covariates or {}, len(labels))
     places = [""] * len(labels)
     if data.stats.nesting is not None:
         given = (covariates or {}).get(data.stats.nesting.label, places)
@@ -112,6 +121,8 @@ def predict_rows(
             if key not in fresh:
                 fresh[key] = tau.ravel() * _standard(fit, data, rng, draws)
             mean = (mu.ravel() if centers is None else centers[row]) + fresh[key]
+            if isinstance(data.family, OnALinkedLine):
+                mean = data.family.likelihood.link.theta(mean)
         if rows_differ and sigma is not None:
             sds = sigma.reshape(len(sigma), draws)
             if len(sds) == 1:
@@ -122,7 +133,7 @@ def predict_rows(
                 sd = sds[chosen, np.arange(draws)] if kind == UNKNOWN else sds[index[key]]
             nu = variables.errors_degrees(fit, data)
             t = rng.standard_normal(draws) if nu is None else rng.standard_t(nu.ravel())
-            error = sd * t
+            error = sd * t if weights is None else sd * t / np.sqrt(weights[row])
             if nu is not None:
                 moments = student_t_moments(mean, np.broadcast_to(sd, nu.size), nu.ravel())
                 undefined = {name: value for name, value in moments.items() if np.isnan(value)}
@@ -156,7 +167,7 @@ def _centers(
     own = data.stats.covariates
     if own is None:
         return None
-    mu, beta = variables.scalar(fit, data, "mu"), variables.coefficients(fit, data)
+    mu, beta = variables.intercept(fit, data), variables.coefficients(fit, data)
     if mu is None or beta is None:
         raise InputError(f"{fit.title} has no regression line that a new group would lie about")
     at = own.rows(given, count)

@@ -17,6 +17,7 @@ from partialpool.api.predicting import predict_rows
 from partialpool.api.quantities import Quantity
 from partialpool.api.saving import read_folder, write_folder
 from partialpool.data import GroupedData
+from partialpool.data.weights import names_of_weights
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.report import exports, sentences, trust, views
@@ -200,7 +201,8 @@ class Result:
             that group, another one a new group, a missing one any of the groups at hand. Columns
             of the covariates' names say where a new group lies; what is missing is taken at its
             mean over the groups. So does a column of outer groups, where groups lie within groups;
-            a new group is in a new outer one without it.
+            a new group is in a new outer one without it. Where observations have weights, a column
+            of their name, or `weight`, has that of each new one; it is 1 without.
         group
             Name of that column; `data.group_label` where None.
 
@@ -223,7 +225,8 @@ class Result:
         names = columns_in(rows, own.sources if own is not None else ())
         given = {name: list(column_of(rows, name)) for name in names}
         nesting = self.data.stats.nesting
-        for name in columns_in(rows, (nesting.label,) if nesting is not None else ()):
+        further = (nesting.label,) if nesting is not None else names_of_weights(self.data)
+        for name in columns_in(rows, further):
             given[name] = list(column_of(rows, name))
         return predict_rows(self._fit(), self.data, list(labels), covariates=given)
 

@@ -39,6 +39,7 @@ def write_folder(
         "covariates": data.stats.covariates.record if data.stats.covariates else None,
         "within": data.stats.within.record if isinstance(data.stats, AdjustedMeans) else None,
         "nesting": data.stats.nesting.record if data.stats.nesting else None,
+        "row_weights": None if (w := data.stats.row_weights) is None else w.tolist(),
         "y": data.y.tolist(),
         "group": data.group.tolist(),
         "priors": dict(data.priors),
@@ -83,6 +84,8 @@ def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float
         arrays["within"] = WithinSums.recorded(within)
     if (nesting := kept.get("nesting")) is not None:
         arrays["nested_in"] = Nesting.recorded(nesting)
+    if (weights := kept.get("row_weights")) is not None:
+        arrays["by_row"] = np.asarray(weights, dtype=np.float64)
     y = np.asarray(kept["y"], dtype=np.float64)
     group = np.asarray(kept["group"], dtype=np.int64)
     data = GroupedData(

@@ -168,6 +168,15 @@ class DataOptions:
             rich_help_panel=MODEL,
         ),
     ] = None
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Precision of each observation: one of weight w has the variance sigma^2 / w. For "
+            "weights that say how often a row occurred, repeat the row instead.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     population: Annotated[
         str | None,
         typer.Option(
@@ -200,6 +209,7 @@ class DataOptions:
         from partialpool.data.adjusting import with_covariates
         from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
+        from partialpool.data.weights import weighted
 
         if value and (self.estimate or self.se or self.variance or self.ci):
             raise InputError(
@@ -238,9 +248,8 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
-        data = with_covariates(
-            data, self.by or (), self.adjust or (), population=self.population
-        ).shown_per(self.per)
+        data = with_covariates(data, self.by or (), self.adjust or (), population=self.population)
+        data = weighted(data, self.weight).shown_per(self.per)
         return dataclasses.replace(data, exp=True) if self.exp else data
 
     def load_later(self, file: str, data: GroupedData) -> GroupedData:

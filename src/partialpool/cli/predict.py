@@ -74,7 +74,7 @@ def predict(
     if table is not None:
         numbers = [name for name in map(str, table) if name not in _TEXTS]
         shown = table.assign(**{name: table[name].map("{:.4g}".format) for name in numbers})
-        what = "New effects" if data.family.rows_are_groups else "New observations"
+        what = f"New {data.words.thetas}" if data.family.rows_are_groups else "New observations"
         title = f"{what}, {exponential.axis_title(data)}"
         show(shown, headed(title, diagnostics.verdicts([fit])))
     warn_missing(parts.failed)

@@ -64,7 +64,7 @@ def verify(
     alternatives = alternatives and partial
     chosen = sensitivity.choose(choice, data, settings) if alternatives else ()
     target = place.folder(data, "verify", (*(program or ()), *(choice or ())))
-    fits = sampling.fit(_possible(program, data), data, settings)
+    fits = sampling.fit(_possible(program, data), data, settings, by_stan=True)
     known = {fit.name: exactness.exact_posterior(fit, data) for fit in fits}
     if chosen:
         compared = sensitivity.compare_priors(

@@ -25,7 +25,9 @@ from partialpool.data.rows import (
 from partialpool.data.sources import open_source
 from partialpool.data.spelling import BETWEEN, Advice, Spelling
 from partialpool.errors import InputError
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
+
+_MOST_COMBINATIONS = 100  # of one group, each with values that may be one in several spellings
 
 
 def names_of(data: GroupedData) -> tuple[str, ...]:
@@ -61,10 +63,18 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
         There is no such column or it has another length, no row is at hand, or the files have
         changed.
     """
-    known = names_of(data)
-    for name in names:
-        if name not in known:
-            raise InputError(f"{data.name}: there is no column {name!r}; there are {quoted(known)}")
+    return {name: [cell for _, cell in found] for name, found in placed(data, names).items()}
+
+
+def placed(data: GroupedData, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Read columns as text, each value with its place: the file and the line, or the row.
+
+    Raises
+    ------
+    InputError
+        As from `read_columns`.
+    """
+    _check_names(data, names)
     if data.columns:
         needed = len(data.y) or data.stats.J
         for name in names:
@@ -73,7 +83,13 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
                     f"{data.name}: column {name!r} has {len(data.columns[name])} values for "
                     f"{needed} rows"
                 )
-        return {name: [str(value) for value in data.columns[name]] for name in names}
+        return {
+            name: [
+                (f"{data.name}, row {row}", str(value))
+                for row, value in enumerate(data.columns[name], start=1)
+            ]
+            for name in names
+        }
     by_group = len(data.y) == 0 or data.family.rows_are_groups
     if by_group and set(data.reading["columns"]) <= {"group", "value"}:
         raise InputError(
@@ -86,57 +102,76 @@ def read_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]
     wanted = [group_column(data), *([] if by_group else [roles["value"]]), *names]
     rows = _rows(data, wanted, keep_empty=drop_missing)
     if by_group:
-        at = {cells[0].strip(): cells[1:] for cells in rows}
-        kept = [at.get(label, ()) for label in labels]
-        same = all(kept)
+        at = {cells[0].strip(): (place, cells[1:]) for place, cells in rows}
+        kept = [at[label] for label in labels if label in at]
+        same = len(kept) == len(labels)
     else:
         index = {label: j for j, label in enumerate(labels)}
-        numbers = [spelling.number(cells[1]) for cells in rows]
+        numbers = [spelling.number(cells[1]) for _, cells in rows]
         there = [i for i, y in enumerate(numbers) if y is not None and y == y]
-        kept = [rows[i][2:] for i in there]
-        groups = [index.get(rows[i][0].strip()) for i in there]
-        same = groups == data.group.tolist() and [numbers[i] for i in there] == data.y.tolist()
+        kept = [(rows[i][0], rows[i][1][2:]) for i in there]
+        groups = [index.get(rows[i][1][0].strip()) for i in there]
+        y = np.array([numbers[i] for i in there], dtype=float)
+        if data.log and (y > 0).all():
+            y = np.log(y)
+        same = groups == data.group.tolist() and y.tolist() == data.y.tolist()
     if not same:
-        raise InputError(f"{data.source}: its rows are not those that were read before")
-    return {name: [cells[k] for cells in kept] for k, name in enumerate(names)}
+        raise _changed(data)
+    return {name: [(place, cells[k]) for place, cells in kept] for k, name in enumerate(names)}
 
 
-def read_group_columns(data: GroupedData, names: Sequence[str]) -> dict[str, list[str]]:
-    """Read columns of which a group has one value, as text, a value a group.
+def read_distinct(data: GroupedData, names: Sequence[str]) -> tuple[IntArray, dict[str, list[str]]]:
+    """Read what stands in columns beside each group, as text, each combination once.
 
-    For observations of which only the statistics by group are at hand.
+    For observations of which only the statistics by group are at hand. Rows without an outcome
+    count where the data have them. A group with very many combinations is not read to its end.
+
+    Returns
+    -------
+    array
+        Group of each combination.
+    dict
+        Column to its cells, one a combination.
 
     Raises
     ------
     InputError
-        There is no such column, a group has several values, or the files cannot be read.
+        There is no such column, the files cannot be read, or they have changed.
     """
+    _check_names(data, names)
+    index = {label: j for j, label in enumerate(data.labels)}
+    found: list[tuple[int, list[str]]] = []
+    count = np.zeros(len(index), dtype=np.int64)
+    with open_engine() as engine:
+        source = open_source(engine, _paths(data), spelling_of(data))
+        outcome = source.numbers(data.reading["columns"]["value"])
+        present = outcome if data.reading["drop_missing"] else None
+        for label, *cells in source.distinct([group_column(data), *names], present=present):
+            j = index.get(label.strip())
+            if j is None:
+                continue
+            found.append((j, [cell.strip() for cell in cells]))
+            count[j] += 1
+            if count[j] > _MOST_COMBINATIONS:
+                break
+    if count.max() <= _MOST_COMBINATIONS and not count.all():
+        raise _changed(data)
+    found.sort()
+    columns = {name: [cells[k] for _, cells in found] for k, name in enumerate(names)}
+    return np.array([j for j, _ in found], dtype=np.int64), columns
+
+
+def _check_names(data: GroupedData, names: Sequence[str]) -> None:
     known = names_of(data)
     for name in names:
         if name not in known:
             raise InputError(f"{data.name}: there is no column {name!r}; there are {quoted(known)}")
-    found: dict[str, tuple[str, ...]] = {}
-    wanted = set(data.labels)
-    with open_engine() as engine:
-        source = open_source(engine, _paths(data), spelling_of(data))
-        for label, *cells in source.distinct([group_column(data), *names]):
-            own = tuple(cell.strip() for cell in cells)
-            group = label.strip()
-            before = found.setdefault(group, own)
-            if own == before or group not in wanted:
-                continue
-            at = next(k for k in range(len(own)) if own[k] != before[k])
-            one, other = sorted((before[at], own[at]))
-            raise InputError(
-                f"{data.source}: column {names[at]!r} varies within group {group!r} (there are "
-                f"{one!r} and {other!r}), and what explains how groups differ has one value a "
-                "group; average it by group first, or turn to brms or bambi, which regress the "
-                "observations themselves"
-            )
-    absent = [label for label in data.labels if label not in found]
-    if absent:
-        raise InputError(f"{data.source}: its rows are not those that were read before")
-    return {name: [found[label][k] for label in data.labels] for k, name in enumerate(names)}
+
+
+def _changed(data: GroupedData) -> InputError:
+    return InputError(
+        f"{data.source}: its rows are not those that were read before; read the data again"
+    )
 
 
 def numbers_of(cells: Sequence[str], data: GroupedData, column: str) -> FloatArray | None:
@@ -168,13 +203,13 @@ def _paths(data: GroupedData) -> list[Path]:
     return [Path(file) for file in data.reading["files"]]
 
 
-def _rows(data: GroupedData, names: Sequence[str], *, keep_empty: bool) -> list[tuple[str, ...]]:
-    """What stands in some columns, row by row."""
+def _rows(
+    data: GroupedData, names: Sequence[str], *, keep_empty: bool
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Place of each row, and what stands in some columns."""
     paths, spelling = _paths(data), spelling_of(data)
     if are_tables(paths):
         with open_engine() as engine:
-            found = open_source(engine, paths, spelling).rows(names, keep_empty=keep_empty)
-            return [cells for _, cells in found]
+            return list(open_source(engine, paths, spelling).rows(names, keep_empty=keep_empty))
     header = names_of(data)
-    found = csv_rows(paths, header, names, spelling=spelling, keep_empty=keep_empty)
-    return [cells for _, cells in found]
+    return list(csv_rows(paths, header, names, spelling=spelling, keep_empty=keep_empty))

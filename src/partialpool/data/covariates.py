@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from partialpool.data.columns import numbers_of, read_columns, read_group_columns, spelling_of
+from partialpool.data.columns import numbers_of, read_columns, read_distinct, spelling_of
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.covariates import Covariates, covariates
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 OPTION = "--by"
 
@@ -65,10 +65,16 @@ def explained(
     refuse_roles(data, by, OPTION)
     of_rows = set(data.reading.get("columns", {})) <= {"group", "value"}
     summed_up = not data.has_observations and not data.columns and of_rows
-    cells = read_group_columns(data, by) if summed_up else read_columns(data, by)
-    found = {name: _of_groups(data, name, column_of(data, name, cells[name])) for name in by}
+    group: IntArray | None = None if data.family.rows_are_groups else data.group
+    if summed_up:
+        group, cells = read_distinct(data, by)
+    else:
+        cells = read_columns(data, by)
+    read = {name: column_of(data, name, cells[name]) for name in by}
+    if group is not None and len(group):
+        read = {name: _of_groups(data, name, read[name], group) for name in by}
     where = data.source or data.name
-    stats = family.with_covariates(data.stats, covariates(found, data.labels, where=where))
+    stats = family.with_covariates(data.stats, covariates(read, data.labels, where=where))
     return replace(
         data,
         name="-".join([data.name, "by", *by]),
@@ -136,7 +142,7 @@ def refuse_roles(data: GroupedData, by: Sequence[str], option: str) -> None:
 
 
 def _of_groups(
-    data: GroupedData, name: str, column: FloatArray | list[str]
+    data: GroupedData, name: str, column: FloatArray | list[str], of: IntArray
 ) -> FloatArray | list[str]:
     """One value a group: of rows that share a group, the one that they all have.
 
@@ -145,18 +151,16 @@ def _of_groups(
     InputError
         A group's rows differ.
     """
-    if data.family.rows_are_groups or not data.has_observations:
-        return column
-    first = np.empty(data.stats.J, dtype=np.int64)
-    first[data.group[::-1]] = np.arange(len(data.group))[::-1]
+    first = np.zeros(data.stats.J, dtype=np.int64)
+    first[of[::-1]] = np.arange(len(of))[::-1]
     values = np.array(column, dtype=object if isinstance(column, list) else float)
     own = values[first]
-    apart = values != own[data.group]
+    apart = values != own[of]
     if not isinstance(column, list):
-        apart &= ~(np.isnan(column) & np.isnan(own[data.group].astype(float)))
+        apart &= ~(np.isnan(column) & np.isnan(own[of].astype(float)))
     if apart.any():
         at = int(np.argmax(apart))
-        group = data.group[at]
+        group = of[at]
         other = own[group]
         raise InputError(
             f"{OPTION} {name}: it varies within group {data.labels[group]!r} (there are "

@@ -73,10 +73,15 @@ def added_up(rows: Rows, counts: Counts, where: str) -> Rows:
 
 def together(parts: Sequence[Rows]) -> Rows:
     """Add up what some partitions have, by label."""
+    return _summed(*joined(parts))
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Put the rows of some partitions one after another."""
     labels = [label for texts, _, _ in parts for label in texts]
-    roles = tuple(parts[0][1])
+    roles = parts[0][1].keys()
     numbers = {role: np.concatenate([part[1][role] for part in parts]) for role in roles}
-    return _summed(labels, numbers, sum(dropped for _, _, dropped in parts))
+    return labels, numbers, sum(dropped for _, _, dropped in parts)
 
 
 def _summed(labels: Sequence[str], numbers: Mapping[str, FloatArray], dropped: int) -> Rows:

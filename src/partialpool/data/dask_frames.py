@@ -130,7 +130,7 @@ def dask_statistics(
             check(part, list(roles), place, drop_missing)
             for part, place in zip(parts, places, strict=True)
         ]
-        found = _tree(rows, delayed(_joined)).compute()
+        found = _tree(rows, delayed(dask_counts.joined)).compute()
         clean, notes = strip_labels(found[0], lambda _: name)
         stats = check_estimates(clean, *found[1].values(), where=name)
         stats = in_categories(stats, frame[group].dtype)
@@ -248,13 +248,6 @@ def _counts_of(
 ) -> Rows:
     """Counts of one partition, added up by label."""
     return dask_counts.added_up(_checked(part, roles, where, drop_missing), kind, where)
-
-
-def _joined(parts: Sequence[Rows]) -> Rows:
-    labels = [label for texts, _, _ in parts for label in texts]
-    roles = parts[0][1].keys()
-    numbers = {role: np.concatenate([part[1][role] for part in parts]) for role in roles}
-    return labels, numbers, sum(dropped for _, _, dropped in parts)
 
 
 def _partition_statistics(

@@ -134,8 +134,12 @@ class Source(ABC):
         """SQL of what stands in a column, as text."""
         return f"CAST({self.label(name)} AS VARCHAR)"
 
-    def distinct(self, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    def distinct(
+        self, names: Sequence[str], *, present: Numbers | None = None
+    ) -> Iterator[tuple[str, ...]]:
         """Yield what stands in some columns, as text, each combination once.
+
+        Rows without the number `present` are passed over, where one is named.
 
         Raises
         ------
@@ -146,7 +150,8 @@ class Source(ABC):
 
         texts = ", ".join(f"coalesce({self._as_text(name)}, '')" for name in names)
         try:
-            found = self.engine.execute(f"SELECT DISTINCT {texts} FROM {self.table}")
+            where = "" if present is None else f" WHERE ({present.number}) IS NOT NULL"
+            found = self.engine.execute(f"SELECT DISTINCT {texts} FROM {self.table}{where}")
             while block := found.fetchmany(10_000):
                 yield from block
         except duckdb.Error as error:

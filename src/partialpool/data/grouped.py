@@ -23,7 +23,7 @@ from partialpool.families.known_errors import KNOWN_ERRORS, Estimates
 from partialpool.families.known_errors import estimates as check_estimates
 from partialpool.families.moments import group_stats
 from partialpool.families.normal import NORMAL
-from partialpool.families.order import order_of_labels
+from partialpool.families.order import places
 from partialpool.families.proportions import PROPORTIONS, Proportions
 from partialpool.families.proportions import proportions as check_proportions
 from partialpool.families.rates import RATES, Rates
@@ -123,8 +123,9 @@ class GroupedData:
     @property
     def counted(self) -> str:
         """How many rows and groups there are, and what is assumed of them that is not usual."""
-        usual = self.family is FAMILIES[self.family.reads]
-        idea = "" if usual else self.family.idea[0] or self.words.population
+        usual = FAMILIES[self.family.reads]
+        same = self.words.population == usual.words.population
+        idea = self.family.idea[0] or ("" if same else self.words.population)
         return self.family.count(self.stats) + (f", with {idea}" if idea else "")
 
     @property
@@ -554,10 +555,10 @@ def group_values(
                 f"{name}: the squares of the values overflow (largest value {worst:g}); "
                 "divide the outcome by a suitable unit first"
             )
-    order = order_of_labels(labels)
+    order, group = places(labels)
     if categories:
-        occurring = set(order)
-        order = [each for each in categories if each in occurring]
-    index = {label: j for j, label in enumerate(order)}
-    group = np.array([index[label] for label in labels], dtype=np.int64)
+        index = {label: j for j, label in enumerate(order)}
+        order = [each for each in categories if each in index]
+        rank = {label: j for j, label in enumerate(order)}
+        group = np.array([rank[label] for label in index], dtype=np.int64)[group]
     return GroupedData(name=name, y=y, group=group, stats=group_stats(y, group, order), **about)

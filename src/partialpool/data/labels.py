@@ -55,6 +55,8 @@ def strip_labels(
     InputError
         A blank label, or two that would become one.
     """
+    if all(labels) and "".join(labels).isalnum():  # as very many are: nothing to strip
+        return list(labels), alike(dict.fromkeys(labels))
     clean = [raw.strip() for raw in labels]
     same = clean == list(labels)
     merged = not same and len(set(clean)) < len(set(labels))

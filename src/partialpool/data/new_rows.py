@@ -12,6 +12,7 @@ from partialpool.data.files import are_tables, expand
 from partialpool.data.grouped import GroupedData
 from partialpool.data.rows import csv_rows, file_rows, quoted, take_header
 from partialpool.data.sources import open_source
+from partialpool.data.weights import names_of_weights
 from partialpool.errors import InputError
 
 
@@ -32,7 +33,8 @@ def read_new_rows(
     labels, covariates
         Label of each row, None where it is missing; name of each covariate that the file has to its
         values, numbers or levels, empty text or NaN where one is missing; of groups within groups
-        the column of the outer ones to their labels, where the file has it.
+        the column of the outer ones to their labels, where the file has it; of observations with
+        weights that of the weights, likewise.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def read_new_rows(
     group = str(data.reading.get("columns", {}).get("group", data.group_label))
     group = group if nesting is None else nesting.inner_label
     further = own.sources if own else () if nesting is None else (nesting.label,)
+    further = further or names_of_weights(data)
     if are_tables(paths):
         with open_engine() as engine:
             source = open_source(engine, paths, spelling)

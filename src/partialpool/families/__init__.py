@@ -21,12 +21,13 @@ from partialpool.families.rates import EXPLAINED_RATES, LOG_NORMAL, RATES
 from partialpool.families.student_t import STUDENT_T_EFFECTS
 from partialpool.families.student_t_errors import STUDENT_T_ERRORS
 from partialpool.families.student_t_means import STUDENT_T_MEANS
+from partialpool.families.weighted import WEIGHTED
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, STUDENT_T_ERRORS, EXPLAINED_OBSERVATIONS),
-        *(ADJUSTED_OBSERVATIONS, NESTED),
+        *(ADJUSTED_OBSERVATIONS, NESTED, WEIGHTED),
         *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
         *(PROPORTIONS, LOGIT_NORMAL, EXPLAINED_PROPORTIONS),
         *(RATES, LOG_NORMAL, EXPLAINED_RATES),
@@ -53,6 +54,7 @@ __all__ = [
     "STUDENT_T_EFFECTS",
     "STUDENT_T_ERRORS",
     "STUDENT_T_MEANS",
+    "WEIGHTED",
     "chosen",
 ]
 

@@ -30,6 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.conjugate import Kind
 from partialpool.families.covariates import Covariates
 from partialpool.families.nesting import Nesting
@@ -104,6 +105,11 @@ class Statistics(ABC):
         return None
 
     @property
+    def alike(self) -> Alike | None:
+        """Groups whose data are the same, of a family in which that is common."""
+        return None
+
+    @property
     @abstractmethod
     def N(self) -> int:
         """Number of rows of data."""
@@ -143,6 +149,11 @@ class Statistics(ABC):
     def total_sd(self) -> float:
         """Spread of all data, groups ignored; the scale of default priors and of digits."""
 
+    @property
+    def unit_sd(self) -> float:
+        """The same in units of the errors' sd: where rows have weights, of one of weight 1."""
+        return self.total_sd
+
     def intervals(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Ends of an interval about each group's own estimate, shape (J,) each."""
         z = NormalDist().inv_cdf(0.5 + level / 2)
@@ -156,7 +167,15 @@ class Statistics(ABC):
     def take(self, at: IntArray) -> Self:
         """Return the statistics of some groups, by index."""
 
-    def without_row(self, j: int, value: float) -> Self | None:
+    @property
+    def row_weights(self) -> FloatArray | None:
+        """Precision of each row in units of 1 / error_sd^2; None where it is 1 for all.
+
+        Shape (N,), in the order of the rows, or empty where these are not at hand.
+        """
+        return None
+
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> Self | None:
         """Return the statistics without one row of group j; None where a row is a group's all."""
         return None
 
@@ -177,6 +196,11 @@ class Words:
         The column that `Statistics.sizes` has, as sentences write it ("n") and as an axis does.
     least
         What a group has of which least is known: "fewest observations".
+    amount
+        What introduces how much is known of the groups, after their number; empty where the number
+        of rows does.
+    scaled
+        What the sd within groups is of, where rows differ in precision: " at weight 1".
     raw_se
         How the standard error of `raw` comes about, after a colon; empty where it is given.
     data
@@ -201,6 +225,8 @@ class Words:
     size: str
     size_title: str
     least: str
+    amount: str = ""
+    scaled: str = ""
     raw_se: str = ": pooled sd within groups over the root of n"
     data: str = "observations"
     middle: str = "Their mean is"

@@ -46,7 +46,8 @@ def variance_components(stats: GroupStats) -> pd.DataFrame:
     ANOVA: the mean squares are set equal to their expectations, sigma^2 and
     sigma^2 + n0 tau^2 with n0 = (N - sum n_j^2 / N) / (J - 1). REML: the likelihood of all
     contrasts that are free of mu, maximized over tau^2 / sigma^2 with sigma^2 profiled out. Both
-    in Searle, Casella and McCulloch, *Variance Components* (1992), chapter 3.
+    in Searle, Casella and McCulloch, *Variance Components* (1992), chapter 3. Where
+    observations have weights, their sums stand for n_j and N beside tau^2.
     """
     rows = [_anova(stats), {"method": REML, **_reml(stats)}]
     return pd.DataFrame(rows, columns=["method", "sigma2", "tau2", "icc", "f", "p_value"])
@@ -86,7 +87,7 @@ def blup(stats: GroupStats) -> pd.DataFrame:
     sigma2, tau2 = found["sigma2"], found["tau2"]
     shrunk, factor = np.full(stats.J, np.nan), np.full(stats.J, np.nan)
     if math.isfinite(tau2):
-        own = sigma2 / stats.n
+        own = sigma2 / stats.weight
         total = own + tau2
         factor = np.divide(own, total, out=np.zeros(stats.J), where=total > 0)
         # Weights of any common scale do; with both variances 0 all groups weigh the same.
@@ -108,7 +109,7 @@ def blup(stats: GroupStats) -> pd.DataFrame:
 
 def _between(stats: GroupStats) -> float:
     """Sum of squares between groups."""
-    return float((stats.n * (stats.mean - stats.grand_mean) ** 2).sum())
+    return float((stats.weight * (stats.mean - stats.grand_mean) ** 2).sum())
 
 
 def _anova(stats: GroupStats) -> dict[str, float | str]:
@@ -120,7 +121,8 @@ def _anova(stats: GroupStats) -> dict[str, float | str]:
     if stats.J == 1:
         return row
     between = _between(stats) / (stats.J - 1)
-    n0 = (stats.N - float((stats.n.astype(float) ** 2).sum()) / stats.N) / (stats.J - 1)
+    total = float(stats.weight.sum())
+    n0 = (total - float((stats.weight**2).sum()) / total) / (stats.J - 1)
     tau2 = max(0.0, (between - within) / n0)
     if between + within > 0:
         f = between / within if within > 0 else math.inf
@@ -141,7 +143,7 @@ def _reml(stats: GroupStats) -> dict[str, float]:
         tau2 = float(np.var(stats.mean, ddof=1))
         return {"sigma2": 0.0, "tau2": tau2, "icc": _icc(sigma2=0.0, tau2=tau2)}
 
-    n, deviations = stats.n.astype(float), stats.mean - stats.grand_mean
+    n, deviations = stats.weight, stats.mean - stats.grand_mean
 
     def profile(ratio: float) -> tuple[float, float]:
         """Return sigma2 given tau2 / sigma2, and -2 log restricted likelihood."""

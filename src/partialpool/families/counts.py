@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from partialpool.errors import InputError
-from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE, Family
+from partialpool.families.alike import Alike
+from partialpool.families.base import CENTERED, COMPLETE, MARGINAL, NONE, Family, Statistics
 from partialpool.families.protocols import Declared, Posterior
 from partialpool.priors.hyperparameters import Priors
 from partialpool.priors.populations import Beta, Gamma
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 
 def between_steps(of_counts: Any, share: float) -> tuple[FloatArray, FloatArray]:
@@ -31,6 +33,25 @@ def between_steps(of_counts: Any, share: float) -> tuple[FloatArray, FloatArray]
         above, below = of_counts.cdf(count), of_counts.cdf(count - 1)
         ends.append(np.maximum(count - (above - p) / (above - below), 0.0))
     return ends[0], ends[1]
+
+
+class CountStatistics(Statistics):
+    """Counts of groups, of which many may be the same."""
+
+    @property
+    def N(self) -> int:
+        """Number of rows, one a group."""
+        return len(self.labels)
+
+    @property
+    def counts(self) -> IntArray:
+        """One row a group."""
+        return np.ones(self.J, dtype=np.int64)
+
+    @cached_property
+    def alike(self) -> Alike | None:
+        """Groups whose counts are the same, where nothing else is known of them."""
+        return Alike.of(self.weight, self.raw) if self.covariates is None else None
 
 
 class CountsFamily(Family):
@@ -49,7 +70,7 @@ class CountsFamily(Family):
 
     def notices(self, stats: Any, y: FloatArray) -> list[str]:
         """Name the groups of which nothing was seen."""
-        empty = [label for label, n in zip(stats.labels, stats.weight, strict=True) if n == 0]
+        empty = [stats.labels[j] for j in np.flatnonzero(stats.weight == 0)]
         if not empty:
             return []
         shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
@@ -54,17 +56,22 @@ class GroupStats(Statistics):
     def grand_mean(self) -> float:
         """Mean of all observations."""
         origin = self.mean[0]
-        return float(origin + np.average(self.mean - origin, weights=self.n))
+        return float(origin + np.average(self.mean - origin, weights=self.weight))
 
     @property
     def total_ss(self) -> float:
         """Sum of squared deviations of all observations from the grand mean."""
-        return float(self.ss.sum() + (self.n * (self.mean - self.grand_mean) ** 2).sum())
+        return float(self.ss.sum() + (self.weight * (self.mean - self.grand_mean) ** 2).sum())
 
     @property
     def total_sd(self) -> float:
         """Sample sd of all observations, groups ignored (divisor N - 1); 0 for one observation."""
         return math.sqrt(self.total_ss / (self.N - 1)) if self.N > 1 else 0.0
+
+    @property
+    def log_weights(self) -> FloatArray:
+        """Sum of the logarithms of the observations' weights by group, shape (J,)."""
+        return np.zeros(self.J)
 
     @property
     def within_sd(self) -> float:
@@ -85,7 +92,7 @@ class GroupStats(Statistics):
     @property
     def raw_se(self) -> FloatArray:
         """Standard errors of the sample means by the pooled sd within groups, shape (J,)."""
-        return np.asarray(self.within_sd / np.sqrt(self.n))
+        return np.asarray(self.within_sd / np.sqrt(self.weight))
 
     @property
     def weight(self) -> FloatArray:
@@ -115,7 +122,7 @@ class GroupStats(Statistics):
         labels = tuple(self.labels[j] for j in at)
         return GroupStats(labels, self.n[at], self.mean[at], self.ss[at])
 
-    def without_row(self, j: int, value: float) -> GroupStats | None:
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> GroupStats | None:
         """Return the statistics without one observation of group j; None where it has no other."""
         n, off = int(self.n[j]), value - float(self.mean[j])
         if n < 2:
@@ -177,7 +184,7 @@ class SizeClasses:
         Sum of squared deviations of all observations from their group's mean, unit squared.
     """
 
-    n: IntArray
+    n: NDArray[Any]
     groups: IntArray
     mean: FloatArray
     ss: FloatArray
@@ -189,20 +196,22 @@ class SizeClasses:
         return len(self.n)
 
 
-def size_classes(stats: GroupStats) -> SizeClasses:
-    """Take groups of one size together.
+def size_classes(stats: GroupStats, sizes: NDArray[Any] | None = None) -> SizeClasses:
+    """Take groups of one size together, or of one total weight where these are given as `sizes`.
 
     The sample mean of a group of n is normal(mu, sqrt(tau^2 + sigma^2 / n)) once its own mean
     is integrated out, so groups of one n are a sample from one normal distribution (Gelman et
     al., *Bayesian Data Analysis*, 3rd ed., 2013, section 5.4).
     """
-    n, which, groups = np.unique(stats.n, return_inverse=True, return_counts=True)
+    n, which, groups = np.unique(
+        stats.n if sizes is None else sizes, return_inverse=True, return_counts=True
+    )
     origin = stats.mean[0]
     centered = stats.mean - origin
     center = np.bincount(which, centered) / groups
     ss: FloatArray = np.bincount(which, (centered - center[which]) ** 2).astype(np.float64)
     return SizeClasses(
-        n=n.astype(np.int64),
+        n=n,
         groups=groups.astype(np.int64),
         mean=origin + center,
         ss=ss,

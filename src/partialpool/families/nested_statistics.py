@@ -66,9 +66,9 @@ class NestedStats(Nested, GroupStats):
         found = super().take(at)
         return NestedStats(found.labels, found.n, found.mean, found.ss, self.nesting.take(at))
 
-    def without_row(self, j: int, value: float) -> NestedStats | None:
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> NestedStats | None:
         """Return the statistics without one observation of group j; None where it has no other."""
-        found = super().without_row(j, value)
+        found = super().without_row(j, value, weight)
         if found is None:
             return None
         return NestedStats(found.labels, found.n, found.mean, found.ss, self.nesting)

@@ -140,18 +140,18 @@ class Observations(Family):
                 + "".join(f"; {n}" for n in lost_digits(stats))
             )
         check_scale(stats.total_sd)
-        s = rounded(stats.total_sd)
+        s, unit = rounded(stats.total_sd), rounded(stats.unit_sd)
         m = rounded_to(stats.grand_mean, 0.01 * s)
         values = {
             "theta_location": m,
             "theta_scale": rounded(2.5 * s),
             "sigma2_shape": 0.5,
-            "sigma2_scale": rounded(0.5 * s**2),
+            "sigma2_scale": rounded(0.5 * unit**2),
             "mu_location": m,
             "mu_scale": rounded(2.5 * s),
             "tau_df": _DF,
             "tau_scale": s,
-            "sigma_upper": rounded(10 * s),
+            "sigma_upper": rounded(10 * unit),
         }
         return Priors(values, dict.fromkeys(values, SCALED))
 
@@ -288,7 +288,7 @@ class Observations(Family):
         """
         base = self.base_choice(priors)
         scaled = self.default_priors(stats).values
-        s = float(f"{stats.total_sd:.2g}")
+        s, unit = float(f"{stats.total_sd:.2g}"), float(f"{stats.unit_sd:.2g}")
         variance = InverseGammaVariance.scaled_inverse_chi_square
         taus: dict[str, ScalePrior] = {
             "half_normal": HalfNormal(s),
@@ -303,14 +303,14 @@ class Observations(Family):
             taus = {"uniform": Uniform(rounded(10 * s)), **taus}
         choices = [base, *(replace(base, name=name, tau=tau) for name, tau in taus.items())]
         choices += [
-            replace(base, name="sigma_half_cauchy", sigma=HalfCauchy(s)),
+            replace(base, name="sigma_half_cauchy", sigma=HalfCauchy(unit)),
             replace(base, name="mu_wide", mu=replace(base.mu, scale=10 * base.mu.scale)),
             replace(base, name="mu_narrow", mu=replace(base.mu, scale=0.5 * base.mu.scale)),
             PriorChoice(
                 "weak",
                 Normal(scaled["mu_location"], scaled["mu_scale"]),
                 HalfNormal(s),
-                HalfNormal(s),
+                HalfNormal(unit),
             ),
             PriorChoice(
                 "hoff", Normal(7, round(math.sqrt(5), 4)), variance(2, 10), variance(2, 15)
@@ -421,9 +421,10 @@ class Observations(Family):
         list of dict
             Parameter to value, for each chain.
         """
-        within = stats.within_sd if stats.within_sd > 0 else stats.total_sd
+        within = stats.within_sd if stats.within_sd > 0 else stats.unit_sd
         within = within or 1.0
-        between = max(float(np.std(stats.mean)), 0.1 * within)
+        unit = stats.total_sd / stats.unit_sd if stats.unit_sd > 0 else 1.0
+        between = max(float(np.std(stats.mean)), 0.1 * within * unit)
         declared = program.declared["parameters"]
         starts = []
         for chain in range(1, settings.chains + 1):
@@ -439,13 +440,13 @@ class Observations(Family):
                 "tau_stretched": np.log(factor[1]),
                 "sigma_stretched": np.log(factor[0]),
                 "sigma": sigma,
-                "sigma2": (stats.total_sd * factor[2]) ** 2,
+                "sigma2": (stats.unit_sd * factor[2]) ** 2,
                 "theta": stats.grand_mean + 2 * whole * rng.uniform(-1, 1),
             }
             vectors = {
                 "sigma": np.full(stats.J, sigma),
                 "sigma2": np.full(stats.J, sigma**2),
-                "theta": stats.mean + shift * within / np.sqrt(stats.n),
+                "theta": stats.mean + shift * within / np.sqrt(stats.weight),
                 "eta": shift,
             }
             start: dict[str, Any] = {}
@@ -463,7 +464,7 @@ class Observations(Family):
 
         With the sufficient statistics, sum_ij log N(y_ij | theta_j, sigma_j^2) is
         -sum_j n_j log(sigma_j) - sum_j (ss_j + n_j (ybar_j - theta_j)^2) / (2 sigma_j^2), up to a
-        constant.
+        constant; where observations have weights, their sum stands beside the square for n_j.
 
         Parameters
         ----------
@@ -473,8 +474,9 @@ class Observations(Family):
             Shapes (J, ...) and (J or 1, ...), in the unit of the data.
         """
         shape = (-1,) + (1,) * (theta.ndim - 1)
-        n, mean, ss = (part.reshape(shape) for part in (stats.n, stats.mean, stats.ss))
-        squares = ss + n * (mean - theta) ** 2
+        parts = (stats.n, stats.weight, stats.mean, stats.ss)
+        n, weight, mean, ss = (part.reshape(shape) for part in parts)
+        squares = ss + weight * (mean - theta) ** 2
         total: FloatArray = (-n * np.log(error_sd) - squares / (2 * error_sd**2)).sum(axis=0)
         return total
 
@@ -522,18 +524,22 @@ class Observations(Family):
 
         For n values with mean ybar and sum of squares ss about it, given mu, tau, sigma:
         log p = -n/2 log(2 pi) - (n - 1) log sigma - log(sigma^2 + n tau^2) / 2
-        - ss / (2 sigma^2) - n (ybar - mu)^2 / (2 (sigma^2 + n tau^2)).
+        - ss / (2 sigma^2) - n (ybar - mu)^2 / (2 (sigma^2 + n tau^2)). Where observations have
+        weights, their sum stands for n but where it counts, and half the sum of their logarithms
+        is added.
         """
-        n, mean, ss = (part[:, None, None] for part in (stats.n, stats.mean, stats.ss))
+        parts = (stats.n, stats.weight, stats.mean, stats.ss, stats.log_weights)
+        n, weight, mean, ss, logs = (part[:, None, None] for part in parts)
         sigma = error_sd
         with np.errstate(all="ignore"):
-            total = sigma**2 + n * tau**2
+            total = sigma**2 + weight * tau**2
             return np.asarray(
                 -0.5 * n * _LOG_2_PI
                 - (n - 1) * np.log(sigma)
                 - 0.5 * np.log(total)
                 - 0.5 * ss / sigma**2
-                - 0.5 * n * (mean - center) ** 2 / total
+                - 0.5 * weight * (mean - center) ** 2 / total
+                + 0.5 * logs
             )
 
     def exact_posterior(self, program: str, stats: GroupStats, priors: Priors) -> Posterior:
@@ -570,7 +576,7 @@ class Observations(Family):
         the data bound tau so close to 0 that chains diverge there.
         """
         if program == MARGINAL:
-            return stats.J > DRAWN_GROUPS or len(np.unique(stats.n)) > MOST_CLASSES
+            return stats.J > DRAWN_GROUPS or len(np.unique(stats.weight)) > MOST_CLASSES
         if program not in _WITHOUT_POPULATION:
             return False
         alike = program == NONE and bool((stats.ss == 0).any())
@@ -750,7 +756,7 @@ def _draw(
 ) -> tuple[FloatArray, FloatArray]:
     """Draw theta and sigma: sigma by inverting its distribution, theta given sigma."""
     sigma: FloatArray = np.exp(sample.fine.sigma.draw(shape, rng=rng))
-    return draw_means(sigma, sample.n, sample.mean, theta=sample.theta, rng=rng), sigma
+    return draw_means(sigma, sample.weight, sample.mean, theta=sample.theta, rng=rng), sigma
 
 
 def _refuse_many(program: str, stats: GroupStats) -> None:

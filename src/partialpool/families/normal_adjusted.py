@@ -60,9 +60,9 @@ class AdjustedMeans(ExplainedMeans):
         """Return the statistics of some groups; covariates are counted from the same means."""
         return beside(GroupStats.take(self, at), self.covariates.take(at), self.within.take(at))
 
-    def without_row(self, j: int, value: float) -> None:
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> None:
         """None: what an observation adds to the sums of products is not known."""
-        del j, value
+        del j, value, weight
 
     @property
     def rank(self) -> int:

@@ -55,9 +55,9 @@ class ExplainedMeans(Explained, GroupStats):
         """Return the statistics of some groups; covariates are counted from the same means."""
         return _beside(super().take(at), self.covariates.take(at))
 
-    def without_row(self, j: int, value: float) -> ExplainedMeans | None:
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> ExplainedMeans | None:
         """Return the statistics without one observation of group j; None where it has no other."""
-        found = super().without_row(j, value)
+        found = super().without_row(j, value, weight)
         return None if found is None else _beside(found, self.covariates)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from partialpool.text import NUMBER
+from partialpool.types import FloatArray, IntArray
 
 _NUMBERS = re.compile(r"(\d+(?:\.\d+)?)", re.ASCII)
 _DOUBTFUL = re.compile(r"\d{1,2}([/.-])\d{1,2}\1\d{2,4}", re.ASCII)
@@ -32,13 +34,42 @@ def order_of_labels(labels: Iterable[str]) -> list[str]:
     month are put in order if the labels tell which.
     """
     unique = list(dict.fromkeys(labels))
+    order = _order(unique)
+    return unique if order is None else [unique[j] for j in order.tolist()]
+
+
+def places(labels: Sequence[str]) -> tuple[list[str], IntArray]:
+    """Put the groups in order as `order_of_labels` does, and give the index of each label in it.
+
+    Returns
+    -------
+    list of str, array
+        Each label once, and integers of the shape of `labels`.
+    """
+    unique = list(dict.fromkeys(labels))
+    order = _order(unique)
+    index = np.arange(len(unique))
+    if order is not None:
+        index[order] = np.arange(len(unique))
+    if len(unique) < len(labels):
+        of_label = dict(zip(unique, index.tolist(), strict=True))
+        index = np.fromiter(map(of_label.__getitem__, labels), dtype=np.int64, count=len(labels))
+    return (unique if order is None else [unique[j] for j in order.tolist()]), index
+
+
+def _order(labels: Sequence[str]) -> IntArray | None:
+    """Indices that put distinct labels in order; None where they are."""
     for keys_of in (_as_numbers, _as_dates, _as_numbered):
-        keys = keys_of(unique)
-        if keys is not None:
-            if all(map(operator.le, keys, itertools.islice(keys, 1, None))):
-                return unique
-            return [unique[j] for j in sorted(range(len(unique)), key=lambda j: keys[j])]
-    return unique
+        keys = keys_of(labels)
+        if keys is None:
+            continue
+        if isinstance(keys, np.ndarray):
+            rising = bool((keys[1:] >= keys[:-1]).all())
+            return None if rising else np.argsort(keys, kind="stable")
+        if all(a <= b for a, b in itertools.pairwise(keys)):
+            return None
+        return np.array(sorted(range(len(labels)), key=keys.__getitem__))
+    return None
 
 
 def natural_key(label: str) -> tuple[Any, ...]:
@@ -48,15 +79,16 @@ def natural_key(label: str) -> tuple[Any, ...]:
     return (float(label) if NUMBER.fullmatch(label) else float("inf"), numbers, label)
 
 
-def _as_numbers(labels: Sequence[str]) -> list[Any] | None:
+def _as_numbers(labels: Sequence[str]) -> FloatArray | list[tuple[float, str]] | None:
+    """Numbers, and the labels beside them where two are the same number."""
     text = "".join(labels)
-    plain = text.isascii() and text.isdecimal() and all(labels)
-    if not plain and not all(map(NUMBER.fullmatch, labels)):
+    digits = text.isascii() and text.isdecimal() and all(labels)  # of very many, told at once
+    if not (digits or all(map(NUMBER.fullmatch, labels))):
         return None
-    numbers = list(map(float, labels))
-    if all(map(operator.lt, numbers, itertools.islice(numbers, 1, None))):
-        return numbers
-    return list(zip(numbers, labels, strict=True))
+    numbers = np.fromiter(map(float, labels), dtype=np.float64, count=len(labels))
+    if len(np.unique(numbers)) < len(numbers):
+        return list(zip(numbers.tolist(), labels, strict=True))
+    return numbers
 
 
 def _as_dates(labels: Sequence[str]) -> list[Any] | None:
@@ -96,7 +128,7 @@ def _each(labels: Sequence[str], read: Callable[[str], Any]) -> list[Any] | None
     return found
 
 
-def _as_numbered(labels: Sequence[str]) -> list[Any] | None:
+def _as_numbered(labels: Sequence[str]) -> FloatArray | list[Any] | None:
     """Numbers in labels that are alike but for these."""
     if len(labels) < 2 or not _NUMBERS.search(labels[0]) or _DOUBTFUL.fullmatch(labels[0]):
         return None
@@ -112,7 +144,7 @@ def _as_numbered(labels: Sequence[str]) -> list[Any] | None:
     return found
 
 
-def _between(labels: Sequence[str], before: str, behind: str) -> list[float] | None:
+def _between(labels: Sequence[str], before: str, behind: str) -> FloatArray | None:
     """The one number in each label between the same words, of which there may be very many."""
     start, end = len(before), len(behind)
     if {label[:start] for label in labels} != {before}:
@@ -121,7 +153,7 @@ def _between(labels: Sequence[str], before: str, behind: str) -> list[float] | N
         return None
     numbers = [label[start : len(label) - end] for label in labels]
     if "" in numbers or "".join(numbers).isdecimal():
-        return None if "" in numbers else list(map(float, numbers))
+        return None if "" in numbers else np.array(list(map(float, numbers)))
     if not all(number.isdecimal() or _NUMBERS.fullmatch(number) for number in numbers):
         return None
-    return list(map(float, numbers))
+    return np.array(list(map(float, numbers)))

@@ -70,9 +70,9 @@ class RowStats(GroupStats):
         rows = tuple(self.rows[j] for j in at)
         return RowStats(found.labels, found.n, found.mean, found.ss, rows)
 
-    def without_row(self, j: int, value: float) -> RowStats | None:
+    def without_row(self, j: int, value: float, weight: float = 1.0) -> RowStats | None:
         """Return the statistics without one observation of group j; None where it has no other."""
-        found = super().without_row(j, value)
+        found = super().without_row(j, value, weight)
         if found is None:
             return None
         left = np.delete(self.rows[j], int(np.argmin(np.abs(self.rows[j] - value))))

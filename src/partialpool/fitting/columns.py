@@ -24,7 +24,7 @@ from partialpool.data.columns import (
     spelling_of,
 )
 from partialpool.errors import InputError
-from partialpool.families.order import order_of_labels
+from partialpool.families.order import places
 from partialpool.programs import Program
 from partialpool.programs.declarations import Declaration, read_inputs, read_outputs
 from partialpool.types import IntArray
@@ -240,9 +240,8 @@ class Columns:
 
     def _coded(self, column: str) -> tuple[tuple[str, ...], IntArray]:
         cells = [cell.strip() for cell in self._read(column)]
-        labels = tuple(order_of_labels(cells))
-        index = {label: k for k, label in enumerate(labels)}
-        return labels, np.array([index[cell] for cell in cells], dtype=np.int64)
+        labels, index = places(cells)
+        return tuple(labels), index
 
     def value(self, name: str, columns: Sequence[str]) -> Any:
         """Value of an input, in the shape that is declared.

@@ -89,6 +89,7 @@ def collect(
         "N_drawn": len(data.y[observations]),
         "group_drawn": data.group[observations] + 1,
         "y_drawn": data.y[observations],
+        **_weights(data, observations),
         "prior_only": int(prior_only),
         "prior_power": 1.0,
         "pointwise": int(pointwise),
@@ -130,6 +131,12 @@ def collect(
         notes += [note] if note else []
     values = {name: _as_declared(program, name, available[name]) for name in program.inputs}
     return Inputs(values, columns, tuple(sorted(notes)))
+
+
+def _weights(data: GroupedData, drawn: slice) -> dict[str, Any]:
+    """Weights of the rows, and of those that are drawn, where the data have some."""
+    found = data.stats.row_weights
+    return {} if found is None else {"weight": found, "weight_drawn": found[drawn]}
 
 
 def parse_columns(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:

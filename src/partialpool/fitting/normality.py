@@ -82,6 +82,8 @@ def kept(
     name = program.effects
     population, centered = _population(model, name)
     observations = _observations(model, name, error_sd=data.stats.error_sd or "se")
+    if data.stats.row_weights is not None and observations:
+        observations = None  # a statement without weights says too little of rows that have some
     drawn = None if prior_only else conditional(tree["posterior"].to_dataset(), data)
     if drawn:
         population, observations = population is not False, observations is not False

@@ -2,9 +2,9 @@
 
 Of observations of which only the statistics by group are at hand, partial pooling is fitted by Stan
 in its marginal form, which needs no observation, and complete and no pooling are drawn from their
-exact posteriors. So is partial pooling of estimates with very many distinct standard errors
-(`Family.draws_exactly`). The parameters, their names and their priors are those of the shipped
-programs.
+exact posteriors. So is partial pooling of estimates with very many distinct standard errors, and
+that of counts from a population of normal logits or logarithms (`Family.draws_exactly`). The
+parameters, their names and their priors are those of the shipped programs.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def fit_or_draw(
     extra: Mapping[str, Any] | None = None,
     prior_only: bool = False,
     pointwise: bool = False,
+    by_stan: bool = False,
     progress: Progress | None = None,
     **how: Any,
 ) -> list[Fit]:
@@ -71,6 +72,8 @@ def fit_or_draw(
         declare the observations.
     data, priors, settings, extra, prior_only, pointwise, progress, how
         As for `partialpool.fitting.fit.fit_programs`.
+    by_stan
+        Whether Stan is used wherever it has what it needs, because Stan is what is looked at.
 
     Raises
     ------
@@ -78,18 +81,20 @@ def fit_or_draw(
         A program needs the observations, or no pooling is asked of more groups than are drawn.
     """
     settings, progress, extra = settings or Settings(), progress or Progress(), extra or {}
-    by_stan_alone = prior_only or pointwise or not all(_chooses_groups(name) for name in extra)
+    by_stan_alone = (
+        by_stan or prior_only or pointwise or not all(_chooses_groups(name) for name in extra)
+    )
     exactly = [
         is_exact(program, data) and not (by_stan_alone and data.has_observations)
         for program in chosen
     ]
-    by_stan = [p for p, known in zip(chosen, exactly, strict=True) if not known]
+    sampled = [p for p, known in zip(chosen, exactly, strict=True) if not known]
     switches = {"prior_only": prior_only, "pointwise": pointwise, "extra": extra, **how}
     fitted = iter(
         fit.fit_programs(
-            by_stan, data, priors=priors, settings=settings, progress=progress, **switches
+            sampled, data, priors=priors, settings=settings, progress=progress, **switches
         )
-        if by_stan
+        if sampled
         else ()
     )
     fits = []
@@ -171,10 +176,11 @@ def draw_choice(program: Program, choice: Choice, data: GroupedData, *, settings
         shape=(settings.chains, settings.draws),
         draw_groups=stats.J <= DRAWN_GROUPS,
     )
-    of_mu = choice.priors["mu"].log_density(drawn["mu"])
     sds = (drawn["tau"], drawn["sigma"]) if "sigma" in drawn else (drawn["tau"],)
-    drawn["lprior"] = choice.log_density(drawn["mu"], *sds) - of_mu
-    drawn["lprior_mu"] = np.asarray(of_mu)
+    drawn["lprior"] = np.asarray(choice.log_density(drawn["mu"], *sds))
+    if "mu" in choice.priors:  # elsewhere mu follows from what has priors
+        drawn["lprior_mu"] = np.asarray(choice.priors["mu"].log_density(drawn["mu"]))
+        drawn["lprior"] -= drawn["lprior_mu"]
     extra = {**choice.inputs(), "prior_power": 1.0}
     return _fit(program, data, Priors({}), settings, drawn, extra, (), since=start)
 

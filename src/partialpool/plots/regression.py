@@ -25,6 +25,7 @@ def groups_along_line(
     x_title: str,
     axis_title: str = "value",
     raw: str = "raw mean",
+    curve: str = "regression line",
     ratios: bool = False,
 ) -> p9.ggplot:
     """Each group's own estimate and its posterior against what explains it, with the line.
@@ -42,6 +43,8 @@ def groups_along_line(
         Titles of the axes.
     raw
         What the open circles are called.
+    curve
+        What the line is.
     ratios
         Whether the values are ratios: the axis is logarithmic, with a line at 1.
     """
@@ -75,7 +78,7 @@ def groups_along_line(
             y=text(axis_title, width=40),
             caption=caption(
                 f"Open circle: {raw}; dot and line: posterior mean and 95 % interval; grey line "
-                "and band: regression line with its 95 % interval."
+                f"and band: {curve} with its 95 % interval."
             ),
         )
         + theme(height=4.4)

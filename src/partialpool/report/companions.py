@@ -58,7 +58,7 @@ def blup(comparison: Comparison) -> cells.View | None:
     columns: cells.Columns = [
         (comparison.data.group_label, cells.text("group")),
         ("n", cells.count("n")),
-        ("Sample mean", of_data(comparison, "raw_mean")),
+        (capital(comparison.data.words.raw), of_data(comparison, "raw_mean")),
         ("BLUP", of_data(comparison, "blup")),
         ("James–Stein", of_data(comparison, "james_stein")),
     ]

@@ -143,7 +143,8 @@ def _data(comparison: Comparison) -> Figure:
         "data",
         "data_by_group",
         {"observations": frame.reset_index(drop=True), **model_figures.axes(comparison)},
-        f"The observations by {data.group_label}.",
+        f"The observations by {data.group_label}"
+        + (", without their weights." if data.words.scaled else "."),
         f"Box plots of {data.axis_title} in {groups_of(data.stats.J)}. "
         + run(capital(data.words.raws), *ends),
     )

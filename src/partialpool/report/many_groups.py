@@ -160,18 +160,22 @@ def _fill(
         found = {"groups": table}
         figure = _figure(data, fit, table)
         drawing = beside.submit(draw_all, [figure], folder / "figures", workers=workers)
-        saving = [beside.submit(results.write_table, table, folder / "tables" / "groups.csv")]
+        saving = [
+            beside.submit(
+                results.write_table, table, folder / "tables" / "groups.csv", alike=stats.alike
+            )
+        ]
         if stats.J >= FEWEST_FOR_PARQUET:
             saving.append(
                 beside.submit(results.write_table, table, folder / "tables" / "groups.parquet")
             )
         more: dict[str, pd.DataFrame] = {}
-        if 1 < len(shown) <= MOST_COMPARED and stats.nesting is None:
+        if 1 < len(shown) <= MOST_COMPARED:
             pairs = parts.make(
                 "the contrasts", lambda: group_draws.group_contrasts(posterior, stats, shown)
             )
             more |= {} if pairs is None else {"contrasts": pairs}
-        if chosen.ranks and stats.nesting is None:
+        if chosen.ranks:
             with progress.task(f"Ranking {wording.groups_of(len(shown))} among {stats.J:,}"):
                 ranked = parts.make(
                     "the ranks",

@@ -121,11 +121,18 @@ def _distribution(statement: Statement, names: Names) -> Markup:
     return head + _call(parts)
 
 
+_WEIGHTED = re.compile(r"(\w+(?:\[\w+\])?) \.?\* inv_sqrt\(weight\)")
+"""The sd of rows that have weights."""
+
+
 def _squared(code: str, names: Names) -> Markup:
     if re.fullmatch(r"\s*(\d+\.?\d*|[A-Za-z_]\w*(\[[^\]]*\])?)\s*", code):
         if code.strip() in names.values or code.strip()[0].isdigit():
             return Markup("<msup>{}{}</msup>").format(_expression(code, names), _mn("2"))
         return _Parser(code, names, power="2").whole()
+    if of_weight := _WEIGHTED.fullmatch(code.strip()):
+        weight = _sub(_mi("w"), Markup("<mrow>{}{}</mrow>").format(_mi("i"), _mi("j")))
+        return Markup("<mrow>{}{}{}</mrow>").format(_squared(of_weight[1], names), _mo("/"), weight)
     return Markup("<msup><mrow>{}{}{}</mrow>{}</msup>").format(
         _mo("("), _expression(code, names), _mo(")"), _mn("2")
     )

@@ -238,8 +238,8 @@ def _caterpillar_sigma2(comparison: Comparison, fit: Fit, key: str) -> Figure:
             "estimates": comparison.table("estimates", model=fit.name, parameter="sigma2"),
             "axis_title": _label(comparison, "sigma2"),
             "group_title": comparison.data.group_label,
-            "reference": comparison.data.stats.total_sd**2,
-            "reference_label": "variance of all observations",
+            "reference": comparison.data.stats.unit_sd**2,
+            "reference_label": "variance of all observations" + comparison.data.words.scaled,
             "log": True,
         },
         f"Central 50 % and 95 % intervals of σ² by {comparison.data.group_label}, under "

@@ -24,6 +24,9 @@ VARIANCES = {
 }
 """What rows of the table of variances are, which elsewhere than there are others."""
 
+CURVE = "mean of the population along the regression line"
+"""What a figure shows of a line that is straight on another scale."""
+
 
 def slope(comparison: Comparison, family: OnALinkedLine, row: dict[str, Any], draws: float) -> str:
     """Say what a unit of a covariate, or a level of a category, multiplies odds or rates by.

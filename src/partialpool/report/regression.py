@@ -307,6 +307,7 @@ def figure(comparison: Comparison, fit: Fit) -> Figure:
             "axis_title": titles["axis_title"],
             "raw": data.words.raw,
             "ratios": data.exp,
+            **({"curve": odds.CURVE} if isinstance(data.family, OnALinkedLine) else {}),
         },
         f"The {data.words.raws} and what {fit.title} makes of them, against {title}.",
         f"Scatter of {data.stats.J} {data.words.raws} and posterior means against {title}, with "

@@ -19,6 +19,7 @@ import numpy as np
 from partialpool import programs
 from partialpool.data import GroupedData, reading
 from partialpool.data.adjusting import with_covariates
+from partialpool.data.weights import weighted
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
 from partialpool.fitting.without_rows import fit_or_draw
@@ -118,7 +119,7 @@ def _data(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
     recorded, log, model = how.pop("files"), how.pop("log", False), how.pop("model", {})
-    by, adjust = how.pop("by", ()), how.pop("adjust", ())
+    by, adjust, weight = how.pop("by", ()), how.pop("adjust", ()), how.pop("weight", None)
     if how.pop("piped", False) and not files:
         raise InputError(
             f"{folder}: its data came through a pipe; name a file that holds them with --data"
@@ -133,7 +134,7 @@ def _data(
         )
     if log:
         data = data.logarithms()
-    data = with_covariates(data.modelled(**model), by, adjust)
+    data = weighted(with_covariates(data.modelled(**model), by, adjust), weight)
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 

@@ -7,6 +7,7 @@ The result of an earlier run stays where it is until then, and is never mixed wi
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import platform
@@ -24,10 +25,12 @@ from partialpool.errors import InputError
 from partialpool.files import umask
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
     import plotnine as p9
 
     from partialpool.data import GroupedData
+    from partialpool.families.alike import Alike
     from partialpool.fitting import Fit
     from partialpool.tables.comparison import Comparison
 
@@ -69,6 +72,8 @@ def check_target(target: str | Path) -> Path:
 
 
 _LONG = 10_000
+_FEW_ALIKE = 10  # rows of a kind, on average, from which on each kind is written once
+_ROWS = 50_000
 
 
 @contextmanager
@@ -215,10 +220,11 @@ def label_trust(frame: pd.DataFrame, trusted: Mapping[str, bool]) -> pd.DataFram
     return labelled
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
+def write_table(frame: pd.DataFrame, path: Path, *, alike: Alike | None = None) -> None:
     """Write a table as CSV or Parquet, by the file's ending; DuckDB writes long ones at once.
 
-    Numbers are written with all their digits.
+    Numbers are written with all their digits. Where rows are alike but for their first cell, as
+    groups of the same counts are, the digits of each kind of row are worked out once.
     """
     if path.suffix == ".csv" and len(frame) < _LONG:
         text = frame.to_csv(index=False)
@@ -232,8 +238,33 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         rows = engine.from_df(frame)
         if path.suffix == ".parquet":
             rows.write_parquet(str(path))
-        else:
+        elif alike is None or _FEW_ALIKE * len(alike.one) > len(frame):
             rows.write_csv(str(path))
+        else:
+            _write_alike(frame, path, alike, engine)
+
+
+def _write_alike(
+    frame: pd.DataFrame, path: Path, alike: Alike, engine: duckdb.DuckDBPyConnection
+) -> None:
+    """Write rows of which few differ in more than their first cell; DuckDB writes the parts."""
+    with tempfile.TemporaryDirectory() as folder:
+        parts = []
+        for part in (frame.iloc[:, :1], frame.iloc[alike.one, 1:]):
+            file = Path(folder) / "part.csv"
+            engine.from_df(part).write_csv(str(file))
+            parts.append(file.read_bytes().split(b"\n")[:-1])
+    (title, *cells), (titles, *rests) = parts
+    if len(cells) != len(frame):  # a label of several lines
+        engine.from_df(frame).write_csv(str(path))
+        return
+    rests = [b"," + rest + b"\n" for rest in rests]
+    with path.open("wb") as file_of_rows:
+        file_of_rows.write(title + b"," + titles + b"\n")
+        for start in range(0, len(cells), _ROWS):
+            which = alike.which[start : start + _ROWS].tolist()
+            pairs = zip(cells[start : start + _ROWS], map(rests.__getitem__, which), strict=True)
+            file_of_rows.write(b"".join(itertools.chain.from_iterable(pairs)))
 
 
 def about_data(data: GroupedData) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from partialpool.report import cells, views
-from partialpool.report.wording import Row, group_word, number, rows_of
+from partialpool.report.wording import Row, named, number, rows_of
 from partialpool.tables.comparison import Comparison
 
 _LITTLE, _MUCH = 0.25, 1.0
@@ -31,7 +31,7 @@ def line(comparison: Comparison) -> list[str]:
             f"is {_range(others, 'tau_median')} where {own['tau_prior'].replace('tau', 'τ')} gives "
             f"{_plain(own['tau_median'])}, its 97.5 % quantile {_range(others, 'tau_q97.5')} "
             f"instead of {_plain(own['tau_q97.5'])}, and the {comparison.data.words.theta} "
-            f"that depends most on it, of {group_word(comparison)} {most['moved']}, moves by "
+            f"that depends most on it, of {named(comparison, most['moved'])}, moves by "
             f"{number(size, 0.005)} of its posterior sds."
         )
     if doubtful:

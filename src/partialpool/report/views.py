@@ -60,7 +60,10 @@ def outer(comparison: Comparison) -> cells.Columns:
 
 def size(comparison: Comparison) -> cells.Columns:
     """Column that says how much is known of each group."""
-    [column] = comparison.data.stats.sizes
+    column, *further = comparison.data.stats.sizes
+    if "n" in further:
+        title = comparison.data.words.size_title
+        return [("n", cells.count("n")), (title, cells.digits(column, ".4g"))]
     if column == "n":
         return [("n", cells.count("n"))]
     if comparison.data.stats.sizes[column].dtype.kind in "iu":
@@ -97,6 +100,8 @@ def groups(comparison: Comparison) -> cells.View | None:
     note = "The geometric sd is a factor." if data.log else ""
     note = f"Standard errors are {LOGARITHMS}." if data.exp and not data.log else note
     titles = _SUMMARY | (_SUMMARY_OF_LOGS if data.log else {})
+    if "sd" in frame:
+        titles |= {"mean": capital(data.words.raw), "sd": titles["sd"] + data.words.scaled}
     counts = [(title, cells.count(c)) for c, title in _COUNTS.items() if c in frame]
     shown = [(title, of_data(comparison, c)) for c, title in titles.items() if c in frame]
     return cells.view(
@@ -261,9 +266,11 @@ def variance(comparison: Comparison) -> cells.View | None:
         return None
     pools = {fit.name: fit.pooling for fit in comparison.fits}
     named = _QUANTITIES | (_ABOUT_A_LINE if comparison.data.stats.covariates else {})
+    scaled = comparison.data.words.scaled
+    named |= {"sigma2": named["sigma2"] + scaled}
     named |= odds.VARIANCES if isinstance(comparison.data.family, OnALinkedLine) else {}
     what = [
-        _OF_ALL if q == "sigma2" and pools[model] == "complete" else named.get(q, q)
+        _OF_ALL + scaled if q == "sigma2" and pools[model] == "complete" else named.get(q, q)
         for model, q in zip(frame["model"], frame["quantity"], strict=True)
     ]
     name = "quantity"
@@ -449,6 +456,7 @@ def predictions(comparison: Comparison, fit: Fit) -> cells.View | None:
         ],
         csv="predictions",
         dropped=dropped,
+        note="A new observation is one of weight 1." if comparison.data.words.scaled else "",
     )
 
 

@@ -196,7 +196,7 @@ def capital(words: str) -> str:
 
 def size_of(comparison: Comparison, row: Row) -> str:
     """Say how much is known of a group, by the column of its size in a row of a table."""
-    [column] = comparison.data.stats.sizes
+    column = next(iter(comparison.data.stats.sizes))
     whole = comparison.data.stats.sizes[column].dtype.kind in "iu"
     digits = ".7g" if whole else ".4g"
     return f"{comparison.data.words.size} = {row[column]:{digits}}".replace("-", "−")
@@ -204,7 +204,7 @@ def size_of(comparison: Comparison, row: Row) -> str:
 
 def sizes(data: GroupedData) -> dict[str, str]:
     """Arguments of a figure that orders groups by how much is known of them."""
-    [column] = data.stats.sizes
+    column = next(iter(data.stats.sizes))
     words = data.words
     return {
         "size": column,

@@ -36,6 +36,7 @@ _COMPARISON = (
     *_KEYS,
     *("statistic", "estimate", "exact", "mcse", "in_mcse", "in_sd", "quadrature_error"),
 )
+_ROUNDING = 1e-12
 _IQR_OF_NORMAL = 2 * special.ndtri(0.75)
 
 
@@ -167,7 +168,8 @@ def compare_with_exact(estimates: pd.DataFrame, exact_summary: pd.DataFrame) -> 
         square), `in_mcse` (|estimate - exact| / mcse; NaN where either is NaN), `in_sd` (the
         same difference in posterior sds), `quadrature_error` (of the exact value, in posterior
         sds). Means of quantities without a posterior variance are left out, as their Monte
-        Carlo errors mean nothing, and so are sds that do not exist.
+        Carlo errors mean nothing, and so are sds that do not exist, and numbers that are certain
+        and were found.
     """
     statistics = [
         name.removeprefix("mcse_")
@@ -191,7 +193,9 @@ def compare_with_exact(estimates: pd.DataFrame, exact_summary: pd.DataFrame) -> 
                 in_sd=difference / both["sd_exact"],
                 quadrature_error=both["error"],
             )
-        kept = known.notna()
+        # what is certain, as the factor 1 of a group without data is, has no error to count in
+        certain = (both["sd_exact"] == 0) & (difference <= _ROUNDING * known.abs())
+        kept = known.notna() & ~certain
         if statistic == "mean":  # a probability, for one, has no quartiles and no tails
             kept &= np.isfinite(both["sd_exact"]) & ~(tails > HEAVY[statistic])
         if statistic == "sd":

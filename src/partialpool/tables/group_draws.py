@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -20,6 +21,7 @@ import xarray as xr
 from scipy import special
 
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.base import Statistics
 from partialpool.families.conjugate import Conjugate, Parameters
 from partialpool.tables.exceedances import Exceedances, Population, conditional
@@ -69,7 +71,7 @@ def draw_groups(
     at, rng = positions(stats, groups), np.random.default_rng(seed)
     own = stats.weight[at], stats.raw[at] - hyper.origin
     if hyper.kind is None:
-        means, sds = hyper.conditional(*own, _covariates(stats, at))
+        means, sds = hyper.conditional(*own, hyper.centers(stats, at))
         theta = hyper.origin + means + sds * rng.standard_normal(means.shape)
     else:
         theta = hyper.kind.draw(hyper.parameters(*own), rng)
@@ -79,11 +81,6 @@ def draw_groups(
         coords={"group": list(groups)},
         name="theta",
     )
-
-
-def _covariates(stats: Statistics, at: IntArray) -> FloatArray | None:
-    """Covariates of groups, counted from their means, where there are some."""
-    return None if stats.covariates is None else stats.covariates.centered[at]
 
 
 def group_contrasts(
@@ -114,7 +111,7 @@ def group_contrasts(
     if hyper.kind is not None:
         return _drawn_contrasts(hyper, stats, groups, at)
     own = stats.weight[at], stats.raw[at] - hyper.origin
-    means, sds = hyper.conditional(*own, _covariates(stats, at))
+    means, sds = hyper.conditional(*own, hyper.centers(stats, at))
     rows = []
     for i, j in itertools.combinations(range(len(at)), 2):
         difference = (means[i] - means[j])[None]
@@ -201,21 +198,22 @@ def group_ranks(
     weight, distance = stats.weight, stats.raw - hyper.origin
     if hyper.kind is not None:
         distance = np.where(weight > 0, distance, 0.0)
-    alike = _alike(hyper, weight, distance)
+    alike = _alike(hyper, stats)
     if alike is not None:
-        used = max(_FEWEST_DRAWS, _MOST_SHARES // (len(at) * len(alike[0]))) // chains
+        used = max(_FEWEST_DRAWS, _MOST_SHARES // (len(at) * len(alike.weight))) // chains
         kept = np.unique(np.linspace(0, draws - 1, min(max(1, used), draws)).astype(int))
         found = _ranks_by_pair(hyper, weight[at], distance[at], alike, kept, seed)
         return _summarized(found, groups, chains * len(kept))
-    sought = stats.J > _VERY_MANY and hyper.kind is None
-    if stats.covariates is None and not sought:
+    one_center = stats.covariates is None and stats.nesting is None
+    sought = stats.J > _VERY_MANY and hyper.kind is None and one_center
+    if one_center and not sought:
         lowest, highest = _range(hyper, weight, distance)
         near = np.flatnonzero((highest >= lowest[at].min()) & (lowest <= highest[at].max()))
         above = int((lowest > highest[at].max()).sum())
     else:  # where each group has a center of its own, all are drawn; or none but the highest
         near, above = np.arange(stats.J), 0
     exceedances, cost = None, float(len(near))
-    if sought and stats.covariates is None:
+    if sought:
         others = np.setdiff1d(near, at, assume_unique=True)
         exceedances = Exceedances.of(weight[others], distance[others])
         one = Population(hyper.deviation.flat[0], hyper.tau.flat[0], hyper.sigma.flat[0])
@@ -230,7 +228,7 @@ def group_ranks(
         np.searchsorted(near, at),
         kept,
         seed,
-        covariates=_covariates(stats, near),
+        centers=None if one_center else partial(hyper.centers, stats, near),
         exceedances=exceedances,
     )
     return _summarized(ranks, groups, chains * len(kept))
@@ -254,26 +252,21 @@ def _summarized(ranks: IntArray, groups: Sequence[str], draws: int) -> pd.DataFr
     )
 
 
-def _alike(
-    hyper: Hyperdraws, weight: FloatArray, distance: FloatArray
-) -> tuple[FloatArray, FloatArray, IntArray] | None:
-    """Pairs of size and own estimate, and how many groups have each, where these are many.
+def _alike(hyper: Hyperdraws, stats: Statistics) -> Alike | None:
+    """Groups of the same data, where these are many.
 
     None where theta is normal, or its distribution has no name.
     """
-    if hyper.kind is None or not hyper.kind.linear:
+    if hyper.kind is None or not hyper.kind.linear or stats.alike is None:
         return None
-    pairs, groups = np.unique(weight + 1j * distance, return_counts=True)
-    if _ALIKE * len(pairs) > len(weight):
-        return None
-    return pairs.real.copy(), pairs.imag.copy(), groups
+    return stats.alike if _ALIKE * len(stats.alike.weight) <= stats.J else None
 
 
 def _ranks_by_pair(
     hyper: Hyperdraws,
     weight: FloatArray,
     distance: FloatArray,
-    alike: tuple[FloatArray, FloatArray, IntArray],
+    alike: Alike,
     kept: IntArray,
     seed: int,
 ) -> IntArray:
@@ -286,9 +279,10 @@ def _ranks_by_pair(
     group have the right distribution; those of several groups in one draw are not of the same
     groups.
     """
-    kind, (of_pair, estimate, groups) = cast(Conjugate, hyper.kind), alike
-    own = of_pair + 1j * estimate
-    others = groups - (own == (weight + 1j * distance)[:, None])  # but for the group itself
+    kind, of_pair = cast(Conjugate, hyper.kind), alike.weight
+    estimate = np.where(of_pair > 0, alike.raw - hyper.origin, 0.0)
+    same = (of_pair == weight[:, None]) & (estimate == distance[:, None])
+    others = alike.groups - same  # but for the group itself
     with np.errstate(divide="ignore"):
         never = math.log(_NEVER) - np.log(others)
 
@@ -372,7 +366,7 @@ def _ranks(
     kept: IntArray,
     seed: int,
     *,
-    covariates: FloatArray | None,
+    centers: Callable[[tuple[int, int]], FloatArray] | None,
     exceedances: Exceedances | None,
 ) -> IntArray:
     """Ranks of the chosen groups in each draw that is kept, shape (chosen, chain, kept).
@@ -388,8 +382,8 @@ def _ranks(
     ranks = np.empty((len(at), len(hyper.mu), len(kept)), dtype=np.int64)
     for chain, (k, draw) in itertools.product(range(len(hyper.mu)), enumerate(kept)):
         toward = np.array(hyper.deviation[chain, draw])
-        if covariates is not None and hyper.slopes is not None:
-            toward = toward + covariates @ hyper.slopes[:, chain, draw]
+        if centers is not None:
+            toward = centers((chain, draw))
         given = Population(toward, hyper.tau[chain, draw], hyper.sigma[chain, draw])
         mean, sd = conditional(weight[at], distance[at], _of(given, at))
         chosen = _theta(hyper, weight[at], distance[at], mean, sd, (chain, draw), rng)

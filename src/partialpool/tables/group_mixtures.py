@@ -93,7 +93,10 @@ class Mixture:
         mean, variance = self.kind.moments(given)
         center, spread = float(mean.mean()), float(np.sqrt(variance.mean() + mean.var()))
         edges = center + spread * _EDGES
-        left, right = (float(np.quantile(rate, _FEW)) for rate in self.kind.tails(given))
+        left, right = (
+            float(np.quantile(rate, _FEW)) if np.isfinite(rate).all() else np.inf
+            for rate in self.kind.tails(given)
+        )
         beyond = [center - _TAIL / left, center + _TAIL / right]
         more = [edges[0] + (beyond[0] - edges[0]) * share for share in (1.0, 0.4)]
         more += [edges[-1] + (beyond[1] - edges[-1]) * share for share in (0.4, 1.0)]

@@ -32,6 +32,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
+from partialpool.families.alike import Alike
 from partialpool.families.base import DRAWN_GROUPS, Statistics
 from partialpool.families.conjugate import Conjugate, Kind, Parameters
 from partialpool.fitting.summarize import QUANTILES
@@ -69,6 +70,8 @@ class Hyperdraws:
         Draws that such mixtures are made of, at most.
     slopes
         Slopes of the covariates, shape (covariate, chain, draw), where there are some.
+    outer
+        Means of the outer groups, shape (K, chain, draw), where there are some.
     """
 
     mu: FloatArray
@@ -77,6 +80,7 @@ class Hyperdraws:
     kind: Kind | None = None
     most: int = 4000
     slopes: FloatArray | None = None
+    outer: FloatArray | None = None
 
     @classmethod
     def of(cls, posterior: xr.Dataset, stats: Statistics) -> Hyperdraws:
@@ -87,11 +91,6 @@ class Hyperdraws:
         InputError
             `mu`, `tau` or `sigma` is absent, or a draw of them is not usable.
         """
-        if stats.nesting is not None:
-            raise InputError(
-                "of very many groups within groups neither draws, ranks nor contrasts are made; "
-                "leave the outer groups out, or look at the groups of some of them"
-            )
         arrays: list[FloatArray] = []
         for name in ("mu", "tau", stats.error_sd):
             if not name:
@@ -112,7 +111,16 @@ class Hyperdraws:
             if "beta" not in posterior:
                 raise InputError("the effects follow from the slopes, and the program writes none")
             slopes = posterior["beta"].transpose("covariate", "chain", "draw").to_numpy()
-        return cls(mu, tau, sigma, stats.kind, slopes=slopes)
+        found = cls(mu, tau, sigma, stats.kind, slopes=slopes)
+        if stats.nesting is None:
+            return found
+        if "phi" not in posterior or posterior["phi"].ndim != 3:
+            raise InputError(
+                "differences, ranks and draws of groups within groups follow from draws of phi, "
+                "and the program writes none"
+            )
+        [by] = set(posterior["phi"].dims) - {"chain", "draw"}
+        return replace(found, outer=posterior["phi"].transpose(by, "chain", "draw").to_numpy())
 
     @property
     def size(self) -> int:
@@ -170,12 +178,42 @@ class Hyperdraws:
         """Keep at most so many draws, evenly spaced over the chains."""
         chains, draws = self.mu.shape
         kept = np.unique(np.linspace(0, draws - 1, min(draws, max(1, most // chains))).astype(int))
-        slopes = None if self.slopes is None else self.slopes[:, :, kept]
         mu, tau, sigma = (part[:, kept] for part in (self.mu, self.tau, self.sigma))
-        return Hyperdraws(mu, tau, sigma, self.kind, self.most, slopes)
+        slopes, outer = (
+            None if part is None else part[:, :, kept] for part in (self.slopes, self.outer)
+        )
+        return Hyperdraws(mu, tau, sigma, self.kind, self.most, slopes, outer)
+
+    def centers(
+        self, stats: Statistics, at: IntArray, draw: tuple[int, int] | None = None
+    ) -> FloatArray:
+        """What groups are pulled towards: mu, their line or the mean of their outer group.
+
+        Parameters
+        ----------
+        stats, at
+            The statistics, and indices of P groups.
+        draw
+            Chain and draw; all of them where None.
+
+        Returns
+        -------
+        array
+            Counted from `origin`, shape (P, chain, draw), or (P,) of one draw; without the first
+            dimension where all groups have one center.
+        """
+        kept = slice(None), slice(None)
+        which = kept if draw is None else draw
+        if self.outer is not None and stats.nesting is not None:
+            return np.asarray(self.outer[(stats.nesting.index[at], *which)] - self.origin)
+        toward = np.asarray(self.deviation[which])
+        if self.slopes is None or stats.covariates is None:
+            return toward
+        x = stats.covariates.centered[at]
+        return np.asarray(toward + np.tensordot(x, self.slopes[(slice(None), *which)], axes=1))
 
     def conditional(
-        self, n: FloatArray, distance: FloatArray, covariates: FloatArray | None = None
+        self, n: FloatArray, distance: FloatArray, centers: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Mean (from `origin`) and sd of theta given each draw.
 
@@ -183,8 +221,8 @@ class Hyperdraws:
         ----------
         n, distance
             Group sizes, and sample means counted from `origin`, shape (P,).
-        covariates
-            Those of the groups, counted from their means, shape (P, K), where there are some.
+        centers
+            What `centers` gives; mu where None.
 
         Returns
         -------
@@ -192,9 +230,7 @@ class Hyperdraws:
             Shape (P, chain, draw).
         """
         own, pulled = self.shares(n)
-        toward = self.deviation
-        if covariates is not None and self.slopes is not None:
-            toward = toward + np.tensordot(covariates, self.slopes, axes=1)
+        toward = self.deviation if centers is None else centers
         mean = own * distance[:, None, None] + pulled * toward
         return mean, self.tau * np.sqrt(pulled)
 
@@ -244,7 +280,10 @@ def group_estimates(
     n, raw = stats.weight[at], stats.raw[at]
     which: IntArray | slice = slice(None)
     if hyper.kind is not None:  # of counts few pairs are different, and a group may have none
-        n, raw, which = _distinct(np.maximum(n, _NOTHING), np.where(n > 0, raw, hyper.origin))
+        alike = stats.alike if groups is None else None
+        alike = alike or Alike.of(n, raw)
+        n, which = np.maximum(alike.weight, _NOTHING), alike.which
+        raw = np.where(alike.weight > 0, alike.raw, hyper.origin)
         if len(n) > _FEW or stats.J > _MANY:  # so well is the population known then that fewer do
             hyper = replace(hyper, most=_FEWER_DRAWS)
     distance = raw - hyper.origin
@@ -305,13 +344,12 @@ def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.Data
     """
     assert stats.covariates is not None
     hyper = hyper.thinned(int(np.clip(_MOST_PAIRS // len(at), _FEWEST_DRAWS, hyper.size)))
-    x = stats.covariates.centered
     step = max(1, _BLOCK // hyper.size)
     parts = []
     for start in range(0, len(at), step):
         part = at[start : start + step]
         n, distance = stats.weight[part], stats.raw[part] - hyper.origin
-        means, sds = hyper.conditional(n, distance, x[part])
+        means, sds = hyper.conditional(n, distance, hyper.centers(stats, part))
         mean, sd, shape = _shape_of(means, sds)
         parts.append(np.vstack([hyper.shares(n)[1].mean((1, 2)), hyper.origin + mean, sd, shape]))
     found = np.concatenate(parts, axis=1)
@@ -329,12 +367,6 @@ def _about_a_line(hyper: Hyperdraws, stats: Statistics, at: IntArray) -> pd.Data
     for name, row in zip(_WITH_ERROR, of_shape[len(QUANTILES) :], strict=True):
         columns[f"mcse_{name}"] = sd * np.sqrt(np.maximum(row, 0.0))
     return pd.DataFrame(columns, copy=False)
-
-
-def _distinct(n: FloatArray, raw: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Pairs that occur, and which of them each group has."""
-    pairs, which = np.unique(n + 1j * raw, return_inverse=True)
-    return pairs.real.copy(), pairs.imag.copy(), which
 
 
 def _within(hyper: Hyperdraws, n: FloatArray) -> FloatArray:
@@ -395,6 +427,8 @@ def positions(stats: Statistics, labels: Sequence[str]) -> IntArray:
         A label that no group has.
     """
     wanted = set(labels)
+    if not wanted:
+        return np.empty(0, dtype=np.int64)
     index: dict[str, int] = {}
     for j in itertools.compress(range(stats.J), map(wanted.__contains__, stats.labels)):
         index[stats.labels[j]] = j

@@ -51,13 +51,15 @@ def without_rows(fit: Fit, data: GroupedData, rows: IntArray) -> FloatArray:
     found = np.full(len(rows), np.nan)
     if not is_shipped(fit):
         return found
+    weights = data.stats.row_weights
     for at, row in enumerate(rows[:MOST]):
         j, value = int(data.group[row]), float(data.y[row])
-        rest = data.stats.without_row(j, value)
+        weight = 1.0 if weights is None else float(weights[row])
+        rest = data.stats.without_row(j, value, weight)
         posterior = _posterior(fit, data, rest) if rest is not None else None
         if isinstance(posterior, PredictingRows):
             means = posterior.known_group(j)
-            found[at] = _log_normal(value, means)
+            found[at] = _log_normal(value, means, weight)
     return found
 
 
@@ -117,8 +119,8 @@ def _new_group(data: GroupedData, j: int, means: NormalMeans) -> tuple[float, fl
     return float(special.logsumexp(log_density, b=means.weights)), float(below)
 
 
-def _log_normal(value: float, means: NormalMeans) -> float:
-    """Log density of one row around the mean."""
-    sd = np.hypot(means.sd, means.error_sd)
+def _log_normal(value: float, means: NormalMeans, weight: float) -> float:
+    """Log density of one row of a weight around the mean."""
+    sd = np.hypot(means.sd, means.error_sd / np.sqrt(weight))
     heights = -0.5 * ((value - means.mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
     return float(special.logsumexp(heights, b=means.weights))

@@ -191,7 +191,8 @@ def along_the_line(fit: Fit, data: GroupedData) -> tuple[pd.DataFrame, pd.DataFr
         Points: `group`, `x`, `raw`, `estimate`, `q2.5`, `q97.5` of theta, one row a group; line:
         `x`, `mean`, `q2.5`, `q97.5`, in the unit of the data; what x is. Of one covariate, x is its
         value; of several, the posterior mean of the line at each group, on which the line is the
-        diagonal. Of a line of logits or logarithms it is the mean of the population at each place.
+        diagonal. Of a line of logits or logarithms it is the posterior median of the mean of the
+        population at each place: where rates are skewed that has no mean.
     """
     theta, center = variables.theta(fit, data), variables.center(fit, data)
     covariates, beta = data.stats.covariates, variables.coefficients(fit, data)
@@ -202,10 +203,11 @@ def along_the_line(fit: Fit, data: GroupedData) -> tuple[pd.DataFrame, pd.DataFr
     points = pd.DataFrame(
         {"group": list(data.labels), "raw": data.stats.raw, "estimate": means(theta)[0], **ends}
     )
-    at_groups = means(center)[0]
     if covariates.K > 1:
+        of_line = _summary(data, center)
+        at_groups = of_line["mean"].to_numpy()
         order = np.argsort(at_groups, kind="stable")
-        x, of_line = at_groups, _summary(center[order])
+        x, of_line = at_groups, of_line.iloc[order].reset_index(drop=True)
         return points.assign(x=x), of_line.assign(x=at_groups[order]), "Regression line"
     own = covariates.values[:, 0]
     grid = np.unique(own) if covariates.levels else np.linspace(own.min(), own.max(), _STEPS)
@@ -213,7 +215,7 @@ def along_the_line(fit: Fit, data: GroupedData) -> tuple[pd.DataFrame, pd.DataFr
     about = variables.spread(fit, data)
     if isinstance(data.family, OnALinkedLine) and about is not None:
         draws = data.family.at(draws, about).mean
-    return points.assign(x=own), _summary(draws).assign(x=grid), covariates.names[0]
+    return points.assign(x=own), _summary(data, draws).assign(x=grid), covariates.names[0]
 
 
 def _spread(data: GroupedData) -> str:
@@ -235,6 +237,8 @@ def _off_line(data: GroupedData, alpha: FloatArray) -> FloatArray:
     return data.family.likelihood.link.theta(alpha)
 
 
-def _summary(draws: FloatArray) -> pd.DataFrame:
-    ends = quantiles(draws, ("q2.5", "q97.5"))
-    return pd.DataFrame({"mean": means(draws)[0], **ends})
+def _summary(data: GroupedData, draws: FloatArray) -> pd.DataFrame:
+    ends = quantiles(draws, ("q2.5", "median", "q97.5"))
+    median = ends.pop("median")
+    turned = isinstance(data.family, OnALinkedLine)
+    return pd.DataFrame({"mean": median if turned else means(draws)[0], **ends})

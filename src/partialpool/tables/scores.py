@@ -294,6 +294,8 @@ def _log_likelihood(
         block = wanted[start : start + step]
         group, y = data.group[block], data.y[block, None, None]
         mean, sd = (x if len(x) == 1 else x[group] for x in (theta, sigma))
+        if (weights := data.stats.row_weights) is not None:
+            sd = sd / np.sqrt(weights[block, None, None])
         with np.errstate(all="ignore"):
             found = _log_normal(y, mean, sd) if nu is None else log_student_t([y], mean, sd, nu)
         yield found

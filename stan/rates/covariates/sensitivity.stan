@@ -110,6 +110,9 @@ transformed data {
     sd_x[k] = sd(covariates[ : , k]);
   }
   // A likelihood of few counts is a sum of normal densities on the nodes, each with its share.
+  vector[A] y_few = to_vector(events[few]) * likelihood_power;
+  vector[A] n_few = exposure[few] * likelihood_power;
+  vector[A] peak; // largest log likelihood on the nodes
   matrix[A, Q] share;
   if (A > 0) {
     matrix[Q, Q] density;
@@ -119,10 +122,9 @@ transformed data {
     }
     matrix[A, Q] likelihood;
     for (a in 1 : A) {
-      real y = events[few[a]] * likelihood_power;
-      real n = exposure[few[a]] * likelihood_power;
-      vector[Q] log_likelihood = y * node - n * exp(node);
-      likelihood[a] = exp(log_likelihood - max(log_likelihood))';
+      vector[Q] log_likelihood = y_few[a] * node - n_few[a] * exp(node);
+      peak[a] = max(log_likelihood);
+      likelihood[a] = exp(log_likelihood - peak[a])';
     }
     share = mdivide_right_spd(likelihood, density);
   }
@@ -146,9 +148,19 @@ model {
   // The sum of two normal numbers is normal: so much wider are the densities on the nodes.
   real wide = hypot(scale, node_sd);
   for (a in 1 : A) {
-    target += log(
-                  share[a] * exp(-0.5 * square((node - line[few[a]]) / wide)))
-              - log(wide);
+    real m = line[few[a]];
+    real mean_likelihood = share[a] * exp(-0.5 * square((node - m) / wide))
+                           / wide;
+    if (mean_likelihood > 1e-9) {
+      target += log(mean_likelihood);
+    } else {
+      // So far from the counts the sum has no digits left: points about the line have.
+      vector[R] alpha = m + scale * point;
+      target += log_sum_exp(
+                            log_weight + y_few[a] * alpha
+                            - n_few[a] * exp(alpha))
+                - peak[a];
+    }
   }
   if (M > 0) {
     // Many counts: points about the product of two normal densities, corrected for what it is not.

@@ -86,7 +86,7 @@ class Grid:
 
     def _moments(self, j: int) -> tuple[FloatArray, FloatArray]:
         """Means of theta_j, counted from the sample mean, and its variances, given sigma."""
-        error2 = np.exp(2 * self.sigma.nodes.ravel()) / float(self.model.stats.n[j])
+        error2 = np.exp(2 * self.sigma.nodes.ravel()) / float(self.model.stats.weight[j])
         prior2 = self.model.theta.scale**2
         rest = error2 / (error2 + prior2)
         return rest * (self.model.theta.location - self._origin(j)), rest * prior2
@@ -123,14 +123,14 @@ class CommonVariancePosterior:
     @property
     def log_marginal_likelihood(self) -> float:
         """Log of p(y), with all constants."""
-        n = np.asarray(self.stats.n, dtype=float)
-        rest = 0.5 * float(np.log(2 * math.pi * n).sum())
+        rest = 0.5 * float(np.log(2 * math.pi * self.stats.weight).sum())
+        rest -= 0.5 * float(self.stats.log_weights.sum())
         return log_spread_constant(*self._spread) - rest + self.fine.sigma.log_total
 
     def log_density(self, z: FloatArray) -> FloatArray:
         """Log of p(y, log sigma = z), but for constant factors."""
         shape, stats = (-1,) + (1,) * z.ndim, self.stats
-        n, mean = (np.asarray(x, dtype=float).reshape(shape) for x in (stats.n, stats.mean))
+        n, mean = (np.asarray(x, dtype=float).reshape(shape) for x in (stats.weight, stats.mean))
         variance = self.theta.scale**2 + np.exp(2 * z) / n
         distance = (mean - self.theta.location) ** 2 / variance + np.log(variance)
         within = log_spread(z, *self._spread)
@@ -218,7 +218,7 @@ class CommonVariancePosterior:
     ) -> tuple[FloatArray, FloatArray]:
         """Draw theta, shape (*shape, J), and sigma, `shape`, independently."""
         sigma: FloatArray = np.exp(self.fine.sigma.draw(shape, rng=rng))
-        n, mean = self.stats.n, self.stats.mean
+        n, mean = self.stats.weight, self.stats.mean
         return draw_means(sigma[..., None], n, mean, theta=self.theta, rng=rng), sigma
 
 

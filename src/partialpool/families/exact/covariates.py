@@ -158,7 +158,7 @@ class LineProblem(Problem):
         data = (n, left, float(start[0]), spare, ss)
         units, names, of_rows_alone = covariates.spread, covariates.names, turned.T @ turned
         line = (np.asarray(start), beta, units, names, np.asarray(of_rows_alone))
-        return cls(*data, mu, tau, sigma, design, *line)
+        return cls(*data, mu, tau, sigma, 0.0, design, *line)
 
     @cached_property
     def origins(self) -> FloatArray:

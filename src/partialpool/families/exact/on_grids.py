@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from partialpool.families.exact.table import (
     position,
     table,
 )
+from partialpool.families.protocols import Pooling
 from partialpool.types import FloatArray
 
 Grid = TypeVar("Grid")
@@ -35,9 +36,9 @@ Contrasting = TypeVar("Contrasting", bound=_Contrasting)
 
 
 class OnGrids(ABC, Generic[Grid]):
-    """Posterior of partial pooling, on a grid and on its refinement."""
+    """A posterior on a grid and on its refinement."""
 
-    pooling: ClassVar[Literal["partial"]] = "partial"
+    pooling: ClassVar[Pooling] = "partial"
 
     labels: tuple[str, ...]
 

@@ -7,6 +7,9 @@ ybar, sum of squares ss, theta ~ N(m, s^2) and any prior of sigma,
 
 - ybar | sigma ~ N(m, s^2 + sigma^2 / n), and ss adds -(n - 1) log sigma - ss / (2 sigma^2),
 - theta | sigma, y ~ N(h, 1/P), P = 1/s^2 + n/sigma^2, h = (m/s^2 + n ybar/sigma^2) / P.
+
+Where observations have weights, so that the sd of one of weight w is sigma / sqrt(w), the sum of
+the weights stands for n in the variances, and mean and sum of squares are weighted.
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ class Grid:
     def _moments(self) -> tuple[FloatArray, FloatArray]:
         """Means of theta, counted from the sample mean, and its sds, given sigma."""
         sample = self.sample
-        error2 = np.exp(2 * self.sigma.nodes.ravel()) / sample.n
+        error2 = np.exp(2 * self.sigma.nodes.ravel()) / sample.weight
         prior2 = sample.theta.scale**2
         means = error2 / (error2 + prior2) * (sample.theta.location - sample.mean)
         return means, np.sqrt(error2 * prior2 / (error2 + prior2))
@@ -98,22 +101,26 @@ class Sample:
 
     Attributes
     ----------
-    n, mean, ss
-        Size, mean and sum of squares about the mean.
+    n, weight, mean, ss
+        Size, sum of the weights, mean and sum of squares about the mean.
+    log_weights
+        Sum of the logarithms of the weights.
     theta, sigma
         Priors of the mean and of the standard deviation.
     """
 
     n: float
+    weight: float
     mean: float
     ss: float
+    log_weights: float
     theta: Normal
     sigma: ScalePrior
 
     @property
     def log_constant(self) -> float:
         """Constant factors of the likelihood; apart, as they are large and digits few."""
-        rest = 0.5 * math.log(2 * math.pi * self.n)
+        rest = 0.5 * math.log(2 * math.pi * self.weight) - 0.5 * self.log_weights
         return log_spread_constant(self.n - 1, self.ss) - rest
 
     @property
@@ -123,7 +130,7 @@ class Sample:
 
     def log_density(self, z: FloatArray) -> FloatArray:
         """Log of p(y, log sigma = z), but for `log_constant`."""
-        variance = self.theta.scale**2 + np.exp(2 * z) / self.n
+        variance = self.theta.scale**2 + np.exp(2 * z) / self.weight
         between = -0.5 * ((self.mean - self.theta.location) ** 2 / variance + np.log(variance))
         within = log_spread(z, self.n - 1, self.ss)
         return np.asarray(between + within + self.sigma.log_density(np.exp(z)) + z)
@@ -287,13 +294,16 @@ def complete_pooling(
         Statistics that no data can have, or an improper posterior of sigma.
     """
     check_statistics(stats)
-    n = np.asarray(stats.n, dtype=float)
+    weight = np.asarray(stats.weight, dtype=float)
     means = np.asarray(stats.mean, dtype=float)
-    total, origin = float(n.sum()), float(means[0])
-    shift = float(np.average(means - origin, weights=n))
-    ss = float(np.sum(stats.ss) + n @ (means - origin - shift) ** 2)
+    total, origin = float(stats.N), float(means[0])
+    shift = float(np.average(means - origin, weights=weight))
+    ss = float(np.sum(stats.ss) + weight @ (means - origin - shift) ** 2)
     check_spread(ss, total - 1, sigma, "")
-    return CompletePoolingPosterior(Sample(total, origin + shift, ss, theta, sigma))
+    logs = float(stats.log_weights.sum())
+    return CompletePoolingPosterior(
+        Sample(total, float(weight.sum()), origin + shift, ss, logs, theta, sigma)
+    )
 
 
 def no_pooling(stats: GroupStats, *, theta: Normal, sigma: ScalePrior) -> NoPoolingPosterior:
@@ -313,9 +323,11 @@ def no_pooling(stats: GroupStats, *, theta: Normal, sigma: ScalePrior) -> NoPool
     """
     check_statistics(stats)
     samples = []
-    for label, n, mean, ss in zip(stats.labels, stats.n, stats.mean, stats.ss, strict=True):
-        check_spread(float(ss), float(n) - 1, sigma, f"of group {label!r} ")
-        samples.append(Sample(float(n), float(mean), float(ss), theta, sigma))
+    columns = (stats.n, stats.weight, stats.mean, stats.ss, stats.log_weights)
+    for label, *own in zip(stats.labels, *columns, strict=True):
+        n, weight, mean, ss, logs = map(float, own)
+        check_spread(ss, n - 1, sigma, f"of group {label!r} ")
+        samples.append(Sample(n, weight, mean, ss, logs, theta, sigma))
     return NoPoolingPosterior(tuple(samples), tuple(stats.labels))
 
 

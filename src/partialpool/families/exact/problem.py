@@ -87,13 +87,16 @@ class Problem:
     Attributes
     ----------
     n, mean
-        Size and mean of each group, the mean counted from `origin`, shape (J,).
+        Size and mean of each group, the mean counted from `origin`, shape (J,); where observations
+        have weights, a size is their sum.
     origin
         The mean of all observations.
     spare, ss
         Degrees of freedom (N - J) and sum of squares within groups.
     mu, tau, sigma
         Priors.
+    log_weights
+        Sum of the logarithms of all weights.
     """
 
     n: FloatArray
@@ -104,6 +107,7 @@ class Problem:
     mu: Normal
     tau: ScalePrior
     sigma: ScalePrior
+    log_weights: float
 
     @classmethod
     def of(cls, stats: GroupStats, *, mu: Normal, tau: ScalePrior, sigma: ScalePrior) -> Problem:
@@ -115,12 +119,13 @@ class Problem:
             Statistics that no data can have; an improper posterior of sigma.
         """
         check_statistics(stats)
-        n = np.asarray(stats.n, dtype=float)
+        n = np.asarray(stats.weight, dtype=float)
         means = np.asarray(stats.mean, dtype=float)
         origin = float(means[0] + np.average(means - means[0], weights=n))
-        ss, spare = float(np.sum(stats.ss)), float(n.sum() - n.size)
+        ss, spare = float(np.sum(stats.ss)), float(stats.N - n.size)
         check_spread(ss, spare, sigma, "within groups ")
-        return cls(n, means - origin, origin, spare, ss, mu, tau, sigma)
+        logs = float(stats.log_weights.sum())
+        return cls(n, means - origin, origin, spare, ss, mu, tau, sigma, logs)
 
     @cached_property
     def _sizes(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -153,7 +158,7 @@ class Problem:
             self.mu.scale,
             abs(self.mu.location - self.origin),
             float(np.abs(self.mean).max()),
-            math.sqrt(self.ss / self.n.sum()),
+            math.sqrt(self.ss / (self.spare + self.n.size)),
         )
         return (
             search_range(lengths, self.tau.upper_bound),
@@ -165,7 +170,7 @@ class Problem:
         """Constant factors of the likelihood; apart, as they are large and digits few."""
         means = math.log(self.mu.scale) + 0.5 * float(np.log(self.n).sum())
         means += 0.5 * self.n.size * math.log(2 * math.pi)
-        return log_spread_constant(self.spare, self.ss) - means
+        return log_spread_constant(self.spare, self.ss) - means + 0.5 * self.log_weights
 
     def log_density(self, x: FloatArray, z: FloatArray) -> FloatArray:
         """Log of p(y, log tau = x, log sigma = z), but for `log_constant`.
@@ -240,7 +245,7 @@ class Problem:
             lambda z, x: self.log_density(x, z),
             sigma_ends,
             lambda z: (np.full_like(z, tau_ends[0]), np.full_like(z, tau_ends[1])),
-            tail_rate=self.n.sum() + self.sigma.tail_power - 1,
+            tail_rate=self.spare + self.n.size + self.sigma.tail_power - 1,
         )
         by_ratio = Plane(
             lambda r, z: self.log_density(r + z, z),

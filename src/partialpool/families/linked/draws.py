@@ -14,7 +14,7 @@ from partialpool.families.linked.likelihoods import Likelihood
 from partialpool.types import FloatArray, IntArray
 
 _STEPS = 60
-_CLOSE = 1e-6
+_CLOSE = 1e-3
 
 
 def mode(
@@ -23,28 +23,46 @@ def mode(
     size: FloatArray,
     location: FloatArray,
     scale: FloatArray,
+    start: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Mode of alpha given counts and population, and its sd by the curvature there, (k,) each."""
-    slope, bend = likelihood.slopes(location, count, size)
-    precision = scale**-2
-    low = np.where(slope > 0, location, -np.inf)
-    high = np.where(slope > 0, np.inf, location)
-    at = location.copy()
+    """Mode of alpha given counts and population, and its sd by the curvature there, (k,) each.
+
+    By Newton's method, whose last step is so short that what is left is about the square of it.
+    """
+    at, precision = start.copy(), scale**-2
+    sd = np.empty(at.size)
+    low, high = np.full(at.size, -np.inf), np.full(at.size, np.inf)
+    open_: IntArray = np.arange(at.size)
     for _ in range(_STEPS):
-        slope, bend = likelihood.slopes(at, count, size)
-        slope = slope - (at - location) * precision
-        bend = bend + precision
-        low, high = np.where(slope > 0, at, low), np.where(slope > 0, high, at)
-        new = at + slope / bend
-        outside = (new <= low) | (new >= high)
-        both = np.isfinite(low) & np.isfinite(high)
-        with np.errstate(invalid="ignore"):
-            new = np.where(outside & both, 0.5 * (low + high), new)
-        step, at = np.abs(new - at) * np.sqrt(bend), new
-        if not (step > _CLOSE).any():
+        old = at[open_]
+        slope, bend = likelihood.slopes(old, count[open_], size[open_])
+        slope = slope - (old - location[open_]) * precision[open_]
+        bend = bend + precision[open_]
+        rises = slope > 0
+        low[open_[rises]], high[open_[~rises]] = old[rises], old[~rises]
+        new, left, right = old + slope / bend, low[open_], high[open_]
+        outside = (new <= left) | (new >= right)
+        if outside.any():
+            both = outside & np.isfinite(left) & np.isfinite(right)
+            new[both] = 0.5 * (left + right)[both]
+        sd[open_], at[open_] = bend**-0.5, new
+        open_ = open_[np.abs(new - old) > _CLOSE * sd[open_]]
+        if not open_.size:
             break
-    bend = likelihood.slopes(at, count, size)[1] + precision
-    return at, np.asarray(bend**-0.5)
+    return at, sd
+
+
+def near_mode(
+    likelihood: Likelihood,
+    count: FloatArray,
+    size: FloatArray,
+    location: FloatArray,
+    scale: FloatArray,
+) -> FloatArray:
+    """Where the mode of alpha were, if the likelihood were normal; arrays broadcast."""
+    center, variance = likelihood.about(count, np.where(size > 0, size, 1.0))
+    share = np.where(size > 0, scale**2 / (scale**2 + variance), 0.0)
+    return np.asarray(location + share * (center - location))
 
 
 def draw(
@@ -68,12 +86,13 @@ def draw(
     rng
         Where randomness comes from.
     """
-    arrays = np.broadcast_arrays(
-        *(np.asarray(part, dtype=np.float64) for part in (count, size, location, scale))
+    count, size, location, scale = (
+        np.asarray(part, dtype=np.float64) for part in (count, size, location, scale)
     )
-    shape = arrays[0].shape
-    y, n, m, s = (part.ravel() for part in arrays)
-    at, sd = mode(likelihood, y, n, m, s)
+    start = near_mode(likelihood, count, size, location, scale)
+    shape = start.shape
+    y, n, m, s = (np.broadcast_to(part, shape).ravel() for part in (count, size, location, scale))
+    at, sd = mode(likelihood, y, n, m, s, start.ravel())
 
     def log_density(alpha: FloatArray, which: IntArray | slice) -> FloatArray:
         own = likelihood.log_density(alpha, y[which], n[which])

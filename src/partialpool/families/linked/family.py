@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from partialpool.families.alike import distinct
 from partialpool.families.base import (
     CENTERED,
     COMPLETE,
@@ -55,6 +56,7 @@ from partialpool.types import FloatArray
 
 _FAR = 3.0
 _LEAST, _MOST = 0.05, 3.0
+_BLOCK = 50_000  # draws of groups that a processor keeps at hand
 
 
 class LinkedFamily(CountsFamily):
@@ -236,7 +238,8 @@ class LinkedFamily(CountsFamily):
 
     def _integrated(self, stats: Any, power: float) -> dict[str, Any]:
         count, size = self._counts(stats)
-        pairs, groups = np.unique(np.stack([count, size]), axis=1, return_counts=True)
+        *both, which = distinct(count, size)
+        pairs, groups = np.stack(both), np.bincount(which)
         pairs, groups = pairs[:, pairs[1] > 0], groups[pairs[1] > 0]
         scaled = power * pairs
         many = Integrals(self.likelihood, *scaled).many
@@ -300,6 +303,34 @@ class LinkedFamily(CountsFamily):
             stats.labels, self.likelihood, *counts, location=choice.location, scale=choice.scale
         )
 
+    def draws_exactly(self, program: str, stats: Any, *, rows: bool) -> bool:
+        """Whether it is the marginal program, which is drawn many times as fast as it is sampled.
+
+        The two numbers of the population are drawn from their posterior, and the groups given them.
+        """
+        return program == MARGINAL
+
+    def draw_exactly(
+        self,
+        program: str,
+        stats: Any,
+        priors: Priors,
+        *,
+        rng: np.random.Generator,
+        shape: tuple[int, int],
+        draw_groups: bool,
+    ) -> dict[str, FloatArray]:
+        """Draw what `draw_alternative` does, `theta_new` and `lprior`."""
+        choice = self.base_choice(priors)
+        drawn = self.draw_alternative(choice, stats, rng=rng, shape=shape, draw_groups=draw_groups)
+        location, scale = drawn["location"], drawn["scale"]
+        drawn["theta_new"] = self.likelihood.link.theta(
+            location + scale * rng.standard_normal(shape)
+        )
+        density = choice.location.log_density(location) + choice.scale.log_density(scale)
+        drawn["lprior"] = np.asarray(density)
+        return drawn
+
     def draw_alternative(
         self,
         choice: LinkedChoice,
@@ -314,8 +345,13 @@ class LinkedFamily(CountsFamily):
         drawn |= self._spreads(drawn["location"], drawn["scale"])
         if draw_groups:
             population = drawn["location"][..., None], drawn["scale"][..., None]
-            alpha = draw(self.likelihood, *self._counts(stats), *population, rng)
-            drawn["theta"] = self.likelihood.link.theta(alpha)
+            count, size = self._counts(stats)
+            drawn["theta"] = np.empty((*shape, stats.J))
+            step = max(1, _BLOCK // drawn["location"].size)
+            for start in range(0, stats.J, step):
+                part = slice(start, start + step)
+                alpha = draw(self.likelihood, count[part], size[part], *population, rng)
+                drawn["theta"][..., part] = self.likelihood.link.theta(alpha)
         return drawn
 
     def classical(self, stats: Any) -> dict[str, Callable[[], pd.DataFrame]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from partialpool.families.conjugate import Parameters
-from partialpool.families.linked.draws import draw, mode
+from partialpool.families.linked.draws import draw, mode, near_mode
 from partialpool.families.linked.integrals import Integrals
 from partialpool.families.linked.likelihoods import Likelihood
 from partialpool.types import FloatArray, IntArray
@@ -48,7 +48,8 @@ class LinkedKind:
     def moments(self, given: Parameters) -> tuple[FloatArray, FloatArray]:
         """Mode of alpha, and its variance by the curvature there."""
         location, scale, count, size = (part.ravel() for part in given)
-        at, sd = mode(self.likelihood, count, size, location, scale)
+        start = near_mode(self.likelihood, count, size, location, scale)
+        at, sd = mode(self.likelihood, count, size, location, scale, start)
         shape = given[0].shape
         return at.reshape(shape), np.square(sd).reshape(shape)
 

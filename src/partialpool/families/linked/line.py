@@ -123,6 +123,10 @@ class OnALinkedLine(OnALine, LinkedFamily):
 
     # --- programs -----------------------------------------------------------------------------
 
+    def draws_exactly(self, program: str, stats: Any, *, rows: bool) -> bool:
+        """Never: slopes are sampled."""
+        return False
+
     def _integrated(self, stats: Any, power: float) -> dict[str, Any]:
         """Which groups have few counts and which have many, and what integrals over alpha need."""
         count, size = (power * part for part in self._counts(stats))

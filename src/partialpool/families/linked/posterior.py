@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from partialpool.families.alike import distinct
 from partialpool.families.exact.along import Along, Inner
 from partialpool.families.exact.draws import inner_quantiles
 from partialpool.families.exact.mixed import FINER_PANELS, PANELS, Nodes
@@ -42,6 +43,7 @@ from partialpool.families.exact.table import (
 )
 from partialpool.families.linked.integrals import Integrals, below
 from partialpool.families.linked.likelihoods import Likelihood
+from partialpool.families.linked.population import Population, population
 from partialpool.families.linked.surface import surface
 from partialpool.priors.distributions import HalfNormal, Normal, ScalePrior, Uniform
 from partialpool.priors.linked import LOG
@@ -111,7 +113,7 @@ class Problem:
         return np.asarray(density + np.log(scale))
 
     def _sum(self, location: FloatArray, scale: FloatArray) -> FloatArray:
-        return np.asarray(self.groups @ self.pairs.relative(location, scale))
+        return np.asarray(np.einsum("k,kp->p", self.groups, self.pairs.relative(location, scale)))
 
     @cached_property
     def log_likelihood(self) -> Callable[[FloatArray, FloatArray], FloatArray]:
@@ -123,6 +125,23 @@ class Problem:
         groups = self.groups[seen].astype(np.float64)
         found = surface(self._sum, self.log_prior, (*normals, groups), self.ends[0])
         return found or self._sum
+
+    @cached_property
+    def population(self) -> Population | None:
+        """The posterior on panels from which it is drawn, where these hold it."""
+        pairs, seen = self.pairs, self.pairs.size > 0
+        center, variance = pairs.likelihood.about(pairs.count[seen], pairs.size[seen])
+        prior = self.location
+        normals = (
+            np.append(center, prior.location),
+            np.append(variance, -(prior.scale**2)),
+            np.append(self.groups[seen], 1.0),
+        )
+
+        def log_density(location: FloatArray, scale: FloatArray) -> FloatArray:
+            return self.log_likelihood(location, scale) + self.log_prior(location, scale)
+
+        return population(log_density, normals, math.exp(self.ends[0][1]))
 
     def planes(self) -> tuple[Plane, Plane]:
         """The density with log s and with m as outer variable."""
@@ -584,7 +603,10 @@ class LinkedPosterior:
 
     def draws(self, *, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, FloatArray]:
         """Draw `location` and `scale` independently from their posterior, of the given shape."""
-        count = math.prod(shape)
+        count, found = math.prod(shape), self.problem.population
+        if found is not None:
+            location, scale = found.draw(rng, count)
+            return {"location": location.reshape(shape), "scale": scale.reshape(shape)}
         plane, outer = self.problem.planes()[0], self.coarse.log_scale
         x = outer.quantile(rng.uniform(size=count))
         m = inner_quantiles(plane, outer, x, rng.uniform(size=count))
@@ -613,8 +635,7 @@ def linked(
     location, scale
         Priors of the population's mean and sd.
     """
-    pairs, which, groups = np.unique(
-        np.stack([count, size]).astype(np.float64), axis=1, return_inverse=True, return_counts=True
-    )
+    *pairs, which = distinct(count, size)
+    groups = np.bincount(which)
     problem = Problem(Integrals(likelihood, *pairs), groups, location, scale)
-    return LinkedPosterior(problem, tuple(labels), which.ravel())
+    return LinkedPosterior(problem, tuple(labels), which)

@@ -13,10 +13,10 @@ import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.base import Statistics
+from partialpool.families.alike import Alike
 from partialpool.families.conjugate import BETA, Kind
-from partialpool.families.exact.rising import distinct_pairs
-from partialpool.families.order import order_of_labels
+from partialpool.families.counts import CountStatistics
+from partialpool.families.order import places
 from partialpool.types import FloatArray, IntArray
 
 MOST_TRIALS = 10**9
@@ -24,7 +24,7 @@ MOST_TRIALS = 10**9
 
 
 @dataclass(frozen=True)
-class Proportions(Statistics):
+class Proportions(CountStatistics):
     """Successes and trials of each group.
 
     Attributes
@@ -41,16 +41,6 @@ class Proportions(Statistics):
 
     error_sd = "sigma"
     kind: ClassVar[Kind | None] = BETA
-
-    @property
-    def N(self) -> int:
-        """Number of rows, one a group."""
-        return len(self.labels)
-
-    @property
-    def counts(self) -> IntArray:
-        """One row a group."""
-        return np.ones(self.J, dtype=np.int64)
 
     @cached_property
     def raw(self) -> FloatArray:
@@ -131,7 +121,8 @@ class Proportions(Statistics):
     @cached_property
     def distinct(self) -> tuple[IntArray, IntArray, IntArray]:
         """Pairs of successes and trials that occur, and in how many groups, shape (K,) each."""
-        return distinct_pairs(self.successes, self.trials)
+        alike = self.alike or Alike.of(self.weight, self.raw)
+        return self.successes[alike.one], self.trials[alike.one], alike.groups
 
 
 def wilson(
@@ -170,9 +161,7 @@ def proportions(
     if len(labels) == 0:
         raise InputError(f"{where}: there are no groups; at least one is needed")
     check_rows(labels, successes, trials, where=where)
-    order = order_of_labels(labels)
-    index = dict(zip(order, range(len(order)), strict=True))
-    at = np.fromiter(map(index.__getitem__, labels), dtype=np.int64, count=len(labels))
+    order, at = places(labels)
     sums = [
         np.bincount(at, part, len(order)).round().astype(np.int64) for part in (successes, trials)
     ]

@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import special
 
 from partialpool.errors import InputError
-from partialpool.families.base import Statistics
 from partialpool.families.conjugate import GAMMA, Kind
-from partialpool.families.order import order_of_labels
+from partialpool.families.counts import CountStatistics
+from partialpool.families.order import places
 from partialpool.types import FloatArray, IntArray
 
 MOST_EVENTS = 10**9
@@ -23,7 +23,7 @@ MOST_EVENTS = 10**9
 
 
 @dataclass(frozen=True)
-class Rates(Statistics):
+class Rates(CountStatistics):
     """Events and exposure of each group.
 
     Attributes
@@ -42,16 +42,6 @@ class Rates(Statistics):
 
     error_sd = "sigma"
     kind: ClassVar[Kind | None] = GAMMA
-
-    @property
-    def N(self) -> int:
-        """Number of rows, one a group."""
-        return len(self.labels)
-
-    @property
-    def counts(self) -> IntArray:
-        """One row a group."""
-        return np.ones(self.J, dtype=np.int64)
 
     @cached_property
     def raw(self) -> FloatArray:
@@ -166,11 +156,9 @@ def rates(
     if len(labels) == 0:
         raise InputError(f"{where}: there are no groups; at least one is needed")
     check_rows(labels, events, exposure, where=where)
-    order = order_of_labels(labels)
-    index = {label: j for j, label in enumerate(order)}
-    at_group = np.array([index[label] for label in labels], dtype=np.int64)
-    counted = np.bincount(at_group, events, len(order)).round().astype(np.int64)
-    seen = np.bincount(at_group, exposure, len(order)).astype(np.float64)
+    order, at = places(labels)
+    counted = np.bincount(at, events, len(order)).round().astype(np.int64)
+    seen = np.bincount(at, exposure, len(order)).astype(np.float64)
     if not seen.any():
         raise InputError(f"{where}: no group has an exposure, so there is nothing to learn from")
     return Rates(tuple(order), counted, seen)

@@ -21,7 +21,7 @@ from partialpool.tables.comparison import Comparison
 def about_data(comparison: Comparison) -> list[str]:
     """Size and spread of the data, and what to be wary of."""
     data, stats, words = comparison.data, comparison.data.stats, comparison.data.words
-    [column] = stats.sizes
+    column = next(iter(stats.sizes))
     labels = pd.Series(stats.labels, dtype=object)  # as they are: there may be a million
     frame = pd.DataFrame({"group": labels, "raw": stats.raw, **stats.sizes})
     frame = frame.assign(weight=stats.weight, raw_se=stats.raw_se)
@@ -54,8 +54,10 @@ def about_data(comparison: Comparison) -> list[str]:
     middle = raw_number(comparison, stats.grand_mean, data.unit)
     spread = number(stats.total_sd) if data.log else raw_number(comparison, stats.total_sd)
     if not data.family.rows_are_groups:
-        mean, of = ("geometric mean", " of logarithms") if data.log else ("mean", "")
-        said.append(f"Their {mean} is {middle} and their standard deviation{of} {spread}. {ends}")
+        introduced, of = words.middle, " of logarithms" if data.log else ""
+        if data.log:
+            introduced = introduced.replace("mean", "geometric mean")
+        said.append(f"{introduced} {middle} and their standard deviation{of} {spread}. {ends}")
     elif stats.J > 1:
         introduced = words.middle
         if data.exp:
@@ -115,6 +117,10 @@ def _sizes(comparison: Comparison, frame: pd.DataFrame, column: str) -> str:
             return f", {small[column]} in each"
         return f", from {small[column]} ({first}) to {large[column]} ({last})"
     low, high = (f"{row[column]:.4g}".replace("-", "−") for row in (small, large))
+    if amount := comparison.data.words.amount:
+        if small[column] == large[column]:
+            return f", {amount.removesuffix('s')} {low}{' each' if len(frame) > 1 else ''}"
+        return f", {amount} from {low} ({first}) to {high} ({last})"
     if len(frame) == 1:
         return f" of {low}"
     if small[column] == large[column]:

@@ -143,7 +143,8 @@ def _farthest(comparison: Comparison, fit: Fit, *, unequal: bool) -> list[Findin
         return []
     data = comparison.data
     n = data.stats.counts[data.group]
-    off = np.abs(data.y - data.stats.raw[data.group]) * np.sqrt(n / np.maximum(n - 1, 1))
+    means = np.bincount(data.group, weights=data.y) / data.stats.counts
+    off = np.abs(data.y - means[data.group]) * np.sqrt(n / np.maximum(n - 1, 1))
     at = int(np.argmax(np.where(n > 1, off, 0)))
     own = data.y[data.group == data.group[at]]
     if unequal and off[at] < _NEAR * own.std(ddof=1) and row["observed"] < _CERTAIN:

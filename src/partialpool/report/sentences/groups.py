@@ -123,7 +123,7 @@ def _pooling_factors(comparison: Comparison, rows: pd.DataFrame) -> list[str]:
     ends = [_share(row["lambda_mean"]) for row in (low, high)]
     scale = "1 is complete pooling, 0 none."
     if ends[0] == ends[1]:
-        [column] = comparison.data.stats.sizes
+        column = next(iter(comparison.data.stats.sizes))
         same = len(tied(rows, column, low[column])) == len(rows)
         about = f" ({size_of(comparison, low)})" if same else ""
         return [

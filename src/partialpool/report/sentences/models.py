@@ -48,7 +48,8 @@ def complete(comparison: Comparison, fit: Fit) -> list[str]:
         said.append(f"{capital(what)} is {with_interval(theta, comparison.data.unit)}.")
     if sigma2 is not None:
         said.append(
-            f"The variance of all observations{_of_logs(comparison)} has posterior median "
+            f"The variance of all observations{_of_logs(comparison)}"
+            f"{comparison.data.words.scaled} has posterior median "
             f"{median_with_interval(sigma2, 'sigma2')}."
         )
     if alone:

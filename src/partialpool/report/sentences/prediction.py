@@ -89,12 +89,13 @@ def _new_observation(comparison: Comparison, fit: Fit, row: Row) -> str:
     where = f"lies between {low} and {high} with probability 95 % under {fit.title}"
     plain = comparison.data.stats.covariates is None
     at = "" if plain else " at the means of the covariates"
+    which = comparison.data.words.scaled
     if fit.pooling == "complete":
-        which = f", of whichever {group_word(comparison)}," if plain else at
+        which += f", of whichever {group_word(comparison)}," if plain else at
         return f"A new observation{which} {where}."
     return (
-        f"One new observation in {a_new_group(comparison)}{at} {where}: an interval over all "
-        "groups that there might be, wider than that of any one."
+        f"One new observation{which} in {a_new_group(comparison)}{at} {where}: an interval over "
+        "all groups that there might be, wider than that of any one."
     )
 
 
