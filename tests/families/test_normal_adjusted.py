@@ -258,3 +258,26 @@ def test_bad_input_says_what_to_do() -> None:
     with pytest.raises(InputError, match="no model of both"):
         with_covariates(plain.modelled(spread="own"), [], ["size"])
     assert explained(plain, []) is plain
+
+
+def test_covariates_within_groups_leave_the_groups_to_tell_tau() -> None:
+    """Only slopes of covariates of groups take degrees of freedom from it."""
+    data = made()
+    assert ADJUSTED_OBSERVATIONS.slopes_between(data.stats) == 1
+    x, of_groups = design(data)
+    apart = (x - of_groups[GROUP])[:, 1:]
+    found = ADJUSTED_OBSERVATIONS.deviations(data.stats, 200_000, np.random.default_rng(5))
+    expected = apart.T @ apart / (32 - 8)
+    assert np.cov(found.T) == pytest.approx(expected, abs=0.02)
+    assert found[:, 0].tolist() == [0.0] * 200_000
+
+
+def test_new_rows_know_what_is_not_given() -> None:
+    found = made().stats.covariates
+    assert found is not None
+    given = {"floor": ["ground", ""], "size": [4.0, float("nan")]}
+    known = found.known(given, 2)
+    assert np.isnan(known).tolist() == [[True, False, False], [True, True, True]]
+    assert known[0, 1:].tolist() == [1.0, 4.0]
+    expected = [0.0, 1 - found.middle[1], 4 - found.middle[2]]
+    assert found.rows(given, 2) == pytest.approx(np.array([expected, [0.0] * 3]))

@@ -229,6 +229,15 @@ class AdjustedObservations(ExplainedObservations):
         del stats, priors
         return None
 
+    def deviations(self, stats: Any, count: int, rng: np.random.Generator) -> FloatArray:
+        """How far covariates of rows lie from those of their group, in sds, shape (count, K)."""
+        root = stats.within_inputs["x_within"] / np.sqrt(max(1, stats.N - stats.J))
+        return np.asarray(rng.standard_normal((count, len(root))) @ root)
+
+    def slopes_between(self, stats: Any) -> int:
+        """How many slopes only the differences of groups tell: those of covariates of groups."""
+        return int((~stats.vary).sum())
+
     def simulated(self, groups: int) -> Covariates:
         """Means of two covariates in simulated groups of the design, the same every time."""
         del groups
