@@ -302,7 +302,9 @@ def modelled(homework: GroupedData, family: str) -> GroupedData:
         )
     if family == "normal_adjusted":
         turns = [str(i % 7) for i in range(len(homework.y))]
-        return with_covariates(replace(homework, columns={"turn": turns}), adjust=["turn"])
+        columns = {"turn": turns}
+        found = with_covariates(replace(homework, columns=columns), adjust=["turn"])
+        return replace(found, y=homework.y, group=homework.group, columns=columns)
     if FAMILIES["normal"].explained != family:
         return homework.modelled(**FAMILIES[family].model)
     number = [str(j % 5) for j in homework.group]

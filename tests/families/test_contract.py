@@ -76,7 +76,7 @@ def adjusted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedDat
         "sex": rng.choice(["f", "m"], len(plain.y)).tolist(),
     }
     found = with_covariates(replace(plain, columns=columns), adjust=["dose", "sex"])
-    return replace(found, y=plain.y, group=plain.group)
+    return replace(found, y=plain.y, group=plain.group, columns=columns)
 
 
 def weighted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
