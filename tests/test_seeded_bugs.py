@@ -18,6 +18,7 @@ import partialpool as pp
 from helpers import densities
 from partialpool import fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.covariates import explained
 from partialpool.data.weights import weighted
 from partialpool.families import FAMILIES
@@ -246,6 +247,16 @@ WIDER = {
         "hierarchical_marginal",
         ("X' * (w .* d);", "X' * d;"),
     ),
+    "slopes_of_means_alone": (
+        "normal_adjusted",
+        "hierarchical_marginal",
+        ("+ v * (X_within' * y_within);", ";"),
+    ),
+    "squares_left_counted_twice": (
+        "normal_adjusted",
+        "no_pooling_common_variance",
+        ("target += -0.5 * ssw / sigma2", "target += -ssw / sigma2"),
+    ),
     "variance_over_the_root_of_the_weight": (
         "weighted",
         "hierarchical_centered",
@@ -289,6 +300,11 @@ def modelled(homework: GroupedData, family: str) -> GroupedData:
         return weighted(
             replace(homework, columns={"w": [1 + row % 3 for row in range(len(homework.y))]}), "w"
         )
+    if family == "normal_adjusted":
+        turns = [str(i % 7) for i in range(len(homework.y))]
+        columns = {"turn": turns}
+        found = with_covariates(replace(homework, columns=columns), adjust=["turn"])
+        return replace(found, y=homework.y, group=homework.group, columns=columns)
     if FAMILIES["normal"].explained != family:
         return homework.modelled(**FAMILIES[family].model)
     number = [str(j % 5) for j in homework.group]

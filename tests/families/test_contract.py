@@ -17,6 +17,7 @@ from scipy import integrate, special, stats
 from helpers import densities, nested
 from partialpool import data, fitting, programs
 from partialpool.data import GroupedData
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.covariates import explained
 from partialpool.data.grouped import from_estimates, from_proportions, from_rates
 from partialpool.data.weights import weighted
@@ -64,6 +65,18 @@ def explained_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedDa
     region = np.array(["north", "south", "north", "south", "south", "north", "north", "south"])
     columns = {"dose": dose[plain.group].tolist(), "region": region[plain.group].tolist()}
     return explained(replace(plain, columns=columns), ["dose", "region"])
+
+
+def adjusted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
+    """With the rows, which the data of the family leave out, for what is compared with them."""
+    plain = observations(scale, offset)
+    rng = np.random.default_rng(16)
+    columns = {
+        "dose": (3 + 0.5 * plain.group + rng.normal(0, 1, len(plain.y))).tolist(),
+        "sex": rng.choice(["f", "m"], len(plain.y)).tolist(),
+    }
+    found = with_covariates(replace(plain, columns=columns), adjust=["dose", "sex"])
+    return replace(found, y=plain.y, group=plain.group, columns=columns)
 
 
 def weighted_observations(scale: float = 1.0, offset: float = 0.0) -> GroupedData:
@@ -115,6 +128,7 @@ EXAMPLES: dict[str, Make] = {
     "own_spread": own_spread,
     "student_t": student_t_means,
     "normal_covariates": explained_observations,
+    "normal_adjusted": adjusted_observations,
     "student_t_errors": student_t_errors,
     "weighted": weighted_observations,
     "known_errors": estimates,
@@ -567,6 +581,8 @@ def test_other_programs_and_missing_settings_are_named(made: GroupedData) -> Non
 
 def test_no_pooling_s_prior_predictive_density(made: GroupedData) -> None:
     """Its sum is the exact marginal likelihood of no pooling."""
+    if made.family.name == "normal_adjusted":
+        needs(made, "no_pooling")  # groups share slopes, so that their data are not independent
     priors = priors_for(made)
     found = made.family.prior_marginal(made.stats, priors.values)
     assert found is not None

@@ -15,6 +15,7 @@ from scipy import integrate, optimize, special, stats
 from partialpool.data import GroupedData
 from partialpool.families.linked.family import LinkedFamily
 from partialpool.families.linked.line import OnALinkedLine
+from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.fitting import Fit
 from partialpool.priors.choices import Choice, PriorChoice
 from partialpool.tables import variables
@@ -175,7 +176,8 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
         theta = variables.theta(fit, data)
         assert theta is not None
         prior = fit.draws["log_prior"]["lprior"].transpose("chain", "draw").to_numpy()
-        return np.ravel(prior + family.log_likelihood(groups, theta, error_sd))
+        inside = of_slopes_within(fit, data, error_sd)
+        return np.ravel(prior + family.log_likelihood(groups, theta, error_sd) + inside)
     tau, mu = (fit.posterior[name].transpose("chain", "draw").to_numpy() for name in ("tau", "mu"))
     if choice.free_of_unit:
         return np.ravel(_of_wider(fit, data, choice))
@@ -191,9 +193,9 @@ def log_joint(fit: Fit, data: GroupedData, choice: Any) -> NDArray[np.float64]:
         theta = fit.posterior["theta"].transpose("group", "chain", "draw").to_numpy()
         z = (theta - variables.center(fit, data)) / tau
         population = stats.norm.logpdf(z) - (0 if "eta" in sampled else np.log(tau))
-        return np.ravel(
-            total + population.sum(axis=0) + family.log_likelihood(groups, theta, error_sd)
-        )
+        inside = of_slopes_within(fit, data, error_sd)
+        likelihood = family.log_likelihood(groups, theta, error_sd)
+        return np.ravel(total + population.sum(axis=0) + likelihood + inside)
     if data.stats.covariates is not None:
         sds = np.broadcast_to(error_sd[0], tau.shape).ravel()
         return np.ravel(total) + _integral_over_line(data, choice, tau.ravel(), sds)
@@ -288,6 +290,47 @@ def of_slopes(fit: Fit, data: GroupedData, choice: Any) -> Any:
     return stats.norm.logpdf(scaled, choice.beta.location, choice.beta.scale).sum(axis=0)
 
 
+def of_slopes_within(fit: Fit, data: GroupedData, error_sd: Any) -> Any:
+    """What covariates that vary within groups add to the log density of the rows, by draw.
+
+    Slopes that the program does not have are integrated out, row by row.
+    """
+    found = data.stats.covariates
+    if not isinstance(data.stats, AdjustedMeans) or found is None:
+        return 0.0
+    apart = _design_of_rows(data) - found.design[data.group]
+    y, beta = data.y - data.stats.raw[data.group], variables.coefficients(fit, data)
+    sd = error_sd[0]
+    total = np.zeros(sd.shape)
+    for index in np.ndindex(sd.shape):
+        variance = float(sd[index]) ** 2
+        if beta is not None:
+            line = apart[:, 1:] @ (beta[(slice(None), *index)] * found.spread)
+            total[index] = ((y**2).sum() - ((y - line) ** 2).sum()) / (2 * variance)
+            continue
+        x = fit.record.priors["beta_scale"] * apart[:, 1:]
+        both = variance * np.eye(len(y)) + x @ x.T
+        total[index] = stats.multivariate_normal.logpdf(y, np.zeros(len(y)), both)
+        total[index] -= stats.norm.logpdf(y, 0, math.sqrt(variance)).sum()
+    return total
+
+
+def _design_of_rows(data: GroupedData) -> NDArray[np.float64]:
+    """Ones and the covariates of each row, in sds from their means."""
+    found = data.stats.covariates
+    assert found is not None
+    if not isinstance(data.stats, AdjustedMeans):
+        return found.design[data.group]
+    columns = [
+        np.array(data.columns[name], dtype=float)
+        if name in data.columns
+        else (np.array(data.columns[name.split(": ")[0]]) == name.split(": ")[1]).astype(float)
+        for name in found.names
+    ]
+    scaled = (np.column_stack(columns) - found.middle) / found.spread
+    return np.column_stack([np.ones(len(scaled)), scaled])
+
+
 def _integral_over_line(
     data: GroupedData, choice: Any, tau: Any, error_sd: Any
 ) -> NDArray[np.float64]:
@@ -295,7 +338,7 @@ def _integral_over_line(
 
     Each row is one of a multivariate normal; a row that is an estimate has its own error.
     """
-    of, x = data.stats, data.stats.covariates.design[data.group]  # type: ignore[union-attr]
+    of, x = data.stats, _design_of_rows(data)
     scales = np.array([choice.mu.scale, *[choice.beta.scale] * (x.shape[1] - 1)])
     line = (x * scales**2) @ x.T
     same_group = data.group[:, None] == data.group

@@ -11,7 +11,7 @@ from typing import Any
 from partialpool.api.frames import grouped
 from partialpool.api.result import Result
 from partialpool.data import GroupedData
-from partialpool.data.covariates import explained
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.reading import Columns
 from partialpool.data.weights import weighted
 from partialpool.errors import InputError
@@ -148,6 +148,7 @@ def compare(
     exp: bool = False,
     per: int | None = None,
     by: str | Sequence[str] | None = None,
+    adjust: str | Sequence[str] | None = None,
     weight: str | None = None,
     population: str | None = None,
     spread: str | None = None,
@@ -196,6 +197,8 @@ def compare(
         Show proportions and rates per 100 (in percent), 1,000, 100,000; `unit` is that of the data.
     by
         Columns that explain how the groups differ, of numbers or of categories; one or several.
+    adjust
+        Columns that vary within groups, for which observations are adjusted; one or several.
     weight
         Column of the precision of each observation: one of weight w has the variance sigma^2 / w.
         Not how often a row occurred: repeat rows for that.
@@ -269,10 +272,11 @@ def compare(
         "value_label": value_label,
     }
     explaining = [by] if isinstance(by, str) else list(by or ())
-    further = [*explaining, *([weight] if weight else [])]
+    adjusting = [adjust] if isinstance(adjust, str) else list(adjust or ())
+    further = [*explaining, *adjusting, *([weight] if weight else [])]
     found = grouped(data, columns, level=level, log=log, exp=exp, further=further, **about)
     found = found.modelled(population=population, spread=spread, errors=errors)
-    found = explained(found, explaining, population=population)
+    found = with_covariates(found, explaining, adjusting, population=population)
     found = weighted(found, weight).shown_per(per)
     if programs is None:
         programs = found.family.compared(found.stats)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from partialpool.data import GroupedData
 from partialpool.data.weights import new_weights
 from partialpool.errors import InputError
 from partialpool.families.linked.line import OnALinkedLine
+from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import OBSERVATIONS, POPULATION
 from partialpool.tables import exponential, variables
 from partialpool.tables.predictions import student_t_moments
-from partialpool.types import FloatArray
+from partialpool.types import FloatArray, IntArray
 
 KNOWN, NEW, UNKNOWN = "known", "new", "not named"
 """What a row's group is."""
@@ -60,7 +61,8 @@ def predict_rows(
         that label), or a missing one (any of the groups at hand, each as likely).
     covariates
         Name of a covariate to its value in each row; what is not given is taken at its mean over
-        the groups. A group of the data keeps its own. Where groups lie within groups, name of the
+        the groups. A group of the data keeps its own, or its mean of a covariate that varies within
+        groups and is not given. Where groups lie within groups, name of the
         column of outer ones to the label in each row: one of the data, or a new one; where there is
         no such column, or an empty text, groups are known by their own labels, and new ones lie in
         new outer ones. Where observations have weights, name of their column, or `weight`, to the
@@ -99,6 +101,7 @@ def predict_rows(
         places = ["" if pd.isna(each) else str(each).strip() for each in given]
         centers = _of_outer(fit, data, places)
     flat, index = theta.reshape(len(theta), draws), _known(data)
+    moves = _moves(fit, data, covariates or {}, len(labels))
     fresh: dict[tuple[str, str], FloatArray] = {}
     rows: list[dict[str, Any]] = []
     for row, label in enumerate(labels):
@@ -109,9 +112,10 @@ def predict_rows(
         undefined: dict[str, float] = {}
         if missing:
             kind, chosen = UNKNOWN, rng.integers(0, len(flat), draws)
-            mean = flat[chosen, np.arange(draws)]
+            mean = flat[chosen, np.arange(draws)] + moves(row, chosen)
         elif key in index:
-            kind, mean = KNOWN, flat[index[key]]
+            own = np.full(draws, index[key])
+            kind, mean = KNOWN, flat[index[key]] + moves(row, own)
         else:
             kind = NEW
             if key not in fresh:
@@ -168,6 +172,23 @@ def _centers(
         raise InputError(f"{fit.title} has no regression line that a new group would lie about")
     at = own.rows(given, count)
     return np.asarray(mu.ravel() + at @ beta.reshape(own.K, -1))
+
+
+def _moves(
+    fit: Fit, data: GroupedData, given: Mapping[str, Sequence[Any]], count: int
+) -> Callable[[int, IntArray], FloatArray]:
+    """What a row adds to the mean of a group, given in each draw, by what varies within groups."""
+    own, beta = data.stats, variables.coefficients(fit, data)
+    if not isinstance(own, AdjustedMeans) or beta is None:
+        return lambda _, groups: np.zeros(len(groups))
+    slopes, values = beta.reshape(len(beta), -1), own.covariates.values
+    rows = np.where(own.vary, own.covariates.known(given, count), np.nan)
+
+    def moved(row: int, groups: IntArray) -> FloatArray:
+        apart = rows[row] - values[groups]
+        return np.asarray((np.where(np.isnan(apart), 0.0, apart) * slopes.T).sum(axis=1))
+
+    return moved
 
 
 def _known(data: GroupedData) -> dict[tuple[str, str], int]:

@@ -14,6 +14,8 @@ from partialpool.errors import InputError
 from partialpool.families import FAMILIES
 from partialpool.families.covariates import Covariates
 from partialpool.families.nesting import Nesting
+from partialpool.families.normal_adjusted import AdjustedMeans
+from partialpool.families.within import WithinSums
 from partialpool.fitting import Fit
 from partialpool.report.results import MARK, new_folder, write_manifest
 from partialpool.text import safe
@@ -35,6 +37,7 @@ def write_folder(
         "labels": list(data.labels),
         "statistics": {name: values.tolist() for name, values in data.stats.columns.items()},
         "covariates": data.stats.covariates.record if data.stats.covariates else None,
+        "within": data.stats.within.record if isinstance(data.stats, AdjustedMeans) else None,
         "nesting": data.stats.nesting.record if data.stats.nesting else None,
         "row_weights": None if (w := data.stats.row_weights) is None else w.tolist(),
         "y": data.y.tolist(),
@@ -77,6 +80,8 @@ def read_folder(folder: str | Path) -> tuple[GroupedData, tuple[Fit, ...], float
     }
     if (covariates := kept.get("covariates")) is not None:
         arrays["explained_by"] = Covariates.recorded(covariates)
+    if (within := kept.get("within")) is not None:
+        arrays["within"] = WithinSums.recorded(within)
     if (nesting := kept.get("nesting")) is not None:
         arrays["nested_in"] = Nesting.recorded(nesting)
     if (weights := kept.get("row_weights")) is not None:

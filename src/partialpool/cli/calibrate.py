@@ -34,8 +34,8 @@ def calibrate(
         str,
         typer.Option(
             help="Family of data: normal, known_errors (estimates with errors), "
-            "known_errors_covariates (and what explains them), normal_covariates, proportions or "
-            "rates."
+            "known_errors_covariates (and what explains them), normal_covariates, normal_adjusted, "
+            "proportions or rates."
         ),
     ] = "normal",
     cmdstan: Annotated[

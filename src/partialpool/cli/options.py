@@ -159,6 +159,15 @@ class DataOptions:
             rich_help_panel=MODEL,
         ),
     ] = None
+    adjust: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that varies within groups, for which observations are adjusted, numbers "
+            "or categories; may be repeated.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     weight: Annotated[
         str | None,
         typer.Option(
@@ -197,7 +206,7 @@ class DataOptions:
 
     def load(self, files: Sequence[str], *, value: str | None = None) -> GroupedData:
         """Read the data; `value` names another column of outcomes than the option does."""
-        from partialpool.data.covariates import explained
+        from partialpool.data.adjusting import with_covariates
         from partialpool.data.examples import find
         from partialpool.data.reading import Columns, read
         from partialpool.data.weights import weighted
@@ -239,7 +248,7 @@ class DataOptions:
         if self.log:
             data = data.logarithms()
         data = data.modelled(population=self.population, spread=self.spread, errors=self.errors)
-        data = explained(data, self.by or (), population=self.population)
+        data = with_covariates(data, self.by or (), self.adjust or (), population=self.population)
         data = weighted(data, self.weight).shown_per(self.per)
         return dataclasses.replace(data, exp=True) if self.exp else data
 

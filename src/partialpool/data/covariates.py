@@ -62,7 +62,7 @@ def explained(
     twice = [name for k, name in enumerate(by) if name in by[:k]]
     if twice:
         raise InputError(f"{OPTION} {twice[0]}: it is named twice")
-    _refuse_roles(data, by)
+    refuse_roles(data, by, OPTION)
     of_rows = set(data.reading.get("columns", {})) <= {"group", "value"}
     summed_up = not data.has_observations and not data.columns and of_rows
     group: IntArray | None = None if data.family.rows_are_groups else data.group
@@ -70,7 +70,7 @@ def explained(
         group, cells = read_distinct(data, by)
     else:
         cells = read_columns(data, by)
-    read = {name: _column(data, name, cells[name]) for name in by}
+    read = {name: column_of(data, name, cells[name]) for name in by}
     if group is not None and len(group):
         read = {name: _of_groups(data, name, read[name], group) for name in by}
     where = data.source or data.name
@@ -128,7 +128,7 @@ def _notes(found: Covariates) -> list[str]:
     return said
 
 
-def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:
+def refuse_roles(data: GroupedData, by: Sequence[str], option: str) -> None:
     """Refuse a covariate that is the outcome, its error or the group."""
     roles = data.reading.get("columns", {})
     for role, column in roles.items():
@@ -136,7 +136,7 @@ def _refuse_roles(data: GroupedData, by: Sequence[str]) -> None:
         for name in by:
             if name in taken:
                 raise InputError(
-                    f"{OPTION} {name}: this column holds the {role}, and what is to be explained "
+                    f"{option} {name}: this column holds the {role}, and what is to be explained "
                     "does not explain itself; name another column"
                 )
 
@@ -165,10 +165,17 @@ def _of_groups(
         raise InputError(
             f"{OPTION} {name}: it varies within group {data.labels[group]!r} (there are "
             f"{_shown(other)} and {_shown(values[at])}), and what explains how groups differ has "
-            "one value a group; average it by group first, or turn to brms or bambi, which regress "
-            "the observations themselves"
+            f"one value a group; {_instead(data, name)}average it by group first, or turn to brms "
+            "or bambi, which regress the observations themselves"
         )
     return own if not isinstance(column, list) else [str(each) for each in own]
+
+
+def _instead(data: GroupedData, name: str) -> str:
+    """What takes a column that varies within groups, where there is a model of it."""
+    if data.family is not FAMILIES["normal"]:
+        return ""
+    return f"adjust the observations for it with --adjust {name}, "
 
 
 def _shown(value: object) -> str:
@@ -177,7 +184,7 @@ def _shown(value: object) -> str:
     return "a missing one" if missing else f"{value:g}" if isinstance(value, float) else repr(value)
 
 
-def _column(data: GroupedData, name: str, cells: Sequence[str]) -> FloatArray | list[str]:
+def column_of(data: GroupedData, name: str, cells: Sequence[str]) -> FloatArray | list[str]:
     """Numbers, or levels of a category, empty where one is missing."""
     numbers = numbers_of(cells, data, name)
     if numbers is not None:

@@ -131,7 +131,7 @@ def _refuse(data: GroupedData, weight: str) -> None:
         raise InputError(f"{data.name}: its observations have weights already")
     if data.family is not NORMAL:
         if data.stats.covariates is not None:
-            other = "covariates of groups (--by)"
+            other = "covariates (--by, --adjust)"
         elif data.stats.nesting is not None:
             other = "groups within groups"
         else:

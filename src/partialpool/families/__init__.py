@@ -13,6 +13,7 @@ from partialpool.families.known_errors import KNOWN_ERRORS
 from partialpool.families.meta_regression import META_REGRESSION
 from partialpool.families.nested import KNOWN_ERRORS_NESTED, NESTED
 from partialpool.families.normal import NORMAL
+from partialpool.families.normal_adjusted import ADJUSTED_OBSERVATIONS
 from partialpool.families.normal_covariates import EXPLAINED_OBSERVATIONS
 from partialpool.families.own_spread import OWN_SPREAD
 from partialpool.families.proportions import EXPLAINED_PROPORTIONS, LOGIT_NORMAL, PROPORTIONS
@@ -25,8 +26,8 @@ from partialpool.families.weighted import WEIGHTED
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, STUDENT_T_ERRORS, EXPLAINED_OBSERVATIONS, NESTED),
-        WEIGHTED,
+        *(NORMAL, OWN_SPREAD, STUDENT_T_MEANS, STUDENT_T_ERRORS, EXPLAINED_OBSERVATIONS),
+        *(ADJUSTED_OBSERVATIONS, NESTED, WEIGHTED),
         *(KNOWN_ERRORS, STUDENT_T_EFFECTS, META_REGRESSION, KNOWN_ERRORS_NESTED),
         *(PROPORTIONS, LOGIT_NORMAL, EXPLAINED_PROPORTIONS),
         *(RATES, LOG_NORMAL, EXPLAINED_RATES),
@@ -38,6 +39,7 @@ FAMILY_SETTINGS = frozenset(name for family in FAMILIES.values() for name in fam
 """Prior settings of the shipped programs of all families."""
 
 __all__ = [
+    "ADJUSTED_OBSERVATIONS",
     "EXPLAINED_OBSERVATIONS",
     "FAMILIES",
     "FAMILY_SETTINGS",

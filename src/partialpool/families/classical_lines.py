@@ -17,6 +17,7 @@ from scipy import stats as distributions
 
 from partialpool.families.covariates import Covariates
 from partialpool.families.moments import GroupStats
+from partialpool.families.within import WithinSums
 from partialpool.types import FloatArray
 
 _Z = 1.959963984540054
@@ -24,8 +25,13 @@ _GRID = 200
 _VARIANCES = ("tau2", "tau2_without", "explained", "sigma2", "f", "p_value")
 
 
-def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
+def regression(
+    stats: GroupStats, covariates: Covariates, *, within: WithinSums | None = None
+) -> pd.DataFrame:
     """Regress the group means on covariates, with REML's variances.
+
+    Where covariates vary within groups, `within` has what they say there, and it is the
+    observations that are regressed.
 
     Returns
     -------
@@ -43,7 +49,8 @@ def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
         - `sigma2` (u squared): variance within groups;
         - `f`, `p_value`: F ratio of the mean squares of the group means about the least-squares
           line and within groups, and its upper tail with J - m and N - J degrees of freedom for m
-          coefficients: the test of tau2 = 0.
+          coefficients: the test of tau2 = 0. With r slopes within groups these are J + r - m and
+          N - J - r, and the means are those of the lines with an intercept for each group.
 
         The last six are in the first row only. All NaN where no group has two observations.
     """
@@ -55,17 +62,21 @@ def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
     found, se = np.full(len(names), np.nan), np.full(len(names), np.nan)
     first = dict.fromkeys(_VARIANCES, math.nan)
     if stats.ss.any():
-        rho, sigma2 = _reml(stats, y, x)
-        alone, sigma2_alone = _reml(stats, y, x[:, :1])
+        ss = float(stats.ss.sum())
+        root, slopes, left = np.zeros((0, covariates.K)), np.zeros(covariates.K), ss
+        if within is not None:
+            root, slopes, left = within.least_squares(ss, covariates.spread)
+        rows = np.pad(root, ((0, 0), (1, 0))), root @ slopes
+        rho, sigma2 = _reml(stats, y, x, left, rows)
+        alone, sigma2_alone = _reml(stats, y, x[:, :1], ss, (np.zeros((0, 1)), np.zeros(0)))
         tau2, plain = rho * sigma2, alone * sigma2_alone
-        scaled, precision, _ = _line(stats, y, x, rho)
+        scaled, precision, _ = _line(stats, y, x, rho, rows)
         covariance = sigma2 * np.linalg.inv(precision)
         found = back @ scaled + np.eye(len(back))[0] * float(stats.mean[0])
         se = np.sqrt(np.diag(back @ covariance @ back.T))
         share = max(0.0, 1 - tau2 / plain) if plain > 0 else math.nan
-        degrees = stats.J - x.shape[1], stats.N - stats.J
-        within = float(stats.ss.sum()) / degrees[1]
-        f = _line(stats, y, x, 0.0)[2] / degrees[0] / within
+        degrees = stats.J + len(root) - x.shape[1], stats.N - stats.J - len(root)
+        f = _line(stats, y, x, 0.0, rows)[2] / degrees[0] / (left / degrees[1])
         p_value = float(distributions.f.sf(f, *degrees))
         first = dict(zip(_VARIANCES, (tau2, plain, share, sigma2, f, p_value), strict=True))
     table = pd.DataFrame(
@@ -83,21 +94,25 @@ def regression(stats: GroupStats, covariates: Covariates) -> pd.DataFrame:
 
 
 def _line(
-    stats: GroupStats, y: FloatArray, x: FloatArray, rho: float
+    stats: GroupStats, y: FloatArray, x: FloatArray, rho: float, rows: tuple[FloatArray, FloatArray]
 ) -> tuple[FloatArray, FloatArray, float]:
     """Coefficients, their precision in units of 1 / sigma^2, and the squares left."""
-    w = 1 / (rho + 1 / stats.n)
-    precision = (x.T * w) @ x
-    found = np.asarray(np.linalg.solve(precision, x.T @ (w * y)), dtype=np.float64)
-    return found, precision, float((w * (y - x @ found) ** 2).sum())
+    w, (inner, outcome) = 1 / (rho + 1 / stats.n), rows
+    precision = (x.T * w) @ x + inner.T @ inner
+    of_both = x.T @ (w * y) + inner.T @ outcome
+    found = np.asarray(np.linalg.solve(precision, of_both), dtype=np.float64)
+    apart = float(((outcome - inner @ found) ** 2).sum())
+    return found, precision, float((w * (y - x @ found) ** 2).sum()) + apart
 
 
-def _reml(stats: GroupStats, y: FloatArray, x: FloatArray) -> tuple[float, float]:
+def _reml(
+    stats: GroupStats, y: FloatArray, x: FloatArray, ss: float, rows: tuple[FloatArray, FloatArray]
+) -> tuple[float, float]:
     """Ratio of the variances and the one within groups."""
-    spare, ss = stats.N - x.shape[1], float(stats.ss.sum())
+    spare = stats.N - x.shape[1]
 
     def deviance(rho: float) -> float:
-        _, precision, left = _line(stats, y, x, rho)
+        _, precision, left = _line(stats, y, x, rho, rows)
         log_total = float(np.log(rho + 1 / stats.n).sum()) + float(np.linalg.slogdet(precision)[1])
         return float(spare * math.log((ss + left) / spare) + log_total)
 
@@ -108,4 +123,4 @@ def _reml(stats: GroupStats, y: FloatArray, x: FloatArray) -> tuple[float, float
         lambda x: deviance(math.exp(x)), bounds=ends, method="bounded", options={"xatol": 1e-10}
     )
     rho = 0.0 if deviance(0.0) <= best.fun else math.exp(float(best.x))
-    return rho, (ss + _line(stats, y, x, rho)[2]) / spare
+    return rho, (ss + _line(stats, y, x, rho, rows)[2]) / spare

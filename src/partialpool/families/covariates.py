@@ -69,8 +69,12 @@ class Covariates:
         found = (self._source(name) for name in self.names)
         return tuple(dict.fromkeys(found))
 
+    def names_of(self, column: str) -> tuple[str, ...]:
+        """Names of the columns that a column of the data became."""
+        return tuple(name for name in self.names if self._source(name) == column)
+
     def _source(self, name: str) -> str:
-        own = [c for c, levels in self.levels.items() if name in _names(c, levels)]
+        own = [c for c, levels in self.levels.items() if name in names_of_levels(c, levels)]
         return own[0] if own else name
 
     def reference(self, name: str) -> str:
@@ -117,7 +121,12 @@ class Covariates:
         InputError
             A level that the data do not have, or what is no number.
         """
-        found = np.tile(self.middle, (count, 1))
+        found = self.known(given, count)
+        return np.where(np.isnan(found), 0.0, found - self.middle)
+
+    def known(self, given: Mapping[str, Sequence[Any]], count: int) -> FloatArray:
+        """Columns of new rows in the data's units, NaN what is missing; arguments as of `rows`."""
+        found = np.full((count, self.K), np.nan)
         for k, name in enumerate(self.names):
             source = self._source(name)
             for i, value in enumerate(given.get(source, ())):
@@ -130,17 +139,17 @@ class Covariates:
                             f"{source} {level!r}: the data have no such level; there are "
                             f"{quoted(known)}"
                         )
-                    found[i, k] = float(_names(source, (known[0], level)) == [name])
+                    found[i, k] = float(names_of_levels(source, (known[0], level)) == [name])
                     continue
                 try:
                     found[i, k] = float(value)
                 except (TypeError, ValueError):
                     raise InputError(f"{source} is {value!r}; a number is needed") from None
-        return found - self.middle
+        return found
 
 
-def _names(column: str, levels: Sequence[str]) -> list[str]:
-    """Names of the columns of a category."""
+def names_of_levels(column: str, levels: Sequence[str]) -> list[str]:
+    """Names of the columns of a category, one a level but its reference."""
     return [f"{column}: {level}" for level in levels[1:]]
 
 
@@ -178,7 +187,7 @@ def covariates(
         known = tuple(sorted(set(cells), key=natural_key))
         levels[column] = known
         of_level = [[float(cell == level) for cell in cells] for level in known[1:]]
-        names += _names(column, known)
+        names += names_of_levels(column, known)
         blocks.append(np.array(of_level, dtype=float).reshape(-1, len(cells)).T)
     values = np.concatenate(blocks, axis=1)
     constant = [c for c, block in zip(columns, blocks, strict=True) if _is_constant(block)]

@@ -72,7 +72,7 @@ class ExplainedObservations(OnALine, Observations):
     folder = "covariates"
     model: ClassVar = {**Observations.model, "groups": "explained"}
     nested: ClassVar[str] = ""
-    statistics = ExplainedMeans
+    statistics: ClassVar[type[Any]] = ExplainedMeans
     words = replace(Observations.words, population="a normal population of means about the line")
     idea = ("", "")
     settings: ClassVar[tuple[str, ...]] = (
@@ -155,7 +155,7 @@ class ExplainedObservations(OnALine, Observations):
         """
         if program != COMPLETE:
             return super().exact_posterior(program, stats, priors)
-        mu, beta, sigma = _of_line(priors)
+        mu, beta, sigma = priors_of_line(priors)
         return exact.common_line_of_means(stats, stats.covariates, mu=mu, beta=beta, sigma=sigma)
 
     def exact_alternative(self, choice: Any, stats: Any) -> exact.LineOfMeansPosterior:
@@ -200,10 +200,8 @@ class ExplainedObservations(OnALine, Observations):
             )
         spread = stats.covariates.spread
         if program == COMPLETE:
-            mu, beta, sigma = _of_line(priors)
-            posterior = exact.common_line_of_means(
-                stats, stats.covariates, mu=mu, beta=beta, sigma=sigma
-            )
+            mu, beta, sigma = priors_of_line(priors)
+            posterior: Any = self.exact_posterior(program, stats, priors)
             drawn = posterior.draws(rng=rng, shape=shape)
             of_variance = sigma.log_density(drawn["sigma"]) - np.log(2 * drawn["sigma"])
             lprior = mu.log_density(drawn["mu"]) + of_variance
@@ -247,11 +245,11 @@ class ExplainedObservations(OnALine, Observations):
             return super().draw_truth(
                 pooling, groups, priors=priors, choice=choice, rng=rng, one_sd=one_sd
             )
-        own = simulated(groups)
+        own = self.simulated(groups)
         beta = choice.beta.scale * rng.standard_normal(own.K) / own.spread
         line = own.centered @ beta
         if pooling == "complete":
-            mu, _, variance = _of_line(priors)
+            mu, _, variance = priors_of_line(priors)
             drawn = {
                 name: prior.quantile(rng.uniform())
                 for name, prior in (("mu", mu), ("sigma", variance))
@@ -267,6 +265,10 @@ class ExplainedObservations(OnALine, Observations):
         y_new = np.asarray(rng.normal(drawn["theta_new"], drawn["sigma"]))
         return {**drawn, "beta": beta, "theta": drawn["theta"] + line, "y_new": y_new}
 
+    def simulated(self, groups: int) -> Covariates:
+        """Covariates of simulated groups, the same every time."""
+        return simulated(groups)
+
     def draw_rows(
         self, truth: Mapping[str, FloatArray], sizes: Sequence[float], rng: np.random.Generator
     ) -> tuple[FloatArray, IntArray, ExplainedMeans]:
@@ -281,7 +283,7 @@ class ExplainedObservations(OnALine, Observations):
         return {"regression": partial(classical_lines.regression, stats, stats.covariates)}
 
 
-def _of_line(priors: Priors) -> tuple[Normal, Normal, InverseGammaVariance]:
+def priors_of_line(priors: Priors) -> tuple[Normal, Normal, InverseGammaVariance]:
     """Priors of mu, of the slopes and of the variance under complete pooling."""
     names = ("mu_location", "mu_scale", "beta_scale", "sigma2_shape", "sigma2_scale")
     location, scale, slopes, shape, rate = priors.required(names)

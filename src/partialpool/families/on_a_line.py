@@ -92,15 +92,26 @@ class OnALine(_Base):
         x = stats.covariates.design[:, 1:]
         at = rng.integers(0, len(x), z.shape[1])
         slopes = choice.beta.scale * rng.standard_normal((z.shape[1], x.shape[1]))
-        return np.asarray(super().expected(choice, stats, u, z) + (x[at] * slopes).sum(axis=1))
+        places = x[at] + self.deviations(stats, z.shape[1], rng)
+        return np.asarray(super().expected(choice, stats, u, z) + (places * slopes).sum(axis=1))
+
+    def deviations(self, stats: Any, count: int, rng: np.random.Generator) -> FloatArray:
+        """How far covariates of rows lie from those of their group, in sds, shape (count, K)."""
+        del rng
+        return np.zeros((count, stats.covariates.K))
+
+    def slopes_between(self, stats: Any) -> int:
+        """How many slopes only the differences of groups tell."""
+        return int(stats.covariates.K)
 
     def check_poolable(self, program: Declared, stats: Any) -> list[str]:
         """As without covariates; where groups are few the line takes most of what they say."""
         found = super().check_poolable(program, stats)  # type: ignore[safe-super]
-        left = stats.J - stats.covariates.K - 1
+        slopes = self.slopes_between(stats)
+        left = stats.J - slopes - 1
         if program.pooling == "partial" and not found and left <= 2:
             found = [
-                f"{stats.J} groups and {stats.covariates.K + 1} coefficients leave {left} to tell "
+                f"{stats.J} groups and {slopes + 1} coefficients leave {left} to tell "
                 "tau by: its prior decides how much is pooled"
             ]
         return found

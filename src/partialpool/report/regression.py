@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from partialpool.families.linked.line import OnALinkedLine
+from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER
 from partialpool.report import cells, odds
@@ -59,6 +61,8 @@ def _slope(comparison: Comparison, fit: Fit, row: dict[str, Any]) -> str:
     )
     reference = data.stats.covariates.reference(name) if data.stats.covariates else ""
     level = name.replace(": ", " ", 1)
+    if isinstance(data.stats, AdjustedMeans) and data.stats.varies(name):
+        return _within_groups(comparison, row, (mean, known), reference)
     if reference and data.exp:
         said = f"of {level} are {mean} times those of {reference}"
     elif reference:
@@ -68,6 +72,40 @@ def _slope(comparison: Comparison, fit: Fit, row: dict[str, Any]) -> str:
     else:
         said = f"change by {mean} for each unit of {name}"
     return f"Along the regression line {of} {said} {known}."
+
+
+def _within_groups(
+    comparison: Comparison, row: dict[str, Any], about: tuple[str, str], reference: str
+) -> str:
+    """Say how observations of one group differ with a covariate."""
+    data, name, (mean, known) = comparison.data, str(row["coefficient"]), about
+    level, group = name.replace(": ", " ", 1), data.group_label
+    if reference and data.exp:
+        return (
+            f"Observations of {level} are {mean} times those of {reference} in the same {group} "
+            f"{known}."
+        )
+    if reference:
+        return (
+            f"Observations of {level} differ from those of {reference} in the same {group} by "
+            f"{mean} {known}."
+        )
+    how = "are multiplied by" if data.exp else "change by"
+    return f"Within a {group} observations {how} {mean} for each unit of {name} {known}."
+
+
+def _share_within(row: dict[str, Any], unit: str) -> list[str]:
+    """Say what covariates explain within groups, where they vary there."""
+    share = row.get("explained_within", math.nan)
+    if not math.isfinite(share):
+        return []
+    without, left = (
+        f"{short(row[name])} {unit}".strip() for name in ("sigma_without_median", "sigma_median")
+    )
+    pair = f"the sd within groups has posterior median {without} without covariates, {left} with"
+    if share < _HARDLY:
+        return [f"They explain hardly any of how observations of a group differ: {pair}."]
+    return [f"They explain about {100 * share:.0f} % of the variance within groups: {pair}."]
 
 
 def _explained(comparison: Comparison, fit: Fit) -> list[str]:
@@ -93,7 +131,8 @@ def _explained(comparison: Comparison, fit: Fit) -> list[str]:
     )
     gain = row["elpd"] - row["elpd_without"]
     if not math.isfinite(gain):
-        return [said, *_weighed(row["log_marginal"] - row["log_marginal_without"])]
+        within = _share_within(row, unit)
+        return [said, *within, *_weighed(row["log_marginal"] - row["log_marginal_without"])]
     score = (
         f"(expected log predictive density {row['elpd']:.1f}, {row['elpd_without']:.1f} without)"
     ).replace("-", "−")
@@ -157,15 +196,23 @@ def adjusted(comparison: Comparison) -> cells.View | None:
     frame = comparison.table("adjusted", model=fit.name) if fit else pd.DataFrame()
     if frame.empty or covariates is None:
         return None
-    at = listed(
-        [f"{n} = {float(m):.4g}" for n, m in zip(covariates.names, covariates.middle, strict=True)]
-    )
+    own, raws = comparison.data.stats, comparison.data.words.raw
+    names, middle, more = covariates.names, covariates.middle, cells.Columns()
+    what = "the means of the covariates"
+    if isinstance(own, AdjustedMeans):
+        names, middle = tuple(np.array(names)[own.vary].tolist()), middle[own.vary]
+        what = f"the mean of all observations in {listed(names)}"
+        raw = dict(zip(own.labels, exponential.shown(comparison.data, own.raw), strict=True))
+        frame = frame.assign(raw=[raw[group] for group in frame["group"]])
+        more = [(capital(raws), cells.digits("raw", ".4g"))]
+    at = listed([f"{n} = {float(m):.4g}" for n, m in zip(names, middle, strict=True)])
     exp = comparison.data.exp
     return cells.view(
-        f"{capital(comparison.data.words.thetas)} adjusted to the means of the covariates",
+        f"{capital(comparison.data.words.thetas)} adjusted to {what}",
         frame,
         [
             (comparison.data.group_label, cells.text("group")),
+            *more,
             ("Geometric mean" if exp else "Mean", cells.estimate("mean", "mcse_mean")),
             ("Geometric sd" if exp else "sd", cells.estimate("sd", "mcse_sd")),
             ("2.5 %", cells.estimate("q2.5", "mcse_q2.5")),
@@ -205,8 +252,10 @@ def classical(comparison: Comparison) -> cells.View | None:
 
 
 def _of_means(comparison: Comparison, frame: pd.DataFrame) -> cells.View | None:
+    adjusts = isinstance(comparison.data.stats, AdjustedMeans)
+    of = "observations" if adjusts else "group means"
     return cells.view(
-        "Classical companions: regression of the group means by REML",
+        f"Classical companions: regression of the {of} by REML",
         frame,
         [
             ("Coefficient", cells.text("coefficient")),

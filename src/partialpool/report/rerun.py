@@ -18,7 +18,7 @@ import numpy as np
 
 from partialpool import programs
 from partialpool.data import GroupedData, reading
-from partialpool.data.covariates import explained
+from partialpool.data.adjusting import with_covariates
 from partialpool.data.weights import weighted
 from partialpool.errors import InputError
 from partialpool.fitting import Fit
@@ -119,7 +119,7 @@ def _data(
             f"{folder}: its data did not come from files, so they cannot be read again"
         )
     recorded, log, model = how.pop("files"), how.pop("log", False), how.pop("model", {})
-    by, weight = how.pop("by", ()), how.pop("weight", None)
+    by, adjust, weight = how.pop("by", ()), how.pop("adjust", ()), how.pop("weight", None)
     if how.pop("piped", False) and not files:
         raise InputError(
             f"{folder}: its data came through a pipe; name a file that holds them with --data"
@@ -134,7 +134,7 @@ def _data(
         )
     if log:
         data = data.logarithms()
-    data = weighted(explained(data.modelled(**model), by), weight)
+    data = weighted(with_covariates(data.modelled(**model), by, adjust), weight)
     return dataclasses.replace(data, name=record["name"], **record["labels"])
 
 
@@ -147,6 +147,7 @@ def _later(manifest: Mapping[str, Any]) -> GroupedData | None:
     files, columns = how.pop("files"), reading.Columns(**how.pop("columns"))
     model = how.pop("model", {})
     how.pop("by", None)
+    how.pop("adjust", None)
     if how.pop("piped", False):
         raise InputError("the later outcomes came through a pipe, so they cannot be read again")
     return reading.read(files, columns=columns, **how).modelled(**model)

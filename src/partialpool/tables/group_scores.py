@@ -16,6 +16,7 @@ from scipy import special
 
 from partialpool.data import GroupedData
 from partialpool.families.linked.line import OnALinkedLine
+from partialpool.families.normal_adjusted import AdjustedMeans, of_slopes
 from partialpool.families.protocols import LeavingOut
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CONDITIONAL, OBSERVATIONS, PRIOR
@@ -240,7 +241,11 @@ def _group_density(fit: Fit, data: GroupedData) -> _Density | None:
         return None
     if center.ndim == 3 and len(center) == 1:
         center = center[0]
+    slopes = variables.coefficients(fit, data)
+    if fit.pooling == "none" and isinstance(data.stats, AdjustedMeans):
+        return None  # groups share slopes that are integrated out, so they are not independent
     log_density = data.family.log_marginal(data.stats, center, tau, error_sd[0])
+    log_density = log_density + of_slopes(data.stats, slopes, error_sd[0])
     return _Normal(center, tau, error_sd[0], log_density)
 
 

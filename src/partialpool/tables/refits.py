@@ -12,12 +12,14 @@ from scipy import special
 from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.base import Statistics
+from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.families.protocols import (
     NormalMeans,
     Posterior,
     PredictingAlong,
     PredictingGroups,
     PredictingRows,
+    Weighing,
 )
 from partialpool.fitting import Fit
 from partialpool.priors.hyperparameters import Priors
@@ -87,6 +89,13 @@ def without_groups(fit: Fit, data: GroupedData, groups: IntArray) -> tuple[Float
         if isinstance(posterior, PredictingAlong) and covariates is not None:
             means = posterior.group_at(covariates.design[j])
             density[at], below[at] = _new_group(data, int(j), means)
+            if isinstance(data.stats, AdjustedMeans):
+                # Its slopes within groups are not among the means: as all data over the others.
+                whole = _posterior(fit, data, data.stats)
+                assert isinstance(whole, Weighing)
+                assert isinstance(posterior, Weighing)
+                rest = posterior.log_marginal_likelihood
+                density[at] = whole.log_marginal_likelihood - rest
         elif isinstance(posterior, PredictingGroups):
             density[at], below[at] = _new_group(data, int(j), posterior.new_group())
     return density, below

@@ -10,6 +10,7 @@ import pandas as pd
 
 from partialpool.data import GroupedData
 from partialpool.families.linked.line import OnALinkedLine
+from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.families.protocols import LeavingOut, Weighing
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
@@ -26,6 +27,7 @@ INTERCEPT = "intercept"
 _SHOWN = ("mean", "sd", "q2.5", "median", "q97.5")
 _WITH_ERRORS = tuple(part for name in _SHOWN for part in (name, f"mcse_{name}"))
 _RATIOS = {"ratio": "median", "ratio_q2.5": "q2.5", "ratio_q97.5": "q97.5"}
+_WITHIN = ("sigma_median", "sigma_without_median", "explained_within")
 _STEPS = 60
 
 
@@ -100,12 +102,16 @@ def explained(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
           with covariates and without; their difference is the log of the Bayes factor, which the
           prior of the slopes decides on, too. NaN where not known.
 
-        Of probabilities and rates, sds and `r2` are on the scale of logits or logarithms.
+        Of probabilities and rates, sds and `r2` are on the scale of logits or logarithms. Where
+        covariates vary within groups there are `sigma_median`, `sigma_without_median` (u) and
+        `explained_within`, the share of the variance within groups that they explain, too.
     """
     ends = ("median", "q2.5", "q97.5")
     names = [f"tau_{end}" for end in ends] + [f"tau_without_{end}" for end in ends]
     columns = ("model", *names, "explained", "r2", "elpd", "elpd_without")
     columns = (*columns, "log_marginal", "log_marginal_without")
+    of_rows = isinstance(data.stats, AdjustedMeans)
+    columns = (*columns, *_WITHIN) if of_rows else columns
     rows = []
     for fit in fits:
         kept = fit.pooling == "partial" and fit.keeps(POPULATION)
@@ -123,6 +129,11 @@ def explained(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             known = found[found["parameter"] == _spread(data)].iloc[0]
             row |= {f"tau_without_{end}": float(known[end]) for end in ends}
             row["explained"] = 1 - (float(own["median"][0]) / float(known["median"])) ** 2
+            within = variables.sigma(fit, data)
+            if of_rows and within is not None:
+                median = float(found[found["parameter"] == "sigma"].iloc[0]["median"])
+                share = 1 - (float(np.median(within)) / median) ** 2
+                row |= dict(zip(_WITHIN, (float(np.median(within)), median, share), strict=True))
         row["r2"] = math.nan
         if theta is not None and len(theta) > 1:
             alpha = _on_line(data, theta)
@@ -151,7 +162,8 @@ def adjusted(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
     DataFrame
         One row a model of partial pooling and group, in the unit of the data: `model`, `group`, and
         `mean`, `sd`, `q2.5`, `median`, `q97.5` of theta_j - (x_j - xbar)' beta with their Monte
-        Carlo errors; where the line is one of logits or logarithms, of what has that one.
+        Carlo errors; where the line is one of logits or logarithms, of what has that one. Where
+        covariates vary within groups, the means are adjusted for these alone.
     """
     columns = ("model", "group", *_WITH_ERRORS)
     covariates, frames = data.stats.covariates, []
@@ -161,7 +173,9 @@ def adjusted(fits: Sequence[Fit], data: GroupedData) -> pd.DataFrame:
             continue
         if not fit.keeps(CENTER):
             continue
-        moved = _on_line(data, theta) - np.tensordot(covariates.centered, beta, axes=1)
+        own = data.stats
+        by = own.adjusted_by if isinstance(own, AdjustedMeans) else covariates.centered
+        moved = _on_line(data, theta) - np.tensordot(by, beta, axes=1)
         draws = _off_line(data, moved)
         about = {"model": fit.name, "group": list(data.labels)}
         frames.append(pd.DataFrame({**about, **summarize(draws)})[list(columns)])

@@ -11,6 +11,10 @@ pooling of estimates about a regression line, and `common_line` complete pooling
 partial pooling of groups within groups.
 """
 
+from partialpool.families.exact.adjusted import (
+    AdjustedCommonVariancePosterior,
+    adjusted_common_variance,
+)
 from partialpool.families.exact.common_line import CommonLinePosterior, common_line_of_means
 from partialpool.families.exact.common_variance import (
     CommonVariancePosterior,
@@ -38,6 +42,7 @@ from partialpool.families.exact.pooling_extremes import (
 from partialpool.families.exact.tabled import TabledPosterior
 
 __all__ = [
+    "AdjustedCommonVariancePosterior",
     "CommonLinePosterior",
     "CommonVariancePosterior",
     "CompletePoolingPosterior",
@@ -50,6 +55,7 @@ __all__ = [
     "NestedPosterior",
     "NoPoolingPosterior",
     "TabledPosterior",
+    "adjusted_common_variance",
     "common_effect",
     "common_line",
     "common_line_of_means",

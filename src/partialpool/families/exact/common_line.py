@@ -30,6 +30,7 @@ from partialpool.families.exact.table import (
 )
 from partialpool.families.moments import GroupStats
 from partialpool.families.protocols import NormalMeans
+from partialpool.families.within import WithinSums
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -180,8 +181,16 @@ def _scale(grid: SigmaGrid, *, k: int) -> ScalePower:
 
 
 def common_line_of_means(
-    stats: GroupStats, covariates: Covariates, *, mu: Normal, beta: Normal, sigma: ScalePrior
+    stats: GroupStats,
+    covariates: Covariates,
+    *,
+    mu: Normal,
+    beta: Normal,
+    sigma: ScalePrior,
+    within: WithinSums | None = None,
 ) -> CommonLinePosterior:
     """Posterior of complete pooling of group means on a line; arguments as of `line_of_means`."""
-    problem = LineProblem.about(stats, covariates, mu=mu, beta=beta, tau=sigma, sigma=sigma)
+    problem = LineProblem.about(
+        stats, covariates, mu=mu, beta=beta, tau=sigma, sigma=sigma, within=within
+    )
     return CommonLinePosterior(problem, tuple(stats.labels))

@@ -15,6 +15,11 @@ w_j = 1 / V_j, A = V^-1 + sum w_j x_j x_j' and h = A^-1 (V^-1 b0 + sum w_j x_j m
 
 Everything is counted from a least-squares line, so that an offset or a steep line costs no digits.
 Complete pooling is the same with tau = 0.
+
+Where covariates vary within groups (`WithinSums`), x_j holds their group means, and deviations from
+group means say more of b: they add Sxx / sigma^2 to A and Sxy / sigma^2 to what it is solved for,
+with S the sums of products within groups. What is left of the outcome's own sum about the slopes of
+least squares within groups is what then says something of sigma alone.
 """
 
 from __future__ import annotations
@@ -47,6 +52,7 @@ from partialpool.families.exact.table import (
 )
 from partialpool.families.moments import GroupStats
 from partialpool.families.protocols import NormalMeans
+from partialpool.families.within import WithinSums
 from partialpool.priors import Normal, ScalePrior
 from partialpool.types import FloatArray
 
@@ -103,6 +109,9 @@ class LineProblem(Problem):
         Sd of each covariate in its unit, shape (m - 1,).
     names
         Names of the covariates.
+    within
+        Sums of products of (x, mean) that come from deviations within groups, in units of sigma^2,
+        shape (m + 1, m + 1); 0 where covariates are those of groups.
     """
 
     design: FloatArray
@@ -110,6 +119,7 @@ class LineProblem(Problem):
     slope: Normal
     units: FloatArray
     names: tuple[str, ...]
+    within: FloatArray
 
     @classmethod
     def about(
@@ -121,6 +131,7 @@ class LineProblem(Problem):
         beta: Normal,
         tau: ScalePrior,
         sigma: ScalePrior,
+        within: WithinSums | None = None,
     ) -> LineProblem:
         """Check sufficient statistics and count them from the line of least squares.
 
@@ -132,14 +143,22 @@ class LineProblem(Problem):
         check_statistics(stats)
         n, mean = (np.asarray(part, dtype=float) for part in (stats.n, stats.mean))
         ss, spare = float(np.sum(stats.ss)), float(n.sum() - n.size)
+        root, slopes = np.zeros((0, covariates.K)), np.zeros(covariates.K)
+        if within is not None:
+            root, slopes, ss = within.least_squares(ss, covariates.spread)
         check_spread(ss, spare, sigma, "within groups ")
         design, weight, first = covariates.design, np.sqrt(n), float(mean[0])
-        start = np.linalg.lstsq(design * weight[:, None], (mean - first) * weight, rcond=None)[0]
+        of_means = design * weight[:, None], (mean - first) * weight
+        of_rows = np.pad(root, ((0, 0), (1, 0))), root @ slopes
+        stacked = [np.concatenate(pair) for pair in zip(of_means, of_rows, strict=True)]
+        start = np.linalg.lstsq(stacked[0], stacked[1], rcond=None)[0]
+        turned = np.column_stack([of_rows[0], root @ (slopes - start[1:])])
         left = mean - first - design @ start
         start = start + first * (np.arange(start.size) == 0)
         data = (n, left, float(start[0]), spare, ss)
-        line = (design, start, beta, covariates.spread, covariates.names)
-        return cls(*data, mu, tau, sigma, 0.0, *line)
+        units, names, of_rows_alone = covariates.spread, covariates.names, turned.T @ turned
+        line = (np.asarray(start), beta, units, names, np.asarray(of_rows_alone))
+        return cls(*data, mu, tau, sigma, 0.0, design, *line)
 
     @cached_property
     def origins(self) -> FloatArray:
@@ -204,6 +223,7 @@ class LineProblem(Problem):
         m, (location, prior) = self.start.size, self._prior
         w = np.reciprocal(tau2[:, None] + sigma2[:, None] * rest)
         products = (w @ sums).reshape(-1, m + 1, m + 1)
+        products += self.within / sigma2[:, None, None]
         precision = products[:, :-1, :-1] + np.diag(prior)
         weighted = products[:, :-1, -1] + prior * location
         h = np.asarray(np.linalg.solve(precision, weighted[..., None])[..., 0], dtype=np.float64)
@@ -357,6 +377,7 @@ def line_of_means(
     beta: Normal,
     tau: ScalePrior,
     sigma: ScalePrior,
+    within: WithinSums | None = None,
 ) -> LineOfMeansPosterior:
     """Posterior of partial pooling of group means about a line.
 
@@ -369,11 +390,15 @@ def line_of_means(
     mu, beta, tau, sigma
         Priors of the mean of the group means at the means of the covariates, of what one sd of each
         covariate adds, of the sd about the line, and of the sd within groups.
+    within
+        Sums of products within groups, where covariates vary there.
 
     Raises
     ------
     InputError
         Statistics that no data can have, or an improper posterior of sigma.
     """
-    problem = LineProblem.about(stats, covariates, mu=mu, beta=beta, tau=tau, sigma=sigma)
+    problem = LineProblem.about(
+        stats, covariates, mu=mu, beta=beta, tau=tau, sigma=sigma, within=within
+    )
     return LineOfMeansPosterior(problem, tuple(stats.labels))

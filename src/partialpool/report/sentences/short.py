@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from partialpool.families.linked.line import OnALinkedLine
+from partialpool.families.normal_adjusted import AdjustedMeans
 from partialpool.fitting import Fit
 from partialpool.fitting.normality import CENTER, POPULATION
 from partialpool.report import odds, precision, regression, tau_priors
@@ -130,7 +131,9 @@ def _test(comparison: Comparison) -> tuple[str, float | None]:
             shown = "p < 0.0001" if p < 1e-4 else f"p = {p:.1g}"
             if statistic == "f":
                 slopes = stats.covariates.K if stats.covariates else 0
-                degrees = f"{stats.J - 1 - slopes} and {stats.N - stats.J} degrees of freedom"
+                told = stats.rank if isinstance(stats, AdjustedMeans) else 0
+                between, within = stats.J - 1 - slopes + told, stats.N - stats.J - told
+                degrees = f"{between} and {within} degrees of freedom"
                 return f"F = {value:.3g} on {degrees}, {shown}", float(p)
             of = "Cochran's Q" if key == "meta_analysis" else "Cochran's Q about the line"
             return f"{of} = {value:.3g} on {row['df']:g} degrees of freedom, {shown}", p

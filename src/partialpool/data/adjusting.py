@@ -1,0 +1,136 @@
+"""Covariates that vary within groups: columns of the rows that their outcomes are adjusted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from partialpool.data.columns import read_columns
+from partialpool.data.covariates import column_of, explained, refuse_roles
+from partialpool.data.grouped import GroupedData
+from partialpool.errors import InputError
+from partialpool.families import ADJUSTED_OBSERVATIONS, FAMILIES
+from partialpool.families.adjusting import adjusting, columns_of_rows, sums_of_rows
+from partialpool.families.covariates import Covariates
+from partialpool.families.moments import GroupStats
+from partialpool.families.normal_adjusted import beside
+from partialpool.types import FloatArray
+
+OPTION = "--adjust"
+
+
+def with_covariates(
+    data: GroupedData,
+    by: Sequence[str] = (),
+    adjust: Sequence[str] = (),
+    *,
+    population: str | None = None,
+) -> GroupedData:
+    """Let columns of the data explain how groups differ, and how their observations do.
+
+    Parameters
+    ----------
+    data
+        The data.
+    by, adjust
+        Names of columns that have one value a group, and that vary within groups; none leaves the
+        data as they are.
+    population
+        The population that was asked for, if one was.
+
+    Raises
+    ------
+    InputError
+        As `partialpool.data.covariates.explained` and `partialpool.families.adjusting`; or data
+        that are no observations.
+    """
+    if not adjust:
+        return explained(data, by, population=population)
+    usual, stats = FAMILIES[data.family.reads], data.stats
+    if usual.name != ADJUSTED_OBSERVATIONS.reads:
+        raise InputError(
+            f"{OPTION} is for observations, and these data are {data.words.data}, which have no "
+            "rows within groups: --by names what explains how groups differ"
+        )
+    assert isinstance(stats, GroupStats)
+    if data.stats.nesting is not None:
+        raise InputError(
+            f"{OPTION} with groups within groups: there is no model of both; leave one of them "
+            "out, or turn to brms or bambi"
+        )
+    chosen = " ".join(
+        f"--{about} {name}"
+        for about, name in data.family.model.items()
+        if name != usual.model.get(about)
+    )
+    if chosen:
+        raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
+    twice = [name for k, name in enumerate(adjust) if name in (*adjust[:k], *by)]
+    if twice:
+        raise InputError(f"{OPTION} {twice[0]}: it is named twice")
+    refuse_roles(data, adjust, OPTION)
+    if not data.has_observations:
+        raise InputError(
+            f"{data.name}: {OPTION} needs the observations, and only statistics by group are at "
+            "hand; of a large file --most-observations keeps more rows"
+        )
+    of_groups = explained(data, by) if by else data
+    where = data.source or data.name
+    cells = read_columns(data, adjust)
+    given = {name: column_of(data, name, cells[name]) for name in adjust}
+    names, values, levels = columns_of_rows(
+        given, [data.labels[j] for j in data.group], where=where
+    )
+    means, within = sums_of_rows(values, data.y, data.group, data.stats.J)
+    found, sums = adjusting(
+        stats,
+        names,
+        levels,
+        means,
+        within,
+        of_groups=of_groups.stats.covariates,
+        where=where,
+    )
+    return replace(
+        of_groups,
+        name="-".join([of_groups.name, "adjusted", *adjust]),
+        y=data.y[:0],
+        group=data.group[:0],
+        columns={},
+        stats=beside(stats, found, sums),
+        family=ADJUSTED_OBSERVATIONS,
+        notes=(*of_groups.notes, *_notes(found, values, names)),
+        reading={**of_groups.reading, "adjust": list(adjust)} if data.reading else {},
+    )
+
+
+def _notes(found: Covariates, values: FloatArray, names: Sequence[str]) -> list[str]:
+    """Say what is adjusted for, and to what."""
+    first = found.K - len(names)
+    said = [
+        f"outcomes are adjusted for {name}: from {low:.4g} to {high:.4g}, with mean {middle:.4g} "
+        "over the observations"
+        for name, low, high, middle in zip(
+            names, values.min(axis=0), values.max(axis=0), found.middle[first:], strict=True
+        )
+        if name not in {each for c in found.levels for each in found.names_of(c)}
+    ]
+    for column, levels in found.levels.items():
+        own = found.names_of(column)
+        if own[0] not in names:
+            continue
+        shares = [float(found.middle[found.names.index(name)]) for name in own]
+        of_each = [1 - sum(shares), *shares]
+        listed = ", ".join(
+            f"{level} ({100 * share:.3g} %)" for level, share in zip(levels, of_each, strict=True)
+        )
+        said.append(
+            f"outcomes are adjusted for {column}, with the levels {listed}; its coefficients are "
+            f"differences from {levels[0]}"
+        )
+    said.append(
+        "a group mean is that of the group's observations as they are; adjusted means are as if "
+        "every group had the mean of all observations in what is adjusted for, levels in their "
+        "shares. Models are given sums by group and no single observation"
+    )
+    return said
