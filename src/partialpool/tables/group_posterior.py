@@ -288,7 +288,9 @@ def group_estimates(
             hyper = replace(hyper, most=_FEWER_DRAWS)
     distance = raw - hyper.origin
     if hyper.kind is not None and not hyper.kind.linear:
-        factor = hyper.shares(n)[1].mean((1, 2))[which]
+        step = max(1, _BLOCK // hyper.size)
+        means = [hyper.shares(n[k : k + step])[1].mean((1, 2)) for k in range(0, len(n), step)]
+        factor = np.concatenate(means)[which]
         mean, sd, shape = (part[..., which] for part in _apart(hyper, n, distance))
         return _frame(hyper, stats, at, factor, mean, sd, shape)
     moments = _interpolated_sizes(lambda size: _size_moments(hyper, size), n)
