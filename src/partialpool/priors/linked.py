@@ -160,8 +160,9 @@ def _logit_moments(
         every = 2 if s[part].max() < _SMOOTH else 1
         weights = every * _WEIGHTS[::every]
         p = special.expit(m[part, None] + s[part, None] * _POINTS[::every])
-        mean[part] = p @ weights
-        tau2[part] = (p - mean[part, None]) ** 2 @ weights
+        # not as products of matrices, for which threads are woken and wait
+        mean[part] = np.einsum("ij,j->i", p, weights)
+        tau2[part] = np.einsum("ij,j->i", (p - mean[part, None]) ** 2, weights)
         tiny = s[part] < _TINY  # the delta method, where differences of p lose their digits
         slope = special.expit(m[part]) * special.expit(-m[part])
         tau2[part] = np.where(tiny, np.square(s[part] * slope), tau2[part])
