@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from partialpool.data.columns import read_columns
-from partialpool.data.covariates import column_of, explained, refuse_roles
+from partialpool.data.covariates import (
+    column_of,
+    explained,
+    refuse_names,
+    refuse_nesting,
+    refuse_other_models,
+)
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import ADJUSTED_OBSERVATIONS, FAMILIES
@@ -53,22 +59,9 @@ def with_covariates(
             "rows within groups: --by names what explains how groups differ"
         )
     assert isinstance(stats, GroupStats)
-    if data.stats.nesting is not None:
-        raise InputError(
-            f"{OPTION} with groups within groups: there is no model of both; leave one of them "
-            "out, or turn to brms or bambi"
-        )
-    chosen = " ".join(
-        f"--{about} {name}"
-        for about, name in data.family.model.items()
-        if name != usual.model.get(about)
-    )
-    if chosen:
-        raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
-    twice = [name for k, name in enumerate(adjust) if name in (*adjust[:k], *by)]
-    if twice:
-        raise InputError(f"{OPTION} {twice[0]}: it is named twice")
-    refuse_roles(data, adjust, OPTION)
+    refuse_nesting(data, OPTION)
+    refuse_other_models(data, usual, OPTION)
+    refuse_names(data, adjust, OPTION, taken=by)
     if not data.has_observations:
         raise InputError(
             f"{data.name}: {OPTION} needs the observations, and only statistics by group are at "

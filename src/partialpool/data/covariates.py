@@ -11,6 +11,7 @@ from partialpool.data.columns import numbers_of, read_columns, read_distinct, sp
 from partialpool.data.grouped import GroupedData
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES
+from partialpool.families.base import Family
 from partialpool.families.covariates import Covariates, covariates
 from partialpool.types import FloatArray, IntArray
 
@@ -44,25 +45,12 @@ def explained(
         return data
     if data.stats.covariates is not None:
         raise InputError(f"{data.name}: it has covariates already; name all of them at once")
-    if data.stats.nesting is not None:
-        raise InputError(
-            f"{OPTION} with groups within groups: there is no model of both; leave one of them "
-            "out, or turn to brms or bambi"
-        )
+    refuse_nesting(data, OPTION)
     data = _with_the_population(data, population)
     usual = FAMILIES[data.family.reads]
     family = FAMILIES[usual.explained]
-    chosen = ", ".join(
-        f"--{about} {name}"
-        for about, name in data.family.model.items()
-        if name != family.model.get(about)
-    )
-    if chosen:
-        raise InputError(f"{OPTION} with {chosen}: there is no model of both; choose one of them")
-    twice = [name for k, name in enumerate(by) if name in by[:k]]
-    if twice:
-        raise InputError(f"{OPTION} {twice[0]}: it is named twice")
-    refuse_roles(data, by, OPTION)
+    refuse_other_models(data, family, OPTION)
+    refuse_names(data, by, OPTION)
     of_rows = set(data.reading.get("columns", {})) <= {"group", "value"}
     summed_up = not data.has_observations and not data.columns and of_rows
     group: IntArray | None = None if data.family.rows_are_groups else data.group
@@ -128,13 +116,38 @@ def _notes(found: Covariates) -> list[str]:
     return said
 
 
-def refuse_roles(data: GroupedData, by: Sequence[str], option: str) -> None:
-    """Refuse a covariate that is the outcome, its error or the group."""
+def refuse_nesting(data: GroupedData, option: str) -> None:
+    """Refuse covariates of groups within groups."""
+    if data.stats.nesting is not None:
+        raise InputError(
+            f"{option} with groups within groups: there is no model of both; leave one of them "
+            "out, or turn to brms or bambi"
+        )
+
+
+def refuse_other_models(data: GroupedData, family: Family, option: str) -> None:
+    """Refuse data whose model was chosen to be another than that of a family, in another thing."""
+    chosen = ", ".join(
+        f"--{about} {name}"
+        for about, name in data.family.model.items()
+        if name != family.model.get(about)
+    )
+    if chosen:
+        raise InputError(f"{option} with {chosen}: there is no model of both; choose one of them")
+
+
+def refuse_names(
+    data: GroupedData, names: Sequence[str], option: str, *, taken: Sequence[str] = ()
+) -> None:
+    """Refuse a covariate that is named twice, or is the outcome, its error or the group."""
+    for k, name in enumerate(names):
+        if name in (*names[:k], *taken):
+            raise InputError(f"{option} {name}: it is named twice")
     roles = data.reading.get("columns", {})
     for role, column in roles.items():
-        taken = column if isinstance(column, list) else [column]
-        for name in by:
-            if name in taken:
+        own = column if isinstance(column, list) else [column]
+        for name in names:
+            if name in own:
                 raise InputError(
                     f"{option} {name}: this column holds the {role}, and what is to be explained "
                     "does not explain itself; name another column"
