@@ -346,6 +346,7 @@ def test_no_bytes_crash_the_reader_of_tables(folder: Path, raw: bytes, header: b
 @example(rows=[["a", "1", "1e-310"]], good=1, quoted=False, drop=False, decimal=".")
 @example(rows=[["", "", ""]], good=1, quoted=False, drop=True, decimal=".")
 @example(rows=[["a", "", "2"], ["a", "1", "2"]], good=1, quoted=False, drop=True, decimal=".")
+@example(rows=[["\0", "", ""]], good=1, quoted=False, drop=True, decimal=".")
 @example(
     rows=[["a", "1\r", "2"], ["b", "2\rc;3", "4"]], good=0, quoted=False, drop=False, decimal="."
 )

@@ -26,14 +26,19 @@ class LabelCheck:
         label = raw.strip()
         if not label:
             return "the group is blank; give every row a group"
-        if "\0" in label:
-            return f"the group {raw!r} holds a NUL character; remove it"
+        if problem := nul_problem(raw):
+            return problem
         if (first := self._spellings.setdefault(label, raw)) != raw:
             return (
                 f"groups {first!r} and {raw!r} differ only by blanks; "
                 "write them alike if they are the same group, and apart if they are not"
             )
         return ""
+
+
+def nul_problem(raw: str) -> str:
+    """Say that a label holds a NUL character, which no text does, even in a row left out."""
+    return f"the group {raw!r} holds a NUL character; remove it" if "\0" in raw else ""
 
 
 def strip_labels(

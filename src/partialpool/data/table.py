@@ -16,7 +16,7 @@ import numpy as np
 
 from partialpool.data.engine import Numbers, Source, plain
 from partialpool.data.files import within
-from partialpool.data.labels import LabelCheck, strip_labels
+from partialpool.data.labels import LabelCheck, nul_problem, strip_labels
 from partialpool.data.rows import SHOWN, quoted, refuse_doubtful_points
 from partialpool.data.spelling import Advice
 from partialpool.errors import InputError
@@ -201,6 +201,8 @@ def _by_columns(source: Source, layout: Layout, *, drop_missing: bool) -> Table 
     values = {role: column[~gaps] for role, column in filled.items()}
     if wrong or gaps.all() or (gaps.any() and not drop_missing):
         return None
+    if any(map(nul_problem, labels[gaps].tolist())):
+        return None
     if any(rule.broken(values).any() for rule in layout.rules):
         return None
     try:
@@ -254,7 +256,8 @@ def _row_by_row(source: Source, layout: Layout, *, drop_missing: bool) -> Table:
         cells = {role: [row[1][k] for row in block] for k, role in enumerate(layout.columns)}
         values, problems, gaps = _checked(layout, cells, advice, drop_missing=drop_missing)
         for i, ((place, _), label) in enumerate(zip(block, cells["group"], strict=True)):
-            problem = problems.get(i) or ("" if gaps[i] else check.problem(label))
+            of_label = nul_problem(label) if gaps[i] else check.problem(label)
+            problem = problems.get(i) or of_label
             if problem:
                 first = first or f"{place}: {problem}"
                 places.append(place)
