@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from partialpool.families.exact import (
     hierarchical,
     no_pooling,
 )
+from partialpool.families.exact.table import Quantity, table
 from partialpool.families.moments import GroupStats
 from partialpool.priors import (
     Exponential,
@@ -615,3 +617,31 @@ def test_labels_survive_from_data_to_table() -> None:
     data = from_values(["a<b", "a<b", "a<b", "$x", "$x", "$x"], [1.0, 2, 4, 3, 5, 6])
     summary = hierarchical(data.stats, **LESSON).summary()
     assert summary.loc[summary["parameter"] == "theta", "group"].tolist() == list(data.labels)
+
+
+@dataclass(frozen=True)
+class Certain:
+    """A distribution all at one value, but for rounding."""
+
+    mean: float
+    sd: float
+
+    def quantile(self, p: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+        return np.full_like(p, self.mean)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0, 1e9, -1e-9])
+@pytest.mark.parametrize("sd", [0.0, 2e-16])
+def test_what_is_certain_has_no_error_on_any_processor(mean: float, sd: float) -> None:
+    """Sums of weights are 1 to the last digit or but for it, by the processor."""
+
+    def errors(one: Certain, other: Certain) -> float:
+        grids = {"coarse": one, "fine": other}
+        rows = table([Quantity("a", "", grids.__getitem__)], "coarse", "fine", (0.5,))
+        return float(rows["error"].iloc[0])
+
+    sd *= abs(mean)
+    assert errors(Certain(mean, sd), Certain(np.nextafter(mean, 2 * mean), 0.0)) == 0
+    assert errors(Certain(np.nextafter(mean, 2 * mean), 0.0), Certain(mean, sd)) == 0
+    assert errors(Certain(mean + 1, sd), Certain(mean, sd)) > 1e6
+    assert errors(Certain(mean + 1, 2.0), Certain(mean, 2.0)) == 0.5

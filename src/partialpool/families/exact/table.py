@@ -19,6 +19,7 @@ from partialpool.types import FloatArray
 
 DEFAULT_PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
 
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
 _IQR_OF_NORMAL = 2 * special.ndtri(0.75)
 
 Grid = TypeVar("Grid")
@@ -166,10 +167,17 @@ def table(
         first, _ = values(quantity.on(coarse), p)
         second, unit = values(quantity.on(fine), p, first[2:])
         apart = float(difference(second, first).max())
-        error = apart / unit if apart else 0.0  # of what is known for certain, unit is 0
+        error = _in_units(apart, unit, float(second[0]))
         records.append((quantity.parameter, quantity.group, *second, error))
     columns = ["parameter", "group", "mean", "sd", *map(quantile_column, p), "error"]
     return pd.DataFrame.from_records(records, columns=columns)
+
+
+def _in_units(apart: float, unit: float, mean: float) -> float:
+    """A difference in units; of what is known for certain, both are 0 but for rounding."""
+    if apart == 0 or max(apart, unit) <= _ROUNDING * abs(mean):
+        return 0.0
+    return apart / unit if unit else np.inf
 
 
 def position(labels: Sequence[str], label: str) -> int:
