@@ -377,6 +377,23 @@ def test_draws_are_from_the_exact_posterior(name: str, cmdstan: toolchain.CmdSta
     assert (own.problem.population is None) == (name == "few counts")
 
 
+def test_draws_of_groups_do_not_know_the_number_of_processors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = DRAWN["tumors"]()
+    choice = data.family.base_choice(priors_for(data))
+
+    def theta() -> np.ndarray:
+        rng = np.random.default_rng(3)
+        how: dict[str, Any] = {"rng": rng, "shape": (2, 1000), "draw_groups": True}
+        return data.family.draw_alternative(choice, data.stats, **how)["theta"]
+
+    found = theta()
+    assert len(np.unique(found[0, 0])) == data.stats.J  # no two blocks have the same numbers
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    np.testing.assert_array_equal(theta(), found)
+
+
 @pytest.mark.parametrize("name", [name for name in DRAWN if name != "few counts"])
 def test_panels_hold_the_posterior_of_the_population(name: str) -> None:
     data = DRAWN[name]()

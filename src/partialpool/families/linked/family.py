@@ -14,7 +14,9 @@ pooling, stay as they are.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -56,7 +58,7 @@ from partialpool.types import FloatArray
 
 _FAR = 3.0
 _LEAST, _MOST = 0.05, 3.0
-_BLOCK = 50_000  # draws of groups that a processor keeps at hand
+_BLOCK = 40_000  # draws of groups that a processor keeps at hand
 
 
 class LinkedFamily(CountsFamily):
@@ -346,12 +348,16 @@ class LinkedFamily(CountsFamily):
         if draw_groups:
             population = drawn["location"][..., None], drawn["scale"][..., None]
             count, size = self._counts(stats)
-            drawn["theta"] = np.empty((*shape, stats.J))
+            drawn["theta"] = theta = np.empty((*shape, stats.J))
+
+            def fill(part: slice, own: np.random.Generator) -> None:
+                alpha = draw(self.likelihood, count[part], size[part], *population, own)
+                theta[..., part] = self.likelihood.link.theta(alpha)
+
             step = max(1, _BLOCK // drawn["location"].size)
-            for start in range(0, stats.J, step):
-                part = slice(start, start + step)
-                alpha = draw(self.likelihood, count[part], size[part], *population, rng)
-                drawn["theta"][..., part] = self.likelihood.link.theta(alpha)
+            parts = [slice(start, start + step) for start in range(0, stats.J, step)]
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(fill, parts, rng.spawn(len(parts))))
         return drawn
 
     def classical(self, stats: Any) -> dict[str, Callable[[], pd.DataFrame]]:

@@ -31,9 +31,11 @@ LogDensity: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 _REACH, _INNER = 11.0, 12
 """Standard errors to either side that are looked at, and panels of them."""
 
+_HALF = _REACH / _INNER
+
 _SEARCHED, _ZOOMS, _FAR_BELOW = 60, 4, 40.0
 _PANELS = (6, 12, 24)
-_BELOW, _RESOLVED = 36.0, 1e-7
+_BELOW, _RESOLVED, _SURELY = 36.0, 1e-7, 4.0
 _BLOCK = 128  # draws whose products of matrices are small enough to need no threads
 
 
@@ -60,39 +62,61 @@ class Population:
         """Draw so many locations and scales."""
         w = self.outer.draw((count,), rng=rng)
         p = rng.uniform(size=count)
-        location, edges = np.empty(count), self.outer.edges
+        edges = self.outer.edges
         panel = np.clip(np.searchsorted(edges, w, side="right") - 1, 0, len(edges) - 2)
         order = np.argsort(panel, kind="stable")
         x = 2 * (w - edges[panel]) / np.diff(edges)[panel] - 1
+        where, unit = np.empty((2, count))
+        found = []
         for start in range(0, count, _BLOCK):
             block = order[start : start + _BLOCK]
             values = np.empty((len(block), self.series.shape[2]))
             for k in np.unique(panel[block]).tolist():
                 inside = panel[block] == k
                 values[inside] = legendre.legvander(x[block[inside]], ORDER - 1) @ self.series[k]
-            v = _inner_quantiles(values[:, :-2], p[block])
-            location[block] = values[:, -2] + np.exp(values[:, -1]) * v
-        return location, self.unit * np.sinh(w)
+            where[block], unit[block] = values[:, -2], np.exp(values[:, -1])
+            found.append(_inner_panels(values[:, :-2], p[block]))
+        v = np.empty(count)
+        v[order] = _inner_quantiles(*map(np.concatenate, zip(*found, strict=True)))
+        return where + unit * v, self.unit * np.sinh(w)
 
 
-def _inner_quantiles(log_values: FloatArray, p: FloatArray) -> FloatArray:
-    """Points below which the shares `p` of densities on the inner panels lie, shape (draws,)."""
+def _inner_panels(
+    log_values: FloatArray, p: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Find on which inner panels the shares `p` of densities are reached.
+
+    Returns
+    -------
+    panel
+        Index of the panel, shape (draws,).
+    slopes
+        Legendre series of the density on it, shape (draws, ORDER).
+    target, enough
+        What of the density is to be reached on it, and how closely.
+    """
     density = np.exp(log_values - log_values.max(axis=1, keepdims=True))
     density = density.reshape(len(p), _INNER, ORDER)
-    half = _REACH / _INNER
-    shares = half * np.cumsum(density @ rule(ORDER)[1], axis=1)
+    shares = _HALF * np.cumsum(density @ rule(ORDER)[1], axis=1)
     target = p * shares[:, -1]
     rows = np.arange(len(p))
     panel = np.argmax(shares >= target[:, None], axis=1)
+    slopes = _HALF * (density[rows, panel] @ rule(ORDER)[2].T)
     below = np.where(panel > 0, shares[rows, panel - 1], 0.0)
-    series = half * (rule(ORDER)[2] @ density[rows, panel].T)
-    share = distribution(legendre.legint(series, lbnd=-1, axis=0), series)
-    ones = np.ones_like(target)
     enough = CLOSE * np.minimum(target, shares[:, -1] - target)
-    inside = shares[rows, panel] - below
-    start = 2 * (target - below) / inside - 1
-    x = invert(share, target - below, -ones, ones, enough=enough, start=start)
-    return np.asarray(_REACH * (2 * panel / _INNER - 1) + half * (1 + x))
+    return panel.astype(np.float64), np.asarray(slopes), target - below, enough
+
+
+def _inner_quantiles(
+    panel: FloatArray, slopes: FloatArray, target: FloatArray, enough: FloatArray
+) -> FloatArray:
+    """Points of inner panels below which so much of each density on them lies, shape (draws,)."""
+    series: FloatArray = np.ascontiguousarray(slopes.T)
+    rising: FloatArray = np.asarray(legendre.legint(series, lbnd=-1, axis=0))
+    share = distribution(rising, series)
+    ones = np.ones_like(target)
+    x = invert(share, target, -ones, ones, enough=enough, start=target / series[0] - 1)
+    return np.asarray(_REACH * (2 * panel / _INNER - 1) + _HALF * (1 + x))
 
 
 def population(
@@ -146,6 +170,9 @@ def population(
     for panels in _PANELS:
         edges = np.linspace(low, high, panels + 1)
         w = panel_nodes(edges[:-1], edges[1:])
+        few = at(w.ravel(), v[::ORDER])[0].reshape(panels, ORDER, _INNER)
+        if _rough(np.exp(few - few.max())) > _SURELY * _RESOLVED and panels < _PANELS[-1]:
+            continue
         values, middle, log_unit = at(w.ravel(), v)
         peak = values.max()
         if max(values[:, 0].max(), values[:, -1].max()) > peak - _BELOW:
@@ -162,7 +189,10 @@ def population(
 
 def _resolved(density: FloatArray) -> bool:
     """Whether the last Legendre coefficients, along the nodes of both variables, are small."""
-    last = rule(ORDER)[2][-2:]
-    along_w = np.abs(np.einsum("dk,pkio->dpio", last, density)).max()
-    along_v = np.abs(np.einsum("do,pkio->dpki", last, density)).max()
-    return bool(max(along_w, along_v) <= _RESOLVED * density.max())
+    along_v = np.abs(np.einsum("do,pkio->dpki", rule(ORDER)[2][-2:], density)).max()
+    return bool(max(_rough(density), along_v) <= _RESOLVED * density.max())
+
+
+def _rough(density: FloatArray) -> float:
+    """Largest of the last Legendre coefficients along w, shape (panels, ORDER, ...)."""
+    return float(np.abs(np.einsum("dk,pk...->dp...", rule(ORDER)[2][-2:], density)).max())
