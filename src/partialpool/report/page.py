@@ -40,11 +40,11 @@ from partialpool.tables.comparison import Comparison
 from partialpool.tables.exactness import is_shipped
 
 _MARGINAL = (
-    "It is sampled in its marginal form: what is normal given τ is integrated out by algebra and "
+    "It is {made} in its marginal form: what is normal given τ is integrated out by algebra and "
     "drawn afterwards. The posterior is the same as that of the centered and the non-centered form."
 )
 _MARGINAL_COUNTS = (
-    "It is sampled in its marginal form: the {thetas} are integrated out, and drawn afterwards. "
+    "It is {made} in its marginal form: the {thetas} are integrated out, and drawn afterwards. "
     "The posterior is the same as that of the centered form."
 )
 
@@ -271,8 +271,9 @@ def model_section(
     said = _said(says or trust.withheld, comparison, fit)
     lacks = [f"The program has {absence}." for absence in fit.record.lacking]
     if fit.name == MARGINAL and is_shipped(fit):
-        family, thetas = comparison.data.family, comparison.data.words.thetas
-        lacks.append(_MARGINAL if family.gaussian else _MARGINAL_COUNTS.format(thetas=thetas))
+        form = _MARGINAL if comparison.data.family.gaussian else _MARGINAL_COUNTS
+        made = "drawn from its exact posterior" if fit.record.independent else "sampled"
+        lacks.append(form.format(made=made, thetas=comparison.data.words.thetas))
     return Section(
         f"model-{list(comparison.titles).index(fit.name) + 1}",
         wording.capital(fit.title),
