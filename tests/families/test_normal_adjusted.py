@@ -248,7 +248,7 @@ def test_bad_input_says_what_to_do() -> None:
     cases.append((kinds, [], ["kind"], "text of 32 kinds|too few for 31 slopes"))
     same = replace(plain, columns={"twice": (2 * plain.y).tolist()})
     cases.append((same, [], ["twice"], "the outcome follows from 'twice'"))
-    cases.append((plain.without_observations(), [], ["size"], "--most-observations"))
+    cases.append((plain.without_observations(), [], ["size"], "give the rows themselves"))
     for data, by, adjust, message in cases:
         with pytest.raises(InputError, match=message):
             with_covariates(data, by, adjust)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from partialpool.data.columns import read_columns
+import numpy as np
+
+from partialpool.data.columns import placed
 from partialpool.data.covariates import (
     column_of,
     explained,
@@ -13,14 +16,15 @@ from partialpool.data.covariates import (
     refuse_nesting,
     refuse_other_models,
 )
+from partialpool.data.files import within
 from partialpool.data.grouped import GroupedData
+from partialpool.data.products import Sums, sums_of_files
 from partialpool.errors import InputError
 from partialpool.families import ADJUSTED_OBSERVATIONS, FAMILIES
 from partialpool.families.adjusting import adjusting, columns_of_rows, sums_of_rows
 from partialpool.families.covariates import Covariates
 from partialpool.families.moments import GroupStats
 from partialpool.families.normal_adjusted import beside
-from partialpool.types import FloatArray
 
 OPTION = "--adjust"
 
@@ -62,27 +66,22 @@ def with_covariates(
     refuse_nesting(data, OPTION)
     refuse_other_models(data, usual, OPTION)
     refuse_names(data, adjust, OPTION, taken=by)
-    if not data.has_observations:
+    of_files = set(data.reading.get("columns", {})) == {"group", "value"}
+    if not data.has_observations and not of_files:
         raise InputError(
             f"{data.name}: {OPTION} needs the observations, and only statistics by group are at "
-            "hand; of a large file --most-observations keeps more rows"
+            "hand; give the rows themselves"
         )
     of_groups = explained(data, by) if by else data
-    where = data.source or data.name
-    cells = read_columns(data, adjust)
-    given = {name: column_of(data, name, cells[name]) for name in adjust}
-    names, values, levels = columns_of_rows(
-        given, [data.labels[j] for j in data.group], where=where
-    )
-    means, within = sums_of_rows(values, data.y, data.group, data.stats.J)
+    own = _sums_of_rows(data, adjust) if data.has_observations else sums_of_files(data, adjust)
     found, sums = adjusting(
         stats,
-        names,
-        levels,
-        means,
-        within,
+        own.names,
+        own.levels,
+        own.means,
+        own.within,
         of_groups=of_groups.stats.covariates,
-        where=where,
+        where=data.source or data.name,
     )
     return replace(
         of_groups,
@@ -92,27 +91,48 @@ def with_covariates(
         columns={},
         stats=beside(stats, found, sums),
         family=ADJUSTED_OBSERVATIONS,
-        notes=(*of_groups.notes, *_notes(found, values, names)),
+        notes=(*of_groups.notes, *_notes(found, own)),
         reading={**of_groups.reading, "adjust": list(adjust)} if data.reading else {},
     )
 
 
-def _notes(found: Covariates, values: FloatArray, names: Sequence[str]) -> list[str]:
+def _sums_of_rows(data: GroupedData, columns: Sequence[str]) -> Sums:
+    """Add up columns of rows at hand, by group.
+
+    Raises
+    ------
+    InputError
+        As `sums_of_files`.
+    """
+    cells = placed(data, columns)
+    paths = [Path(file) for file in data.reading.get("files", ())]
+
+    def place(row: int) -> str:
+        named = cells[columns[0]][row][0]
+        shown = within(paths, named) if paths else named.removeprefix(f"{data.name}, ")
+        return f"{shown} (group {data.labels[data.group[row]]!r})"
+
+    given = {name: column_of(data, name, [text for _, text in cells[name]]) for name in columns}
+    names, values, levels = columns_of_rows(given, place, where=data.source or data.name)
+    means, products = sums_of_rows(values, data.y, data.group, data.stats.J)
+    ends = np.stack([values.min(axis=0), values.max(axis=0)])
+    return Sums(names, levels, means, products, ends)
+
+
+def _notes(found: Covariates, own: Sums) -> list[str]:
     """Say what is adjusted for, and to what."""
-    first = found.K - len(names)
+    first = found.K - len(own.names)
     said = [
         f"outcomes are adjusted for {name}: from {low:.4g} to {high:.4g}, with mean {middle:.4g} "
         "over the observations"
-        for name, low, high, middle in zip(
-            names, values.min(axis=0), values.max(axis=0), found.middle[first:], strict=True
-        )
+        for name, low, high, middle in zip(own.names, *own.ends, found.middle[first:], strict=True)
         if name not in {each for c in found.levels for each in found.names_of(c)}
     ]
     for column, levels in found.levels.items():
-        own = found.names_of(column)
-        if own[0] not in names:
+        if column not in own.levels:
             continue
-        shares = [float(found.middle[found.names.index(name)]) for name in own]
+        names = found.names_of(column)
+        shares = [float(found.middle[found.names.index(name)]) for name in names]
         of_each = [1 - sum(shares), *shares]
         listed = ", ".join(
             f"{level} ({100 * share:.3g} %)" for level, share in zip(levels, of_each, strict=True)

@@ -6,7 +6,7 @@ groups where each group is one row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ def placed(data: GroupedData, names: Sequence[str]) -> dict[str, list[tuple[str,
     InputError
         As from `read_columns`.
     """
-    _check_names(data, names)
+    check_names(data, names)
     if data.columns:
         needed = len(data.y) or data.stats.J
         for name in names:
@@ -116,7 +116,7 @@ def placed(data: GroupedData, names: Sequence[str]) -> dict[str, list[tuple[str,
             y = np.log(y)
         same = groups == data.group.tolist() and y.tolist() == data.y.tolist()
     if not same:
-        raise _changed(data)
+        raise changed(data)
     return {name: [(place, cells[k]) for place, cells in kept] for k, name in enumerate(names)}
 
 
@@ -138,7 +138,7 @@ def read_distinct(data: GroupedData, names: Sequence[str]) -> tuple[IntArray, di
     InputError
         There is no such column, the files cannot be read, or they have changed.
     """
-    _check_names(data, names)
+    check_names(data, names)
     index = {label: j for j, label in enumerate(data.labels)}
     found: list[tuple[int, list[str]]] = []
     count = np.zeros(len(index), dtype=np.int64)
@@ -155,20 +155,28 @@ def read_distinct(data: GroupedData, names: Sequence[str]) -> tuple[IntArray, di
             if count[j] > _MOST_COMBINATIONS:
                 break
     if count.max() <= _MOST_COMBINATIONS and not count.all():
-        raise _changed(data)
+        raise changed(data)
     found.sort()
     columns = {name: [cells[k] for _, cells in found] for k, name in enumerate(names)}
     return np.array([j for j, _ in found], dtype=np.int64), columns
 
 
-def _check_names(data: GroupedData, names: Sequence[str]) -> None:
+def check_names(data: GroupedData, names: Sequence[str]) -> None:
+    """Refuse a column that is not there, and name those that are.
+
+    Raises
+    ------
+    InputError
+        There is no such column.
+    """
     known = names_of(data)
     for name in names:
         if name not in known:
             raise InputError(f"{data.name}: there is no column {name!r}; there are {quoted(known)}")
 
 
-def _changed(data: GroupedData) -> InputError:
+def changed(data: GroupedData) -> InputError:
+    """Say that the files hold other rows than they did."""
     return InputError(
         f"{data.source}: its rows are not those that were read before; read the data again"
     )
@@ -188,15 +196,39 @@ def numbers_of(cells: Sequence[str], data: GroupedData, column: str) -> FloatArr
         begin = [(f"row {row}", cell) for row, cell in enumerate(cells[:FIRST_ROWS], start=1)]
         refuse_doubtful_points(begin, paths=[Path(data.source)], column=column, spelling=spelling)
         return np.array(found, dtype=float)
-    advice = Advice(spelling)
-    for text, number in zip(cells, found, strict=True):
-        advice.meet(text, good=number is not None)
-    if advice.only_marks and advice.options:
-        row = found.index(None)
-        raise InputError(
-            f"{data.source}: column {column!r} has {cells[row]!r} in row {row + 1}{advice.options}"
-        )
+    refuse_marks(cells, data, column, lambda row: f" in row {row + 1}")
     return None
+
+
+def refuse_marks(
+    cells: Sequence[str], data: GroupedData, column: str, place: Callable[[int], str]
+) -> None:
+    """Refuse text that is numbers, but for marks that are others than those of the data.
+
+    Parameters
+    ----------
+    cells
+        What stands in the column, or each of it once.
+    data, column
+        The data and the column's name.
+    place
+        Says where a cell stands, by its index, with a blank before.
+
+    Raises
+    ------
+    InputError
+        With the options that say what the marks are.
+    """
+    spelling = spelling_of(data)
+    good = [spelling.number(text) is not None for text in cells]
+    advice = Advice(spelling)
+    for text, number in zip(cells, good, strict=True):
+        advice.meet(text, good=number)
+    if advice.only_marks and advice.options:
+        at = good.index(False)
+        raise InputError(
+            f"{data.source}: column {column!r} has {cells[at]!r}{place(at)}{advice.options}"
+        )
 
 
 def _paths(data: GroupedData) -> list[Path]:

@@ -130,7 +130,7 @@ class Source(ABC):
         blank = " OR ".join(f"trim({part}) = ''" for part in parts)
         return f"CASE WHEN NOT ({blank}) THEN {f' || {quoted_text(BETWEEN)} || '.join(parts)} END"
 
-    def _as_text(self, name: str) -> str:
+    def text(self, name: str) -> str:
         """SQL of what stands in a column, as text."""
         return f"CAST({self.label(name)} AS VARCHAR)"
 
@@ -148,7 +148,7 @@ class Source(ABC):
         """
         import duckdb
 
-        texts = ", ".join(f"coalesce({self._as_text(name)}, '')" for name in names)
+        texts = ", ".join(f"coalesce({self.text(name)}, '')" for name in names)
         try:
             where = "" if present is None else f" WHERE ({present.number}) IS NOT NULL"
             found = self.engine.execute(f"SELECT DISTINCT {texts} FROM {self.table}{where}")

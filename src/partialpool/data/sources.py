@@ -200,7 +200,7 @@ class ParquetSource(Source):
         self, names: Sequence[str], *, keep_empty: bool
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Take the rows from the engine."""
-        texts = ", ".join(f"coalesce({self._as_text(name)}, '')" for name in names)
+        texts = ", ".join(f"coalesce({self.text(name)}, '')" for name in names)
         query = f"SELECT filename, file_row_number + 1, {texts} FROM {self.table}"
         yield from self._places(f"{query} ORDER BY filename, file_row_number")
 
@@ -208,7 +208,7 @@ class ParquetSource(Source):
         """Take the first rows of the first file."""
         if self._columns[name][1] != "VARCHAR":
             return []
-        query = f"SELECT filename, file_row_number + 1, coalesce({self._as_text(name)}, '')"
+        query = f"SELECT filename, file_row_number + 1, coalesce({self.text(name)}, '')"
         first = f"{query} FROM {self.table} ORDER BY filename, file_row_number LIMIT {FIRST_ROWS}"
         return [(place, text) for place, (text,) in self._places(first)]
 
@@ -224,7 +224,7 @@ class ParquetSource(Source):
         except duckdb.Error as error:
             raise InputError(f"{self.where}: cannot be read ({error})") from None
 
-    def _as_text(self, name: str) -> str:
+    def text(self, name: str) -> str:
         """SQL of a column as text, its numbers spelled as those of text are."""
         if joined := self._joined(name):
             return joined

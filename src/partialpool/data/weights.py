@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from partialpool.data.columns import group_column, names_of, placed, spelling_of
-from partialpool.data.engine import open_engine, plain
+from partialpool.data.engine import open_engine, plain, quoted_text
 from partialpool.data.files import within
 from partialpool.data.grouped import GroupedData
 from partialpool.data.memory import as_numbers
 from partialpool.data.rows import SHOWN, quoted
 from partialpool.data.sources import open_source
-from partialpool.data.spelling import Spelling
+from partialpool.data.spelling import BLANKS, Spelling
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES, NORMAL, WEIGHTED
 from partialpool.families.moments import GroupStats, check_overflow
@@ -235,7 +235,8 @@ def _of_files(data: GroupedData, weight: str) -> tuple[WeightedStats, tuple[floa
     assert isinstance(stats, GroupStats)
     with open_engine() as engine:
         source = open_source(engine, paths, spelling_of(data))
-        label = f"trim(CAST({source.label(group_column(data))} AS VARCHAR))"
+        column = source.text(group_column(data))
+        label = f"trim({column}, {quoted_text(BLANKS)})"
         y, w = source.numbers(value), source.numbers(weight)
         index = np.arange(stats.J)
         engine.register(

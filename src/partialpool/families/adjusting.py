@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _ROUNDING = 1e-12
 
 
 def columns_of_rows(
-    given: Mapping[str, FloatArray | Sequence[str]], labels: Sequence[str], *, where: str
+    given: Mapping[str, FloatArray | Sequence[str]], place: Callable[[int], str], *, where: str
 ) -> tuple[tuple[str, ...], FloatArray, dict[str, tuple[str, ...]]]:
     """Turn covariates of rows into columns of numbers, those of categories by contrasts.
 
@@ -28,8 +28,8 @@ def columns_of_rows(
     ----------
     given
         Name to numbers, or to levels of a category as text, one a row.
-    labels
-        Group of each row.
+    place
+        Says where a row stands, by its index.
     where
         What messages call the data.
 
@@ -51,37 +51,60 @@ def columns_of_rows(
         numeric = isinstance(cells, np.ndarray)
         gaps = ~np.isfinite(cells) if numeric else np.array([not cell for cell in cells])
         if gaps.any():
-            first, count = int(np.argmax(gaps)), int(gaps.sum())
-            more = f", and in {count - 1} more" if count > 1 else ""
-            raise InputError(
-                f"{where}: covariate {column!r} is missing in row {first + 1} (group "
-                f"{labels[first]!r}){more}; every row needs it, so fill it in, or leave these rows "
-                "out of the data"
-            )
+            raise missing(column, place(int(np.argmax(gaps))), int(gaps.sum()), where=where)
         own: list[FloatArray]
         if numeric:
-            own, same = [np.asarray(cells, dtype=float)], _constant(np.asarray(cells))
+            own = [np.asarray(cells, dtype=float)]
+            refuse_same(column, float(own[0].min()), float(own[0].max()), where=where)
             names.append(column)
         else:
             texts = np.array([str(cell).strip() for cell in cells])
-            known = tuple(sorted(set(texts.tolist()), key=natural_key))
-            levels[column] = known
-            own, same = [(texts == level).astype(float) for level in known[1:]], len(known) == 1
+            levels[column] = known = levels_of(column, set(texts.tolist()), where=where)
+            own = [(texts == level).astype(float) for level in known[1:]]
             names += names_of_levels(column, known)
-        if same:
-            raise InputError(
-                f"{where}: covariate {column!r} is the same in all rows, so there is nothing to "
-                "adjust for; leave it out"
-            )
-        if len(names) >= len(labels):
-            raise InputError(
-                f"{where}: {column!r} is text of {len(levels[column])} kinds, about as many as "
-                "there are rows; leave it out"
-                if column in levels
-                else f"{where}: there are more covariates than rows; leave some out"
-            )
+        refuse_many(column, len(names), len(cells), levels, where=where)
         blocks += own
     return tuple(names), np.column_stack(blocks), levels
+
+
+def missing(column: str, place: str, count: int, *, where: str) -> InputError:
+    """Say where a covariate is missing first, and in how many rows."""
+    more = f", and in {count - 1} more" if count > 1 else ""
+    return InputError(
+        f"{where}: covariate {column!r} is missing in {place}{more}; every row needs it, so fill "
+        "it in, or leave these rows out of the data"
+    )
+
+
+def refuse_same(column: str, low: float, high: float, *, where: str) -> None:
+    """Refuse a covariate that is the same in all rows, but for rounding."""
+    if high - low <= _ROUNDING * max(abs(low), abs(high)):
+        raise InputError(
+            f"{where}: covariate {column!r} is the same in all rows, so there is nothing to "
+            "adjust for; leave it out"
+        )
+
+
+def levels_of(column: str, texts: Iterable[str], *, where: str) -> tuple[str, ...]:
+    """Levels of a category in natural order, the reference first; not one alone."""
+    known = tuple(sorted(texts, key=natural_key))
+    if len(known) == 1:
+        refuse_same(column, 0.0, 0.0, where=where)
+    return known
+
+
+def refuse_many(
+    column: str, columns: int, rows: int, levels: Mapping[str, Sequence[str]], *, where: str
+) -> None:
+    """Refuse covariates that make as many columns as there are rows; `column` is the last."""
+    if columns < rows:
+        return
+    raise InputError(
+        f"{where}: {column!r} is text of {len(levels[column])} kinds, about as many as "
+        "there are rows; leave it out"
+        if column in levels
+        else f"{where}: there are more covariates than rows; leave some out"
+    )
 
 
 def adjusting(
@@ -169,11 +192,6 @@ def adjusting(
             "there is nothing to estimate; is one of them the outcome in another unit?"
         )
     return found, within
-
-
-def _constant(values: FloatArray) -> bool:
-    """Whether all values are one, but for rounding."""
-    return bool(np.ptp(values) <= _ROUNDING * np.abs(values).max())
 
 
 def _refuse_collinear(found: Covariates, within: WithinSums, n: FloatArray, where: str) -> None:

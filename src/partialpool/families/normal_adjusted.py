@@ -293,8 +293,7 @@ def _simulated(sizes: Sequence[float]) -> tuple[Covariates, FloatArray]:
     at = np.arange(len(group))
     numbers = 10 + 2 * np.sin(1.0 + 2.0 * group) + 3 * np.cos(1.7 * at)
     kinds = ["b" if row % 5 in (0, 3) else "a" for row in at.tolist()]
-    labels = [str(j + 1) for j in group]
-    names, x, levels = columns_of_rows({"x": numbers, "kind": kinds}, labels, where="simulated")
+    names, x, levels = columns_of_rows({"x": numbers, "kind": kinds}, str, where="simulated")
     means = sums_of_rows(x, numbers, group, n.size)[0]
     return Covariates(names, means, x.mean(axis=0), x.std(axis=0, ddof=1), levels), x
 
