@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from partialpool.families.proportions import Proportions
 from partialpool.families.proportions.logit_normal import LogitNormalProportions
 from partialpool.families.rates import Rates
 from partialpool.priors.linked import LOGIT
-from partialpool.tables import group_draws
+from partialpool.tables import group_draws, group_posterior
 from partialpool.tables.group_draws import _above, draw_groups, group_contrasts, group_ranks
 from partialpool.tables.group_posterior import group_estimates
 
@@ -88,6 +90,42 @@ def test_monte_carlo_errors_are_those_of_the_draws(posterior: xr.Dataset) -> Non
         spread = np.std([table[name] for table in tables], axis=0, ddof=1)
         said = np.mean([table[f"mcse_{name}"] for table in tables], axis=0)
         assert 0.7 < float(np.median(said / spread)) < 1.4
+
+
+@pytest.mark.parametrize("kind", [BETA, GAMMA])
+def test_many_pairs_are_interpolated_from_few(
+    kind: Conjugate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quantiles to what is allowed, errors to a few percent, at the groups that lie far out too."""
+    rng = np.random.default_rng(5)
+    mu, size = 0.06 * (1 + 0.01 * rng.normal(size=(4, 250))), 32 + rng.normal(size=(4, 250))
+    tau = np.sqrt(mu * (1 - mu) / (1 + size) if kind is BETA else mu / size)
+    hyper = group_posterior.Hyperdraws(mu, tau, tau * np.sqrt(size), kind)
+    weight = np.floor(np.exp(rng.uniform(0, np.log(3000), 60_000)))
+    theta = rng.beta(2, 30, 60_000) if kind is BETA else rng.gamma(2, 1 / 32, 60_000)
+    theta[:200] *= 0.0
+    theta[200:400] = rng.uniform(0.3, 0.9, 200)
+    count = rng.binomial(weight.astype(int), theta) if kind is BETA else rng.poisson(weight * theta)
+    weight, count = np.unique(np.stack([weight, count]), axis=1)
+    distance = count / weight - hyper.origin
+    worked_out: list[int] = []
+    by_itself = group_posterior._exact_shape
+
+    def counted(hyper: Any, n: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        worked_out.append(len(n))
+        return by_itself(hyper, n, distance)
+
+    monkeypatch.setattr(group_posterior, "_exact_shape", counted)
+    found = group_posterior._shape(hyper, weight, distance)
+    assert len(weight) > 20_000
+    assert sum(worked_out) < 3000
+    order = np.argsort(count / weight)
+    at = np.concatenate([order[:40], order[-40:], rng.choice(len(weight), 100, replace=False)])
+    exact = by_itself(hyper, weight[at], distance[at])
+    squares = np.exp(exact[5:])
+    allowed = max(1e-6, 0.02 * float(np.sqrt(np.median(squares))))
+    assert np.abs(found[:5, at] - exact[:5]).max() < allowed
+    assert found[5:, at] == pytest.approx(squares, rel=0.15)
 
 
 def test_draws_contrasts_and_ranks_of_chosen_groups(posterior: xr.Dataset) -> None:

@@ -17,6 +17,9 @@ from partialpool.types import FloatArray
 Parameters: TypeAlias = tuple[FloatArray, ...]
 """Parameters of distributions, of one shape."""
 
+NOTHING = 1e-9
+"""What a group without data weighs, where weights are divided by."""
+
 
 class Kind(Protocol):
     """A kind of distribution of theta, on a scale u without bounds."""
@@ -63,6 +66,10 @@ class Kind(Protocol):
 
 class Conjugate(Kind, Protocol):
     """A kind with two parameters a and b, of the population and of each group alike."""
+
+    def data(self, population: Parameters, given: Parameters) -> tuple[FloatArray, FloatArray]:
+        """Weight and own estimate of a group with these parameters: `given` the other way."""
+        ...
 
     def functions(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What a and b multiply in the log density of u."""
@@ -113,6 +120,13 @@ class BetaKind(_Conjugates):
         mu, size = population
         successes = np.where(weight > 0, weight * raw, 0.0)
         return mu * size + successes, (1 - mu) * size + (weight - successes)
+
+    def data(self, population: Parameters, given: Parameters) -> tuple[FloatArray, FloatArray]:
+        """Successes and failures beyond those of the population."""
+        mu, size = population
+        successes = np.maximum(given[0] - mu * size, 0.0)
+        weight = np.maximum(successes + np.maximum(given[1] - (1 - mu) * size, 0.0), NOTHING)
+        return weight, successes / weight
 
     def functions(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logarithms of theta and of 1 - theta."""
@@ -186,6 +200,12 @@ class GammaKind(_Conjugates):
         mu, size = population
         events = np.where(weight > 0, weight * raw, 0.0)
         return mu * size + events, np.asarray(size + weight)
+
+    def data(self, population: Parameters, given: Parameters) -> tuple[FloatArray, FloatArray]:
+        """Events and exposure beyond those of the population."""
+        mu, size = population
+        weight = np.maximum(given[1] - size, NOTHING)
+        return weight, np.maximum(given[0] - mu * size, 0.0) / weight
 
     def functions(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The logarithm itself, and minus the rate that it stands for."""

@@ -34,7 +34,7 @@ from partialpool.data import GroupedData
 from partialpool.errors import InputError
 from partialpool.families.alike import Alike
 from partialpool.families.base import DRAWN_GROUPS, Statistics
-from partialpool.families.conjugate import Conjugate, Kind, Parameters
+from partialpool.families.conjugate import NOTHING, Conjugate, Kind, Parameters
 from partialpool.fitting.summarize import QUANTILES
 from partialpool.programs import MARGINAL, Program, find_program, statements
 from partialpool.tables import nested_groups
@@ -45,15 +45,17 @@ TOLERANCE = 0.02
 """Largest error of interpolated quantiles, as a share of their typical Monte Carlo error."""
 
 _FINEST = 1e-6
+_OF_ERRORS = 0.1
+"""Largest relative error of squared Monte Carlo errors: batches tell them less well."""
 _FEW, _MANY = 300, 50_000
 _ORDERS = (5, 9, 17)
 _PANEL, _PANEL_ORDER = 2.0, 25
 _BLOCK = 50_000
-_NOTHING = 1e-9
 _FEWER_DRAWS = 1000
 _MOST_PAIRS, _FEWEST_DRAWS = 20_000_000, 100
 _SQRT_2PI = np.sqrt(2 * np.pi)
 _WITH_ERROR = ("mean", "sd", "q2.5", "median", "q97.5")
+_QUANTILES, _ERRORS = slice(len(QUANTILES)), slice(len(QUANTILES), None)  # rows of `_shape`
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,30 @@ class Hyperdraws:
         """Typical sd of the sample mean of groups of `n`, at the mean variances."""
         variance: FloatArray = (self.tau**2).mean() + (self.sigma**2).mean() / n
         return np.sqrt(variance)
+
+    @cached_property
+    def _typical(self) -> Parameters:
+        """Means of the parameters of the population that is not normal."""
+        return tuple(np.asarray(part.mean()) for part in self.population)
+
+    def place(self, n: FloatArray, distance: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Coordinates with which quantiles of groups in their sds change evenly, shape (P,) each.
+
+        Log n and the standardized distance; of what is not normal, the logarithms of its two
+        parameters under a typical population, any two of which are those of some data.
+        """
+        if self.kind is None:
+            return np.log(n), distance / self.scale(n)
+        a, b = self.kind.given(self._typical, n, self.origin + distance)
+        return np.log(a), np.log(b)
+
+    def back(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the sizes and distances with these coordinates."""
+        if self.kind is None:
+            n = np.exp(x)
+            return n, y * self.scale(n)
+        n, raw = cast(Conjugate, self.kind).data(self._typical, (np.exp(x), np.exp(y)))
+        return n, raw - self.origin
 
     def shares(self, n: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Draws of 1 - lambda and of lambda, each with all its digits, for groups of size `n`.
@@ -282,7 +308,7 @@ def group_estimates(
     if hyper.kind is not None:  # of counts few pairs are different, and a group may have none
         alike = stats.alike if groups is None else None
         alike = alike or Alike.of(n, raw)
-        n, which = np.maximum(alike.weight, _NOTHING), alike.which
+        n, which = np.maximum(alike.weight, NOTHING), alike.which
         raw = np.where(alike.weight > 0, alike.raw, hyper.origin)
         if len(n) > _FEW or stats.J > _MANY:  # so well is the population known then that fewer do
             hyper = replace(hyper, most=_FEWER_DRAWS)
@@ -487,13 +513,19 @@ def _shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray
     array
         Shape (quantiles + errors, groups).
     """
-    return _shape_at(hyper, n, distance, np.log(n), distance / hyper.scale(n))
+    found = _shape_at(hyper, n, distance, *hyper.place(n, distance))
+    if hyper.kind is not None:
+        found[_ERRORS] = np.exp(found[_ERRORS])
+    return found
 
 
 def _shape_at(
     hyper: Hyperdraws, n: FloatArray, distance: FloatArray, size: FloatArray, u: FloatArray
 ) -> FloatArray:
-    """`_shape`, with the coordinates of the grid: log n, and standardized distances."""
+    """`_shape`, with the coordinates of the grid: those of `Hyperdraws.place`.
+
+    Errors of what is not normal differ by orders of magnitude, and come as logarithms.
+    """
     if len(n) <= _FEW:
         return _exact_shape(hyper, n, distance)
     ends = [(float(x.min()), float(x.max())) for x in (size, u)]
@@ -502,12 +534,15 @@ def _shape_at(
         x, y = (_nodes(*end, _ORDERS[order]) for end, order in zip(ends, orders, strict=True))
         if len(x) * len(y) >= len(n):
             return _exact_shape(hyper, n, distance)
-        node_n = np.exp(np.repeat(x, len(y)))
-        node_distance = np.tile(y, len(x)) * hyper.scale(node_n)
-        values = _exact_shape(hyper, node_n, node_distance).reshape(-1, len(x), len(y))
+        nodes = hyper.back(np.repeat(x, len(y)), np.tile(y, len(x)))
+        values = _exact_shape(hyper, *nodes).reshape(-1, len(x), len(y))
         series = _series(_series(values, axis=1), axis=2)
-        allowed = max(_FINEST, TOLERANCE * float(np.sqrt(np.median(values[len(QUANTILES) :]))))
-        rests = (_rest(series, axis=1), _rest(series, axis=2))
+        squares = values[_ERRORS] if hyper.kind is None else np.exp(values[_ERRORS])
+        allowed = max(_FINEST, TOLERANCE * float(np.sqrt(np.median(squares))))
+        rests = (_rest(series[_QUANTILES], axis=1), _rest(series[_QUANTILES], axis=2))
+        if hyper.kind is not None:
+            of_errors = [_rest(series[_ERRORS], axis=axis) / _OF_ERRORS for axis in (1, 2)]
+            rests = max(rests[0], allowed * of_errors[0]), max(rests[1], allowed * of_errors[1])
         if max(rests) <= allowed:
             return _evaluate(series, *map(_unit, (size, u), *zip(*ends, strict=True)))
         if any(r**2 > allowed * before for before, r in zip(earlier, rests, strict=True)):
@@ -544,11 +579,10 @@ def _series(values: FloatArray, *, axis: int) -> FloatArray:
 
 
 def _rest(series: FloatArray, *, axis: int) -> float:
-    """Size of the last two coefficients of the quantiles: what the next ones may add."""
+    """Size of the last two coefficients along an axis: what the next ones may add."""
     if series.shape[axis] == 1:
         return 0.0
-    quantiles = np.moveaxis(series[: len(QUANTILES)], axis, 1)
-    return float(np.abs(quantiles[:, -2:]).sum(axis=2).max())
+    return float(np.abs(np.moveaxis(series, axis, 1)[:, -2:]).sum(axis=2).max())
 
 
 def _evaluate(series: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -597,13 +631,14 @@ def _in_parts(function: Callable[[FloatArray], FloatArray], n: FloatArray) -> Fl
 
 
 def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray:
-    """`_shape` for each group by itself, from the mixture over all draws."""
+    """`_shape_at` for each group by itself, from the mixture over all draws."""
     if hyper.kind is not None:
         pairs = zip(n.tolist(), (hyper.origin + distance).tolist(), strict=True)
         mixture = hyper.mixture
 
         def of_pair(pair: tuple[float, float]) -> FloatArray:
-            return np.concatenate(mixture.shape_of(*pair, batch_variance)[2:])
+            _, _, quantiles, squares = mixture.shape_of(*pair, batch_variance)
+            return np.concatenate([quantiles, np.log(squares)])
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(of_pair, pairs)), axis=1)
