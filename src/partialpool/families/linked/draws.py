@@ -109,17 +109,19 @@ def draw(
         ends.append(point - side * np.minimum(drop / fall, sd))
         falls.append(fall)
     left, right = ends
-    areas = np.stack([1 / falls[0], right - left, 1 / falls[1]])
-    shares = np.cumsum(areas / areas.sum(axis=0), axis=0)
+    width = right - left
+    tails = 1 / falls[0], 1 / falls[1]
+    whole = tails[0] + width + tails[1]
+    shares = tails[0] / whole, 1 - tails[1] / whole
     result = np.empty(y.size)
     open_: IntArray = np.arange(y.size)
     while open_.size:
         u, e = rng.uniform(size=open_.size), rng.exponential(size=open_.size)
-        below = u < shares[0, open_]
-        above = u >= shares[1, open_]
-        inside = left[open_] + (right - left)[open_] * rng.uniform(size=open_.size)
-        alpha = np.where(below, left[open_] - e / falls[0][open_], inside)
-        alpha = np.where(above, right[open_] + e / falls[1][open_], alpha)
+        below = u < shares[0][open_]
+        above = u >= shares[1][open_]
+        inside = left[open_] + width[open_] * rng.uniform(size=open_.size)
+        alpha = np.where(below, left[open_] - e * tails[0][open_], inside)
+        alpha = np.where(above, right[open_] + e * tails[1][open_], alpha)
         bound = top[open_] - np.where(below | above, e, 0.0)
         kept = log_density(alpha, open_) - bound >= -rng.exponential(size=open_.size)
         result[open_[kept]] = alpha[kept]

@@ -86,7 +86,7 @@ class Binomial:
     ) -> tuple[FloatArray, FloatArray]:
         """Successes less those expected, and their variance."""
         p = special.expit(alpha)
-        return count - size * p, size * p * special.expit(-alpha)
+        return count - size * p, size * p * (1 - p)
 
     def constant(self, count: FloatArray, size: FloatArray) -> FloatArray:
         """Log of the binomial coefficient."""
