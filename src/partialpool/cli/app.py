@@ -210,15 +210,20 @@ def fit(
     sampling: SamplingOptions,
     place: Place,
     program: Annotated[
-        str,
-        typer.Option("--program", "-p", metavar="NAME|FILE", help="Shipped name or .stan file."),
-    ] = "hierarchical_marginal",
+        str | None,
+        typer.Option(
+            "--program",
+            "-p",
+            metavar="NAME|FILE",
+            help="Shipped name or .stan file; partial pooling in the form that suits the data.",
+        ),
+    ] = None,
     include: Include = None,
     retry: Retry = False,
 ) -> None:
     """Fit one Stan program and print its estimates."""
     data, priors = data_options.read(csv)
-    loaded = load_program(program, data, include)
+    loaded = load_program(program or data.family.partial_pooling(data.stats), data, include)
     from partialpool.fitting import diagnostics
     from partialpool.report import fits_folder  # slow, and of no use to a program in error
 

@@ -110,6 +110,8 @@ def absences(program: Program, parts: Collection[str], data: GroupedData) -> lis
     """Name what a program lacks, and what is left out for parts that it does not keep to."""
     own_errors = data.family.errors_degrees and is_shipped(program.path, data.family.name)
     found = lacking(program, normal=OBSERVATIONS in parts)
+    if not data.has_observations:  # which no program could write these of
+        found = [phrase for phrase in found if not phrase.startswith(("no log_lik", "no y_rep"))]
     if program.pooling == "partial" and POPULATION not in parts:
         found = [phrase for phrase in found if not phrase.startswith("no theta_new")]
         new = "" if "theta_new" in program.outputs else "a new group, "

@@ -50,7 +50,7 @@ whose logarithm is about z^3 / (6 sqrt(counts)), and what the rule leaves out is
 
 _ROOT = float(np.sqrt(2 * np.pi))
 _BLOCK, _NEAR, _LEAST = 1_000, 9.0, -300.0
-_WORK, _FEWEST = 3_000, 50  # products of matrices that are small enough to need no threads
+_WORK, _FEWEST = 2_000, 50  # products of matrices that are small enough to need no threads
 _FALL, _FAR = 96, 12.0
 _VANISHED, _BEYOND = 45.0, 8  # logs below the largest likelihood, and nodes beyond that
 

@@ -34,7 +34,7 @@ _REACH, _INNER = 11.0, 12
 _HALF = _REACH / _INNER
 
 _SEARCHED, _ZOOMS, _FAR_BELOW = 60, 4, 40.0
-_PANELS = (6, 12, 24)
+_PANELS = (6, 8, 12, 24)
 _BELOW, _RESOLVED, _SURELY = 36.0, 1e-7, 1.5
 _BLOCK = 128  # draws whose products of matrices are small enough to need no threads
 
