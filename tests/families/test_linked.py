@@ -377,6 +377,18 @@ def test_draws_are_from_the_exact_posterior(name: str, cmdstan: toolchain.CmdSta
     assert (own.problem.population is None) == (name == "few counts")
 
 
+def test_a_group_without_data_is_known_to_be_pooled_completely() -> None:
+    """On every processor: sums of weights are 1 to the last digit on some only."""
+    data = from_proportions(list("abc"), [0, 3, 0], [5, 8, 0], name="few").modelled(
+        population="logit_normal"
+    )
+    found = data.family.exact_posterior("hierarchical_marginal", data.stats, priors_for(data))
+    rows = found.summary().set_index(["parameter", "group"])
+    assert rows.loc[("lambda", "c"), ["mean", "sd", "q2.5", "q97.5", "error"]].tolist() == [
+        *(1.0, 0.0, 1.0, 1.0, 0.0)
+    ]
+
+
 def test_draws_of_groups_do_not_know_the_number_of_processors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

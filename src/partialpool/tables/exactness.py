@@ -194,7 +194,8 @@ def compare_with_exact(estimates: pd.DataFrame, exact_summary: pd.DataFrame) -> 
                 quadrature_error=both["error"],
             )
         # what is certain, as the factor 1 of a group without data is, has no error to count in
-        certain = (both["sd_exact"] == 0) & (difference <= _ROUNDING * known.abs())
+        rounding = _ROUNDING * known.abs()
+        certain = (both["sd_exact"] <= rounding) & (difference <= rounding)
         kept = known.notna() & ~certain
         if statistic == "mean":  # a probability, for one, has no quartiles and no tails
             kept &= np.isfinite(both["sd_exact"]) & ~(tails > HEAVY[statistic])

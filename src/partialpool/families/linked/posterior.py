@@ -466,7 +466,9 @@ class Grid:
         return Known(*moments, lambda p: 1 / (1 + 1 / self.ratio(p)))
 
     def pooling_factor(self, size: float) -> Distribution:
-        """Posterior of lambda_j = sigma^2 / (sigma^2 + size tau^2)."""
+        """Posterior of lambda_j = sigma^2 / (sigma^2 + size tau^2), which is 1 without data."""
+        if size == 0:
+            return Known(1.0, 0.0, np.ones_like)
         _, tau, sigma = self.spreads
         moments = self.nodes.moments_of(1 / (1 + size * (tau / sigma) ** 2))
         return Known(*moments, lambda p: 1 / (1 + size * self.ratio(1 - p)))
