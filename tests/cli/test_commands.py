@@ -103,6 +103,27 @@ def test_summaries_are_compared_under_all_three_models(run, tmp_path, cmdstan):
     assert (code, out.count("identical, bit for bit")) == (0, 3)
 
 
+def test_what_needs_rows_is_left_out_in_one_sentence_without_them(run, tmp_path, cmdstan):
+    """Nothing has failed, so nothing warns, in the terminal and on the page."""
+    (tmp_path / "schools.csv").write_text(
+        "school,n,mean,sd\n1,25,9.46,4.2\n2,23,7.03,2.9\n3,20,7.95,3.0\n4,24,6.23,3.8\n"
+    )
+    code, out, err = run("report", "schools.csv", *SHORT)
+    assert code == 0
+    left_out = "eave-one-out scores and posterior predictive checks of observations are left out"
+    assert out.count(left_out) == 1
+    assert "WARNING" not in out + err
+    page = (tmp_path / "results" / "schools" / "report.html").read_text()
+    assert page.count(left_out) == 1
+    assert "Missing tables" not in page
+
+
+def test_partial_pooling_is_fitted_in_the_form_that_the_data_have(run, tmp_path, cmdstan):
+    code, out, _ = run("fit", "homework", "--errors", "student_t", *SHORT)
+    assert code in (0, 5)
+    assert "Posterior, partial pooling, " in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

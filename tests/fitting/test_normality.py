@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,8 @@ def test_what_does_not_follow_is_left_out_and_named(tmp_path, homework, drawn):
     assert not any(
         "normal(mu, tau): a new" in x for x in normality.absences(program, ALL, homework)
     )
+    without_rows = " ".join(normality.absences(program, ALL, homework.without_observations()))
+    assert not re.search("log_lik|y_rep", without_rows)
     foreign = Fit(drawn.draws.copy(), drawn.record).with_record(keeps=(), program="mine")
     del foreign.draws["posterior"]["theta_new"], foreign.draws["posterior"]["y_new"]
     assert predictions.predictions([foreign], homework).empty

@@ -217,6 +217,18 @@ def test_shipped_programs_are_written_as_the_lesson_writes_them():
     assert flat(none[2]).startswith("σj2∼IG(0.5,")
 
 
+@pytest.mark.parametrize(
+    "name", ["complete_pooling", "hierarchical_centered", "no_pooling_common_variance"]
+)
+def test_sums_of_squares_are_written_as_the_distribution_that_they_have(name):
+    """Of a squared sd times chi-squared, the log density is -ssw / (2 sigma^2) - df log(sigma)."""
+    said = [flat(line) for line in lines(shipped(f"adjusted/{name}"))]
+    assert "sswσ2∼χ²(df)" in said
+    assert not any("target" in line for line in said)
+    other = lines(shipped(f"adjusted/{name}").replace("df * log(sigma)", "df * log(tau)"))
+    assert any("target" in flat(line) for line in other)
+
+
 def test_an_edited_prior_shows_as_it_was_edited():
     source = shipped("hierarchical_centered").replace(
         "lprior += uniform_lpdf(tau | 0, tau_upper);", "lprior += cauchy_lpdf(tau | 0, 5);"

@@ -151,6 +151,7 @@ def report(
     from partialpool.report import exports, results, spread
     from partialpool.tables import bayes_factor as equality
     from partialpool.tables import exponential, thresholds
+    from partialpool.tables.comparison import LEFT_OUT, OF_ROWS
     from partialpool.tables.holdout import matched
 
     formats = exports.check_formats(formats or ())
@@ -194,9 +195,13 @@ def report(
         draws=tidy_draws,
         progress=progress,
     )
-    for kind, missing in results.read_manifest(target)["missing"].items():
+    lacking = results.read_manifest(target)["missing"]
+    for kind, missing in lacking.items():
         for name, reason in missing.items():
-            warn(f"{kind} {name} is missing: {reason}")
+            if reason != OF_ROWS:
+                warn(f"{kind} {name} is missing: {reason}")
+    if OF_ROWS in lacking["tables"].values():
+        say(f"Note: {LEFT_OUT[0].lower()}{LEFT_OUT[1:]}.")
     if (target / "report.html").is_file():
         say(f"Report: {target / 'report.html'}")
     finish(target, fits)

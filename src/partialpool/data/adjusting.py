@@ -141,6 +141,11 @@ def _notes(found: Covariates, own: Sums) -> list[str]:
             f"outcomes are adjusted for {column}, with the levels {listed}; its coefficients are "
             f"differences from {levels[0]}"
         )
+    if first:
+        said.append(
+            "no pooling gives each group a mean of its own, which leaves nothing for covariates of "
+            "groups to explain: it has none of them"
+        )
     said.append(
         "a group mean is that of the group's observations as they are; adjusted means are as if "
         "every group had the mean of all observations in what is adjusted for, levels in their "

@@ -38,7 +38,9 @@ _OTHERWISE = re.compile(r"else \{ (.*)")
 _ASIDE = re.compile(r"^(sqrt|square)\(\w+\)$|\?")
 """Definitions that say nothing of the model: a square, or one of two names of the same."""
 
-_SQUARES = re.compile(r"target\s*\+=\s*-0\.5 \* (\w+) / square\((\w+)\) - (\w+) \* log\((\w+)\)")
+_SQUARES = re.compile(
+    r"target\s*\+=\s*-0\.5 \* (\w+) / (?:square\((\w+)\)|(\w+)2) - (\w+) \* log\((\w+)\)"
+)
 """Log density of a sum of squares, given its degrees of freedom and an sd."""
 
 _TILDE = re.compile(r"(.+?)\s*~\s*(\w+)\s*\((.*)\)\s*(T\s*\[.*\])?\s*", re.DOTALL)
@@ -183,8 +185,8 @@ def _pieces(block: str) -> list[str]:
 
 
 def _statement(piece: str) -> Statement:
-    if (squares := _SQUARES.fullmatch(piece)) and squares[2] == squares[4]:
-        return Statement(f"{squares[1]} / square({squares[2]})", "chi_square", (squares[3],))
+    if (squares := _SQUARES.fullmatch(piece)) and (squares[2] or squares[3]) == squares[5]:
+        return Statement(f"{squares[1]} / {squares[5]}2", "chi_square", (squares[4],))
     increment = _INCREMENT.fullmatch(piece)
     if increment:
         return Statement(increment[2], increment[1], tuple(split_arguments(increment[3])))

@@ -27,6 +27,7 @@ _FAMILIES = {
     "student_t": "t",
     "exponential": "Exponential",
     "gamma": "Gamma",
+    "chi_square": "χ²",
     "scaled_inv_chi_square": "Inv-χ²",
     "lognormal": "Lognormal",
     "double_exponential": "Laplace",

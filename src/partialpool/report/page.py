@@ -36,7 +36,7 @@ from partialpool.report import (
 )
 from partialpool.report.drawing import Figure
 from partialpool.tables import exponential
-from partialpool.tables.comparison import Comparison
+from partialpool.tables.comparison import LEFT_OUT, OF_ROWS, Comparison
 from partialpool.tables.exactness import is_shipped
 
 _MARGINAL = (
@@ -324,5 +324,6 @@ def render(
         failures=trust.failures(comparison),
         short=_said(sentences.in_short, comparison),
         made=made,
-        missing=missing,
+        missing={key: reason for key, reason in missing.items() if reason != OF_ROWS},
+        left_out=LEFT_OUT if OF_ROWS in missing.values() else "",
     )

@@ -41,6 +41,15 @@ from partialpool.tables.scores import Loo, compare_loo, loo_by_model
 
 _OF_OBSERVATIONS = ("loo", "loo_pointwise", "posterior_checks", "check_counts")
 
+OF_ROWS = "it needs the observations, and only statistics by group are at hand"
+"""Why a table is missing that no data without rows have: no failure."""
+
+LEFT_OUT = (
+    "Leave-one-out scores and posterior predictive checks of observations are left out: only "
+    "statistics by group are at hand"
+)
+"""Says so of all such tables."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -201,9 +210,7 @@ def compute(
         for key in absent:
             makers.pop(key, None)
     tables = Tables(makers)
-    tables.failed |= dict.fromkeys(
-        absent, "it needs the observations, and only statistics by group are at hand"
-    )
+    tables.failed |= dict.fromkeys(absent, OF_ROWS)
     trusted = {name: diagnostics.trusted(table) for name, table in checked.items()}
     if not lazily:
         complete(tables, progress=progress)
