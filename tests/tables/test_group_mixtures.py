@@ -122,7 +122,7 @@ def test_many_pairs_are_interpolated_from_few(
     order = np.argsort(count / weight)
     at = np.concatenate([order[:40], order[-40:], rng.choice(len(weight), 100, replace=False)])
     exact = by_itself(hyper, weight[at], distance[at])
-    squares = np.exp(exact[5:])
+    squares = exact[5:] * hyper.unit_of_errors(weight[at], distance[at])
     allowed = max(1e-6, 0.02 * float(np.sqrt(np.median(squares))))
     assert np.abs(found[:5, at] - exact[:5]).max() < allowed
     assert found[5:, at] == pytest.approx(squares, rel=0.15)

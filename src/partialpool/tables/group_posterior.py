@@ -46,7 +46,7 @@ TOLERANCE = 0.02
 
 _FINEST = 1e-6
 _OF_ERRORS = 0.1
-"""Largest relative error of squared Monte Carlo errors: batches tell them less well."""
+"""Largest error of squared Monte Carlo errors, in typical ones: batches tell them less well."""
 _FEW, _MANY = 300, 50_000
 _ORDERS = (5, 9, 17)
 _PANEL, _PANEL_ORDER = 2.0, 25
@@ -190,6 +190,16 @@ class Hyperdraws:
             return n, y * self.scale(n)
         n, raw = cast(Conjugate, self.kind).data(self._typical, (np.exp(x), np.exp(y)))
         return n, raw - self.origin
+
+    def unit_of_errors(self, n: FloatArray, distance: FloatArray) -> FloatArray:
+        """What squared Monte Carlo errors of groups are about proportional to, shape (P,).
+
+        An error of mu enters a group's mean times the pooling factor, and counts in its sds.
+        """
+        assert self.kind is not None
+        given = self.kind.given(self._typical, n, self.origin + distance)
+        size = float(self.population_size.mean())
+        return np.asarray((size / (size + n)) ** 2 / self.kind.variance(given))
 
     def shares(self, n: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Draws of 1 - lambda and of lambda, each with all its digits, for groups of size `n`.
@@ -515,7 +525,7 @@ def _shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> FloatArray
     """
     found = _shape_at(hyper, n, distance, *hyper.place(n, distance))
     if hyper.kind is not None:
-        found[_ERRORS] = np.exp(found[_ERRORS])
+        found[_ERRORS] *= hyper.unit_of_errors(n, distance)
     return found
 
 
@@ -524,7 +534,7 @@ def _shape_at(
 ) -> FloatArray:
     """`_shape`, with the coordinates of the grid: those of `Hyperdraws.place`.
 
-    Errors of what is not normal differ by orders of magnitude, and come as logarithms.
+    Errors of what is not normal differ by orders of magnitude, and come in units that do as well.
     """
     if len(n) <= _FEW:
         return _exact_shape(hyper, n, distance)
@@ -537,12 +547,15 @@ def _shape_at(
         nodes = hyper.back(np.repeat(x, len(y)), np.tile(y, len(x)))
         values = _exact_shape(hyper, *nodes).reshape(-1, len(x), len(y))
         series = _series(_series(values, axis=1), axis=2)
-        squares = values[_ERRORS] if hyper.kind is None else np.exp(values[_ERRORS])
+        squares = values[_ERRORS]
+        if hyper.kind is not None:
+            squares = squares * hyper.unit_of_errors(*nodes).reshape(1, len(x), len(y))
         allowed = max(_FINEST, TOLERANCE * float(np.sqrt(np.median(squares))))
         rests = (_rest(series[_QUANTILES], axis=1), _rest(series[_QUANTILES], axis=2))
         if hyper.kind is not None:
-            of_errors = [_rest(series[_ERRORS], axis=axis) / _OF_ERRORS for axis in (1, 2)]
-            rests = max(rests[0], allowed * of_errors[0]), max(rests[1], allowed * of_errors[1])
+            typical = np.median(values[_ERRORS], axis=(1, 2), keepdims=True)
+            errors = series[_ERRORS] * (allowed / _OF_ERRORS / typical)
+            rests = max(rests[0], _rest(errors, axis=1)), max(rests[1], _rest(errors, axis=2))
         if max(rests) <= allowed:
             return _evaluate(series, *map(_unit, (size, u), *zip(*ends, strict=True)))
         if any(r**2 > allowed * before for before, r in zip(earlier, rests, strict=True)):
@@ -638,10 +651,12 @@ def _exact_shape(hyper: Hyperdraws, n: FloatArray, distance: FloatArray) -> Floa
 
         def of_pair(pair: tuple[float, float]) -> FloatArray:
             _, _, quantiles, squares = mixture.shape_of(*pair, batch_variance)
-            return np.concatenate([quantiles, np.log(squares)])
+            return np.concatenate([quantiles, squares])
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.stack(list(pool.map(of_pair, pairs)), axis=1)
+            found = np.stack(list(pool.map(of_pair, pairs)), axis=1)
+        found[_ERRORS] /= hyper.unit_of_errors(n, distance)
+        return found
     step = max(1, _BLOCK // hyper.size)
     parts = []
     for start in range(0, len(n), step):
