@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from partialpool import data, programs
-from partialpool.fitting.chains import sample
+from partialpool.fitting.chains import _environment, sample
 from partialpool.fitting.inputs import priors_for, stan_data
 from partialpool.fitting.output import read_chain
 from partialpool.programs import toolchain
@@ -135,3 +135,16 @@ def test_the_draws_are_those_of_cmdstanpy(
     assert ours.columns == theirs.column_names
     np.testing.assert_array_equal(ours.values, theirs.draws().transpose(1, 0, 2))
     assert [set(seconds) for seconds in ours.seconds] == [{"warmup", "sampling"}] * 2
+
+
+def test_chains_add_to_what_the_user_tunes_and_take_nothing_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = "glibc.malloc.tcache_count=1000"
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert _environment()["GLIBC_TUNABLES"] == ours
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    monkeypatch.setenv("OTHER", "kept")
+    found = _environment()
+    assert found["GLIBC_TUNABLES"].split(":") == ["glibc.malloc.check=0", ours]
+    assert (found["OTHER"], found["STAN_NUM_THREADS"]) == ("kept", "1")

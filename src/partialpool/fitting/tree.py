@@ -103,9 +103,8 @@ def draws_tree(
             groups["posterior"][name] = shaped
             dims[name] = _dimensions(name, len(labels))
             coords |= dict(zip(dims[name], labels, strict=True))
-    return xr.DataTree.from_dict(
-        {group: dataset(variables, dims, coords) for group, variables in groups.items()}
-    )
+    nodes = {group: dataset(variables, dims, coords) for group, variables in groups.items()}
+    return xr.DataTree(children={group: xr.DataTree(node) for group, node in nodes.items()})
 
 
 def _placed(

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class Program:
         ]
         return f"{self.name} ({self.title}), {self.path}; {'; '.join(parts)}"
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The name as people read it; an edited copy of a shipped program goes by its own."""
         root, home = shipped_folder().resolve(), self.path.resolve().parent
@@ -258,6 +258,7 @@ def lacking(program: Program, *, normal: bool = True) -> list[str]:
     return found
 
 
+@cache
 def shipped_folder() -> Path:
     """Folder that holds the shipped programs."""
     inside = Path(str(resources.files("partialpool"))) / "stan"
