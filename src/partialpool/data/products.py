@@ -150,8 +150,7 @@ class _Adding:
             if not count:
                 found[column] = replace(own, number=own.quick)
                 continue
-            wrong = f"count_if(({own.number}) IS NULL AND NOT ({own.missing}))"
-            if self._one_row([wrong])[0]:
+            if self._some(f"({own.number}) IS NULL AND NOT ({own.missing})"):
                 found[column] = None
             elif gaps := self._one_row([f"count_if({own.missing})"])[0]:
                 raise missing(column, self._first_gap(column, own), gaps, where=self.where)
@@ -184,6 +183,12 @@ class _Adding:
         query = f"SELECT {', '.join(asked)} FROM {self.source.table}{self._with_outcome}"
         [found] = self.engine.execute(query).fetchall()
         return tuple(found)
+
+    def _some(self, condition: str) -> bool:
+        """Whether some row that has an outcome meets a condition."""
+        where = f"{self._with_outcome} AND" if self._with_outcome else " WHERE"
+        query = f"SELECT 1 FROM {self.source.table}{where} {condition} LIMIT 1"
+        return bool(self.engine.execute(query).fetchall())
 
     @property
     def _with_outcome(self) -> str:
