@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
-
-from partialpool.errors import InputError
 from partialpool.families.base import FORMS
-from partialpool.types import FloatArray
-
-if TYPE_CHECKING:
-    from partialpool.families.base import Family as _Base
-else:
-    _Base = object
+from partialpool.families.sampled import SampledFamily
 
 MOST_IN_PASSING = 60_000
 """Most places of theta, of all groups together, that reports look at: it takes twenty seconds."""
 
 
-class TabledFamily(_Base):
+class TabledFamily(SampledFamily):
     """What such families share; beside the family of the same rows."""
 
     most_exact_groups: ClassVar[int] = 40
@@ -37,21 +29,3 @@ class TabledFamily(_Base):
     def draws_exactly(self, program: str, stats: Any, *, rows: bool) -> bool:
         """As in the usual model of the same rows, but for partial pooling, which is sampled."""
         return program not in FORMS and super().draws_exactly(program, stats, rows=rows)
-
-    def draw_alternative(
-        self,
-        choice: Any,
-        stats: Any,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        draw_groups: bool,
-    ) -> dict[str, FloatArray]:
-        """Refuse: the posterior is sampled.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(f"{choice.name}: with {self.mixture}, partial pooling is sampled by Stan")

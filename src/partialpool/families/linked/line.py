@@ -27,6 +27,7 @@ from partialpool.families.linked.integrals import RULE, WIDTH, Integrals, below,
 from partialpool.families.linked.posterior import LinkedPosterior
 from partialpool.families.on_a_line import OnALine
 from partialpool.families.protocols import Pooling, Posterior
+from partialpool.families.sampled import SampledFamily
 from partialpool.priors import Normal
 from partialpool.priors.choices import BASE
 from partialpool.priors.hyperparameters import STANDARD, Priors
@@ -53,7 +54,7 @@ class Populations:
     error_sd: FloatArray
 
 
-class OnALinkedLine(OnALine, LinkedFamily):
+class OnALinkedLine(OnALine, SampledFamily, LinkedFamily):
     """What such families share; before the family of the same rows without covariates."""
 
     mixture = "covariates of counts"
@@ -268,24 +269,6 @@ class OnALinkedLine(OnALine, LinkedFamily):
             f"{choice.name}: with {self.mixture} no exact posterior is known; leave out what needs "
             "one"
         )
-
-    def draw_alternative(
-        self,
-        choice: Any,
-        stats: Any,
-        *,
-        rng: np.random.Generator,
-        shape: tuple[int, int],
-        draw_groups: bool,
-    ) -> dict[str, FloatArray]:
-        """Refuse: the posterior is sampled.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError(f"{choice.name}: with {self.mixture}, partial pooling is sampled by Stan")
 
     def unexplained(self, stats: Any, priors: Priors) -> LinkedPosterior | None:
         """Exact posterior of partial pooling of the same counts without covariates."""
